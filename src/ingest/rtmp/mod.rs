@@ -1,0 +1,1 @@
+//! RTMP, the server side of a publisher.

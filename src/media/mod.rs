@@ -1,0 +1,1 @@
+//! The only user of GStreamer: templates, graph, encoders, packaging. Runs in workers only.

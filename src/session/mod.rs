@@ -1,0 +1,3 @@
+//! One task a stream: lifecycle, grace, take-over.
+
+pub mod status;

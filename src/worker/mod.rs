@@ -1,0 +1,3 @@
+//! One media process a stream: its protocol, the side that watches it, and its own main loop.
+
+pub mod protocol;
