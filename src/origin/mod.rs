@@ -1,5 +1,7 @@
 //! Live windows in memory, and the readers that wait on them.
 
+mod read;
+
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -7,6 +9,8 @@ use bytes::Bytes;
 use crate::hls::{Part, TrackId, TsSegment};
 use crate::ladder::Plan;
 use crate::units::ByteSize;
+
+pub use read::{Document, Missing, Object, Packaging, Reload, Usage};
 
 /// Bounds of everything an [`Origin`] keeps.
 #[derive(Debug, Clone, Copy)]
