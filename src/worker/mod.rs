@@ -1,3 +1,14 @@
 //! One media process a stream: its protocol, the side that watches it, and its own main loop.
+//!
+//! Parent side, in reading order: [`protocol`] says what is said, [`codec`] how it looks as
+//! bytes, [`spawner`] makes processes and [`process`] owns each until it is reaped, [`link`]
+//! talks to one, [`spare`] keeps one warm, [`restarts`] decides how soon a lost one is replaced.
 
+pub mod codec;
+pub mod link;
+pub mod process;
 pub mod protocol;
+pub mod restarts;
+pub mod spare;
+pub mod spawner;
+mod stderr;
