@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::codec::FramedRead;
+use tokio_util::sync::CancellationToken;
 
 use super::codec::{self, Codec, encode};
 use super::process::{Exit, Process};
@@ -28,8 +29,8 @@ const LAST_WORDS_WAIT_MAX: Duration = Duration::from_millis(500);
 const QUEUE_MESSAGES_SOFT_MAX: usize = 256;
 /// ...or this many bytes.
 const QUEUE_BYTES_SOFT_MAX: usize = 8 * 1024 * 1024;
-/// Beyond this even messages that must not be lost are refused: the worker is stuck. It leaves
-/// room for the replay of a GOP, which does not wait.
+/// Beyond this the worker counts as stuck and is given up. It leaves room for the replay of a
+/// GOP, which does not wait.
 pub const QUEUE_MESSAGES_MAX: usize = 8192;
 
 /// Why there is nothing more to hear from a worker.
@@ -41,6 +42,9 @@ pub enum Gone {
     /// It closed its socket but lives on.
     #[error("worker closed its socket")]
     Closed,
+    /// It does not read its socket.
+    #[error("worker does not take its messages")]
+    Stuck,
     /// It did not say hello in time.
     #[error("worker said no hello within {} s", HELLO_WAIT_MAX.as_secs())]
     Silent,
@@ -116,6 +120,7 @@ impl Link {
     /// # Errors
     /// [`Gone`], once.
     pub async fn next(&mut self) -> Result<FromWorker, Gone> {
+        let stuck = self.outbox.0.overflowed.clone();
         loop {
             let message = if self.exit.is_some() {
                 // A grandchild may hold the socket open: no EOF to wait for.
@@ -130,6 +135,7 @@ impl Link {
                         self.exit = Some(exit);
                         continue;
                     }
+                    () = stuck.cancelled() => return Err(Gone::Stuck),
                 }
             };
             return match message {
@@ -158,7 +164,7 @@ impl Link {
 /// The queue of messages for a worker. Cheap to clone.
 ///
 /// Frames are to be pushed only while there is [room](Outbox::room); everything else always
-/// finds its place, up to [`QUEUE_MESSAGES_MAX`].
+/// finds its place, up to [`QUEUE_MESSAGES_MAX`]: then the link ends as [`Gone::Stuck`].
 #[derive(Debug, Clone, Default)]
 pub struct Outbox(Arc<Shared>);
 
@@ -167,6 +173,7 @@ struct Shared {
     queue: Mutex<Queue>,
     pushed: Notify,
     popped: Notify,
+    overflowed: CancellationToken,
 }
 
 #[derive(Debug, Default)]
@@ -176,18 +183,16 @@ struct Queue {
 }
 
 impl Outbox {
-    /// Appends a message; false when the queue is full, which only a worker that does not read
-    /// its socket can bring about.
-    pub fn push(&self, message: ToWorker) -> bool {
+    /// Appends a message.
+    pub fn push(&self, message: ToWorker) {
         let mut queue = self.queue();
         if queue.messages.len() >= QUEUE_MESSAGES_MAX {
-            return false;
+            return self.0.overflowed.cancel();
         }
         queue.bytes += payload_bytes(&message);
         queue.messages.push_back(message);
         drop(queue);
         self.0.pushed.notify_one();
-        true
     }
 
     /// There is room for a frame now.
@@ -367,25 +372,27 @@ mod tests {
         let many = Outbox::default();
         let big = Outbox::default();
         while many.has_room() {
-            assert!(many.push(frame(1)));
+            many.push(frame(1));
         }
         while big.has_room() {
-            assert!(big.push(frame(1024 * 1024)));
+            big.push(frame(1024 * 1024));
         }
         assert_eq!(many.queue().messages.len(), QUEUE_MESSAGES_SOFT_MAX);
         assert_eq!(big.queue().bytes, QUEUE_BYTES_SOFT_MAX);
-        assert!(
-            big.push(ToWorker::InputClosed),
-            "control messages go beyond"
-        );
+        big.push(ToWorker::InputClosed);
+        assert_eq!(big.queue().messages.back(), Some(&ToWorker::InputClosed));
         assert!(big.try_pop().is_some() && big.has_room());
     }
 
-    #[test]
-    fn the_queue_has_a_hard_bound() {
-        let outbox = Outbox::default();
-        let pushed = (0..QUEUE_MESSAGES_MAX + 5).filter(|_| outbox.push(ToWorker::InputClosed));
-        assert_eq!(pushed.count(), QUEUE_MESSAGES_MAX);
+    #[tokio::test]
+    async fn a_worker_that_takes_nothing_is_given_up() {
+        let (mut link, _theirs, _report) = opened().await;
+        for _ in 0..2 * QUEUE_MESSAGES_MAX {
+            link.outbox().push(ToWorker::InputClosed);
+        }
+        assert_eq!(link.outbox().queue().messages.len(), QUEUE_MESSAGES_MAX);
+        let gone = link.next().await.unwrap_err();
+        assert!(matches!(gone, Gone::Stuck), "{gone}");
     }
 
     #[tokio::test]

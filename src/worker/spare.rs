@@ -50,10 +50,10 @@ impl Spares {
     /// [`Gone`] when none can be started.
     pub async fn hire(&self) -> Result<Link, Gone> {
         let (ask, answer) = oneshot::channel();
-        if self.asks.send(ask).await.is_ok() {
-            if let Ok(link) = answer.await {
-                return Ok(link);
-            }
+        if self.asks.send(ask).await.is_ok()
+            && let Ok(link) = answer.await
+        {
+            return Ok(link);
         }
         open(&*self.launch).await
     }
