@@ -93,7 +93,7 @@ pub(super) async fn serve<S, B>(
                 closing = true;
                 connection.as_mut().graceful_shutdown();
             }
-            _ = look.tick() => match activity.verdict(limits.idle_max, limits.request_max) {
+            now = look.tick() => match activity.verdict(now, limits.idle_max, limits.request_max) {
                 Verdict::Well => {}
                 Verdict::Idle if !closing => {
                     closing = true;

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use hyper::body::{Body, Incoming};
 use hyper_util::server::conn::auto;
+use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -150,6 +151,11 @@ impl Server {
             assets: Assets::embedded(),
             gzip: GzipCache::default(),
         };
+        let mut accepting = Accepting {
+            listener: self.listener,
+            errors: metrics.http.accept_errors.clone(),
+            warned: None,
+        };
         let streams = TaskTracker::new();
         let tasks = Tracked(streams.clone());
         let limits = self.limits;
@@ -162,7 +168,6 @@ impl Server {
             shutdown: shutdown.clone(),
             connections: JoinSet::new(),
         };
-        let mut accepting = Accepting::new(self.listener);
         tracing::info!(address = %self.address, "http listens");
         loop {
             tokio::select! {
@@ -212,7 +217,7 @@ where
         let tap = Tap {
             inner: self.service.clone(),
             peer: Peer(peer.ip().to_canonical()),
-            activity: Activity::new(),
+            activity: Activity::new(Instant::now()),
             metrics: self.metrics.clone(),
         };
         let (protocol, shutdown) = (self.protocol.clone(), self.shutdown.clone());
@@ -288,17 +293,11 @@ fn places(limits: &Limits) -> usize {
 /// Accepts, and survives the accepts that fail.
 struct Accepting {
     listener: TcpListener,
+    errors: Counter,
     warned: Option<Instant>,
 }
 
 impl Accepting {
-    fn new(listener: TcpListener) -> Self {
-        Self {
-            listener,
-            warned: None,
-        }
-    }
-
     async fn next(&mut self) -> (TcpStream, SocketAddr) {
         loop {
             match self.listener.accept().await {
@@ -307,6 +306,7 @@ impl Accepting {
                 // EMFILE and its kin: the connection stays in the backlog and would be offered
                 // again at once, for ever.
                 Err(error) => {
+                    self.errors.inc();
                     self.warn(&error);
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }

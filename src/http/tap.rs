@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -54,43 +54,61 @@ struct Busy {
 }
 
 impl Activity {
-    pub(super) fn new() -> Arc<Self> {
+    pub(super) fn new(now: Instant) -> Arc<Self> {
         Arc::new(Self {
             state: Mutex::new(State {
                 next: 0,
                 busy: BTreeMap::new(),
-                idle_since: Instant::now(),
+                idle_since: now,
             }),
         })
     }
 
-    pub(super) fn verdict(&self, idle_max: Duration, request_max: Duration) -> Verdict {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+    pub(super) fn verdict(
+        &self,
+        now: Instant,
+        idle_max: Duration,
+        request_max: Duration,
+    ) -> Verdict {
+        let state = self.lock();
         match state.busy.first_key_value() {
-            None if state.idle_since.elapsed() >= idle_max => Verdict::Idle,
-            Some((_, since)) if since.elapsed() >= request_max => Verdict::Overdue,
+            None if now.duration_since(state.idle_since) >= idle_max => Verdict::Idle,
+            Some((_, since)) if now.duration_since(*since) >= request_max => Verdict::Overdue,
             _ => Verdict::Well,
         }
     }
 
-    fn begin(self: &Arc<Self>) -> Busy {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+    fn begin(&self, now: Instant) -> u64 {
+        let mut state = self.lock();
         let number = state.next;
         state.next += 1;
-        state.busy.insert(number, Instant::now());
-        Busy {
-            activity: self.clone(),
-            number,
+        state.busy.insert(number, now);
+        number
+    }
+
+    fn end(&self, number: u64, now: Instant) {
+        let mut state = self.lock();
+        state.busy.remove(&number);
+        state.idle_since = now;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Busy {
+    fn begin(activity: &Arc<Activity>, now: Instant) -> Self {
+        Self {
+            number: activity.begin(now),
+            activity: activity.clone(),
         }
     }
 }
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        let state = self.activity.state.lock();
-        let mut state = state.unwrap_or_else(PoisonError::into_inner);
-        state.busy.remove(&self.number);
-        state.idle_since = Instant::now();
+        self.activity.end(self.number, Instant::now());
     }
 }
 
@@ -118,8 +136,8 @@ where
     }
 
     fn call(&mut self, mut request: Request<R>) -> Self::Future {
-        let busy = self.activity.begin();
         let asked = Instant::now();
+        let busy = Busy::begin(&self.activity, asked);
         let method = request.method().clone();
         let path = request.uri().path().to_owned();
         let Peer(peer) = self.peer;
@@ -213,32 +231,29 @@ mod tests {
     const IDLE: Duration = Duration::from_secs(30);
     const REQUEST: Duration = Duration::from_secs(120);
 
-    #[tokio::test(start_paused = true)]
-    async fn idle_counts_from_the_end_of_the_last_request() {
-        let activity = Activity::new();
-        let verdict = || activity.verdict(IDLE, REQUEST);
-        assert_eq!(verdict(), Verdict::Well);
-        tokio::time::advance(IDLE).await;
-        assert_eq!(verdict(), Verdict::Idle);
-        let busy = activity.begin();
-        assert_eq!(verdict(), Verdict::Well);
-        tokio::time::advance(IDLE * 2).await;
-        assert_eq!(verdict(), Verdict::Well);
-        drop(busy);
-        assert_eq!(verdict(), Verdict::Well);
-        tokio::time::advance(IDLE).await;
-        assert_eq!(verdict(), Verdict::Idle);
+    #[test]
+    fn idle_counts_from_the_end_of_the_last_request() {
+        let start = Instant::now();
+        let activity = Activity::new(start);
+        let after = |time| activity.verdict(start + time, IDLE, REQUEST);
+        assert_eq!(after(IDLE - Duration::from_nanos(1)), Verdict::Well);
+        assert_eq!(after(IDLE), Verdict::Idle);
+        let number = activity.begin(start + IDLE);
+        assert_eq!(after(IDLE * 3), Verdict::Well);
+        activity.end(number, start + IDLE * 3);
+        assert_eq!(after(IDLE * 3), Verdict::Well);
+        assert_eq!(after(IDLE * 4), Verdict::Idle);
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn the_oldest_request_decides() {
-        let activity = Activity::new();
-        let oldest = activity.begin();
-        tokio::time::advance(REQUEST / 2).await;
-        let _newer = activity.begin();
-        tokio::time::advance(REQUEST / 2).await;
-        assert_eq!(activity.verdict(IDLE, REQUEST), Verdict::Overdue);
-        drop(oldest);
-        assert_eq!(activity.verdict(IDLE, REQUEST), Verdict::Well);
+    #[test]
+    fn the_oldest_request_decides() {
+        let start = Instant::now();
+        let activity = Activity::new(start);
+        let oldest = activity.begin(start);
+        let _newer = activity.begin(start + REQUEST / 2);
+        let after = |time| activity.verdict(start + time, IDLE, REQUEST);
+        assert_eq!(after(REQUEST), Verdict::Overdue);
+        activity.end(oldest, start + REQUEST);
+        assert_eq!(after(REQUEST), Verdict::Well);
     }
 }

@@ -52,6 +52,8 @@ pub struct HttpMetrics {
     pub connections: Gauge,
     /// Connections turned away at once.
     pub connections_refused: Family<ReasonLabels, Counter>,
+    /// Accepts that failed, for want of file descriptors or memory.
+    pub accept_errors: Counter,
     /// How long blocking playlist reloads waited.
     pub blocking_reload: Histogram,
 }
@@ -223,6 +225,7 @@ impl Default for HttpMetrics {
             sent_bytes: Family::default(),
             connections: Gauge::default(),
             connections_refused: Family::default(),
+            accept_errors: Counter::default(),
             // 10 ms to 10 s: a part is some 200 ms away, a segment some seconds.
             blocking_reload: Histogram::new(exponential_buckets(0.01, 2.0, 11)),
         }
@@ -265,6 +268,11 @@ impl HttpMetrics {
             "http_connections_refused",
             "HTTP connections turned away at once",
             self.connections_refused.clone(),
+        );
+        registry.register(
+            "http_accept_errors",
+            "Accepts that failed, for want of file descriptors or memory",
+            self.accept_errors.clone(),
         );
         registry.register_with_unit(
             "http_blocking_reload_wait",

@@ -73,21 +73,18 @@ async fn a_request_that_takes_too_long_is_cut_off_but_waiting_is_not_idle() {
 async fn a_reader_that_stops_reading_loses_its_connection() {
     let limits = Limits {
         request_max: Duration::from_millis(200),
-        connections_per_address_max: 1,
         ..Limits::default()
     };
     let server = Running::with(limits);
     let mut stream = TcpStream::connect(server.address).await.unwrap();
     send(&mut stream, "GET", "/live/demo/s1/720p/big.m4s", &[]).await;
-    // Not read. The one place is free again only when the server has given up on it.
-    let free = async {
-        while get(server.address, "/healthz").await.status == 503 {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(super::client::PATIENCE, free)
-        .await
-        .unwrap();
+    server
+        .until(|metrics| metrics.http.connections.get() == 1)
+        .await;
+    // Not read, and no buffer holds 16 MiB.
+    server
+        .until(|metrics| metrics.http.connections.get() == 0)
+        .await;
     server.stop().await;
 }
 
@@ -164,4 +161,52 @@ async fn shutdown_does_not_wait_for_ever() {
     server.shutdown.cancel();
     server.ended().await;
     assert!(read_to_end(&mut stream).await.is_empty());
+}
+
+/// Runs itself again as a process of its own, whose file descriptors it may use up.
+#[tokio::test]
+async fn running_out_of_file_descriptors_is_survived() {
+    const CHILD: &str = "WEIR_TEST_WITHOUT_DESCRIPTORS";
+    if std::env::var_os(CHILD).is_some() {
+        return without_descriptors().await;
+    }
+    let output = std::process::Command::new(std::env::current_exe().unwrap())
+        .args([
+            "--exact",
+            "bounds::running_out_of_file_descriptors_is_survived",
+        ])
+        .env(CHILD, "1")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success() && said.contains("1 passed"),
+        "{said}"
+    );
+}
+
+async fn without_descriptors() {
+    let server = Running::start();
+    // The server runs only while this task waits, so its backlog has a connection and there is
+    // no descriptor left when it comes to accept.
+    let client = std::net::TcpStream::connect(server.address).unwrap();
+    client.set_nonblocking(true).unwrap();
+    let mut client = TcpStream::from_std(client).unwrap();
+    let null = std::fs::File::open("/dev/null").unwrap();
+    let few = rustix::process::Rlimit {
+        current: Some(64),
+        maximum: Some(64),
+    };
+    rustix::process::setrlimit(rustix::process::Resource::Nofile, few).unwrap();
+    let mut all = Vec::new();
+    while let Ok(file) = null.try_clone() {
+        all.push(file);
+    }
+    send(&mut client, "GET", "/healthz", &[]).await;
+    server
+        .until(|metrics| metrics.http.accept_errors.get() > 0)
+        .await;
+    drop(all);
+    assert_eq!(parse(&read_to_end(&mut client).await).status, 200);
+    server.stop().await;
 }

@@ -5,6 +5,8 @@ mod bounds;
 #[cfg(test)]
 mod client;
 #[cfg(test)]
+mod http2;
+#[cfg(test)]
 mod media;
 #[cfg(test)]
 mod pages;

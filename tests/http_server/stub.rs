@@ -165,6 +165,7 @@ pub struct Running {
     pub address: SocketAddr,
     pub stub: Stub,
     pub shutdown: CancellationToken,
+    pub metrics: Metrics,
     task: JoinHandle<()>,
 }
 
@@ -179,14 +180,17 @@ impl Running {
         let stub = Stub::default();
         let shutdown = CancellationToken::new();
         let metrics = Metrics::new(ByteSize::from_mib(1));
-        let run =
-            server
-                .with_limits(limits)
-                .run(stub.clone(), stub.clone(), metrics, shutdown.clone());
+        let run = server.with_limits(limits).run(
+            stub.clone(),
+            stub.clone(),
+            metrics.clone(),
+            shutdown.clone(),
+        );
         Self {
             address,
             stub,
             shutdown,
+            metrics,
             task: tokio::spawn(run),
         }
     }
@@ -199,6 +203,16 @@ impl Running {
             .await
             .unwrap()
             .unwrap();
+    }
+
+    /// Lets the server run until `done`.
+    pub async fn until(&self, done: impl Fn(&Metrics) -> bool) {
+        let running = async {
+            while !done(&self.metrics) {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, running).await.unwrap();
     }
 
     /// Waits until the server has ended by itself.
