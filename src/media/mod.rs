@@ -1,1 +1,19 @@
 //! The only user of GStreamer: templates, graph, encoders, packaging. Runs in workers only.
+
+mod caps;
+mod outbox;
+pub mod output;
+pub mod template;
+
+pub use outbox::Outbox;
+
+/// Initialises GStreamer and registers the plugins that are part of weir.
+///
+/// # Errors
+/// When GStreamer cannot start; the message says what to do.
+pub fn init() -> Result<(), String> {
+    gst::init().map_err(|e| format!("GStreamer does not start: {e}"))?;
+    gstfmp4::plugin_register_static().map_err(|e| e.to_string())?;
+    gsthlssink3::plugin_register_static().map_err(|e| e.to_string())?;
+    Ok(())
+}

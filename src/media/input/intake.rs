@@ -1,0 +1,145 @@
+//! Where decoded media waits for the pacer.
+
+use std::sync::mpsc::SyncSender;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::frame::Track;
+use crate::ladder::{Canvas, Source};
+use crate::media::pacer::audio::SampleQueue;
+use crate::media::pacer::timeline::Timeline;
+use crate::media::pacer::video::PictureQueue;
+
+/// How long a decoder waits for the output half to be built around its first picture.
+const CANVAS_WAIT_MAX: Duration = Duration::from_secs(2);
+
+/// The first picture's format, which the session's plan is made from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// Size and rate.
+    pub source: Source,
+}
+
+/// The queues between the input half and the pacer.
+#[derive(Debug)]
+pub struct Media {
+    /// Publisher's times to output times.
+    pub timeline: Timeline,
+    /// Pictures of the canvas's size.
+    pub pictures: PictureQueue<gst::Buffer>,
+    /// Sound.
+    pub samples: SampleQueue,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    canvas: Option<Canvas>,
+    /// The input whose media is accepted; an older one may still be winding down.
+    current: u64,
+    /// Output time zero.
+    start: Option<Instant>,
+}
+
+/// Shared by the input's threads and the pacer's.
+#[derive(Debug)]
+pub struct Intake {
+    state: Mutex<State>,
+    ready: Condvar,
+    media: Mutex<Media>,
+    found: SyncSender<Found>,
+}
+
+impl Intake {
+    /// Empty queues; the first picture's format goes to `found`.
+    pub fn new(found: SyncSender<Found>) -> Self {
+        Self {
+            state: Mutex::default(),
+            ready: Condvar::new(),
+            media: Mutex::new(Media {
+                timeline: Timeline::new(),
+                pictures: PictureQueue::new(),
+                samples: SampleQueue::new(),
+            }),
+            found,
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The queues.
+    pub fn media(&self) -> MutexGuard<'_, Media> {
+        self.media.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Fixes the canvas; decoders that waited for it go on.
+    pub fn set_canvas(&self, canvas: Canvas) {
+        self.state().canvas = Some(canvas);
+        self.ready.notify_all();
+    }
+
+    /// Starts the output's time line at `start`.
+    pub fn set_start(&self, start: Instant) {
+        self.state().start = Some(start);
+    }
+
+    /// The canvas, when it is fixed already.
+    pub fn canvas(&self) -> Option<Canvas> {
+        self.state().canvas
+    }
+
+    /// Announces the source and waits, bounded, for the canvas.
+    pub fn canvas_for(&self, source: Source) -> Option<Canvas> {
+        let state = self.state();
+        if state.canvas.is_none() {
+            // Full means that it has been announced already.
+            let _ = self.found.try_send(Found { source });
+        }
+        let (state, _) = self
+            .ready
+            .wait_timeout_while(state, CANVAS_WAIT_MAX, |state| state.canvas.is_none())
+            .unwrap_or_else(PoisonError::into_inner);
+        state.canvas
+    }
+
+    /// Begins a new input; media of any earlier one is refused from now on. Gives its number.
+    pub fn open(&self) -> u64 {
+        let mut state = self.state();
+        state.current += 1;
+        let number = state.current;
+        drop(state);
+        self.media().timeline.opened();
+        number
+    }
+
+    /// Refuses further media of whatever input there is.
+    pub fn close(&self) {
+        self.state().current += 1;
+    }
+
+    fn now(&self, input: u64) -> Option<Duration> {
+        let state = self.state();
+        (state.current == input)
+            .then_some(state.start)?
+            .map(|start| start.elapsed())
+    }
+
+    /// Takes a picture of input number `input`.
+    pub fn picture(&self, input: u64, pts_ns: i64, picture: gst::Buffer) {
+        let Some(now) = self.now(input) else { return };
+        let mut media = self.media();
+        media.timeline.arrived(Track::Video, pts_ns, now);
+        let due = media.timeline.due(pts_ns);
+        media.pictures.push(due, picture);
+    }
+
+    /// Takes interleaved stereo samples of input number `input`.
+    pub fn sound(&self, input: u64, pts_ns: i64, samples: &[i16]) {
+        let Some(now) = self.now(input) else { return };
+        let mut media = self.media();
+        media.timeline.arrived(Track::Audio, pts_ns, now);
+        let due = media.timeline.due(pts_ns);
+        media.samples.push(due, samples);
+    }
+}
