@@ -138,3 +138,58 @@ impl FrameRate {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn bitrates_show_as_they_are_configured() {
+        for (bps, text) in [
+            (5_000_000, "5M"),
+            (2_800_000, "2800k"),
+            (128_000, "128k"),
+            (128_500, "128500"),
+            (0, "0"),
+        ] {
+            assert_eq!(Bitrate::from_bps(bps).to_string(), text);
+        }
+        assert_eq!(Bitrate::from_bps(128_999).kbps(), 128);
+    }
+
+    #[test]
+    fn binary_megabytes() {
+        assert_eq!(ByteSize::from_mib(512), ByteSize::from_bytes(536_870_912));
+    }
+
+    #[test]
+    fn rates_are_never_zero() {
+        assert_eq!(FrameRate::new(0, 1), None);
+        assert_eq!(FrameRate::new(1, 0), None);
+        assert_eq!(FrameRate::whole(0), FrameRate::whole(1));
+    }
+
+    #[test]
+    fn ntsc_is_exact() {
+        let fps = FrameRate::new(30_000, 1001).unwrap();
+        assert_eq!(fps.time_of(30_000), Duration::from_secs(1001));
+        assert_eq!(fps.time_of(2_580_000), Duration::from_secs(86_086));
+        assert_eq!(fps.divided(2), FrameRate::new(15_000, 1001).unwrap());
+        assert_eq!(fps.divided(0), fps);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn a_frame_is_found_by_its_time(num in 1..120_000_u32, den in 1..1002_u32, n in 0..1_000_000_000_u64) {
+            let fps = FrameRate::new(num, den).unwrap();
+            prop_assume!(fps.frame_duration() > Duration::from_micros(1));
+            prop_assert_eq!(fps.frame_at(fps.time_of(n)), n);
+            let nearly_half = fps.frame_duration() * 49 / 100;
+            prop_assert_eq!(fps.frame_at(fps.time_of(n) + nearly_half), n);
+        }
+    }
+}
