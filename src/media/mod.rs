@@ -1,5 +1,7 @@
 //! The only user of GStreamer: templates, graph, encoders, packaging. Runs in workers only.
 
+use std::sync::OnceLock;
+
 mod caps;
 mod outbox;
 pub mod output;
@@ -7,13 +9,16 @@ pub mod template;
 
 pub use outbox::Outbox;
 
-/// Initialises GStreamer and registers the plugins that are part of weir.
+/// Initialises GStreamer and registers the plugins that are part of weir; once per process.
 ///
 /// # Errors
-/// When GStreamer cannot start; the message says what to do.
+/// When GStreamer cannot start.
 pub fn init() -> Result<(), String> {
-    gst::init().map_err(|e| format!("GStreamer does not start: {e}"))?;
-    gstfmp4::plugin_register_static().map_err(|e| e.to_string())?;
-    gsthlssink3::plugin_register_static().map_err(|e| e.to_string())?;
-    Ok(())
+    static DONE: OnceLock<Result<(), String>> = OnceLock::new();
+    DONE.get_or_init(|| {
+        gst::init().map_err(|e| format!("GStreamer does not start: {e}"))?;
+        gstfmp4::plugin_register_static().map_err(|e| e.to_string())?;
+        gsthlssink3::plugin_register_static().map_err(|e| e.to_string())
+    })
+    .clone()
 }

@@ -4,7 +4,7 @@
 //! flags: `DISCONT|HEADER` is an initialization section; else it begins the part and carries the
 //! part's PTS.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytes::{Bytes, BytesMut};
 use gst::prelude::*;
@@ -15,6 +15,7 @@ use super::encode::source;
 use super::failure::{self, Failure};
 use super::{Spec, template};
 use crate::hls::{Part, TrackId};
+use crate::ladder::clock::Position;
 use crate::media::caps;
 use crate::media::outbox::Outbox;
 use crate::media::template::{Kind, Library, Values};
@@ -44,14 +45,6 @@ impl Entry {
             let _ = self.codec.set(codec);
         }
         self.source.set_caps(Some(&caps.to_owned()));
-    }
-
-    /// Says that the next frame begins a part (`segment` false) or a segment.
-    pub fn cut(&self, segment: bool) {
-        let split = gst::Structure::builder("FMP4MuxSplitNow")
-            .field("chunk", !segment)
-            .build();
-        self.source.send_event(gst::event::CustomDownstream::new(split));
     }
 
     /// Appends a frame.
@@ -103,11 +96,16 @@ fn build_one(
         template: "cmaf".to_owned(),
         message: message.to_string(),
     };
-    let entry = source(pipeline, &format!("cmaf-{:?}", writer.track), &gst::Caps::new_any())?;
-    entry.set_caps(None);
+    let entry = source(pipeline, &format!("cmaf-{:?}", writer.track), None)?;
     let (first, last) = library
         .build_kind(Kind::Cmaf, &Values::default())?
         .add_to(pipeline.upcast_ref())?;
+    let pad = first
+        .static_pad("sink")
+        .or_else(|| first.sink_pads().into_iter().next());
+    if let Some(pad) = pad {
+        cut(&pad, writer.grid.clone());
+    }
     let codec = writer.codec.clone();
     let sink = writer.into_sink();
     pipeline.add(&sink).map_err(fail)?;
@@ -117,6 +115,33 @@ fn build_one(
         source: entry,
         codec,
     })
+}
+
+/// Tells the muxer, right before a frame, that it begins a part or a segment. (An appsrc takes no
+/// custom event into its queue, so the pad behind it is where frame and event keep their order.)
+fn cut(pad: &gst::Pad, grid: Grid) {
+    let last: Mutex<Option<Position>> = Mutex::new(None);
+    pad.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
+        let Some(pts) = info.buffer().and_then(|buffer| buffer.pts()) else {
+            return gst::PadProbeReturn::Ok;
+        };
+        let position = grid.locate(grid.frame_at(pts));
+        let before = last
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .replace(position);
+        let Some(before) = before else {
+            return gst::PadProbeReturn::Ok;
+        };
+        let segment = before.msn != position.msn;
+        if segment || before.part != position.part {
+            let split = gst::Structure::builder("FMP4MuxSplitNow")
+                .field("chunk", !segment)
+                .build();
+            pad.send_event(gst::event::CustomDownstream::new(split));
+        }
+        gst::PadProbeReturn::Ok
+    });
 }
 
 /// Turns one muxer's buffer lists into messages.

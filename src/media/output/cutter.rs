@@ -1,5 +1,5 @@
-//! Between encoders and packagers: decides, by the ladder clock alone, where each encoded frame
-//! belongs, and tells both packagings about every cut.
+//! Between encoders and packagers: puts encoded frames on the output's own time line, finds by the
+//! ladder clock alone where each belongs, and hands them to both packagings.
 
 use std::sync::Arc;
 
@@ -159,17 +159,12 @@ impl Tap {
                 ts.push(&mut buffer, caps, position);
             }
         }
-        self.cut(position);
         self.position = Some(position);
         self.cmaf.push(buffer)
     }
 
     /// A segment must start with an IDR frame (CMAF, ISO/IEC 23000-19 section 7.3.2.3).
-    fn check_key(
-        &self,
-        buffer: &gst::Buffer,
-        position: Position,
-    ) -> Result<(), gst::FlowError> {
+    fn check_key(&self, buffer: &gst::Buffer, position: Position) -> Result<(), gst::FlowError> {
         let new_segment = self.position.is_none_or(|last| last.msn != position.msn);
         match self.video {
             Some(video) if new_segment && buffer.flags().contains(gst::BufferFlags::DELTA_UNIT) => {
@@ -180,15 +175,6 @@ impl Tap {
                 Err(gst::FlowError::Error)
             }
             _ => Ok(()),
-        }
-    }
-
-    /// Tells `cmafmux` that the next frame begins a part or a segment.
-    fn cut(&self, position: Position) {
-        let Some(last) = self.position else { return };
-        let segment = last.msn != position.msn;
-        if segment || last.part != position.part {
-            self.cmaf.cut(segment);
         }
     }
 }

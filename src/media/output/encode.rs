@@ -1,5 +1,7 @@
 //! The scale cascade and the encoders.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use gst::prelude::*;
 use gst_app::{AppSink, AppSrc};
 
@@ -42,8 +44,8 @@ impl Encode {
         failures: &failure::Sink,
     ) -> Result<Self, template::Error> {
         let pipeline = gst::Pipeline::with_name("encode");
-        let pictures = source(&pipeline, "canvas", &caps::canvas(spec.plan.canvas))?;
-        let samples = source(&pipeline, "samples", &caps::samples())?;
+        let pictures = source(&pipeline, "canvas", Some(&caps::canvas(spec.plan.canvas)))?;
+        let samples = source(&pipeline, "samples", Some(&caps::samples()))?;
         build_video(&pipeline, &pictures, spec, library, taps.video, outbox)?;
         build_audio(&pipeline, &samples, spec, library, taps.audio)?;
         failure::watch(&pipeline, failures, |child, reason| {
@@ -109,14 +111,16 @@ fn fail(message: impl ToString) -> template::Error {
 pub(super) fn source(
     pipeline: &gst::Pipeline,
     name: &str,
-    caps: &gst::Caps,
+    caps: Option<&gst::Caps>,
 ) -> Result<AppSrc, template::Error> {
     let source = AppSrc::builder()
         .name(name)
-        .caps(caps)
         .format(gst::Format::Time)
         .max_bytes(0)
         .build();
+    if caps.is_some() {
+        source.set_caps(caps);
+    }
     pipeline.add(&source).map_err(fail)?;
     Ok(source)
 }
@@ -125,12 +129,12 @@ pub(super) fn make(
     pipeline: &impl IsA<gst::Bin>,
     factory: &str,
 ) -> Result<gst::Element, template::Error> {
-    let element = gst::ElementFactory::make(factory)
-        .build()
-        .map_err(|_| template::Error::MissingElement {
+    let element = gst::ElementFactory::make(factory).build().map_err(|_| {
+        template::Error::MissingElement {
             template: "output".to_owned(),
             factory: factory.to_owned(),
-        })?;
+        }
+    })?;
     pipeline.add(&element).map_err(fail)?;
     Ok(element)
 }
@@ -188,7 +192,11 @@ fn encoder_bin(
     queue.set_property("max-size-buffers", QUEUE_FRAMES_MAX);
     queue.set_property("max-size-bytes", 0u32);
     queue.set_property("max-size-time", 0u64);
-    let name = spec.encoders.get(index).map(String::as_str).unwrap_or_default();
+    let name = spec
+        .encoders
+        .get(index)
+        .map(String::as_str)
+        .unwrap_or_default();
     let template = library
         .get(name)
         .ok_or_else(|| fail(format!("no encoder template `{name}`")))?;
@@ -200,11 +208,15 @@ fn encoder_bin(
     bin.add(&sink).map_err(fail)?;
     last.link(&sink).map_err(fail)?;
 
-    let pad = first.static_pad("sink").ok_or_else(|| fail("encoder without sink pad"))?;
+    let pad = first
+        .static_pad("sink")
+        .ok_or_else(|| fail("encoder without sink pad"))?;
     thin_out(&queue, spec.plan.canvas.fps, rendition.divisor)?;
     force_key_frames(&pad, spec.clock.clone(), spec.plan.canvas.fps);
 
-    let entry = queue.static_pad("sink").ok_or_else(|| fail("queue without sink pad"))?;
+    let entry = queue
+        .static_pad("sink")
+        .ok_or_else(|| fail("queue without sink pad"))?;
     let ghost = gst::GhostPad::with_target(&entry).map_err(fail)?;
     bin.add_pad(&ghost).map_err(fail)?;
     Ok(bin)
@@ -220,7 +232,10 @@ pub fn encoder_values(rendition: &VideoRendition, fps: FrameRate) -> Values {
         .with(Variable::BitrateBps, rendition.bitrate.bps())
         .with(Variable::BitrateKbps, rendition.bitrate.kbps())
         .with(Variable::GopFramesMax, rate * GOP_SECONDS_MAX)
-        .with(Variable::Threads, pixels.div_ceil(PIXELS_PER_SECOND_PER_THREAD))
+        .with(
+            Variable::Threads,
+            pixels.div_ceil(PIXELS_PER_SECOND_PER_THREAD),
+        )
 }
 
 fn frame_of(buffer: &gst::BufferRef, fps: FrameRate) -> Option<u64> {
@@ -228,15 +243,13 @@ fn frame_of(buffer: &gst::BufferRef, fps: FrameRate) -> Option<u64> {
 }
 
 /// Lets every `divisor`-th canvas frame through, and says so in the caps.
-fn thin_out(
-    queue: &gst::Element,
-    fps: FrameRate,
-    divisor: u32,
-) -> Result<(), template::Error> {
+fn thin_out(queue: &gst::Element, fps: FrameRate, divisor: u32) -> Result<(), template::Error> {
     if divisor <= 1 {
         return Ok(());
     }
-    let pad = queue.static_pad("sink").ok_or_else(|| fail("queue without sink pad"))?;
+    let pad = queue
+        .static_pad("sink")
+        .ok_or_else(|| fail("queue without sink pad"))?;
     pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
         match info.buffer().and_then(|buffer| frame_of(buffer, fps)) {
             Some(frame) if frame % u64::from(divisor) != 0 => gst::PadProbeReturn::Drop,
@@ -244,7 +257,9 @@ fn thin_out(
         }
     });
     let rate = caps::fraction(fps.divided(divisor));
-    let out = queue.static_pad("src").ok_or_else(|| fail("queue without src pad"))?;
+    let out = queue
+        .static_pad("src")
+        .ok_or_else(|| fail("queue without src pad"))?;
     out.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
         let Some(gst::PadProbeData::Event(event)) = &mut info.data else {
             return gst::PadProbeReturn::Ok;
@@ -262,15 +277,15 @@ fn thin_out(
 /// Asks the encoder for an IDR frame right before the first frame of each segment, so key frames
 /// of all rungs lie on the same frame.
 fn force_key_frames(pad: &gst::Pad, clock: LadderClock, fps: FrameRate) {
-    let mut segment = None;
+    // No segment has this number: the first frame starts one.
+    let segment = AtomicU64::new(u64::MAX);
     pad.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
         let Some(frame) = info.buffer().and_then(|buffer| frame_of(buffer, fps)) else {
             return gst::PadProbeReturn::Ok;
         };
         let msn = clock.locate(frame).msn;
         // A later frame than the segment's first starts it when that one had to be left out.
-        if segment != Some(msn) {
-            segment = Some(msn);
+        if segment.swap(msn, Ordering::Relaxed) != msn {
             let request = gst_video::DownstreamForceKeyUnitEvent::builder()
                 .all_headers(true)
                 .build();

@@ -48,7 +48,10 @@ pub fn watch(
             let source = message.src().and_then(|source| child_of(&top, source));
             let reason = format!(
                 "{}: {}",
-                message.src().map(|s| s.name().to_string()).unwrap_or_default(),
+                message
+                    .src()
+                    .map(|s| s.name().to_string())
+                    .unwrap_or_default(),
                 error.error()
             );
             let _ = failures.try_send(name(&source.unwrap_or_default(), reason));

@@ -157,10 +157,16 @@ fn wait_for_end(pipeline: &gst::Pipeline) {
     let Some(bus) = pipeline.bus() else { return };
     bus.unset_sync_handler();
     bus.set_sync_handler(move |_, message| {
-        if matches!(message.type_(), gst::MessageType::Eos | gst::MessageType::Error) {
+        if matches!(
+            message.type_(),
+            gst::MessageType::Eos | gst::MessageType::Error
+        ) {
             let _ = sender.try_send(());
         }
         gst::BusSyncReply::Drop
     });
     let _ = receiver.recv_timeout(DRAIN_MAX);
 }
+
+#[cfg(test)]
+mod tests;

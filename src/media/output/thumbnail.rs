@@ -32,9 +32,14 @@ pub fn build(
     queue.set_property("max-size-buffers", 1u32);
     queue.set_property_from_str("leaky", "downstream");
     if let Some(pad) = queue.static_pad("sink") {
-        let frames = fps.frame_at(std::time::Duration::from_secs(INTERVAL_S)).max(1);
+        let frames = fps
+            .frame_at(std::time::Duration::from_secs(INTERVAL_S))
+            .max(1);
         pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
-            let frame = info.buffer().and_then(|b| b.pts()).map(|pts| fps.frame_at(pts.into()));
+            let frame = info
+                .buffer()
+                .and_then(|b| b.pts())
+                .map(|pts| fps.frame_at(pts.into()));
             // Not the very first picture: many sources begin with a black one.
             match frame {
                 Some(frame) if frame % frames == frames / 4 => gst::PadProbeReturn::Ok,
@@ -76,7 +81,9 @@ fn sink(outbox: Outbox) -> AppSink {
             AppSinkCallbacks::builder()
                 .new_sample(move |sink| {
                     let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
-                    let map = sample.buffer().and_then(|buffer| buffer.map_readable().ok());
+                    let map = sample
+                        .buffer()
+                        .and_then(|buffer| buffer.map_readable().ok());
                     if let Some(map) = map {
                         let jpeg = bytes::Bytes::copy_from_slice(&map);
                         outbox.send(FromWorker::Thumbnail(jpeg));

@@ -51,16 +51,15 @@ struct State {
 
 impl Input {
     /// Appends a frame; a segment's first video frame announces the cut after it.
-    pub fn push(
-        &self,
-        buffer: &mut gst::Buffer,
-        caps: &gst::CapsRef,
-        position: Position,
-    ) {
+    pub fn push(&self, buffer: &mut gst::Buffer, caps: &gst::CapsRef, position: Position) {
         if self.state.given_up.load(Ordering::Relaxed) {
             return;
         }
-        if self.source.current_level_time() > BACKLOG_MAX {
+        if self
+            .source
+            .current_level_time()
+            .is_some_and(|level| level > BACKLOG_MAX)
+        {
             self.give_up();
             return;
         }
@@ -68,7 +67,7 @@ impl Input {
             self.source.set_caps(Some(&caps.to_owned()));
         }
         if let Some(splitter) = self.splitter.as_ref().filter(|_| position.starts_segment) {
-            let next = self.clock.segment_start_time(position.msn + 1);
+            let next = self.clock.segment_time(position.msn + 1);
             let next = u64::try_from(next.as_nanos()).unwrap_or(u64::MAX);
             splitter.emit_by_name::<()>("split-at-running-time", &[&next]);
         }
@@ -110,11 +109,16 @@ impl Sink {
             .ok_or_else(|| fail("hlssink3 has no inner `split_mux_sink`"))?;
         connect_streams(&sink, Segments::new(spec, index, outbox));
 
-        let video = source(&pipeline, "video", &gst::Caps::new_any())?;
-        video.set_caps(None);
-        let audio = source(&pipeline, "audio", &gst::Caps::new_any())?;
-        audio.set_caps(None);
-        branch(&pipeline, &video, "h264parse", &byte_stream(), &sink, "video")?;
+        let video = source(&pipeline, "video", None)?;
+        let audio = source(&pipeline, "audio", None)?;
+        branch(
+            &pipeline,
+            &video,
+            "h264parse",
+            &byte_stream(),
+            &sink,
+            "video",
+        )?;
         branch(&pipeline, &audio, "aacparse", &adts(), &sink, "audio")?;
         failure::watch(&pipeline, failures, move |_, reason| Failure::Ts {
             video: index,
@@ -210,12 +214,12 @@ impl Segments {
     }
 
     /// `hlssink3` opens a fragment only after the one before it was written completely.
-    fn open(&mut self) -> gst::gio::OutputStream {
+    fn open(&mut self) -> gio::OutputStream {
         self.close();
         let fragment = Fragment::default();
         self.open = Some((self.next_msn, fragment.clone()));
         self.next_msn += 1;
-        gst::gio::WriteOutputStream::new(Writer(fragment)).upcast()
+        gio::WriteOutputStream::new(Writer(fragment)).upcast()
     }
 
     fn close(&mut self) {
@@ -226,11 +230,11 @@ impl Segments {
         if data.is_empty() {
             return;
         }
-        let start = self.clock.segment_start_time(msn);
+        let start = self.clock.segment_time(msn);
         self.outbox.send(FromWorker::TsSegment(TsSegment {
             video: self.video,
             msn,
-            duration: self.clock.segment_start_time(msn + 1) - start,
+            duration: self.clock.segment_time(msn + 1) - start,
             date_ns: self.epoch_ns + u64::try_from(start.as_nanos()).unwrap_or(0),
             data: Bytes::from(data),
         }));
@@ -247,7 +251,10 @@ struct Writer(Fragment);
 
 impl Write for Writer {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .extend_from_slice(bytes);
         Ok(bytes.len())
     }
 
@@ -263,8 +270,8 @@ fn connect_streams(sink: &gst::Element, segments: Segments) {
         Some(segments.open().to_value())
     });
     sink.connect("get-playlist-stream", false, |_| {
-        let nowhere = gst::gio::WriteOutputStream::new(std::io::sink());
-        Some(nowhere.upcast::<gst::gio::OutputStream>().to_value())
+        let nowhere = gio::WriteOutputStream::new(std::io::sink());
+        Some(nowhere.upcast::<gio::OutputStream>().to_value())
     });
     sink.connect("delete-fragment", false, |_| Some(true.to_value()));
 }

@@ -38,7 +38,8 @@ impl Chain {
             template: self.template.clone(),
             message,
         };
-        bin.add_many(&self.elements).map_err(|e| fail(e.to_string()))?;
+        bin.add_many(&self.elements)
+            .map_err(|e| fail(e.to_string()))?;
         gst::Element::link_many(&self.elements).map_err(|e| fail(e.to_string()))?;
         match (self.elements.first(), self.elements.last()) {
             (Some(first), Some(last)) => Ok((first.clone(), last.clone())),
@@ -61,12 +62,13 @@ pub fn build(template: &Template, values: &Values) -> Result<Chain, Error> {
     let mut elements = Vec::with_capacity(template.body.element.len());
     for wanted in &template.body.element {
         let factory = wanted.factory.get_ref();
-        let element = gst::ElementFactory::make(factory).build().map_err(|_| {
-            Error::MissingElement {
-                template: template.origin.clone(),
-                factory: factory.clone(),
-            }
-        })?;
+        let element =
+            gst::ElementFactory::make(factory)
+                .build()
+                .map_err(|_| Error::MissingElement {
+                    template: template.origin.clone(),
+                    factory: factory.clone(),
+                })?;
         apply(template, wanted, &element, values)?;
         elements.push(element);
     }
@@ -105,7 +107,9 @@ fn apply(
             message,
         };
         let Some(value) = values.0.get(variable) else {
-            return Err(invalid(format!("`{variable:?}` has no value in this place")));
+            return Err(invalid(format!(
+                "`{variable:?}` has no value in this place"
+            )));
         };
         match key.get_ref().split_once('.') {
             Some((property, field)) => {

@@ -188,7 +188,12 @@ impl Library {
                 continue;
             };
             let text = String::from_utf8_lossy(&file.data).into_owned();
-            library.add(Path::new(path.as_ref()), format!("shipped:{path}"), text, &mut errors);
+            library.add(
+                Path::new(path.as_ref()),
+                format!("shipped:{path}"),
+                text,
+                &mut errors,
+            );
         }
         if let Some(folder) = folder {
             library.add_folder(folder, 0, &mut errors);
@@ -275,7 +280,9 @@ impl Library {
 fn read_bounded(path: &Path) -> Result<String, String> {
     let length = std::fs::metadata(path).map_err(|e| e.to_string())?.len();
     if length > FILE_BYTES_MAX {
-        return Err(format!("is {length} bytes long; at most {FILE_BYTES_MAX} are read"));
+        return Err(format!(
+            "is {length} bytes long; at most {FILE_BYTES_MAX} are read"
+        ));
     }
     std::fs::read_to_string(path).map_err(|e| e.to_string())
 }
