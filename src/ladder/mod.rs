@@ -64,6 +64,14 @@ fn gcd(a: u32, b: u32) -> u32 {
     a.max(1)
 }
 
+impl Plan {
+    /// Frames a second of each video rendition.
+    pub fn rates(&self) -> Vec<f64> {
+        let rate = |rendition: &VideoRendition| self.canvas.fps.divided(rendition.divisor).as_f64();
+        self.video.iter().map(rate).collect()
+    }
+}
+
 /// The fixed picture all inputs are fitted to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Canvas {

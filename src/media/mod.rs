@@ -3,9 +3,17 @@
 use std::sync::OnceLock;
 
 mod caps;
+pub mod engine;
+pub mod events;
+pub mod input;
 mod outbox;
 pub mod output;
+pub mod pacer;
+pub mod picture;
+pub mod probe;
+mod still;
 pub mod template;
+pub mod test_source;
 
 pub use outbox::Outbox;
 

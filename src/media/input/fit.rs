@@ -34,7 +34,9 @@ impl Times {
             Self::Arrival => Some(since_first_use()),
             Self::Shifted(shift) => {
                 let pts = buffer.pts()?;
-                let time = segment?.downcast_ref::<gst::ClockTime>()?.to_running_time(pts)?;
+                let time = segment?
+                    .downcast_ref::<gst::ClockTime>()?
+                    .to_running_time(pts)?;
                 Some(i64::try_from(time.nseconds()).ok()? - shift)
             }
         }
@@ -82,7 +84,9 @@ impl Fit {
         pipeline.add(&sink).map_err(fail)?;
         gst::Element::link_many([&last, &filter, sink.upcast_ref()]).map_err(fail)?;
         self.scout(raw, filter);
-        let entry = first.static_pad("sink").ok_or_else(|| fail("fit has no sink pad"))?;
+        let entry = first
+            .static_pad("sink")
+            .ok_or_else(|| fail("fit has no sink pad"))?;
         raw.link(&entry).map_err(fail)?;
         start(pipeline)
     }
@@ -111,7 +115,9 @@ impl Fit {
         });
         pipeline.add(&sink).map_err(fail)?;
         gst::Element::link_many([&last, &filter, sink.upcast_ref()]).map_err(fail)?;
-        let entry = first.static_pad("sink").ok_or_else(|| fail("fit has no sink pad"))?;
+        let entry = first
+            .static_pad("sink")
+            .ok_or_else(|| fail("fit has no sink pad"))?;
         raw.link(&entry).map_err(fail)?;
         start(pipeline)
     }
@@ -161,7 +167,7 @@ impl Fit {
                         filter.set_property("caps", fitted);
                         gst::PadProbeReturn::Ok
                     }
-                    None => gst::PadProbeReturn::Drop,
+                    None => gst::PadProbeReturn::Handled,
                 }
             },
         );
@@ -185,7 +191,8 @@ fn add(pipeline: &gst::Pipeline, factory: &str) -> Result<gst::Element, template
 
 /// Elements added to a running pipeline follow its state only when told to.
 fn start(pipeline: &gst::Pipeline) -> Result<(), template::Error> {
-    if pipeline.current_state() > gst::State::Ready || pipeline.pending_state() > gst::State::Ready {
+    if pipeline.current_state() > gst::State::Ready || pipeline.pending_state() > gst::State::Ready
+    {
         for element in pipeline.iterate_elements().into_iter().flatten() {
             element.sync_state_with_parent().map_err(fail)?;
         }
@@ -224,7 +231,11 @@ impl Scout {
             .or(hint.filter(|fps| FPS_RANGE.contains(&fps.as_f64())))
             .or_else(|| self.measure())?;
         let (width, height) = square(&info);
-        let (width, height) = if self.sideways { (height, width) } else { (width, height) };
+        let (width, height) = if self.sideways {
+            (height, width)
+        } else {
+            (width, height)
+        };
         Some(Source { width, height, fps })
     }
 
@@ -250,6 +261,7 @@ impl Scout {
 fn square(info: &gst_video::VideoInfo) -> (u32, u32) {
     let par = info.par();
     let width = u64::from(info.width());
-    let wide = width * par.numer().unsigned_abs() as u64 / (par.denom().unsigned_abs() as u64).max(1);
+    let wide =
+        width * par.numer().unsigned_abs() as u64 / (par.denom().unsigned_abs() as u64).max(1);
     (u32::try_from(wide).unwrap_or(info.width()), info.height())
 }

@@ -1,24 +1,17 @@
 //! Where decoded media waits for the pacer.
 
-use std::sync::mpsc::SyncSender;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::frame::Track;
 use crate::ladder::{Canvas, Source};
+use crate::media::events::{Event, Events};
 use crate::media::pacer::audio::SampleQueue;
 use crate::media::pacer::timeline::Timeline;
 use crate::media::pacer::video::PictureQueue;
 
 /// How long a decoder waits for the output half to be built around its first picture.
 const CANVAS_WAIT_MAX: Duration = Duration::from_secs(2);
-
-/// The first picture's format, which the session's plan is made from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Found {
-    /// Size and rate.
-    pub source: Source,
-}
 
 /// The queues between the input half and the pacer.
 #[derive(Debug)]
@@ -38,6 +31,8 @@ struct State {
     current: u64,
     /// Output time zero.
     start: Option<Instant>,
+    /// When anything was last decoded.
+    arrived: Option<Instant>,
 }
 
 /// Shared by the input's threads and the pacer's.
@@ -45,22 +40,18 @@ struct State {
 pub struct Intake {
     state: Mutex<State>,
     ready: Condvar,
-    media: Mutex<Media>,
-    found: SyncSender<Found>,
+    media: Mutex<Option<Media>>,
+    events: Events,
 }
 
 impl Intake {
-    /// Empty queues; the first picture's format goes to `found`.
-    pub fn new(found: SyncSender<Found>) -> Self {
+    /// Empty queues; the first picture's format goes to `events`.
+    pub fn new(events: Events) -> Self {
         Self {
             state: Mutex::default(),
             ready: Condvar::new(),
-            media: Mutex::new(Media {
-                timeline: Timeline::new(),
-                pictures: PictureQueue::new(),
-                samples: SampleQueue::new(),
-            }),
-            found,
+            media: Mutex::default(),
+            events,
         }
     }
 
@@ -68,20 +59,24 @@ impl Intake {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The queues.
-    pub fn media(&self) -> MutexGuard<'_, Media> {
+    /// The queues; `None` before [`Intake::begin`].
+    pub fn media(&self) -> MutexGuard<'_, Option<Media>> {
         self.media.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Fixes the canvas; decoders that waited for it go on.
-    pub fn set_canvas(&self, canvas: Canvas) {
-        self.state().canvas = Some(canvas);
+    /// Fixes the canvas and begins the output's time line at `start`; decoders that waited for it
+    /// go on.
+    pub fn begin(&self, canvas: Canvas, start: Instant) {
+        *self.media() = Some(Media {
+            timeline: Timeline::new(),
+            pictures: PictureQueue::new(canvas.fps),
+            samples: SampleQueue::new(),
+        });
+        let mut state = self.state();
+        state.start = Some(start);
+        state.canvas = Some(canvas);
+        drop(state);
         self.ready.notify_all();
-    }
-
-    /// Starts the output's time line at `start`.
-    pub fn set_start(&self, start: Instant) {
-        self.state().start = Some(start);
     }
 
     /// The canvas, when it is fixed already.
@@ -93,8 +88,7 @@ impl Intake {
     pub fn canvas_for(&self, source: Source) -> Option<Canvas> {
         let state = self.state();
         if state.canvas.is_none() {
-            // Full means that it has been announced already.
-            let _ = self.found.try_send(Found { source });
+            self.events.send(Event::Found(source));
         }
         let (state, _) = self
             .ready
@@ -109,7 +103,9 @@ impl Intake {
         state.current += 1;
         let number = state.current;
         drop(state);
-        self.media().timeline.opened();
+        if let Some(media) = self.media().as_mut() {
+            media.timeline.opened();
+        }
         number
     }
 
@@ -118,28 +114,47 @@ impl Intake {
         self.state().current += 1;
     }
 
-    fn now(&self, input: u64) -> Option<Duration> {
-        let state = self.state();
-        (state.current == input)
-            .then_some(state.start)?
-            .map(|start| start.elapsed())
+    /// Media of this input is accepted.
+    pub fn is_current(&self, input: u64) -> bool {
+        self.state().current == input
+    }
+
+    /// When anything was last decoded.
+    pub fn last_arrival(&self) -> Option<Instant> {
+        self.state().arrived
+    }
+
+    /// Output time of an arrival, when the output has begun and `input` is the current one.
+    fn arrival(&self, input: u64) -> Option<Duration> {
+        let mut state = self.state();
+        if state.current != input {
+            return None;
+        }
+        state.arrived = Some(Instant::now());
+        state.start.map(|start| start.elapsed())
     }
 
     /// Takes a picture of input number `input`.
     pub fn picture(&self, input: u64, pts_ns: i64, picture: gst::Buffer) {
-        let Some(now) = self.now(input) else { return };
-        let mut media = self.media();
-        media.timeline.arrived(Track::Video, pts_ns, now);
-        let due = media.timeline.due(pts_ns);
-        media.pictures.push(due, picture);
+        let Some(now) = self.arrival(input) else {
+            return;
+        };
+        if let Some(media) = self.media().as_mut() {
+            media.timeline.arrived(Track::Video, pts_ns, now);
+            let due = media.timeline.due(Track::Video, pts_ns);
+            media.pictures.push(due, picture);
+        }
     }
 
     /// Takes interleaved stereo samples of input number `input`.
     pub fn sound(&self, input: u64, pts_ns: i64, samples: &[i16]) {
-        let Some(now) = self.now(input) else { return };
-        let mut media = self.media();
-        media.timeline.arrived(Track::Audio, pts_ns, now);
-        let due = media.timeline.due(pts_ns);
-        media.samples.push(due, samples);
+        let Some(now) = self.arrival(input) else {
+            return;
+        };
+        if let Some(media) = self.media().as_mut() {
+            media.timeline.arrived(Track::Audio, pts_ns, now);
+            let due = media.timeline.due(Track::Audio, pts_ns);
+            media.samples.push(due, samples);
+        }
     }
 }

@@ -6,7 +6,7 @@ mod intake;
 mod pull;
 mod push;
 
-pub use intake::{Found, Intake, Media};
+pub use intake::{Intake, Media};
 pub use pull::{Address, Puller};
 pub use push::Push;
 

@@ -1,12 +1,12 @@
 //! An input half that fetches its media over HTTP.
 
 use std::sync::Arc;
-use std::sync::mpsc::SyncSender;
 
 use gst::prelude::*;
 
 use super::fit::{Fit, Times};
 use super::{Intake, dispose, fail};
+use crate::media::events::{Event, Events};
 use crate::media::template::{self, Kind, Library, Values};
 
 /// What to fetch.
@@ -25,6 +25,7 @@ pub struct Address {
 /// One attempt at fetching.
 pub struct Puller {
     pipeline: gst::Pipeline,
+    input: u64,
 }
 
 /// What the body of the answer is.
@@ -43,7 +44,7 @@ fn is_playlist(url: &str) -> bool {
 }
 
 impl Puller {
-    /// Starts fetching. Its end, for whatever reason, goes to `lost`.
+    /// Starts fetching. Its end, for whatever reason, goes to `events`.
     ///
     /// # Errors
     /// When an element is missing or refuses its settings.
@@ -51,16 +52,17 @@ impl Puller {
         address: &Address,
         intake: &Arc<Intake>,
         library: &Arc<Library>,
-        lost: SyncSender<String>,
+        events: Events,
     ) -> Result<Self, template::Error> {
         let pipeline = gst::Pipeline::with_name("pull");
-        watch(&pipeline, lost.clone());
+        let input = intake.open();
+        watch(&pipeline, input, events.clone());
         let graph = Graph {
             pipeline: pipeline.downgrade(),
             intake: intake.clone(),
-            input: intake.open(),
+            input,
             library: library.clone(),
-            lost,
+            events,
         };
         if is_playlist(&address.url) {
             graph.playlist(&pipeline, address)?;
@@ -68,7 +70,14 @@ impl Puller {
             graph.stream(&pipeline, address)?;
         }
         pipeline.set_state(gst::State::Playing).map_err(fail)?;
-        Ok(Self { pipeline })
+        Ok(Self { pipeline, input })
+    }
+}
+
+impl Puller {
+    /// Number of this input.
+    pub fn input(&self) -> u64 {
+        self.input
     }
 }
 
@@ -78,7 +87,7 @@ impl Drop for Puller {
     }
 }
 
-fn watch(pipeline: &gst::Pipeline, lost: SyncSender<String>) {
+fn watch(pipeline: &gst::Pipeline, input: u64, events: Events) {
     let Some(bus) = pipeline.bus() else { return };
     bus.set_sync_handler(move |_, message| {
         let reason = match message.view() {
@@ -87,8 +96,10 @@ fn watch(pipeline: &gst::Pipeline, lost: SyncSender<String>) {
             _ => None,
         };
         if let Some(reason) = reason {
-            // Full: the first reason is enough.
-            let _ = lost.try_send(reason);
+            events.send(Event::Lost {
+                input,
+                reason: reason,
+            });
         }
         gst::BusSyncReply::Drop
     });
@@ -101,7 +112,7 @@ struct Graph {
     intake: Arc<Intake>,
     input: u64,
     library: Arc<Library>,
-    lost: SyncSender<String>,
+    events: Events,
 }
 
 impl Graph {
@@ -139,7 +150,9 @@ impl Graph {
             .add_to(pipeline.upcast_ref())?;
         source.set_property("location", &address.url);
         identify(&source, address);
-        let pad = last.static_pad("src").ok_or_else(|| fail("HTTP source without src pad"))?;
+        let pad = last
+            .static_pad("src")
+            .ok_or_else(|| fail("HTTP source without src pad"))?;
         let graph = self.clone();
         // The answer's head precedes its body: what comes is known before anything must be linked.
         pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |pad, info| {
@@ -147,7 +160,7 @@ impl Graph {
                 return gst::PadProbeReturn::Ok;
             };
             if let Err(error) = graph.continue_with(pad, body) {
-                let _ = graph.lost.try_send(error.to_string());
+                graph.lost(error.to_string());
             }
             gst::PadProbeReturn::Remove
         });
@@ -157,7 +170,9 @@ impl Graph {
     fn continue_with(&self, pad: &gst::Pad, body: Body) -> Result<(), template::Error> {
         let pipeline = self.pipeline.upgrade().ok_or_else(|| fail("stopped"))?;
         let queue = make(&pipeline, "queue")?;
-        let entry = queue.static_pad("sink").ok_or_else(|| fail("queue without sink pad"))?;
+        let entry = queue
+            .static_pad("sink")
+            .ok_or_else(|| fail("queue without sink pad"))?;
         let next = match body {
             Body::Mjpeg => {
                 let demux = make(&pipeline, "multipartdemux")?;
@@ -184,11 +199,15 @@ impl Graph {
             let added = || -> Result<(), template::Error> {
                 let pipeline = graph.pipeline.upgrade().ok_or_else(|| fail("stopped"))?;
                 let decoder = make(&pipeline, "jpegdec")?;
-                let raw = decoder.static_pad("src").ok_or_else(|| fail("no src pad"))?;
+                let raw = decoder
+                    .static_pad("src")
+                    .ok_or_else(|| fail("no src pad"))?;
                 let fit = graph.fit(Times::Arrival, false);
                 fit.video(&pipeline, &raw, &graph.library)?;
                 decoder.sync_state_with_parent().map_err(fail)?;
-                let entry = decoder.static_pad("sink").ok_or_else(|| fail("no sink pad"))?;
+                let entry = decoder
+                    .static_pad("sink")
+                    .ok_or_else(|| fail("no sink pad"))?;
                 pad.link(&entry).map_err(fail)?;
                 Ok(())
             };
@@ -213,20 +232,25 @@ impl Graph {
         });
     }
 
+    fn lost(&self, reason: String) {
+        let input = self.input;
+        self.events.send(Event::Lost { input, reason });
+    }
+
     fn report(&self, result: Result<(), template::Error>) {
         if let Err(error) = result {
-            let _ = self.lost.try_send(error.to_string());
+            self.lost(error.to_string());
         }
     }
 }
 
 fn make(pipeline: &gst::Pipeline, factory: &str) -> Result<gst::Element, template::Error> {
-    let element = gst::ElementFactory::make(factory)
-        .build()
-        .map_err(|_| template::Error::MissingElement {
+    let element = gst::ElementFactory::make(factory).build().map_err(|_| {
+        template::Error::MissingElement {
             template: "pull".to_owned(),
             factory: factory.to_owned(),
-        })?;
+        }
+    })?;
     pipeline.add(&element).map_err(fail)?;
     Ok(element)
 }

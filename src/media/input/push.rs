@@ -1,7 +1,6 @@
 //! An input half fed with encoded frames by the daemon.
 
 use std::sync::Arc;
-use std::sync::mpsc::SyncSender;
 
 use gst::prelude::*;
 use gst_app::AppSrc;
@@ -9,6 +8,7 @@ use gst_app::AppSrc;
 use super::fit::{Fit, Times};
 use super::{Intake, dispose, fail};
 use crate::frame::{EncodedFrame, InputFormat, Track, VideoCodec, VideoFormat};
+use crate::media::events::{Event, Events};
 use crate::media::template::{self, Kind, Library, Values};
 use crate::units::FrameRate;
 
@@ -23,11 +23,12 @@ pub struct Push {
     audio: Option<AppSrc>,
     /// Added to the publisher's times.
     shift_ns: i64,
+    input: u64,
 }
 
 impl Push {
     /// Builds and starts decoders for `format`. `first_dts_ns` is the first frame's decode time;
-    /// errors while it runs go to `lost`.
+    /// errors while it runs go to `events`.
     ///
     /// # Errors
     /// When an element is missing or refuses its settings.
@@ -36,14 +37,15 @@ impl Push {
         first_dts_ns: i64,
         intake: &Arc<Intake>,
         library: &Library,
-        lost: SyncSender<String>,
+        events: Events,
     ) -> Result<Self, template::Error> {
         let pipeline = gst::Pipeline::with_name("input");
         let shift_ns = LEAD_NS - first_dts_ns;
         let hint = format.video.as_ref().and_then(|video| video.fps_milli_hint);
+        let input = intake.open();
         let fit = Fit {
             intake: intake.clone(),
-            input: intake.open(),
+            input,
             times: Times::Shifted(shift_ns),
             paced: false,
             fps_hint: hint.and_then(|milli| FrameRate::new(milli, 1000)),
@@ -53,6 +55,7 @@ impl Push {
             video: None,
             audio: None,
             shift_ns,
+            input,
         };
         if let Some(video) = &format.video {
             let (source, raw) = push.decoder("video", &video_caps(video), codec(video), library)?;
@@ -69,7 +72,7 @@ impl Push {
             fit.audio(&push.pipeline, &raw, library)?;
             push.audio = Some(source);
         }
-        push.watch(lost);
+        push.watch(events);
         push.pipeline.set_state(gst::State::Playing).map_err(fail)?;
         Ok(push)
     }
@@ -94,16 +97,23 @@ impl Push {
         )?;
         let (first, last) = chain.add_to(self.pipeline.upcast_ref())?;
         source.link(&first).map_err(fail)?;
-        let raw = last.static_pad("src").ok_or_else(|| fail("decoder without src pad"))?;
+        let raw = last
+            .static_pad("src")
+            .ok_or_else(|| fail("decoder without src pad"))?;
         Ok((source, raw))
     }
 
-    fn watch(&self, lost: SyncSender<String>) {
-        let Some(bus) = self.pipeline.bus() else { return };
+    fn watch(&self, events: Events) {
+        let Some(bus) = self.pipeline.bus() else {
+            return;
+        };
+        let input = self.input;
         bus.set_sync_handler(move |_, message| {
             if let gst::MessageView::Error(error) = message.view() {
-                // Full: the first reason is enough.
-                let _ = lost.try_send(error.error().to_string());
+                events.send(Event::Lost {
+                    input,
+                    reason: error.error().to_string(),
+                });
             }
             gst::BusSyncReply::Drop
         });
@@ -118,7 +128,9 @@ impl Push {
         let Some(source) = source else { return };
         let time = |ns: i64| {
             let shifted = ns.saturating_add(self.shift_ns);
-            u64::try_from(shifted).ok().map(gst::ClockTime::from_nseconds)
+            u64::try_from(shifted)
+                .ok()
+                .map(gst::ClockTime::from_nseconds)
         };
         let (pts, dts) = (time(frame.pts_ns), time(frame.dts_ns));
         let mut buffer = gst::Buffer::from_slice(frame.data);

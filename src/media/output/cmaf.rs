@@ -12,11 +12,12 @@ use gst_app::{AppSink, AppSinkCallbacks, AppSrc};
 
 use super::cutter::Grid;
 use super::encode::source;
-use super::failure::{self, Failure};
+use super::failure;
 use super::{Spec, template};
 use crate::hls::{Part, TrackId};
 use crate::ladder::clock::Position;
 use crate::media::caps;
+use crate::media::events::{Event, Events};
 use crate::media::outbox::Outbox;
 use crate::media::template::{Kind, Library, Values};
 use crate::worker::protocol::FromWorker;
@@ -63,7 +64,7 @@ pub fn build_all(
     spec: &Spec<'_>,
     library: &Library,
     outbox: &Outbox,
-    failures: &failure::Sink,
+    events: &Events,
 ) -> Result<Cmaf, template::Error> {
     let pipeline = gst::Pipeline::with_name("cmaf");
     let video_grid = Grid::Video(spec.clock.clone(), spec.plan.canvas.fps);
@@ -79,7 +80,7 @@ pub fn build_all(
         let writer = Writer::new(track, audio_grid.clone(), spec, outbox);
         entries.1.push(build_one(&pipeline, library, writer)?);
     }
-    failure::watch(&pipeline, failures, |_, reason| Failure::Fatal { reason });
+    failure::watch(&pipeline, events, |_, reason| Event::Fatal(reason));
     Ok(Cmaf {
         pipeline,
         video: entries.0,

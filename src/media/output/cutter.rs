@@ -6,10 +6,10 @@ use std::sync::Arc;
 use gst_app::{AppSink, AppSinkCallbacks};
 
 use super::cmaf::{Cmaf, Entry};
-use super::failure::{self, Failure};
 use super::ts;
 use super::{Counter, Spec};
 use crate::ladder::clock::{AAC_FRAME_SAMPLES, AudioClock, LadderClock, Position, SAMPLE_RATE_HZ};
+use crate::media::events::{Event, Events};
 use crate::units::FrameRate;
 
 /// Numbers frames of one kind of track and finds their place.
@@ -59,7 +59,7 @@ pub struct Tap {
     ts: Vec<ts::Input>,
     counter: Option<Arc<Counter>>,
     video: Option<usize>,
-    failures: failure::Sink,
+    events: Events,
     position: Option<Position>,
 }
 
@@ -78,7 +78,7 @@ pub fn taps(
     video_ts: Vec<ts::Input>,
     audio_ts: Vec<ts::Input>,
     counters: &[Arc<Counter>],
-    failures: &failure::Sink,
+    events: &Events,
 ) -> Taps {
     let mut video_ts = video_ts.into_iter();
     let video = cmaf.video.into_iter().zip(counters).enumerate();
@@ -89,7 +89,7 @@ pub fn taps(
             ts: video_ts.next().into_iter().collect(),
             counter: Some(counter.clone()),
             video: Some(index),
-            failures: failures.clone(),
+            events: events.clone(),
             position: None,
         })
         .collect();
@@ -108,7 +108,7 @@ pub fn taps(
             ts: wanted(index),
             counter: None,
             video: None,
-            failures: failures.clone(),
+            events: events.clone(),
             position: None,
         })
         .collect();
@@ -168,7 +168,7 @@ impl Tap {
         let new_segment = self.position.is_none_or(|last| last.msn != position.msn);
         match self.video {
             Some(video) if new_segment && buffer.flags().contains(gst::BufferFlags::DELTA_UNIT) => {
-                let _ = self.failures.try_send(Failure::Encoder {
+                self.events.send(Event::EncoderFailed {
                     video,
                     reason: "made no key frame where one was asked for".to_owned(),
                 });

@@ -6,11 +6,12 @@ use gst::prelude::*;
 use gst_app::{AppSink, AppSrc};
 
 use super::cutter::{Tap, Taps};
-use super::failure::{self, Failure};
+use super::failure;
 use super::{Spec, thumbnail};
 use crate::ladder::clock::{AAC_FRAME_SAMPLES, LadderClock, SAMPLE_RATE_HZ};
 use crate::ladder::{AudioRendition, VideoRendition};
 use crate::media::caps;
+use crate::media::events::{Event, Events};
 use crate::media::outbox::Outbox;
 use crate::media::template::{self, Kind, Library, Values, Variable};
 use crate::units::FrameRate;
@@ -41,17 +42,17 @@ impl Encode {
         library: &Library,
         taps: Taps,
         outbox: &Outbox,
-        failures: &failure::Sink,
+        events: &Events,
     ) -> Result<Self, template::Error> {
         let pipeline = gst::Pipeline::with_name("encode");
         let pictures = source(&pipeline, "canvas", Some(&caps::canvas(spec.plan.canvas)))?;
         let samples = source(&pipeline, "samples", Some(&caps::samples()))?;
         build_video(&pipeline, &pictures, spec, library, taps.video, outbox)?;
         build_audio(&pipeline, &samples, spec, library, taps.audio)?;
-        failure::watch(&pipeline, failures, |child, reason| {
+        failure::watch(&pipeline, events, |child, reason| {
             match child.strip_prefix("rung-").and_then(|n| n.parse().ok()) {
-                Some(video) => Failure::Encoder { video, reason },
-                None => Failure::Fatal { reason },
+                Some(video) => Event::EncoderFailed { video, reason },
+                None => Event::Fatal(reason),
             }
         });
         Ok(Self {
@@ -139,7 +140,11 @@ pub(super) fn make(
     Ok(element)
 }
 
-pub(super) fn filter(
+/// Adds a caps filter.
+///
+/// # Errors
+/// When the element is missing.
+pub fn filter(
     pipeline: &impl IsA<gst::Bin>,
     caps: &gst::Caps,
 ) -> Result<gst::Element, template::Error> {
@@ -252,7 +257,7 @@ fn thin_out(queue: &gst::Element, fps: FrameRate, divisor: u32) -> Result<(), te
         .ok_or_else(|| fail("queue without sink pad"))?;
     pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
         match info.buffer().and_then(|buffer| frame_of(buffer, fps)) {
-            Some(frame) if frame % u64::from(divisor) != 0 => gst::PadProbeReturn::Drop,
+            Some(frame) if frame % u64::from(divisor) != 0 => gst::PadProbeReturn::Handled,
             _ => gst::PadProbeReturn::Ok,
         }
     });

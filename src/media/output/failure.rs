@@ -1,47 +1,19 @@
 //! Which part of the output half failed.
 
-use std::sync::mpsc::SyncSender;
-
 use gst::prelude::*;
 
-/// What a failing element takes with it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Failure {
-    /// One rung's encoder.
-    Encoder {
-        /// Index of the video rendition.
-        video: usize,
-        /// What it said.
-        reason: String,
-    },
-    /// One rung's MPEG-TS; CMAF goes on.
-    Ts {
-        /// Index of the video rendition.
-        video: usize,
-        /// What it said.
-        reason: String,
-    },
-    /// Anything else: the worker cannot go on.
-    Fatal {
-        /// What it said.
-        reason: String,
-    },
-}
+use crate::media::events::{Event, Events};
 
-/// Where failures are reported; the worker's main loop reads the other end. When it is full the
-/// main loop has enough to act on, so more is dropped.
-pub type Sink = SyncSender<Failure>;
-
-/// Turns a pipeline's error messages into failures. Nothing else reads its bus.
+/// Turns a pipeline's error messages into events. Nothing else reads its bus.
 ///
-/// `name` gives the failure for the name of the top-level bin or element that failed.
+/// `name` gives the event for the name of the top-level bin or element that failed.
 pub fn watch(
     pipeline: &gst::Pipeline,
-    failures: &Sink,
-    name: impl Fn(&str, String) -> Failure + Send + Sync + 'static,
+    events: &Events,
+    name: impl Fn(&str, String) -> Event + Send + Sync + 'static,
 ) {
     let Some(bus) = pipeline.bus() else { return };
-    let failures = failures.clone();
+    let events = events.clone();
     let top = pipeline.downgrade();
     bus.set_sync_handler(move |_, message| {
         if let gst::MessageView::Error(error) = message.view() {
@@ -54,7 +26,7 @@ pub fn watch(
                     .unwrap_or_default(),
                 error.error()
             );
-            let _ = failures.try_send(name(&source.unwrap_or_default(), reason));
+            events.send(name(&source.unwrap_or_default(), reason));
         }
         gst::BusSyncReply::Drop
     });

@@ -17,18 +17,19 @@ mod failure;
 mod thumbnail;
 mod ts;
 
+pub use encode::{encoder_values, filter};
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use gst::prelude::*;
 
+use super::events::Events;
 use super::outbox::Outbox;
 use super::template::{self, Library};
 use crate::ladder::Plan;
 use crate::ladder::clock::LadderClock;
-
-pub use failure::Failure;
 
 /// Everything an output half is built from.
 #[derive(Debug)]
@@ -70,13 +71,14 @@ pub struct Output {
     encode: encode::Encode,
     packagers: Vec<gst::Pipeline>,
     counters: Vec<Arc<Counter>>,
+    rates: Vec<f64>,
 }
 
 /// How long a pipeline may take to flush or to stop before it is given up.
 const DRAIN_MAX: Duration = Duration::from_secs(3);
 
 impl Output {
-    /// Builds and starts it. Failures while it runs go to `failures`.
+    /// Builds and starts it. Failures while it runs go to `events`.
     ///
     /// # Errors
     /// When an element is missing or refuses its settings.
@@ -84,28 +86,29 @@ impl Output {
         spec: &Spec<'_>,
         library: &Library,
         outbox: &Outbox,
-        failures: &failure::Sink,
+        events: &Events,
     ) -> Result<Self, template::Error> {
         let mut packagers = Vec::new();
         let mut video_ts = Vec::new();
         let mut audio_ts = Vec::new();
         if spec.ts {
             for index in 0..spec.plan.video.len() {
-                let sink = ts::Sink::build(spec, index, library, outbox, failures)?;
+                let sink = ts::Sink::build(spec, index, library, outbox, events)?;
                 packagers.push(sink.pipeline.clone());
                 video_ts.push(sink.video);
                 audio_ts.push(sink.audio);
             }
         }
-        let cmaf = cmaf::build_all(spec, library, outbox, failures)?;
+        let cmaf = cmaf::build_all(spec, library, outbox, events)?;
         packagers.push(cmaf.pipeline.clone());
         let counters: Vec<_> = spec.plan.video.iter().map(|_| Arc::default()).collect();
-        let taps = cutter::taps(spec, cmaf, video_ts, audio_ts, &counters, failures);
-        let encode = encode::Encode::build(spec, library, taps, outbox, failures)?;
+        let taps = cutter::taps(spec, cmaf, video_ts, audio_ts, &counters, events);
+        let encode = encode::Encode::build(spec, library, taps, outbox, events)?;
         let output = Self {
             encode,
             packagers,
             counters,
+            rates: spec.plan.rates(),
         };
         output.play()?;
         Ok(output)
@@ -137,6 +140,11 @@ impl Output {
     /// Counters of the video renditions, in the order of the plan.
     pub fn counters(&self) -> &[Arc<Counter>] {
         &self.counters
+    }
+
+    /// Frames a second of the video renditions, in the order of the plan.
+    pub fn rates(&self) -> &[f64] {
+        &self.rates
     }
 
     /// Flushes encoders and packagers, so that everything encoded is sent, and stops them.

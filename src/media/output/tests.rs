@@ -1,7 +1,6 @@
 //! The output half fed with pictures of its own, faster than real time.
 
 use std::collections::BTreeMap;
-use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Duration;
 
 use super::*;
@@ -53,7 +52,7 @@ fn run(fps: FrameRate, seconds: u64) -> (LadderClock, Vec<FromWorker>) {
         first_msn: 5,
     });
     let (outbox, messages) = Outbox::new();
-    let (failures, failed) = sync_channel(4);
+    let (events, failed) = Events::new();
     let spec = Spec {
         plan: &plan,
         clock: &clock,
@@ -64,7 +63,7 @@ fn run(fps: FrameRate, seconds: u64) -> (LadderClock, Vec<FromWorker>) {
     };
     let (library, errors) = Library::load(None);
     assert!(errors.is_empty(), "{errors:?}");
-    let output = Output::start(&spec, &library, &outbox, &failures).unwrap();
+    let output = Output::start(&spec, &library, &outbox, &events).unwrap();
     let reader = std::thread::spawn(move || messages.into_iter().collect::<Vec<_>>());
     let frames = fps.frame_at(Duration::from_secs(seconds));
     let mut audio = 0;
@@ -80,12 +79,8 @@ fn run(fps: FrameRate, seconds: u64) -> (LadderClock, Vec<FromWorker>) {
     output.finish();
     drop(spec);
     drop(outbox);
-    assert_eq!(drain(&failed), Vec::new());
+    assert_eq!(failed.try_iter().collect::<Vec<_>>(), []);
     (clock, reader.join().unwrap())
-}
-
-fn drain(failed: &Receiver<Failure>) -> Vec<Failure> {
-    failed.try_iter().collect()
 }
 
 fn parts(messages: &[FromWorker]) -> BTreeMap<TrackId, Vec<Part>> {

@@ -43,7 +43,7 @@ pub fn build(
             // Not the very first picture: many sources begin with a black one.
             match frame {
                 Some(frame) if frame % frames == frames / 4 => gst::PadProbeReturn::Ok,
-                _ => gst::PadProbeReturn::Drop,
+                _ => gst::PadProbeReturn::Handled,
             }
         });
     }

@@ -10,10 +10,11 @@ use gst::prelude::*;
 use gst_app::AppSrc;
 
 use super::encode::{filter, make, source};
-use super::failure::{self, Failure};
+use super::failure;
 use super::{Spec, template};
 use crate::hls::TsSegment;
 use crate::ladder::clock::{LadderClock, Position};
+use crate::media::events::{Event, Events};
 use crate::media::outbox::Outbox;
 use crate::media::template::{Kind, Library, Values};
 use crate::worker::protocol::FromWorker;
@@ -98,7 +99,7 @@ impl Sink {
         index: usize,
         library: &Library,
         outbox: &Outbox,
-        failures: &failure::Sink,
+        events: &Events,
     ) -> Result<Self, template::Error> {
         let pipeline = gst::Pipeline::with_name(&format!("ts-{index}"));
         let chain = library.build_kind(Kind::Ts, &Values::default())?;
@@ -120,7 +121,7 @@ impl Sink {
             "video",
         )?;
         branch(&pipeline, &audio, "aacparse", &adts(), &sink, "audio")?;
-        failure::watch(&pipeline, failures, move |_, reason| Failure::Ts {
+        failure::watch(&pipeline, events, move |_, reason| Event::TsFailed {
             video: index,
             reason,
         });
