@@ -4,6 +4,9 @@
 use super::document::{Node, Table, Value};
 use super::report::{Place, Problem};
 
+/// Names a list may have.
+const NAMES_MAX: usize = 64;
+
 /// Why a value will not do.
 #[derive(Debug, PartialEq)]
 pub(super) struct Wrong {
@@ -138,7 +141,12 @@ impl<'a> Section<'a> {
         let mut wrong = |node: &Node, label: String| {
             problems.push(self.wrong(key, node, Wrong::new(label)));
         };
-        for (item, text) in list(node) {
+        let list = list(node);
+        if list.len() > NAMES_MAX {
+            wrong(node, format!("expected at most {NAMES_MAX} names"));
+            return None;
+        }
+        for (item, text) in list {
             match text {
                 None => {
                     let kind = item.value.kind();

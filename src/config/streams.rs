@@ -68,12 +68,11 @@ pub(super) fn read(
         let section = Section::open(table, place, title("stream", table), KEYS, problems);
         let name = section.required("name", "name = \"studio\"", values::name, problems);
         let kind = section.get_or("source", Kind::Push, kind, problems);
-        // Which keys belong depends on a source that could be read.
-        let is_known = kind.place.is_some() || section.node("source").is_none();
-        if is_known {
+        // Which keys have no use is only known of a source that could be read.
+        if kind.place.is_some() || section.node("source").is_none() {
             foreign_keys(&section, &kind.value, problems);
         }
-        let source = source(&section, kind.value, is_known, base, problems);
+        let source = source(&section, kind.value, base, problems);
         let rungs = rungs(&section, ladder, problems);
         if let Some(name) = name {
             streams.push(Stream {
@@ -179,16 +178,9 @@ fn foreign_keys(section: &Section<'_>, kind: &Kind, problems: &mut Vec<Problem>)
     }
 }
 
-fn source(
-    section: &Section<'_>,
-    kind: Kind,
-    is_known: bool,
-    base: &Path,
-    problems: &mut Vec<Problem>,
-) -> Source {
+fn source(section: &Section<'_>, kind: Kind, base: &Path, problems: &mut Vec<Problem>) -> Source {
     match kind {
         Kind::Test => Source::Test,
-        Kind::Push if !is_known => Source::Test,
         Kind::Push => Source::Push {
             key: secret(section, PUSH_KEYS, publish_key, base, problems),
         },

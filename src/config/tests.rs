@@ -163,6 +163,27 @@ fn the_environment_overrides_any_key() {
 }
 
 #[test]
+fn an_address_is_shown_without_secrets() {
+    let text = "[[stream]]\nname = \"a\"\nsource = \"https://10.0.0.7/a?pwd=hunter2#b\"\n\
+                user = \"viewer\"\npassword = \"hunter2\"";
+    let settings = check(text, &[]).unwrap();
+    let stream = &settings.streams[0];
+    assert_eq!(stream.source.to_string(), "https://10.0.0.7/a");
+    let Source::Pull { password, .. } = &stream.source else {
+        panic!("{stream:?}");
+    };
+    assert_eq!(format!("{password:?}"), "Some(***)");
+}
+
+#[test]
+fn lists_of_names_are_bounded() {
+    let order = |count| format!("[encoder]\norder = [{}]", "\"x264\",".repeat(count));
+    assert_eq!(check(&order(65), &[]).unwrap_err().mistakes(), 1);
+    // Repeated names are each a mistake.
+    assert_eq!(check(&order(64), &[]).unwrap_err().mistakes(), 63);
+}
+
+#[test]
 fn a_report_is_bounded() {
     let keys: String = (0..5000).map(|n| format!("k{n} = 1\n")).collect();
     let report = check(&keys, &[]).unwrap_err();
