@@ -89,6 +89,7 @@ fn read(
             !matches!(message, FromWorker::EncoderFailed { .. }),
             "{message:?}"
         );
+        assert!(!matches!(message, FromWorker::Log(_)), "{message:?}");
         let done = enough(&message);
         seen.push(message);
         if done {
