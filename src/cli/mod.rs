@@ -76,6 +76,12 @@ pub struct Config {
 }
 
 impl Config {
+    /// The folder `pipelines` beside it, where it exists: the user's own templates.
+    pub fn pipelines(&self) -> Option<PathBuf> {
+        let folder = self.path.parent()?.join("pipelines");
+        folder.is_dir().then_some(folder)
+    }
+
     /// Loads it, with this process's environment over it; shows what is wrong with it.
     ///
     /// # Errors

@@ -17,6 +17,9 @@ const TEST_MAX: Duration = Duration::from_secs(8);
 /// Frames that are encoded: enough for any lookahead.
 const FRAMES: i32 = 30;
 
+/// [`Outcome::kind`] of video encoders.
+pub const VIDEO_ENCODER: &str = "video encoder";
+
 /// Outcome of one test.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outcome {
@@ -35,7 +38,7 @@ pub struct Outcome {
 /// Names and families of all templates worth testing, video encoders first.
 pub fn candidates(library: &Library) -> Vec<Outcome> {
     let kinds = [
-        (Kind::VideoEncoder, "video encoder"),
+        (Kind::VideoEncoder, VIDEO_ENCODER),
         (Kind::AudioEncoder, "audio encoder"),
         (Kind::Decoder, "decoder"),
     ];

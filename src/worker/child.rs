@@ -11,7 +11,6 @@ mod input;
 use std::io::BufReader;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
-use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
@@ -24,18 +23,10 @@ use director::Director;
 use input::Feeder;
 
 /// Runs a worker on standard input until the daemon has enough of it.
-pub fn run() -> ExitCode {
-    match serve() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(reason) => {
-            // Standard error is the daemon's log.
-            eprintln!("worker: {reason}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn serve() -> Result<(), String> {
+///
+/// # Errors
+/// Why it cannot go on, for standard error, which is the daemon's log.
+pub fn run() -> Result<(), String> {
     let socket = std::io::stdin()
         .as_fd()
         .try_clone_to_owned()

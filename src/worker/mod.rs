@@ -4,3 +4,4 @@ pub mod protocol;
 
 pub mod child;
 pub mod codec;
+pub mod probe;

@@ -11,6 +11,15 @@ use super::{Element, Error, Template, Variable};
 pub struct Values(BTreeMap<Variable, u64>);
 
 impl Values {
+    /// A plausible value of every variable, to try a template with.
+    pub fn any() -> Self {
+        Self::default()
+            .with(Variable::BitrateBps, 128_000)
+            .with(Variable::BitrateKbps, 128)
+            .with(Variable::GopFramesMax, 60)
+            .with(Variable::Threads, 1)
+    }
+
     /// Adds a value.
     #[must_use]
     pub fn with(mut self, variable: Variable, value: u64) -> Self {

@@ -20,6 +20,9 @@ pub use build::{Chain, Values, build};
 /// Largest template file that is read, in bytes.
 const FILE_BYTES_MAX: u64 = 64 * 1024;
 
+/// Where the shipped templates say they come from.
+const SHIPPED: &str = "shipped:";
+
 #[derive(RustEmbed)]
 #[folder = "pipelines/"]
 struct Shipped;
@@ -153,6 +156,11 @@ impl Template {
         }
     }
 
+    /// It came with the binary.
+    pub fn is_shipped(&self) -> bool {
+        self.origin.starts_with(SHIPPED)
+    }
+
     /// `file:line` of a span of this template.
     pub(crate) fn place(&self, span: Range<usize>) -> String {
         place(&self.origin, &self.text, Some(span))
@@ -190,7 +198,7 @@ impl Library {
             let text = String::from_utf8_lossy(&file.data).into_owned();
             library.add(
                 Path::new(path.as_ref()),
-                format!("shipped:{path}"),
+                format!("{SHIPPED}{path}"),
                 text,
                 &mut errors,
             );
