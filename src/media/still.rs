@@ -24,7 +24,7 @@ impl Stills {
             canvas,
             last: None,
             dimmed: None,
-            waiting: draw(canvas, |planes| note::waiting(planes)),
+            waiting: draw(canvas, note::waiting),
         }
     }
 

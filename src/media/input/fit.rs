@@ -108,7 +108,7 @@ impl Fit {
             if let Ok(map) = buffer.map_readable() {
                 let samples: Vec<i16> = map
                     .chunks_exact(2)
-                    .map(|pair| i16::from_le_bytes([pair[0], pair[1]]))
+                    .filter_map(|pair| pair.try_into().ok().map(i16::from_le_bytes))
                     .collect();
                 this.intake.sound(this.input, pts_ns, &samples);
             }
@@ -133,10 +133,10 @@ impl Fit {
                     .new_sample(move |sink| {
                         let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
                         let segment = sample.segment().cloned();
-                        if let Some(buffer) = sample.buffer_owned() {
-                            if let Some(pts_ns) = times.of(&buffer, segment.as_ref()) {
-                                take(buffer, pts_ns);
-                            }
+                        if let Some(buffer) = sample.buffer_owned()
+                            && let Some(pts_ns) = times.of(&buffer, segment.as_ref())
+                        {
+                            take(buffer, pts_ns);
                         }
                         Ok(gst::FlowSuccess::Ok)
                     })

@@ -96,10 +96,7 @@ fn watch(pipeline: &gst::Pipeline, input: u64, events: Events) {
             _ => None,
         };
         if let Some(reason) = reason {
-            events.send(Event::Lost {
-                input,
-                reason: reason,
-            });
+            events.send(Event::Lost { input, reason });
         }
         gst::BusSyncReply::Drop
     });
@@ -156,7 +153,7 @@ impl Graph {
         let graph = self.clone();
         // The answer's head precedes its body: what comes is known before anything must be linked.
         pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |pad, info| {
-            let Some(body) = info.event().and_then(|event| body_of(event)) else {
+            let Some(body) = info.event().and_then(body_of) else {
                 return gst::PadProbeReturn::Ok;
             };
             if let Err(error) = graph.continue_with(pad, body) {

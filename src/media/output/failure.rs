@@ -4,7 +4,8 @@ use gst::prelude::*;
 
 use crate::media::events::{Event, Events};
 
-/// Turns a pipeline's error messages into events. Nothing else reads its bus.
+/// Turns a pipeline's error messages into events. The end of the stream and
+/// errors stay on the bus for whoever waits for the end; everything else is dropped.
 ///
 /// `name` gives the event for the name of the top-level bin or element that failed.
 pub fn watch(
@@ -28,7 +29,10 @@ pub fn watch(
             );
             events.send(name(&source.unwrap_or_default(), reason));
         }
-        gst::BusSyncReply::Drop
+        match message.type_() {
+            gst::MessageType::Eos | gst::MessageType::Error => gst::BusSyncReply::Pass,
+            _ => gst::BusSyncReply::Drop,
+        }
     });
 }
 

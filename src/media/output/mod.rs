@@ -160,20 +160,11 @@ impl Output {
     }
 }
 
+/// The end, or an error, waits on the bus: the failure watch lets both pass.
 fn wait_for_end(pipeline: &gst::Pipeline) {
-    let (sender, receiver) = std::sync::mpsc::sync_channel(1);
     let Some(bus) = pipeline.bus() else { return };
-    bus.unset_sync_handler();
-    bus.set_sync_handler(move |_, message| {
-        if matches!(
-            message.type_(),
-            gst::MessageType::Eos | gst::MessageType::Error
-        ) {
-            let _ = sender.try_send(());
-        }
-        gst::BusSyncReply::Drop
-    });
-    let _ = receiver.recv_timeout(DRAIN_MAX);
+    let timeout = gst::ClockTime::try_from(DRAIN_MAX).ok();
+    bus.timed_pop_filtered(timeout, &[gst::MessageType::Eos, gst::MessageType::Error]);
 }
 
 #[cfg(test)]

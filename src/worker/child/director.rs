@@ -286,10 +286,11 @@ impl Pull {
                 self.wait = RETRY_MIN;
             }
         }
-        let mut random = [0u8; 1];
         // Without randomness the waits are merely alike.
-        let _ = getrandom::fill(&mut random);
-        let wait = self.wait.mul_f64(0.75 + f64::from(random[0]) / 512.0);
+        let random = getrandom::u32().unwrap_or(u32::MAX / 2);
+        let wait = self
+            .wait
+            .mul_f64(0.75 + 0.5 * f64::from(random) / f64::from(u32::MAX));
         self.wait = (self.wait * 2).min(RETRY_MAX);
         self.next = Instant::now() + wait;
         wait
