@@ -11,6 +11,7 @@ pub mod output;
 pub mod pacer;
 pub mod picture;
 pub mod probe;
+mod scaler;
 mod still;
 pub mod template;
 pub mod test_source;
@@ -26,7 +27,8 @@ pub fn init() -> Result<(), String> {
     DONE.get_or_init(|| {
         gst::init().map_err(|e| format!("GStreamer does not start: {e}"))?;
         gstfmp4::plugin_register_static().map_err(|e| e.to_string())?;
-        gsthlssink3::plugin_register_static().map_err(|e| e.to_string())
+        gsthlssink3::plugin_register_static().map_err(|e| e.to_string())?;
+        scaler::register().map_err(|e| e.to_string())
     })
     .clone()
 }
