@@ -44,15 +44,22 @@ pub(super) fn interrupt(windows: &mut [&mut Window]) -> u64 {
     next
 }
 
-/// Every listed segment by number, as the first window that has it has it.
+/// Every listed segment by number, as the first window that has it has it; from the last one back
+/// to where nobody has one, so that there is no hole.
 fn known_segments(windows: &[&mut Window]) -> BTreeMap<u64, Gap> {
     let mut known = BTreeMap::new();
     for window in windows {
         for segment in window.listed().filter(|s| s.closed()) {
-            known.entry(segment.msn).or_insert_with(|| segment.into());
+            known
+                .entry(segment.msn)
+                .or_insert_with(|| Gap::from(segment));
         }
     }
-    known
+    let mut oldest = known.keys().next_back().copied().unwrap_or_default();
+    while oldest > 0 && known.contains_key(&(oldest - 1)) {
+        oldest -= 1;
+    }
+    known.split_off(&oldest)
 }
 
 /// Takes the oldest segment off all playlists if at least `keep` stays: `true` when it did.

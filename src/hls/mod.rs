@@ -20,3 +20,6 @@ pub use presentation::{Presentation, Refused};
 pub use reload::{Readiness, Reload};
 pub use timing::Timing;
 pub use window::{Init, Lookup, Segment, Window};
+
+#[cfg(test)]
+mod tests;

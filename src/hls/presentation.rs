@@ -305,15 +305,12 @@ impl Presentation {
     }
 
     fn report(&self, rendition: &Rendition) -> Option<Report> {
-        let closed = rendition.window.last_closed();
-        let part = rendition
-            .window
-            .last_part()
-            .filter(|_| self.parts(rendition));
-        // The last segment may be a gap, which has no parts.
-        let (last_msn, last_part) = match part {
-            Some((msn, part)) if Some(msn) >= closed => (msn, Some(part)),
-            _ => (closed?, None),
+        // "If the Rendition contains Partial Segments then this value is the Media Sequence Number
+        // of the last Partial Segment" (section 4.4.5.4), though a gap may follow it.
+        let last_part = rendition.window.last_part();
+        let (last_msn, last_part) = match last_part.filter(|_| self.parts(rendition)) {
+            Some((msn, part)) => (msn, Some(part)),
+            None => (rendition.window.last_closed()?, None),
         };
         Some(Report {
             rendition: rendition.name.clone(),
