@@ -76,6 +76,7 @@ pub(super) fn slide(windows: &mut [&mut Window], keep: Duration, floor: Duration
     };
     let left: Vec<Duration> = windows
         .iter()
+        .filter(|w| w.last_closed().is_some())
         .map(|w| w.duration_after(Some(oldest)))
         .collect();
     let most = left.iter().copied().max().unwrap_or_default();
