@@ -81,8 +81,8 @@ pub(super) fn render(
     let mut out = format!("#EXTM3U\n#EXT-X-VERSION:{version}\n#EXT-X-INDEPENDENT-SEGMENTS\n");
     if packaging == Packaging::Cmaf {
         for AudioRendition { name, .. } in &plan.audio {
-            // "A Group [has] the same set of NAMEs" in every rung, so that a player keeps its
-            // choice when it switches (section 4.4.6.1.1).
+            // The same NAME in every group, so that a player keeps its choice of sound when it
+            // switches rungs (section 4.4.6.2.1).
             let _ = writeln!(
                 out,
                 "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"{name}\",NAME=\"Main\",DEFAULT=YES,\

@@ -65,6 +65,8 @@ pub(super) fn date(unix_ns: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -80,6 +82,18 @@ mod tests {
             let duration = Duration::from_nanos(nanos);
             assert_eq!(Seconds::nearest(duration).to_string(), nearest);
             assert_eq!(Seconds::at_least(duration).to_string(), at_least);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_keeps_a_limit_is_never_printed_above_it(limit in 0_u64..10_000_000_000,
+                                                        share in 0.0..=1.0) {
+            let duration = Duration::from_nanos((limit as f64 * share) as u64);
+            let seconds = |text: String| text.parse::<f64>().unwrap();
+            let printed = seconds(Seconds::nearest(duration).to_string());
+            let limit = seconds(Seconds::at_least(Duration::from_nanos(limit)).to_string());
+            prop_assert!(printed <= limit);
         }
     }
 

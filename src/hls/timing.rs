@@ -36,8 +36,8 @@ impl Timing {
         let audio_frame =
             Duration::from_nanos(AAC_FRAME_SAMPLES.saturating_mul(1_000_000_000) / SAMPLE_RATE_HZ);
         let longest = segment + frame_max + audio_frame;
-        // "The EXTINF duration of each Media Segment in a Playlist, when rounded to the nearest
-        // integer, MUST be less than or equal to the Target Duration" (section 4.4.3.1).
+        // "The EXTINF duration of each Media Segment in a Playlist file, when rounded to the
+        // nearest integer, MUST be less than or equal to the Target Duration" (section 4.4.3.1).
         let target_s = (longest + Duration::from_millis(500)).as_secs().max(1);
         Self {
             segment,

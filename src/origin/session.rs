@@ -130,12 +130,14 @@ impl Session {
 
     /// Ends the playlists; `false` when they had ended before.
     pub(super) fn end(&self) -> bool {
-        let first = self.change(|media| {
-            let first = !media.ended();
-            media.end();
+        let first = {
+            let mut state = self.lock();
+            state.media.end();
+            state.version = state.version.saturating_add(1);
+            let first = state.ended.is_none();
+            state.ended.get_or_insert_with(Instant::now);
             first
-        });
-        self.lock().ended.get_or_insert_with(Instant::now);
+        };
         self.wake_all();
         first
     }
