@@ -1,7 +1,6 @@
 //! What others may know of a stream at any moment, without asking its task.
 
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -16,15 +15,6 @@ use crate::http::Demand;
 /// Longest error text that is shown.
 const ERROR_CHARS_MAX: usize = 500;
 
-/// What a stream has gone through, for metrics.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Counters {
-    /// Workers that were lost and replaced.
-    pub worker_restarts: u64,
-    /// Frames of publishers that were dropped because a worker did not keep up.
-    pub input_frames_dropped: u64,
-}
-
 /// One stream's noticeboard: its task writes, everybody else reads.
 #[derive(Debug)]
 pub struct Cell {
@@ -33,8 +23,6 @@ pub struct Cell {
     viewers: Viewers,
     /// A viewer has asked for a playlist.
     pub demanded: Notify,
-    worker_restarts: AtomicU64,
-    input_frames_dropped: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -79,8 +67,6 @@ impl Cell {
             }),
             viewers: Viewers::default(),
             demanded: Notify::new(),
-            worker_restarts: AtomicU64::new(0),
-            input_frames_dropped: AtomicU64::new(0),
         }
     }
 
@@ -132,24 +118,6 @@ impl Cell {
             _ if self.kind == Kind::OnDemand => Demand::Starting,
             _ if board.ended.is_some_and(recent) => Demand::Playable,
             _ => Demand::Nothing,
-        }
-    }
-
-    /// A worker was lost.
-    pub fn count_restart(&self) {
-        self.worker_restarts.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// A publisher's frame was dropped.
-    pub fn count_dropped(&self) {
-        self.input_frames_dropped.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// For metrics.
-    pub fn counters(&self) -> Counters {
-        Counters {
-            worker_restarts: self.worker_restarts.load(Ordering::Relaxed),
-            input_frames_dropped: self.input_frames_dropped.load(Ordering::Relaxed),
         }
     }
 

@@ -7,11 +7,11 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-use super::cell::Cell;
 use super::feed::{Feed, Pass};
 use super::gop::GopCache;
 use crate::frame::{EncodedFrame, InputFormat};
 use crate::ingest::MediaEvent;
+use crate::telemetry::metrics::OneStream;
 use crate::worker::link::Outbox;
 use crate::worker::protocol::ToWorker;
 
@@ -78,7 +78,13 @@ impl Intake {
     }
 
     /// Passes on what [`next`](Self::next) returned.
-    pub fn take(&mut self, event: MediaEvent, outbox: Option<&Outbox>, stream: &str, cell: &Cell) {
+    pub fn take(
+        &mut self,
+        event: MediaEvent,
+        outbox: Option<&Outbox>,
+        stream: &str,
+        metrics: &OneStream,
+    ) {
         match event {
             MediaEvent::Format(format) => {
                 self.cache.format(&format);
@@ -89,6 +95,8 @@ impl Intake {
                 self.format = Some(format);
             }
             MediaEvent::Frame(frame) => {
+                metrics.ingest_frames.inc();
+                metrics.ingest_bytes.inc_by(frame.data.len() as u64);
                 if !self.cache.push(frame.clone()) {
                     tracing::warn!(
                         stream,
@@ -96,18 +104,18 @@ impl Intake {
                     );
                 }
                 if let Some(outbox) = outbox {
-                    self.send(frame, outbox, stream, cell);
+                    self.send(frame, outbox, stream);
                 }
             }
         }
     }
 
-    fn send(&mut self, frame: EncodedFrame, outbox: &Outbox, stream: &str, cell: &Cell) {
+    fn send(&mut self, frame: EncodedFrame, outbox: &Outbox, stream: &str) {
         match self.feed.pass(&frame, outbox.has_room()) {
-            Pass::Send => return outbox.push(ToWorker::Frame(frame)),
+            Pass::Send => outbox.push(ToWorker::Frame(frame)),
             Pass::Resume(dropped) => {
                 tracing::warn!(stream, dropped, "worker takes frames again");
-                return outbox.push(ToWorker::Frame(frame));
+                outbox.push(ToWorker::Frame(frame));
             }
             Pass::DropFirst => tracing::warn!(
                 stream,
@@ -115,7 +123,6 @@ impl Intake {
             ),
             Pass::Drop => {}
         }
-        cell.count_dropped();
     }
 
     /// Gives a new worker what it needs to go on at once.

@@ -23,5 +23,4 @@ mod viewers;
 #[cfg(test)]
 mod fake;
 
-pub use cell::Counters;
 pub use registry::{Deps, Registry};

@@ -174,7 +174,9 @@ impl<W: Writer> Output<W> {
 
     /// A session is open and can be played.
     pub fn playable(&self) -> bool {
-        self.open.as_ref().is_some_and(|open| open.writer.playable())
+        self.open
+            .as_ref()
+            .is_some_and(|open| open.writer.playable())
     }
 
     /// What is made, for the API.
@@ -202,7 +204,9 @@ impl<W: Writer> Output<W> {
 fn sound(plan: &Plan) -> bool {
     let counts = [plan.video.len(), plan.audio.len()];
     let fps = plan.canvas.fps;
-    counts.iter().all(|count| (1..=RENDITIONS_MAX).contains(count))
+    counts
+        .iter()
+        .all(|count| (1..=RENDITIONS_MAX).contains(count))
         && fps.num() > 0
         && fps.den() > 0
         && plan.video.iter().all(|video| {
@@ -231,7 +235,10 @@ mod tests {
         (plan, encoders, TARGET)
     }
 
-    fn planned(output: &mut Output<crate::session::fake::FakeWriter>, made: Made) -> Result<(), Fault> {
+    fn planned(
+        output: &mut Output<crate::session::fake::FakeWriter>,
+        made: Made,
+    ) -> Result<(), Fault> {
         output.planned((&FakeShelf::default(), "s", packaging()), made)
     }
 

@@ -54,15 +54,6 @@ impl Spec {
         }
     }
 
-    /// The source as the API shows it, without credentials.
-    pub fn source_text(&self) -> String {
-        match &self.source {
-            SourceSpec::Push => "push:".to_owned(),
-            SourceSpec::Test => "test:".to_owned(),
-            SourceSpec::Pull { url, .. } => url.clone(),
-        }
-    }
-
     /// A worker's orders for a session that begins.
     pub fn start(&self, encoders: Vec<String>) -> Start {
         Start {

@@ -20,6 +20,7 @@ use super::spec::Spec;
 use super::status::State;
 use crate::config::settings::OnFailure;
 use crate::ingest::MediaEvent;
+use crate::telemetry::metrics::OneStream;
 use crate::worker::link::{Gone, Link, Outbox};
 use crate::worker::protocol::{FromWorker, InputState, Level, Log, ToWorker};
 use crate::worker::spare::Spares;
@@ -53,6 +54,8 @@ pub struct Setup<S> {
     pub spares: Arc<Spares>,
     /// What they may encode with.
     pub families: Families,
+    /// Its counters.
+    pub metrics: OneStream,
     /// Its noticeboard.
     pub cell: Arc<Cell>,
     /// What it is told.
@@ -147,8 +150,8 @@ impl<S: Shelf> Stream<S> {
             Input::Demand => self.tell(Event::Demand),
             Input::Media(Some(event)) => {
                 let outbox = self.link.as_ref().map(Link::outbox);
-                let (stream, cell) = (&self.setup.spec.name, &self.setup.cell);
-                self.intake.take(event, outbox, stream, cell);
+                let (stream, metrics) = (&self.setup.spec.name, &self.setup.metrics);
+                self.intake.take(event, outbox, stream, metrics);
             }
             Input::Media(None) => {
                 tracing::info!(stream = self.name(), "publisher has gone");
@@ -185,6 +188,9 @@ impl<S: Shelf> Stream<S> {
         let (peer, protocol) = (publisher.peer, publisher.protocol);
         let outbox = self.link.as_ref().map(Link::outbox);
         let took_over = self.intake.arrive(publisher, outbox);
+        if took_over {
+            self.setup.metrics.takeovers.inc();
+        }
         tracing::info!(stream = self.name(), %peer, protocol, took_over, "publisher has come");
         self.tell(Event::PublisherArrived);
     }
@@ -241,7 +247,13 @@ impl<S: Shelf> Stream<S> {
             tested.iter().any(|tested| tested.contains(family))
                 && !self.failed_families.contains(family)
         };
-        self.setup.spec.order.iter().filter(usable).cloned().collect()
+        self.setup
+            .spec
+            .order
+            .iter()
+            .filter(usable)
+            .cloned()
+            .collect()
     }
 
     fn start(&mut self, link: Link) {
@@ -264,7 +276,7 @@ impl<S: Shelf> Stream<S> {
     fn replace(&mut self, cause: &str, again_in: Duration) {
         self.dismiss();
         self.output.interrupt();
-        self.setup.cell.count_restart();
+        self.setup.metrics.worker_restarts.inc();
         let next = if again_in.is_zero() {
             "starting another".to_owned()
         } else {
@@ -295,9 +307,11 @@ impl<S: Shelf> Stream<S> {
 
     fn heard(&mut self, message: FromWorker) {
         let result = match message {
-            FromWorker::Planned { plan, encoders, part_target } => {
-                self.planned((plan, encoders, part_target))
-            }
+            FromWorker::Planned {
+                plan,
+                encoders,
+                part_target,
+            } => self.planned((plan, encoders, part_target)),
             FromWorker::Init { track, codec, data } => self.output.init(track, &codec, data),
             FromWorker::Part(part) => self.output.part(part).map(|()| self.produced()),
             FromWorker::TsSegment(segment) => {
@@ -318,7 +332,11 @@ impl<S: Shelf> Stream<S> {
                 self.input(state);
                 Ok(())
             }
-            FromWorker::EncoderFailed { rung, encoder, reason } => {
+            FromWorker::EncoderFailed {
+                rung,
+                encoder,
+                reason,
+            } => {
                 self.encoder_failed(&rung, encoder, &reason);
                 Ok(())
             }
@@ -336,10 +354,7 @@ impl<S: Shelf> Stream<S> {
         }
     }
 
-    fn planned(
-        &mut self,
-        made: (crate::ladder::Plan, Vec<String>, Duration),
-    ) -> Result<(), Fault> {
+    fn planned(&mut self, made: (crate::ladder::Plan, Vec<String>, Duration)) -> Result<(), Fault> {
         let spec = &self.setup.spec;
         let place = (&self.setup.shelf, spec.name.as_str(), spec.packaging);
         self.output.planned(place, made)?;
@@ -379,7 +394,9 @@ impl<S: Shelf> Stream<S> {
                 let cause = bounded(&reason);
                 tracing::warn!(stream = self.name(), cause, ?retry_in, "input lost");
                 let next = retry_in.map(|wait| format!("; trying again in {wait:?}"));
-                self.setup.cell.error(&format!("{cause}{}", next.unwrap_or_default()));
+                self.setup
+                    .cell
+                    .error(&format!("{cause}{}", next.unwrap_or_default()));
                 self.tell(Event::InputLost);
             }
         }
@@ -417,8 +434,15 @@ impl<S: Shelf> Stream<S> {
         if !known || rungs.iter().all(|rung| shed.contains(&rung.name)) {
             return self.tell(Event::Abandon(format!("{cause}; no rung is left")));
         }
-        tracing::warn!(stream = self.name(), rung, cause, "rung dropped; a new session begins");
-        self.setup.cell.error(&format!("{cause}; going on without the rung"));
+        tracing::warn!(
+            stream = self.name(),
+            rung,
+            cause,
+            "rung dropped; a new session begins"
+        );
+        self.setup
+            .cell
+            .error(&format!("{cause}; going on without the rung"));
         self.tell(Event::Renew);
         self.shed = shed;
     }

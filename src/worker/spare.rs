@@ -2,7 +2,7 @@
 //! worker takes it and starts in a fraction of a second; the next one is made behind its back.
 
 use std::future::pending;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
@@ -26,7 +26,7 @@ pub struct Spares {
     launch: Arc<dyn Launch>,
     asks: mpsc::Sender<Ask>,
     stop: CancellationToken,
-    keeper: JoinHandle<()>,
+    keeper: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Spares {
@@ -39,7 +39,7 @@ impl Spares {
             launch,
             asks,
             stop,
-            keeper,
+            keeper: Mutex::new(Some(keeper)),
         }
     }
 
@@ -59,14 +59,22 @@ impl Spares {
     }
 
     /// Discards the spare and stops making new ones.
-    pub fn close(&self) {
+    pub async fn close(&self) {
         self.stop.cancel();
+        let keeper = self
+            .keeper
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(keeper) = keeper {
+            let _ = keeper.await;
+        }
     }
 }
 
 impl Drop for Spares {
     fn drop(&mut self) {
-        self.keeper.abort();
+        self.stop.cancel();
     }
 }
 
@@ -232,7 +240,7 @@ mod tests {
     async fn closing_discards_the_spare() {
         let (spares, mut made) = spares(0);
         let first = made.recv().await.unwrap();
-        spares.close();
+        spares.close().await;
         first.orders.kill.cancelled().await;
     }
 }
