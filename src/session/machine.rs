@@ -14,7 +14,7 @@ use crate::worker::restarts::{DELAY_MAX, Restarts};
 pub struct Limits {
     /// How long a source may be gone before its session ends.
     pub grace: Duration,
-    /// From input to a plan: nothing could be decoded.
+    /// From input to a plan, and from a plan to the first output.
     pub startup_max: Duration,
     /// How long a worker's output may stand still.
     pub stall_max: Duration,
@@ -262,8 +262,7 @@ impl Machine {
                 self.lost(format!("nothing could be decoded within {waited:?}"), now);
             }
             Worker::Up(up) if due(self.stalls_at(up)) => {
-                let stood = self.limits.stall_max;
-                self.lost(format!("output stood still for {stood:?}"), now);
+                self.lost("output stands still".to_owned(), now);
             }
             _ => {}
         }
@@ -285,7 +284,13 @@ impl Machine {
     }
 
     fn stalls_at(&self, up: Up) -> Option<Instant> {
-        up.progress.map(|(_, moved)| moved + self.limits.stall_max)
+        let (position, moved) = up.progress?;
+        // A plan is told before the encoders are built, which may take its time.
+        let patience = match position {
+            Duration::ZERO => self.limits.startup_max,
+            _ => self.limits.stall_max,
+        };
+        Some(moved + patience)
     }
 
     /// When the running stream is no longer wanted: grace or demand run out.

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{timeout, timeout_at};
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::cell::Cell;
 use super::intake::Publisher;
@@ -77,7 +77,8 @@ struct Entry {
     grace: Duration,
     cell: Arc<Cell>,
     commands: mpsc::Sender<Command>,
-    stop: CancellationToken,
+    /// Dropping it stops the task.
+    stop: DropGuard,
     task: JoinHandle<()>,
 }
 
@@ -132,7 +133,7 @@ impl<S: Shelf> Registry<S> {
                 stream = name,
                 "stream is not configured any more; ending it"
             );
-            entry.stop.cancel();
+            drop(entry.stop);
             streams.leaving.push(entry.task);
             self.0.metrics.forget(&name);
         }
@@ -150,7 +151,7 @@ impl<S: Shelf> Registry<S> {
                 stream = stream.name,
                 "settings changed; a new session begins"
             );
-            entry.stop.cancel();
+            drop(entry.stop);
             return self.begin(settings, stream, key, Some(entry.task));
         }
         let grace = settings.session.grace;
@@ -195,7 +196,7 @@ impl<S: Shelf> Registry<S> {
             grace,
             cell,
             commands,
-            stop,
+            stop: stop.drop_guard(),
             task,
         }
     }
@@ -208,7 +209,7 @@ impl<S: Shelf> Registry<S> {
             let mut streams = self.write();
             let mut tasks = std::mem::take(&mut streams.leaving);
             for (_, entry) in streams.entries.drain() {
-                entry.stop.cancel();
+                drop(entry.stop);
                 tasks.push(entry.task);
             }
             tasks

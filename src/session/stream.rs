@@ -498,7 +498,3 @@ async fn stopped(stop: &CancellationToken, machine: &Machine) {
     }
     stop.cancelled().await;
 }
-
-#[cfg(test)]
-#[path = "stream_tests.rs"]
-mod tests;
