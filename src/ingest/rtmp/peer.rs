@@ -370,7 +370,11 @@ impl Link {
         let linger_time_max = self.limits.linger_time_max;
         let last_words = async {
             self.flush().await?;
-            self.socket.shutdown().await?;
+            // A publisher that stopped closes by itself; GStreamer's takes it for an error when we
+            // are first.
+            if !matches!(end, End::Unpublished) {
+                self.socket.shutdown().await?;
+            }
             loop {
                 self.fill().await?;
             }
