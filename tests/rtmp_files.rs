@@ -61,6 +61,7 @@ async fn a_publisher_gets_in_when_strangers_hold_all_descriptors() {
 
     assert!(child.wait().await.unwrap().success());
     setrlimit(Resource::Nofile, before).unwrap();
+    assert!(matches!(received.try_recv(), Ok(MediaEvent::Format(_))));
     assert!(
         stats.accept_errors_total.get() > 0,
         "descriptors did run out"

@@ -1,5 +1,11 @@
 //! The RTMP server over real sockets, with real publishers, and a gate that is a stub.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests fail as tests do"
+)]
+
 #[path = "support/rtmp_client.rs"]
 mod rtmp_client;
 
@@ -117,19 +123,23 @@ fn ffmpeg(url: &str) -> Command {
 }
 
 fn formats(events: &[MediaEvent]) -> Vec<&InputFormat> {
-    let format = |event| match event {
-        &MediaEvent::Format(ref format) => Some(format),
-        MediaEvent::Frame(_) => None,
-    };
-    events.iter().filter_map(format).collect()
+    events
+        .iter()
+        .filter_map(|event| match event {
+            MediaEvent::Format(format) => Some(format),
+            MediaEvent::Frame(_) => None,
+        })
+        .collect()
 }
 
 fn frames(events: &[MediaEvent], track: Track) -> Vec<&EncodedFrame> {
-    let frame = |event| match event {
-        &MediaEvent::Frame(ref frame) if frame.track == track => Some(frame),
-        _ => None,
-    };
-    events.iter().filter_map(frame).collect()
+    events
+        .iter()
+        .filter_map(|event| match event {
+            MediaEvent::Frame(frame) if frame.track == track => Some(frame),
+            _ => None,
+        })
+        .collect()
 }
 
 fn assert_rising(frames: &[&EncodedFrame]) {
