@@ -1,6 +1,6 @@
 //! All configured streams: lets publishers in, answers the web side, follows the configuration.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{timeout, timeout_at};
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::cell::Cell;
 use super::intake::Publisher;
@@ -18,7 +18,7 @@ use super::machine::{Kind, Limits};
 use super::sink::Shelf;
 use super::spec::Spec;
 use super::status::StreamStatus;
-use super::stream::{self, Command, Setup};
+use super::stream::{self, Command, Setup, Tested};
 use crate::config::settings::{Secret, Settings, Source, Stream};
 use crate::http::{Catalog, Demand};
 use crate::ingest::{Gate, LEASE_EVENTS_MAX, Lease, PublishRequest, Refusal};
@@ -54,7 +54,7 @@ struct Inner<S> {
     spares: Arc<Spares>,
     metrics: StreamMetrics,
     pipelines: Option<PathBuf>,
-    families: watch::Sender<Option<Arc<[String]>>>,
+    tested: watch::Sender<Option<Arc<[Tested]>>>,
     closing: AtomicBool,
     streams: RwLock<Streams>,
 }
@@ -77,7 +77,8 @@ struct Entry {
     grace: Duration,
     cell: Arc<Cell>,
     commands: mpsc::Sender<Command>,
-    stop: CancellationToken,
+    /// Dropping it stops the task.
+    stop: DropGuard,
     task: JoinHandle<()>,
 }
 
@@ -95,22 +96,22 @@ impl<S: Shelf> Registry<S> {
             spares: Arc::new(Spares::new(deps.launch)),
             metrics: deps.metrics,
             pipelines: deps.pipelines,
-            families: watch::Sender::new(None),
+            tested: watch::Sender::new(None),
             closing: AtomicBool::new(false),
             streams: RwLock::default(),
         }))
     }
 
-    /// Tells which encoder families passed a test encode. Streams wait for it before they start
+    /// Tells which encoders passed a test encode. Streams wait for it before they start
     /// a worker; with none the daemon is not [ready](Catalog::ready).
-    pub fn set_encoders(&self, families: Vec<String>) {
-        self.0.families.send_replace(Some(families.into()));
+    pub fn set_encoders(&self, tested: Vec<Tested>) {
+        self.0.tested.send_replace(Some(tested.into()));
     }
 
     /// Makes the streams those of `settings`: new ones begin, missing ones end, changed ones end
     /// and begin again, all others go on undisturbed, whatever their key and grace. `keys` has
     /// the publish keys of the push streams whose key is not configured.
-    pub fn apply(&self, settings: &Settings, keys: &HashMap<String, Secret>) {
+    pub fn apply(&self, settings: &Settings, keys: &BTreeMap<String, Secret>) {
         if self.0.closing.load(Ordering::SeqCst) {
             return;
         }
@@ -132,7 +133,7 @@ impl<S: Shelf> Registry<S> {
                 stream = name,
                 "stream is not configured any more; ending it"
             );
-            entry.stop.cancel();
+            drop(entry.stop);
             streams.leaving.push(entry.task);
             self.0.metrics.forget(&name);
         }
@@ -150,7 +151,7 @@ impl<S: Shelf> Registry<S> {
                 stream = stream.name,
                 "settings changed; a new session begins"
             );
-            entry.stop.cancel();
+            drop(entry.stop);
             return self.begin(settings, stream, key, Some(entry.task));
         }
         let grace = settings.session.grace;
@@ -182,7 +183,7 @@ impl<S: Shelf> Registry<S> {
             limits: Limits::with_grace(grace),
             shelf: self.0.shelf.clone(),
             spares: self.0.spares.clone(),
-            families: self.0.families.subscribe(),
+            tested: self.0.tested.subscribe(),
             metrics: self.0.metrics.of(&spec.name),
             cell: cell.clone(),
             commands: receiver,
@@ -195,7 +196,7 @@ impl<S: Shelf> Registry<S> {
             grace,
             cell,
             commands,
-            stop,
+            stop: stop.drop_guard(),
             task,
         }
     }
@@ -208,7 +209,7 @@ impl<S: Shelf> Registry<S> {
             let mut streams = self.write();
             let mut tasks = std::mem::take(&mut streams.leaving);
             for (_, entry) in streams.entries.drain() {
-                entry.stop.cancel();
+                drop(entry.stop);
                 tasks.push(entry.task);
             }
             tasks
@@ -257,7 +258,7 @@ impl<S: Shelf> Registry<S> {
     }
 }
 
-fn key_of(stream: &Stream, keys: &HashMap<String, Secret>) -> Option<Secret> {
+fn key_of(stream: &Stream, keys: &BTreeMap<String, Secret>) -> Option<Secret> {
     match &stream.source {
         Source::Push { key: Some(key) } => Some(key.clone()),
         Source::Push { key: None } => keys.get(&stream.name).cloned(),
@@ -322,10 +323,10 @@ impl<S: Shelf> Catalog for Registry<S> {
     }
 
     fn ready(&self) -> bool {
-        let families = self.0.families.borrow();
-        families
+        let tested = self.0.tested.borrow();
+        tested
             .as_ref()
-            .is_some_and(|families| !families.is_empty())
+            .is_some_and(|tested| !tested.is_empty())
     }
 }
 
