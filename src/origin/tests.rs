@@ -136,7 +136,7 @@ impl Show {
         let object = self.origin.object("s", &self.session, "360p", name).await?;
         assert_eq!(
             object.bytes,
-            object.chunks.iter().map(|c| c.len() as u64).sum()
+            object.chunks.iter().map(|c| c.len() as u64).sum::<u64>()
         );
         Ok(object.chunks.concat().into())
     }

@@ -24,3 +24,4 @@ mod viewers;
 mod fake;
 
 pub use registry::{Deps, Registry};
+pub use stream::Tested;

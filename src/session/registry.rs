@@ -1,6 +1,6 @@
 //! All configured streams: lets publishers in, answers the web side, follows the configuration.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,7 +18,7 @@ use super::machine::{Kind, Limits};
 use super::sink::Shelf;
 use super::spec::Spec;
 use super::status::StreamStatus;
-use super::stream::{self, Command, Setup};
+use super::stream::{self, Command, Setup, Tested};
 use crate::config::settings::{Secret, Settings, Source, Stream};
 use crate::http::{Catalog, Demand};
 use crate::ingest::{Gate, LEASE_EVENTS_MAX, Lease, PublishRequest, Refusal};
@@ -54,7 +54,7 @@ struct Inner<S> {
     spares: Arc<Spares>,
     metrics: StreamMetrics,
     pipelines: Option<PathBuf>,
-    families: watch::Sender<Option<Arc<[String]>>>,
+    tested: watch::Sender<Option<Arc<[Tested]>>>,
     closing: AtomicBool,
     streams: RwLock<Streams>,
 }
@@ -96,22 +96,22 @@ impl<S: Shelf> Registry<S> {
             spares: Arc::new(Spares::new(deps.launch)),
             metrics: deps.metrics,
             pipelines: deps.pipelines,
-            families: watch::Sender::new(None),
+            tested: watch::Sender::new(None),
             closing: AtomicBool::new(false),
             streams: RwLock::default(),
         }))
     }
 
-    /// Tells which encoder families passed a test encode. Streams wait for it before they start
+    /// Tells which encoders passed a test encode. Streams wait for it before they start
     /// a worker; with none the daemon is not [ready](Catalog::ready).
-    pub fn set_encoders(&self, families: Vec<String>) {
-        self.0.families.send_replace(Some(families.into()));
+    pub fn set_encoders(&self, tested: Vec<Tested>) {
+        self.0.tested.send_replace(Some(tested.into()));
     }
 
     /// Makes the streams those of `settings`: new ones begin, missing ones end, changed ones end
     /// and begin again, all others go on undisturbed, whatever their key and grace. `keys` has
     /// the publish keys of the push streams whose key is not configured.
-    pub fn apply(&self, settings: &Settings, keys: &HashMap<String, Secret>) {
+    pub fn apply(&self, settings: &Settings, keys: &BTreeMap<String, Secret>) {
         if self.0.closing.load(Ordering::SeqCst) {
             return;
         }
@@ -183,7 +183,7 @@ impl<S: Shelf> Registry<S> {
             limits: Limits::with_grace(grace),
             shelf: self.0.shelf.clone(),
             spares: self.0.spares.clone(),
-            families: self.0.families.subscribe(),
+            tested: self.0.tested.subscribe(),
             metrics: self.0.metrics.of(&spec.name),
             cell: cell.clone(),
             commands: receiver,
@@ -258,7 +258,7 @@ impl<S: Shelf> Registry<S> {
     }
 }
 
-fn key_of(stream: &Stream, keys: &HashMap<String, Secret>) -> Option<Secret> {
+fn key_of(stream: &Stream, keys: &BTreeMap<String, Secret>) -> Option<Secret> {
     match &stream.source {
         Source::Push { key: Some(key) } => Some(key.clone()),
         Source::Push { key: None } => keys.get(&stream.name).cloned(),
@@ -323,10 +323,10 @@ impl<S: Shelf> Catalog for Registry<S> {
     }
 
     fn ready(&self) -> bool {
-        let families = self.0.families.borrow();
-        families
+        let tested = self.0.tested.borrow();
+        tested
             .as_ref()
-            .is_some_and(|families| !families.is_empty())
+            .is_some_and(|tested| !tested.is_empty())
     }
 }
 

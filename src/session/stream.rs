@@ -30,8 +30,17 @@ const PREDECESSOR_WAIT_MAX: Duration = Duration::from_secs(5);
 /// Longest text of a worker that is logged.
 const TEXT_CHARS_MAX: usize = 500;
 
-/// Encoder families that passed a test encode; `None` until they have been tested.
-pub type Families = watch::Receiver<Option<Arc<[String]>>>;
+/// An encoder that passed a test encode.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tested {
+    /// Its family, as in `encoder.order`.
+    pub family: String,
+    /// The template that makes it.
+    pub template: String,
+}
+
+/// Encoders that passed a test encode; `None` until they have been tested.
+pub type Encoders = watch::Receiver<Option<Arc<[Tested]>>>;
 
 /// What a stream's task is told.
 #[derive(Debug)]
@@ -53,7 +62,7 @@ pub struct Setup<S> {
     /// Where its workers come from.
     pub spares: Arc<Spares>,
     /// What they may encode with.
-    pub families: Families,
+    pub tested: Encoders,
     /// Its counters.
     pub metrics: OneStream,
     /// Its noticeboard.
@@ -77,7 +86,7 @@ struct Stream<S: Shelf> {
     link: Option<Link>,
     hiring: Option<Hiring>,
     /// Families that failed in this session.
-    failed_families: Vec<String>,
+    failed_encoders: Vec<String>,
     /// Rungs that were dropped with their encoder.
     shed: Vec<String>,
     /// There is something new to report.
@@ -108,7 +117,7 @@ pub async fn run<S: Shelf>(mut setup: Setup<S>) {
         output: Output::new(),
         link: None,
         hiring: None,
-        failed_families: Vec::new(),
+        failed_encoders: Vec::new(),
         shed: Vec::new(),
         news: true,
         setup,
@@ -232,28 +241,25 @@ impl<S: Shelf> Stream<S> {
 
     /// A future that needs nothing of this task, so that it can be dropped at any time.
     fn hire(&self) -> Hiring {
-        let (spares, mut families) = (self.setup.spares.clone(), self.setup.families.clone());
+        let (spares, mut tested) = (self.setup.spares.clone(), self.setup.tested.clone());
         Box::pin(async move {
-            let tested = families.wait_for(Option::is_some).await.map(|_| ());
-            tested.map_err(|_| "encoders were never tested".to_owned())?;
+            let known = tested.wait_for(Option::is_some).await.map(|_| ());
+            known.map_err(|_| "encoders were never tested".to_owned())?;
             spares.hire().await.map_err(|gone| gone.to_string())
         })
     }
 
-    /// Families that may be used: in the configured order, tested, not failed in this session.
+    /// Encoders that may be used: in the configured order, tested, not failed in this session.
     fn encoders(&self) -> Vec<String> {
-        let tested = self.setup.families.borrow();
-        let usable = |family: &&String| {
-            tested.iter().any(|tested| tested.contains(family))
-                && !self.failed_families.contains(family)
+        let tested = self.setup.tested.borrow();
+        let tested = tested.as_deref().unwrap_or_default();
+        let of_family = |family: &String| {
+            let family = family.clone();
+            tested.iter().filter(move |encoder| encoder.family == family)
         };
-        self.setup
-            .spec
-            .order
-            .iter()
-            .filter(usable)
-            .cloned()
-            .collect()
+        let usable = |encoder: &&Tested| !self.failed_encoders.contains(&encoder.template);
+        let order = self.setup.spec.order.iter().flat_map(of_family);
+        order.filter(usable).map(|encoder| encoder.template.clone()).collect()
     }
 
     fn start(&mut self, link: Link) {
@@ -295,7 +301,7 @@ impl<S: Shelf> Stream<S> {
         if self.output.end() {
             self.setup.cell.ended(now());
         }
-        self.failed_families.clear();
+        self.failed_encoders.clear();
         self.shed.clear();
     }
 
@@ -413,7 +419,7 @@ impl<S: Shelf> Stream<S> {
         }
         match self.setup.spec.on_failure {
             OnFailure::Fallback if usable.len() > 1 => {
-                self.failed_families.push(encoder);
+                self.failed_encoders.push(encoder);
                 self.tell(Event::EncoderLost(cause));
             }
             OnFailure::Fallback => {

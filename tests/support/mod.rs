@@ -1,0 +1,35 @@
+//! What the end-to-end tests stand on: a daemon of their own each, publishers, a camera, clips
+//! made once, and a reader of what viewers get. Everything stays on the loopback.
+
+pub mod camera;
+pub mod clips;
+pub mod daemon;
+pub mod http;
+pub mod playlist;
+pub mod probe;
+pub mod process;
+pub mod publisher;
+pub mod viewer;
+
+use std::time::{Duration, Instant};
+
+/// How often a condition is looked at.
+const POLL: Duration = Duration::from_millis(25);
+
+/// Waits until `condition` gives a value and returns it; fails the test, saying `what`, when that
+/// takes longer than `limit`.
+pub fn wait_for<T>(what: &str, limit: Duration, mut condition: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + limit;
+    loop {
+        if let Some(value) = condition() {
+            return value;
+        }
+        assert!(Instant::now() < deadline, "waited {limit:?} for {what}");
+        std::thread::sleep(POLL);
+    }
+}
+
+/// Waits until `condition` holds; see [`wait_for`].
+pub fn wait_until(what: &str, limit: Duration, mut condition: impl FnMut() -> bool) {
+    wait_for(what, limit, || condition().then_some(()));
+}
