@@ -1,0 +1,1 @@
+//! Pure: drawing on planar pictures.
