@@ -324,9 +324,7 @@ impl<S: Shelf> Catalog for Registry<S> {
 
     fn ready(&self) -> bool {
         let tested = self.0.tested.borrow();
-        tested
-            .as_ref()
-            .is_some_and(|tested| !tested.is_empty())
+        tested.as_ref().is_some_and(|tested| !tested.is_empty())
     }
 }
 

@@ -23,6 +23,13 @@ struct Rig {
     settings: Settings,
 }
 
+fn tested(name: &str) -> Tested {
+    Tested {
+        family: name.to_owned(),
+        template: name.to_owned(),
+    }
+}
+
 impl Rig {
     fn new(settings: Settings) -> Self {
         let (launch, started) = FakeLaunch::new();
@@ -33,7 +40,7 @@ impl Rig {
             metrics: StreamMetrics::default(),
             pipelines: None,
         });
-        registry.set_encoders(vec!["nvidia".into(), "x264".into()]);
+        registry.set_encoders(vec![tested("nvidia"), tested("x264")]);
         let rig = Self {
             registry,
             shelf,
@@ -52,7 +59,7 @@ impl Rig {
     }
 
     fn apply(&self) {
-        self.registry.apply(&self.settings, &HashMap::new());
+        self.registry.apply(&self.settings, &BTreeMap::new());
     }
 
     async fn publish(&self, key: &str) -> Result<Lease, Refusal> {
@@ -214,7 +221,7 @@ async fn wrong_keys_and_wrong_names_are_refused() {
             },
         ),
     ];
-    let keys = HashMap::from([("kept".to_owned(), secret("kept key"))]);
+    let keys = BTreeMap::from([("kept".to_owned(), secret("kept key"))]);
     rig.registry.apply(&rig.settings, &keys);
     let refusal = rig.publish_to("test", "").await.unwrap_err();
     assert_eq!(refusal, Refusal::UnknownStream);
@@ -508,11 +515,11 @@ async fn a_stream_waits_for_the_encoders_test() {
     });
     registry.apply(
         &settings(LONG, vec![stream("demo", Source::Test)]),
-        &HashMap::new(),
+        &BTreeMap::new(),
     );
     registry.demand("demo", Ipv4Addr::LOCALHOST.into(), "agent");
     assert!(!registry.ready());
-    registry.set_encoders(vec!["x264".into()]);
+    registry.set_encoders(vec![tested("x264")]);
     assert!(registry.ready());
     assert_eq!(started.next().await.0.encoders, ["x264"]);
 }

@@ -255,11 +255,16 @@ impl<S: Shelf> Stream<S> {
         let tested = tested.as_deref().unwrap_or_default();
         let of_family = |family: &String| {
             let family = family.clone();
-            tested.iter().filter(move |encoder| encoder.family == family)
+            tested
+                .iter()
+                .filter(move |encoder| encoder.family == family)
         };
         let usable = |encoder: &&Tested| !self.failed_encoders.contains(&encoder.template);
         let order = self.setup.spec.order.iter().flat_map(of_family);
-        order.filter(usable).map(|encoder| encoder.template.clone()).collect()
+        order
+            .filter(usable)
+            .map(|encoder| encoder.template.clone())
+            .collect()
     }
 
     fn start(&mut self, link: Link) {
