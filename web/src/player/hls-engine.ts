@@ -149,7 +149,8 @@ export class HlsEngine implements Engine {
       // It was over before it began: nobody wants the last minute of something that has ended.
       if (!playback.hasFrame) queueMicrotask(() => this.events.onEnded());
     });
-    hls.on(Hls.Events.FRAG_LOADED, () => rememberBandwidth(hls.bandwidthEstimate));
+    // Once a segment: with parts, FRAG_LOADED comes several times a second.
+    hls.on(Hls.Events.FRAG_CHANGED, () => rememberBandwidth(hls.bandwidthEstimate));
     hls.on(Hls.Events.ERROR, (_, data) => this.#onError(hls, data));
   }
 

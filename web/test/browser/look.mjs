@@ -36,7 +36,10 @@ const settled = async (page) => { await playing(page); await page.waitForTimeout
 const then = (...steps) => async (page, mock) => { for (const step of steps) await step(page, mock); };
 const press = (key) => (page) => page.keyboard.press(key);
 const click = (selector) => (page) => page.click(selector);
-const wake = (page) => page.mouse.move(300, 300 + Math.random() * 20);
+const wake = async (page) => {
+  await page.mouse.move(300, 300 + Math.random() * 20);
+  await page.waitForTimeout(400);
+};
 
 /** name, path, streams, what to do before the picture is taken, and how the browser is. */
 const SCENES = [
@@ -60,8 +63,8 @@ const SCENES = [
   ['watch-failed', '/watch/garage', SOME, view('failed')],
   ['watch-missing', '/watch/nobody', SOME, view('missing')],
   ['watch-silenced', '/watch/demo', SOME, then(settled, wake), { autoplay: 'user-gesture-required' }],
-  ['watch-phone', '/watch/demo', SOME, settled, { size: PHONE, touch: true }],
-  ['watch-phone-settings', '/watch/demo', SOME, then(settled, (page) => page.tap('#video'), (page) => page.tap('#settings-button')), { size: PHONE, touch: true, dark: true }],
+  ['watch-phone', '/watch/demo', SOME, then(settled, (page) => page.tap('#video'), (page) => page.waitForTimeout(400)), { size: PHONE, touch: true }],
+  ['watch-phone-settings', '/watch/demo', SOME, then(settled, (page) => page.tap('#video'), (page) => page.tap('#settings-button'), (page) => page.waitForTimeout(300)), { size: PHONE, touch: true, dark: true }],
   ['watch-phone-waiting', '/watch/studio', SOME, view('waiting'), { size: PHONE, touch: true }],
   ['watch-phone-side', '/watch/demo', SOME, settled, { size: PHONE_SIDE, touch: true, dark: true }],
   ['embed', '/embed/demo', SOME, settled, { size: { width: 640, height: 360 } }],
