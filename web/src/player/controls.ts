@@ -113,8 +113,8 @@ export class Controls {
     setText(byId('live-text', HTMLElement), atEdge || latency === null ? 'Live' : behind(latency));
     label('live', atEdge ? 'At the live edge' : 'Go to the live edge (l)');
     const readout = byId('latency', HTMLElement);
-    setText(readout, latency === null || !atEdge ? '' : `${seconds(latency)} behind`);
-    const buffered = latency === null ? '' : `${seconds(bufferedAhead(video))} buffered`;
+    setText(readout, latency === null || !atEdge ? '' : seconds(latency));
+    const buffered = latency === null ? '' : seconds(bufferedAhead(video));
     setText(byId('buffer', HTMLElement), buffered);
     readout.title =
       target === null ? '' : `Behind the live edge; the aim is ${seconds(target)}`;

@@ -110,7 +110,9 @@ export class Player {
   }
 
   #load(): void {
-    byId('poster', HTMLImageElement).src = thumbUrl(this.name);
+    const state = this.status?.state;
+    // Before the first picture there is no thumbnail either.
+    if (state === 'live' || state === 'waiting') byId('poster', HTMLImageElement).src = thumbUrl(this.name);
     this.engine?.load(masterUrl(this.name));
     this.#play();
   }
