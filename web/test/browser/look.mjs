@@ -1,10 +1,11 @@
 /**
  * Takes pictures of the pages against the stand-in daemon, for somebody to look at, and fails when
- * a page complains. `node test/browser/look.mjs FOLDER [WORD]`; WORD picks scenes by their name.
+ * a page complains. `node test/browser/look.mjs [FOLDER [WORD]]`; WORD picks scenes by their name.
  * Needs ffmpeg and Chromium (`CHROMIUM`, else /usr/bin/chromium).
  */
 
 import { mkdir } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { chromium } from 'playwright-core';
@@ -106,7 +107,7 @@ async function takePicture(browser, mock, folder, [name, path, streams, prepare,
 }
 
 async function main() {
-  const [folder = 'look', word = ''] = process.argv.slice(2);
+  const [folder = join(tmpdir(), 'weir-look'), word = ''] = process.argv.slice(2);
   await mkdir(folder, { recursive: true });
   const scenes = SCENES.filter(([name]) => name.includes(word));
   const mock = await startMock();
