@@ -69,6 +69,18 @@ pub struct RtmpMetrics {
     pub evicted: Counter,
 }
 
+impl RtmpMetrics {
+    /// Takes over what the listener itself counts.
+    pub fn follow(&self, stats: &crate::ingest::rtmp::Stats) {
+        let as_gauge = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        self.connections.set(as_gauge(stats.connections_open.get()));
+        let refused = self.refused.get_or_create(&ReasonLabels { reason: "publisher" });
+        refused.inc_by(stats.refused_total.get().saturating_sub(refused.get()));
+        let evicted = stats.evicted_total.get();
+        self.evicted.inc_by(evicted.saturating_sub(self.evicted.get()));
+    }
+}
+
 /// Counters by stream; callers pass configured names only.
 #[derive(Debug, Clone, Default)]
 pub struct StreamMetrics {

@@ -268,7 +268,9 @@ fn fourcc_name(fourcc: [u8; 4]) -> String {
 mod tests {
     use super::*;
 
-    fn video(bytes: &'static [u8]) -> Result<Tag<VideoCodec>, TagError> {
+    type Video = Result<Tag<VideoCodec>, TagError>;
+
+    fn video(bytes: &'static [u8]) -> Video {
         parse_video(&Bytes::from_static(bytes))
     }
 
@@ -289,7 +291,7 @@ mod tests {
     fn video_tags() {
         use VideoCodec::{H264, H265};
         let config = |codec| Ok(Tag::Config(codec, Bytes::from_static(b"C")));
-        let cases: [(&[u8], Result<Tag<VideoCodec>, TagError>); 14] = [
+        let cases: [(&[u8], Video); 14] = [
             (b"\x17\x00\0\0\0C", config(H264)),
             (b"\x17\x01\0\0\x28D", Ok(frame(H264, true, 40, b"D"))),
             (b"\x27\x01\xff\xff\xffD", Ok(frame(H264, false, -1, b"D"))),

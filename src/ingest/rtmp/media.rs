@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use tracing::{debug, info};
+use tracing::{info, warn};
 
 use super::amf::{self, Value};
 use super::flv::{self, Tag, TagError, Unsupported};
@@ -58,6 +58,8 @@ pub(super) struct Tracks {
     /// The configurations that the last [`MediaEvent::Format`] told of.
     announced: Option<InputFormat>,
     timeline: Timeline,
+    /// Logged like what is dropped.
+    restarts: u64,
     dropped: [u64; Dropped::COUNT],
 }
 
@@ -168,10 +170,13 @@ impl Tracks {
         }
         self.announce(events);
         let moment = self.timeline.place(track, timestamp_ms);
-        if moment.restarted {
+        self.restarts += u64::from(moment.restarted);
+        if moment.restarted && self.restarts.is_power_of_two() {
             info!(
                 ?track,
-                timestamp_ms, "the publisher's clock started again; its times go on"
+                timestamp_ms,
+                count = self.restarts,
+                "the publisher's clock started again; its times go on"
             );
         }
         events.push_back(MediaEvent::Frame(EncodedFrame {
@@ -228,7 +233,7 @@ impl Tracks {
         };
         *count += 1;
         if count.is_power_of_two() {
-            debug!(cause = dropped.cause(), count, "media message dropped");
+            warn!(cause = dropped.cause(), count, "media message dropped");
         }
     }
 }

@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::time::{timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, info, warn};
+use tracing::{Instrument, debug, info, info_span, warn};
 
 use super::command::PublishTarget;
 use super::connection::{Connection, Event, Overdue, ProtocolError, Rejection};
@@ -147,11 +147,12 @@ impl<G: Gate> Publication<'_, G> {
         let _open = Open::count(&stats.publishers_open);
         let (stream, peer) = (&self.stream, self.peer);
         info!(stream, %peer, "publisher connected");
+        let span = info_span!("publisher", stream, %peer);
         let end = tokio::select! {
             biased;
             () = self.shutdown.cancelled() => End::ShuttingDown,
             () = lease.revoked.cancelled() => End::Revoked,
-            end = link.forward(&lease.media) => end,
+            end = link.forward(&lease.media).instrument(span) => end,
         };
         drop(lease);
         self.log_end(&end);
@@ -370,7 +371,11 @@ impl Link {
         let linger_time_max = self.limits.linger_time_max;
         let last_words = async {
             self.flush().await?;
-            self.socket.shutdown().await?;
+            // A publisher that stopped closes by itself; GStreamer's takes it for an error when we
+            // are first.
+            if !matches!(end, End::Unpublished) {
+                self.socket.shutdown().await?;
+            }
             loop {
                 self.fill().await?;
             }

@@ -16,7 +16,8 @@ use super::pool::{Pool, Publishers};
 use super::stats::Stats;
 use crate::ingest::Gate;
 
-/// How long the listener rests after an error that the next attempt would meet again.
+/// How long the listener rests after an error that the next attempt would meet again, unless a
+/// connection ends before.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// An RTMP server for publishers.
@@ -69,7 +70,9 @@ impl<G: Gate> Server<G> {
                 Some(ended) = connections.join_next() => note_panic(ended),
                 accepted = self.listener.accept() => match accepted {
                     Ok((socket, peer)) => self.admit(socket, peer, &mut connections, &shutdown),
-                    Err(error) => self.accept_failed(&error, &shutdown).await,
+                    Err(error) => {
+                        self.accept_failed(&error, &mut connections, &shutdown).await;
+                    }
                 },
             }
         }
@@ -105,7 +108,12 @@ impl<G: Gate> Server<G> {
     }
 
     /// Goes on after a failed accept, without spinning on an error that stays.
-    async fn accept_failed(&self, error: &io::Error, shutdown: &CancellationToken) {
+    async fn accept_failed(
+        &self,
+        error: &io::Error,
+        connections: &mut JoinSet<()>,
+        shutdown: &CancellationToken,
+    ) {
         use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
         // The error of one connection, gone with it.
         if matches!(
@@ -130,6 +138,7 @@ impl<G: Gate> Server<G> {
         }
         tokio::select! {
             () = shutdown.cancelled() => {}
+            Some(ended) = connections.join_next() => note_panic(ended),
             () = tokio::time::sleep(ACCEPT_PAUSE) => {}
         }
     }

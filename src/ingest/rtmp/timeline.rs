@@ -53,8 +53,8 @@ impl Timeline {
         let mut own_ms = raw_ms.saturating_add(place.shift_ms);
         let fell_to_ms = place
             .last_ms
-            .filter(|last_ms| own_ms < last_ms - RESTART_MS);
-        let leapt_to_ms = newest_ms.filter(|newest_ms| own_ms - LEAP_MS > *newest_ms);
+            .filter(|last_ms| own_ms < last_ms.saturating_sub(RESTART_MS));
+        let leapt_to_ms = newest_ms.filter(|newest_ms| own_ms.saturating_sub(LEAP_MS) > *newest_ms);
         let goes_on_ms = fell_to_ms.or(leapt_to_ms);
         if let Some(goes_on_ms) = goes_on_ms {
             let shift_ms = goes_on_ms.saturating_sub(raw_ms);

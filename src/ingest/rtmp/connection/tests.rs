@@ -1,9 +1,10 @@
 //! Tests of the protocol on bytes alone, honest and hostile.
 
-use bytes::BufMut;
+use bytes::{BufMut, Bytes};
 use proptest::prelude::*;
 
 use super::super::amf::Value;
+use super::super::command::Command;
 use super::*;
 use crate::frame::Track;
 
