@@ -11,7 +11,7 @@ use crate::support::daemon::Daemon;
 use crate::support::http::Client;
 use crate::support::publisher::Publisher;
 use crate::support::viewer::Viewer;
-use crate::support::{playlist, small_ladder, turn};
+use crate::support::{KEY, playlist, small_ladder, turn};
 
 /// How much of each stream is followed, in segments.
 const SEGMENTS: u64 = 5;
@@ -61,7 +61,7 @@ fn next_edge(text: &str) -> (u64, Option<usize>) {
 fn conforms(clip: Clip) {
     let _turn = turn();
     let daemon = Daemon::start(&small_ladder(&["s"]));
-    let _publisher = Publisher::ffmpeg(clip, &daemon.publish_url("s", "k"));
+    let _publisher = Publisher::ffmpeg(clip, &daemon.publish_url("s", KEY));
     // Waits until it can be played.
     Viewer::open(&daemon, "s");
     let mut seats = Vec::new();

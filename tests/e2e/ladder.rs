@@ -7,7 +7,7 @@ use crate::support::daemon::Daemon;
 use crate::support::playlist::MediaPlaylist;
 use crate::support::publisher::Publisher;
 use crate::support::viewer::Viewer;
-use crate::support::{probe, push_stream, turn};
+use crate::support::{KEY, probe, push_stream, turn};
 
 /// Segments that are downloaded and decoded.
 const SEGMENTS: u64 = 3;
@@ -56,7 +56,7 @@ fn decode(
 fn four_rungs_and_one_sound_that_agree_in_both_packagings() {
     let _turn = turn();
     let daemon = Daemon::start(&push_stream("demo"));
-    let _publisher = Publisher::ffmpeg(Clip::new(1920, 1080, 30), &daemon.publish_url("demo", "k"));
+    let _publisher = Publisher::ffmpeg(Clip::new(1920, 1080, 30), &daemon.publish_url("demo", KEY));
     let cmaf = Viewer::open(&daemon, "demo");
     let ts = Viewer::open_ts(&daemon, "demo");
 

@@ -42,14 +42,17 @@ pub fn turn() -> MutexGuard<'static, ()> {
     TURN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Two small rungs that cost little, and one stream `name` to publish with key `k`.
+/// The publish key of the streams below.
+pub const KEY: &str = "a-key-for-tests";
+
+/// Two small rungs that cost little, and one stream `name` to publish with [`KEY`].
 pub fn small_ladder(streams: &[&str]) -> String {
     let rungs = "[[rung]]\nname = \"240p\"\nheight = 240\nbitrate = \"400k\"\naudio = \"96k\"\n\
                  [[rung]]\nname = \"120p\"\nheight = 120\nbitrate = \"150k\"\naudio = \"96k\"\n";
     streams.iter().fold(rungs.to_owned(), |config, stream| config + &push_stream(stream))
 }
 
-/// A stream to publish with key `k`.
+/// A stream to publish with [`KEY`].
 pub fn push_stream(name: &str) -> String {
-    format!("[[stream]]\nname = \"{name}\"\nsource = \"push:\"\npublish_key = \"k\"\n")
+    format!("[[stream]]\nname = \"{name}\"\nsource = \"push:\"\npublish_key = \"{KEY}\"\n")
 }
