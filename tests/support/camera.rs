@@ -53,7 +53,12 @@ pub struct Camera {
 impl Camera {
     /// Starts one.
     pub fn start(options: Options) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        Self::start_at(0, options)
+    }
+
+    /// Starts one on a port: that of another, which has stopped.
+    pub fn start_at(port: u16, options: Options) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", port)).expect("a port");
         let port = listener.local_addr().expect("its address").port();
         let (stop, served) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
         let pictures: Arc<[Vec<u8>]> = pictures(options.fps).into();
@@ -77,6 +82,11 @@ impl Camera {
             served,
             accepting: Some(accepting),
         }
+    }
+
+    /// Its port.
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     /// Its address, without credentials.
