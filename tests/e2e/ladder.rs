@@ -95,6 +95,8 @@ fn four_rungs_and_one_sound_that_agree_in_both_packagings() {
         "one group of sound: {:?}",
         cmaf.master.media
     );
+    let bandwidths: Vec<u64> = cmaf.master.variants.iter().map(|v| v.bandwidth).collect();
+    assert!(bandwidths.is_sorted_by(|a, b| a > b), "{bandwidths:?}");
     let group = &cmaf.master.media[0].group;
     for variant in &cmaf.master.variants {
         assert_eq!(variant.audio_group.as_ref(), Some(group));
@@ -105,6 +107,11 @@ fn four_rungs_and_one_sound_that_agree_in_both_packagings() {
     let last = 1 + SEGMENTS;
     let cmaf_all = cmaf.all_with(last, LIMIT);
     let ts_all = ts.all_with(last, LIMIT);
+    for (uri, playlist) in &cmaf_all {
+        // A segment of 2 s in parts of 200 ms.
+        let parts = playlist.segments.last().map(|segment| segment.parts);
+        assert_eq!(parts, Some(10), "{uri}");
+    }
     let of = |viewer: &Viewer, all: &[(String, MediaPlaylist)]| -> Vec<Vec<Duration>> {
         all.iter()
             .zip(sizes)

@@ -138,6 +138,8 @@ fn metrics_and_the_api_tell_what_is_going_on() {
         let picture = daemon.get("/live/s/thumb.jpg");
         picture.status == 200 && picture.body.starts_with(&[0xff, 0xd8, 0xff])
     });
+    let picture = daemon.get("/live/s/thumb.jpg");
+    assert_eq!(picture.header("content-type"), Some("image/jpeg"));
     let metrics = daemon.get("/metrics").text();
     for name in [
         "weir_http_requests",

@@ -2,7 +2,7 @@
 //!
 //! A synthetic clip carries, besides a moving picture: the frame's number as a bar code along the
 //! top (see [`barcode`]), and in each second's first tenth a white flash at the lower right
-//! together with a beep. Film is the Big Buck Bunny cut of `tests/data`, looped and scaled.
+//! together with a beep.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,15 +11,6 @@ use std::sync::Mutex;
 
 /// Raise it when a recipe below changes, so that kept clips are made anew.
 const RECIPE_VERSION: u32 = 1;
-
-/// What is to be seen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Picture {
-    /// A test pattern with bar code, flash and beep.
-    Synthetic,
-    /// Big Buck Bunny.
-    Film,
-}
 
 /// A clip's properties; the defaults of [`Clip::new`] changed by its methods.
 #[derive(Debug, Clone, Copy)]
@@ -30,7 +21,6 @@ pub struct Clip {
     seconds: u32,
     gop_seconds: u32,
     audio: bool,
-    picture: Picture,
 }
 
 impl Clip {
@@ -43,7 +33,6 @@ impl Clip {
             seconds: 12,
             gop_seconds: 2,
             audio: true,
-            picture: Picture::Synthetic,
         }
     }
 
@@ -76,14 +65,6 @@ impl Clip {
         }
     }
 
-    /// The film instead of the synthetic picture.
-    pub const fn film(self) -> Self {
-        Self {
-            picture: Picture::Film,
-            ..self
-        }
-    }
-
     /// The clip as an MP4 file; made now when no test has made it before.
     pub fn file(self) -> PathBuf {
         static MAKING: Mutex<()> = Mutex::new(());
@@ -108,12 +89,10 @@ impl Clip {
             seconds,
             gop_seconds,
             audio,
-            picture,
         } = self;
-        let picture = format!("{picture:?}").to_lowercase();
         let sound = if audio { "" } else { "-silent" };
         format!(
-            "{picture}-{width}x{height}-{num}_{den}fps-{seconds}s-gop{gop_seconds}{sound}\
+            "synthetic-{width}x{height}-{num}_{den}fps-{seconds}s-gop{gop_seconds}{sound}\
              -v{RECIPE_VERSION}.mp4"
         )
     }
@@ -121,10 +100,7 @@ impl Clip {
     fn encode(self, to: &Path) {
         let mut ffmpeg = Command::new("ffmpeg");
         ffmpeg.args(["-nostdin", "-y", "-loglevel", "error"]);
-        match self.picture {
-            Picture::Synthetic => ffmpeg.args(self.synthetic_inputs()),
-            Picture::Film => ffmpeg.args(self.film_inputs()),
-        };
+        ffmpeg.args(self.synthetic_inputs());
         let keyint = (self.gop_seconds * self.fps.0)
             .div_ceil(self.fps.1)
             .to_string();
@@ -170,17 +146,6 @@ impl Clip {
         let sound = format!("aevalsrc=exprs='{beep}|{beep}':sample_rate=48000");
         let input = |graph: String| ["-f".into(), "lavfi".into(), "-i".into(), graph];
         [input(picture), input(sound)].concat()
-    }
-
-    fn film_inputs(self) -> Vec<String> {
-        let Self { width, height, .. } = self;
-        let rate = self.rate();
-        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/bbb-720p.mp4");
-        // Each picture is used once, whatever the rate: 25 fps film shown a little faster.
-        let scale = format!("setpts=N/({rate})/TB,fps={rate},scale={width}:{height}");
-        ["-stream_loop", "-1", "-i", file, "-vf", &scale]
-            .map(String::from)
-            .to_vec()
     }
 }
 

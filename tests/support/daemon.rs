@@ -95,13 +95,6 @@ impl Daemon {
         fs::read_to_string(self.dir.path().join("weir.log")).unwrap_or_default()
     }
 
-    /// Waits until it has logged `text`.
-    pub fn wait_log(&self, text: &str, limit: Duration) {
-        wait_until(&format!("the log to say {text:?}"), limit, || {
-            self.log().contains(text)
-        });
-    }
-
     /// Its process id.
     pub fn pid(&self) -> u32 {
         self.process.pid()
