@@ -191,7 +191,7 @@ export class HlsEngine implements Engine {
     const { video } = this;
     const holdBack = hls.targetLatency;
     if (holdBack === null || video.seeking) return;
-    const { playbackRate, jump } = governor.decide(
+    const { playbackRate, jump, skip } = governor.decide(
       {
         latency: hls.latency,
         holdBack,
@@ -201,6 +201,7 @@ export class HlsEngine implements Engine {
       nowMs,
     );
     if (jump) this.goLive();
+    if (skip > 0) video.currentTime += skip;
     if (video.playbackRate !== playbackRate) video.playbackRate = playbackRate;
   }
 
