@@ -115,6 +115,7 @@ async function aBroadcast() {
   await steady(page);
   await numbers(page);
   await page.mouse.move(600, 300);
+  await page.waitForTimeout(300);
   await snap(page, 'watch-playing');
   await tryControls(page);
 
@@ -163,6 +164,7 @@ async function tryControls(page) {
   assert.equal(await page.evaluate(() => window.weir.video.muted), true, 'm mutes');
   await page.keyboard.press('m');
 
+  await page.waitForFunction(() => window.weir.video.currentTime > 8);
   await page.keyboard.press('ArrowLeft');
   await page.waitForFunction(() => window.weir.latency() > 3 && !window.weir.video.seeking);
   await page.waitForFunction(() => document.getElementById('live-text').textContent.startsWith('-0:0'));
@@ -178,7 +180,7 @@ async function tryControls(page) {
   await page.click('#settings-button');
   await snap(page, 'watch-panels');
   await page.click('.option:has-text("240p")');
-  await page.waitForFunction(() => window.weir.video.videoWidth === 426, null, { timeout: 20_000 });
+  await page.waitForFunction(() => window.weir.video.videoHeight === 240, null, { timeout: 20_000 });
   await page.click('.option:has-text("Auto")');
   await page.keyboard.press('Escape');
   await page.keyboard.press('i');
