@@ -133,7 +133,7 @@ export class Player {
   #fitStage(): void {
     const { videoWidth, videoHeight } = this.video;
     if (videoWidth && videoHeight) {
-      this.stage.style.setProperty('--aspect', String(videoWidth / videoHeight));
+      document.documentElement.style.setProperty('--aspect', String(videoWidth / videoHeight));
     }
   }
 

@@ -25,14 +25,17 @@ const RUNGS = [
 
 const daemon = new Daemon();
 const origin = await daemon.listen();
-const browser = await chromium.launch({
-  executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-  args: ['--no-sandbox', '--disable-gpu', '--autoplay-policy=no-user-gesture-required'],
-});
+const launch = (policy) =>
+  chromium.launch({
+    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+    args: ['--no-sandbox', '--disable-gpu', `--autoplay-policy=${policy}`],
+  });
+const browser = await launch('no-user-gesture-required');
+const strictBrowser = await launch('document-user-activation-required');
 const complaints = [];
 
-async function open(path, { scheme = 'dark', size = DESKTOP, touch = false } = {}) {
-  const context = await browser.newContext({ colorScheme: scheme, viewport: size, hasTouch: touch, isMobile: touch });
+async function open(path, { scheme = 'dark', size = DESKTOP, touch = false, inBrowser = browser } = {}) {
+  const context = await inBrowser.newContext({ colorScheme: scheme, viewport: size, hasTouch: touch, isMobile: touch });
   const page = await context.newPage();
   page.on('pageerror', (error) => complaints.push(`${path}: ${error}`));
   page.on('console', (message) => {
@@ -219,15 +222,29 @@ async function otherSizes() {
   }
 }
 
+/** Where sound needs a click first: plays without, and says so. */
+async function aStrictBrowser() {
+  const page = await open('/embed/studio', { size: { width: 640, height: 360 }, inBrowser: strictBrowser });
+  await page.waitForSelector('#unmute', { state: 'visible' });
+  await steady(page);
+  await snap(page, 'embed-silent');
+  await page.click('#unmute');
+  await page.waitForFunction(() => !window.weir.video.muted && !window.weir.video.paused);
+  await page.waitForSelector('#unmute', { state: 'hidden' });
+  await close(page);
+}
+
 await mkdir(PICTURES, { recursive: true });
 try {
   await lists();
   await states();
   await aBroadcast();
   await otherSizes();
+  await aStrictBrowser();
   assert.deepEqual(complaints, []);
   console.log(`all as it should be; pictures in ${PICTURES}`);
 } finally {
   await browser.close();
+  await strictBrowser.close();
   daemon.close();
 }
