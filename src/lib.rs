@@ -2,6 +2,7 @@
 //!
 //! The modules in reading order; `ARCHITECTURE.md` has the map and the invariants.
 
+pub mod cli;
 pub mod config;
 pub mod frame;
 pub mod hls;

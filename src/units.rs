@@ -2,6 +2,7 @@
 //! text forms the configuration uses for them (`"5M"`, `"512MiB"`, `"200ms"`).
 
 use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -38,6 +39,15 @@ impl fmt::Display for Bitrate {
     }
 }
 
+impl FromStr for Bitrate {
+    type Err = UnitError;
+
+    /// Reads `"5M"`, `"2.5M"`, `"800k"` or a bare number of bits per second.
+    fn from_str(text: &str) -> Result<Self, UnitError> {
+        scaled(text, &BITRATE_UNITS).map(Self)
+    }
+}
+
 /// An amount of memory or disk in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -57,6 +67,22 @@ impl ByteSize {
     /// Bytes.
     pub const fn bytes(self) -> u64 {
         self.0
+    }
+}
+
+impl fmt::Display for ByteSize {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (divisor, unit) = largest_exact(self.0, &BYTE_UNITS).unwrap_or((1, "B"));
+        write!(f, "{}{unit}", self.0 / divisor)
+    }
+}
+
+impl FromStr for ByteSize {
+    type Err = UnitError;
+
+    /// Reads `"512MiB"`, `"1.5GiB"`, `"4096B"`.
+    fn from_str(text: &str) -> Result<Self, UnitError> {
+        scaled(text, &BYTE_UNITS).map(Self)
     }
 }
 
@@ -127,6 +153,23 @@ impl FrameRate {
         .reduced()
     }
 
+    /// The rate people mean when they write `fps` as a decimal number: 29.97 is 30000/1001,
+    /// 12.5 is 25/2, anything else is taken to the nearest thousandth. `None` unless `fps` is
+    /// within 0.001 and 1000.
+    pub fn from_decimal(fps: f64) -> Option<Self> {
+        if !(0.001..=1000.0).contains(&fps) {
+            return None;
+        }
+        // In range, so both fit.
+        let (milli, whole) = ((fps * 1000.0).round() as u32, fps.round() as u32);
+        // 23.976, 29.97, 59.94 and their like are written with two or three decimals.
+        let ntsc = f64::from(whole) * 1000.0 / 1001.0;
+        if !milli.is_multiple_of(1000) && (ntsc - fps).abs() < 0.005 {
+            return Self::new(whole * 1000, 1001).map(Self::reduced);
+        }
+        Self::new(milli, 1000).map(Self::reduced)
+    }
+
     fn reduced(self) -> Self {
         let (mut a, mut b) = (self.num, self.den);
         while b != 0 {
@@ -135,6 +178,274 @@ impl FrameRate {
         Self {
             num: self.num / a.max(1),
             den: self.den / a.max(1),
+        }
+    }
+}
+
+impl fmt::Display for FrameRate {
+    /// At most three decimals: `30`, `29.97`, `12.5`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = format!("{:.3}", self.as_f64());
+        f.write_str(text.trim_end_matches('0').trim_end_matches('.'))
+    }
+}
+
+/// Why a text is no quantity.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum UnitError {
+    /// It does not begin with a decimal number.
+    #[error("not a number with a unit")]
+    NotANumber,
+    /// The number is right, the unit is not; an empty `found` means it was left out.
+    #[error("unknown unit {found:?}; units are {}", known.join(", "))]
+    Unit {
+        /// The number as written.
+        number: String,
+        /// What stands where the unit should.
+        found: String,
+        /// Units there are.
+        known: Vec<&'static str>,
+    },
+    /// More than can be counted.
+    #[error("too large")]
+    TooLarge,
+}
+
+/// A unit and how many base units it is.
+type Unit = (&'static str, u64);
+
+const BITRATE_UNITS: [Unit; 4] = [("", 1), ("k", 1000), ("M", 1_000_000), ("G", 1_000_000_000)];
+const BYTE_UNITS: [Unit; 5] = [
+    ("B", 1),
+    ("KiB", 1 << 10),
+    ("MiB", 1 << 20),
+    ("GiB", 1 << 30),
+    ("TiB", 1 << 40),
+];
+/// In nanoseconds.
+const DURATION_UNITS: [Unit; 4] = [
+    ("ms", 1_000_000),
+    ("s", 1_000_000_000),
+    ("m", 60_000_000_000),
+    ("h", 3_600_000_000_000),
+];
+
+/// Reads `"200ms"`, `"2s"`, `"1.5s"`, `"10m"`, `"1h"`, and `"0"`, which needs no unit.
+///
+/// # Errors
+/// A [`UnitError`] when it is anything else.
+pub fn parse_duration(text: &str) -> Result<Duration, UnitError> {
+    if text == "0" {
+        return Ok(Duration::ZERO);
+    }
+    scaled(text, &DURATION_UNITS).map(Duration::from_nanos)
+}
+
+/// The text [`parse_duration`] reads back, in the largest unit that needs no fraction; below a
+/// millisecond as a fraction of one.
+pub fn duration_text(duration: Duration) -> String {
+    let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+    if nanos == 0 {
+        return "0".to_owned();
+    }
+    match largest_exact(nanos, &DURATION_UNITS) {
+        Some((divisor, unit)) => format!("{}{unit}", nanos / divisor),
+        None => {
+            let fraction = format!("{:06}", nanos % 1_000_000);
+            format!("{}.{}ms", nanos / 1_000_000, fraction.trim_end_matches('0'))
+        }
+    }
+}
+
+/// The largest unit that divides `value`, with its size.
+fn largest_exact(value: u64, units: &[Unit]) -> Option<(u64, &'static str)> {
+    units
+        .iter()
+        .rev()
+        .find(|(_, size)| value >= *size && value.is_multiple_of(*size))
+        .map(|(name, size)| (*size, *name))
+}
+
+/// `text` as a decimal number with one of `units`, in base units, rounded down. Exact: no
+/// floating point is involved.
+fn scaled(text: &str, units: &[Unit]) -> Result<u64, UnitError> {
+    let end = text
+        .find(|c: char| !c.is_ascii_digit() && c != '.')
+        .unwrap_or(text.len());
+    let (number, unit) = text.split_at(end);
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
+    // 18 digits of fraction are below any unit's resolution.
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    if !digits(whole) || !digits(fraction) || fraction.len() > 18 {
+        return Err(UnitError::NotANumber);
+    }
+    let Some((_, size)) = units.iter().find(|(name, _)| *name == unit.trim_start()) else {
+        return Err(UnitError::Unit {
+            number: number.to_owned(),
+            found: unit.trim().to_owned(),
+            known: units
+                .iter()
+                .map(|(name, _)| *name)
+                .filter(|n| !n.is_empty())
+                .collect(),
+        });
+    };
+    let size = u128::from(*size);
+    let parse = |part: &str| part.parse::<u128>().map_err(|_| UnitError::TooLarge);
+    let power = 10_u128.pow(u32::try_from(fraction.len()).unwrap_or(u32::MAX));
+    let whole = parse(whole)?.checked_mul(size).ok_or(UnitError::TooLarge)?;
+    let total = whole
+        .checked_add(parse(fraction)? * size / power)
+        .ok_or(UnitError::TooLarge)?;
+    u64::try_from(total).map_err(|_| UnitError::TooLarge)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn durations_are_read() {
+        for (text, ms) in [
+            ("0", 0),
+            ("200ms", 200),
+            ("2s", 2000),
+            ("2 s", 2000),
+            ("1.5s", 1500),
+            ("0.25m", 15_000),
+            ("10m", 600_000),
+            ("1h", 3_600_000),
+        ] {
+            assert_eq!(
+                parse_duration(text),
+                Ok(Duration::from_millis(ms)),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_no_duration_is_refused() {
+        for text in ["", "s", ".5s", "1.s", "-1s", "1.2.3s", "+2s", "two seconds"] {
+            assert_eq!(parse_duration(text), Err(UnitError::NotANumber), "{text}");
+        }
+        for (text, found) in [
+            ("2", ""),
+            ("2sec", "sec"),
+            ("1e3s", "e3s"),
+            ("2S", "S"),
+            ("2s3ms", "s3ms"),
+        ] {
+            assert!(
+                matches!(parse_duration(text), Err(UnitError::Unit { found: f, .. }) if f == found),
+                "{text}"
+            );
+        }
+        assert_eq!(parse_duration("99999999999h"), Err(UnitError::TooLarge));
+        let digits = "9".repeat(60) + "s";
+        assert_eq!(parse_duration(&digits), Err(UnitError::TooLarge));
+    }
+
+    #[test]
+    fn bitrates_and_sizes_are_read_and_shown() {
+        for (text, bps) in [
+            ("5M", 5_000_000),
+            ("2.5M", 2_500_000),
+            ("800k", 800_000),
+            ("9", 9),
+        ] {
+            assert_eq!(text.parse(), Ok(Bitrate::from_bps(bps)), "{text}");
+        }
+        for (text, bytes) in [("512MiB", 512 << 20), ("1.5GiB", 3 << 29), ("7B", 7)] {
+            assert_eq!(text.parse(), Ok(ByteSize::from_bytes(bytes)), "{text}");
+        }
+        assert_eq!(ByteSize::from_mib(2048).to_string(), "2GiB");
+        assert_eq!(ByteSize::from_bytes(1025).to_string(), "1025B");
+        assert!("5m".parse::<Bitrate>().is_err());
+        assert!("512MB".parse::<ByteSize>().is_err());
+    }
+
+    #[test]
+    fn decimal_rates_become_the_fractions_they_mean() {
+        for (decimal, num, den, shown) in [
+            (30.0, 30, 1, "30"),
+            (29.97, 30_000, 1001, "29.97"),
+            (23.976, 24_000, 1001, "23.976"),
+            (59.94, 60_000, 1001, "59.94"),
+            (12.5, 25, 2, "12.5"),
+            (27.3, 273, 10, "27.3"),
+        ] {
+            let rate = FrameRate::from_decimal(decimal).unwrap();
+            assert_eq!((rate.num(), rate.den()), (num, den), "{decimal}");
+            assert_eq!(rate.to_string(), shown);
+        }
+        for out in [0.0, -1.0, f64::NAN, f64::INFINITY, 1001.0] {
+            assert_eq!(FrameRate::from_decimal(out), None, "{out}");
+        }
+    }
+
+    #[test]
+    fn bitrates_show_as_they_are_configured() {
+        for (bps, text) in [
+            (5_000_000, "5M"),
+            (2_800_000, "2800k"),
+            (128_000, "128k"),
+            (128_500, "128500"),
+            (0, "0"),
+        ] {
+            assert_eq!(Bitrate::from_bps(bps).to_string(), text);
+        }
+        assert_eq!(Bitrate::from_bps(128_999).kbps(), 128);
+    }
+
+    #[test]
+    fn binary_megabytes() {
+        assert_eq!(ByteSize::from_mib(512), ByteSize::from_bytes(536_870_912));
+    }
+
+    #[test]
+    fn rates_are_never_zero() {
+        assert_eq!(FrameRate::new(0, 1), None);
+        assert_eq!(FrameRate::new(1, 0), None);
+        assert_eq!(FrameRate::whole(0), FrameRate::whole(1));
+    }
+
+    #[test]
+    fn ntsc_is_exact() {
+        let fps = FrameRate::new(30_000, 1001).unwrap();
+        assert_eq!(fps.time_of(30_000), Duration::from_secs(1001));
+        assert_eq!(fps.time_of(2_580_000), Duration::from_secs(86_086));
+        assert_eq!(fps.divided(2), FrameRate::new(15_000, 1001).unwrap());
+        assert_eq!(fps.divided(0), fps);
+    }
+
+    proptest! {
+        #[test]
+        fn durations_round_trip(nanos: u64) {
+            let duration = Duration::from_nanos(nanos);
+            prop_assert_eq!(parse_duration(&duration_text(duration)), Ok(duration));
+        }
+
+        #[test]
+        fn bitrates_and_sizes_round_trip(value: u64) {
+            prop_assert_eq!(Bitrate::from_bps(value).to_string().parse(), Ok(Bitrate::from_bps(value)));
+            let size = ByteSize::from_bytes(value);
+            prop_assert_eq!(size.to_string().parse(), Ok(size));
+        }
+
+        #[test]
+        fn no_text_is_too_strange(text: String) {
+            let _ = (parse_duration(&text), text.parse::<Bitrate>(), text.parse::<ByteSize>());
+        }
+
+        #[test]
+        fn a_frame_is_found_by_its_time(num in 1..120_000_u32, den in 1..1002_u32, n in 0..1_000_000_000_u64) {
+            let fps = FrameRate::new(num, den).unwrap();
+            prop_assume!(fps.frame_duration() > Duration::from_micros(1));
+            prop_assert_eq!(fps.frame_at(fps.time_of(n)), n);
+            let nearly_half = fps.frame_duration() * 49 / 100;
+            prop_assert_eq!(fps.frame_at(fps.time_of(n) + nearly_half), n);
         }
     }
 }

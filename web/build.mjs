@@ -4,7 +4,7 @@
  * bytes, which is how `check.mjs` knows that the committed `dist/` is up to date.
  */
 
-import { mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -42,12 +42,24 @@ async function bundle(out) {
     logLevel: 'warning',
   });
   const addresses = new Map();
+  const preloads = new Map();
   for (const [file, { entryPoint, inputs }] of Object.entries(metafile.outputs)) {
     const source = entryPoint ?? Object.keys(inputs)[0];
     const address = `/${relative(out, join(ROOT, file)).replaceAll('\\', '/')}`;
     addresses.set(relative('src', source), address);
+    preloads.set(address, staticImports(metafile, file).map((it) => `/${relative(out, join(ROOT, it))}`));
   }
-  return addresses;
+  return { addresses, preloads };
+}
+
+/** Everything a bundle needs before it can run: without a hint, one more round trip each. */
+function staticImports({ outputs }, file, found = new Set()) {
+  for (const { path, kind } of outputs[file]?.imports ?? []) {
+    if (kind !== 'import-statement' || found.has(path)) continue;
+    found.add(path);
+    staticImports({ outputs }, path, found);
+  }
+  return [...found].sort();
 }
 
 /** A page with its parts (`{{> name}}`) and the addresses of its assets (`{{name}}`) filled in. */
@@ -60,11 +72,19 @@ async function render(file, addressOf) {
   return text.replace(/\{\{([\w./-]+)\}\}/g, (_, name) => addressOf(name));
 }
 
+/** Adds, before each script, the hints for what it imports. */
+function withPreloads(page, preloads) {
+  return page.replace(/<script type="module" src="([^"]+)">/g, (script, address) => {
+    const hints = (preloads.get(address) ?? []).map((it) => `<link rel="modulepreload" href="${it}">\n`);
+    return hints.join('') + script;
+  });
+}
+
 /** Builds everything into `out`. */
 export async function buildInto(out) {
   await rm(out, { recursive: true, force: true });
   await mkdir(join(out, 'assets'), { recursive: true });
-  const addresses = await bundle(out);
+  const { addresses, preloads } = await bundle(out);
   const byName = Object.entries({ ...SCRIPTS, ...LAZY, ...STYLES, ...FILES });
   const addressOf = (name) => {
     const source = byName.find(([, it]) => it === name)?.[0];
@@ -73,8 +93,13 @@ export async function buildInto(out) {
     return address;
   };
   for (const file of await readdir(PAGES)) {
-    if (!basename(file).startsWith('_')) await writeFile(join(out, file), await render(file, addressOf));
+    if (!basename(file).startsWith('_')) {
+      const page = await render(file, addressOf);
+      await writeFile(join(out, file), withPreloads(page, preloads));
+    }
   }
+  // Browsers ask for /favicon.ico whatever a page says; the server answers with this one.
+  await copyFile(join(SOURCES, 'favicon.svg'), join(out, 'favicon.svg'));
   const licences = await Promise.all(
     ['licenses/NOTICE.txt', 'node_modules/hls.js/LICENSE', 'licenses/Apache-2.0.txt'].map((file) =>
       readFile(join(ROOT, file), 'utf8'),

@@ -111,6 +111,23 @@ pub enum Source {
     },
 }
 
+impl std::fmt::Display for Source {
+    /// For status and logs: `push:`, `test:`, or the address without its query and fragment,
+    /// where cameras want their passwords.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Push { .. } => f.write_str("push:"),
+            Self::Test => f.write_str("test:"),
+            Self::Pull { url, .. } => {
+                let mut shown = url.clone();
+                shown.set_query(None);
+                shown.set_fragment(None);
+                write!(f, "{shown}")
+            }
+        }
+    }
+}
+
 /// A value that never shows in a log: its `Debug` is `***`.
 #[derive(Clone)]
 pub struct Secret(String);

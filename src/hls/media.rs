@@ -5,6 +5,15 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+/// Which of the two sets of renditions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Packaging {
+    /// CMAF with demuxed audio, low latency.
+    Cmaf,
+    /// MPEG-TS, muxed.
+    Ts,
+}
+
 /// One rendition of the plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum TrackId {

@@ -1,8 +1,32 @@
 //! The only user of warp: pages, HLS, API, metrics.
+//!
+//! In reading order: [`Server`] (listener, bounds, draining) hands each connection to
+//! `connection`, whose requests go through `routes`; handlers are in `live`, `pages`, `api`; what
+//! they share is in `ask` (the request), `names`, `caching`, `ranges`, `errors`, `assets`.
+
+mod api;
+mod ask;
+mod assets;
+mod caching;
+mod connection;
+mod errors;
+mod gate;
+mod library;
+mod live;
+mod names;
+mod pages;
+mod ranges;
+mod reload;
+mod routes;
+mod server;
+mod tap;
 
 use std::net::IpAddr;
 
 use crate::session::status::StreamStatus;
+
+pub use library::Library;
+pub use server::{BindError, Limits, Server, raise_open_files_limit};
 
 /// What a request for a stream finds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

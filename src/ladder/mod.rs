@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::units::{Bitrate, FrameRate};
 
-pub use plan::{nearest_rate, plan};
+pub use plan::{nearest_rate, plan, standard_rates};
 
 /// One step of the configured ladder.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -45,6 +45,31 @@ pub struct Plan {
     pub video: Vec<VideoRendition>,
     /// Audio renditions, one for each distinct bitrate, best first; never empty.
     pub audio: Vec<AudioRendition>,
+}
+
+impl Plan {
+    /// Least common multiple of the renditions' divisors, in canvas frames: cuts fall on its
+    /// multiples, so that every rendition has a frame at each cut.
+    pub fn grid(&self) -> u32 {
+        let lcm = |a: u32, b: u32| (a / gcd(a, b)).saturating_mul(b);
+        self.video.iter().map(|v| v.divisor.max(1)).fold(1, lcm)
+    }
+}
+
+fn gcd(a: u32, b: u32) -> u32 {
+    let (mut a, mut b) = (a, b);
+    while b != 0 {
+        (a, b) = (b, a % b);
+    }
+    a.max(1)
+}
+
+impl Plan {
+    /// Frames a second of each video rendition.
+    pub fn rates(&self) -> Vec<f64> {
+        let rate = |rendition: &VideoRendition| self.canvas.fps.divided(rendition.divisor).as_f64();
+        self.video.iter().map(rate).collect()
+    }
 }
 
 /// The fixed picture all inputs are fitted to.

@@ -1,30 +1,16 @@
 //! The reading end: what HTTP asks for.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout_at};
 
 use super::Origin;
-
-/// Which of the two sets of renditions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Packaging {
-    /// CMAF with demuxed audio, low latency.
-    Cmaf,
-    /// MPEG-TS, muxed.
-    Ts,
-}
-
-/// Delivery directives of a media playlist request (RFC 8216bis section 6.2.5).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Reload {
-    /// `_HLS_msn`
-    pub msn: Option<u64>,
-    /// `_HLS_part`
-    pub part: Option<u32>,
-    /// `_HLS_skip=YES` (or `v2`)
-    pub skip: bool,
-}
+use super::address::File;
+use super::session::{Found, Session};
+use crate::hls::{Packaging, Reload};
 
 /// A playlist, ready to send.
 #[derive(Debug, Clone)]
@@ -72,6 +58,17 @@ pub struct Usage {
     pub bytes: u64,
     /// Bytes by stream.
     pub streams: Vec<(String, u64)>,
+    /// How often a segment of a session still held exceeded the `BANDWIDTH` its viewers had been
+    /// told.
+    pub bandwidth_raised: u64,
+}
+
+/// What a request for a master finds.
+enum Offer {
+    Ready(Document),
+    /// Something is being made.
+    Wait(watch::Receiver<()>),
+    Nothing,
 }
 
 impl Origin {
@@ -86,8 +83,45 @@ impl Origin {
         packaging: Packaging,
         wait: Duration,
     ) -> Result<Document, Missing> {
-        let _ = (stream, packaging, wait);
-        todo!()
+        let deadline = Instant::now() + wait;
+        loop {
+            let mut changed = match self.offer(stream, packaging) {
+                Offer::Ready(document) => return Ok(document),
+                Offer::Wait(changed) => changed,
+                Offer::Nothing => return Err(Missing::NotFound),
+            };
+            // A closed channel is a forgotten stream, which the next look finds out.
+            if timeout_at(deadline, changed.changed()).await.is_err() {
+                return Err(Missing::NotReady);
+            }
+        }
+    }
+
+    /// What there is now: the newest session if it is live; an ended one only when no other is
+    /// on its way.
+    fn offer(&self, stream: &str, packaging: Packaging) -> Offer {
+        let (changed, expected, sessions) = {
+            let streams = self.streams();
+            let Some(stream) = streams.get(stream) else {
+                return Offer::Nothing;
+            };
+            // Subscribed before anything is looked at, so that no change is missed.
+            let changed = stream.changed.subscribe();
+            (changed, stream.expected, stream.sessions.clone())
+        };
+        let now = Instant::now();
+        let live = sessions.last().filter(|s| s.promises(packaging));
+        if let Some(document) = live.and_then(|session| session.master(packaging)) {
+            return Offer::Ready(document);
+        }
+        if expected || live.is_some() {
+            return Offer::Wait(changed);
+        }
+        let kept = sessions.iter().rev().filter(|s| !s.expired(now));
+        match kept.filter_map(|session| session.master(packaging)).next() {
+            Some(document) => Offer::Ready(document),
+            None => Offer::Nothing,
+        }
     }
 
     /// A media playlist: `/live/STREAM/SESSION/RENDITION/FILE`. A blocking reload waits at most
@@ -103,12 +137,13 @@ impl Origin {
         packaging: Packaging,
         reload: Reload,
     ) -> Result<Document, Missing> {
-        let _ = (stream, session, rendition, packaging, reload);
-        todo!()
+        let session = self.session(stream, session)?;
+        let look = |index| session.playlist(index, reload);
+        wait_for(&session, rendition, packaging, look).await
     }
 
-    /// An init section, part or segment by its file name; waits for the part or segment that the
-    /// playlist's `EXT-X-PRELOAD-HINT` announces.
+    /// An init section, part or segment by its file name; waits for the part that the playlist's
+    /// `EXT-X-PRELOAD-HINT` announces, at most three target durations.
     ///
     /// # Errors
     /// As [`Missing`] says.
@@ -119,18 +154,64 @@ impl Origin {
         rendition: &str,
         file: &str,
     ) -> Result<Object, Missing> {
-        let _ = (stream, session, rendition, file);
-        todo!()
+        let session = self.session(stream, session)?;
+        let file = File::parse(file).ok_or(Missing::NotFound)?;
+        let packaging = match file {
+            File::Ts(_) => Packaging::Ts,
+            File::Init(_) | File::Segment(_) | File::Part(..) => Packaging::Cmaf,
+        };
+        let look = |index| session.object(index, file);
+        wait_for(&session, rendition, packaging, look).await
+    }
+
+    fn session(&self, stream: &str, session: &str) -> Result<Arc<Session>, Missing> {
+        let streams = self.streams();
+        let sessions = streams.get(stream).map(|stream| &stream.sessions);
+        let mut sessions = sessions.into_iter().flatten();
+        let found = sessions.find(|s| s.name() == session);
+        found.map(Arc::clone).ok_or(Missing::NotFound)
     }
 
     /// The latest thumbnail and when it came.
     pub fn thumbnail(&self, stream: &str) -> Option<(Bytes, SystemTime)> {
-        let _ = stream;
-        todo!()
+        self.streams().get(stream)?.thumbnail.clone()
     }
 
     /// What is held, for metrics.
     pub fn usage(&self) -> Usage {
-        todo!()
+        let mut usage = Usage::default();
+        for (name, stream) in &*self.streams() {
+            let bytes: u64 = stream.sessions.iter().map(|s| s.bytes()).sum();
+            let raised = stream.sessions.iter().map(|s| s.bandwidth_raised());
+            usage.bandwidth_raised += raised.sum::<u64>();
+            usage.bytes += bytes;
+            usage.streams.push((name.clone(), bytes));
+        }
+        usage.streams.sort_unstable();
+        usage
+    }
+}
+
+/// Looks again at each change of the rendition until there is an answer or time is up.
+async fn wait_for<T>(
+    session: &Session,
+    rendition: &str,
+    packaging: Packaging,
+    look: impl Fn(usize) -> Found<T>,
+) -> Result<T, Missing> {
+    let deadline = Instant::now() + session.wait_max();
+    let (index, mut edge) = session
+        .watch(rendition, packaging)
+        .ok_or(Missing::NotFound)?;
+    loop {
+        // Marked before looking, so that no change is missed.
+        edge.mark_unchanged();
+        if let Some(result) = look(index) {
+            return result;
+        }
+        // The session outlives its edges, so this ends by a change or by the deadline.
+        if timeout_at(deadline, edge.changed()).await.is_err() {
+            return Err(Missing::NotReady);
+        }
     }
 }

@@ -17,6 +17,15 @@ export function embedCode(name: string, origin: string): string {
 export function wireShare(name: string, origin: string): void {
   wireCopy('share-link', 'share-link-copy', `${origin}/watch/${name}`);
   wireCopy('share-embed', 'share-embed-copy', embedCode(name, origin));
+  const share = byId('share', HTMLDetailsElement);
+  document.addEventListener('pointerdown', (event) => {
+    if (event.target instanceof Node && !share.contains(event.target)) share.open = false;
+  });
+  share.addEventListener('keydown', (event) => {
+    if (event.key !== 'Escape' || !share.open) return;
+    share.open = false;
+    share.querySelector('summary')?.focus();
+  });
 }
 
 function wireCopy(fieldId: string, buttonId: string, value: string): void {

@@ -2,6 +2,7 @@
 
 import { byId, setText } from '../dom.ts';
 import { behind, seconds } from '../format.ts';
+import { bufferedAhead } from './engine.ts';
 import type { Player } from './player.ts';
 
 /** The bar leaves this long after the last movement of the pointer. */
@@ -113,6 +114,8 @@ export class Controls {
     label('live', atEdge ? 'At the live edge' : 'Go to the live edge (l)');
     const readout = byId('latency', HTMLElement);
     setText(readout, latency === null || !atEdge ? '' : seconds(latency));
+    const buffered = latency === null ? '' : seconds(bufferedAhead(video));
+    setText(byId('buffer', HTMLElement), buffered);
     readout.title =
       target === null ? '' : `Behind the live edge; the aim is ${seconds(target)}`;
   }

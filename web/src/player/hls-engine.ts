@@ -149,7 +149,8 @@ export class HlsEngine implements Engine {
       // It was over before it began: nobody wants the last minute of something that has ended.
       if (!playback.hasFrame) queueMicrotask(() => this.events.onEnded());
     });
-    hls.on(Hls.Events.FRAG_LOADED, () => rememberBandwidth(hls.bandwidthEstimate));
+    // Once a segment: with parts, FRAG_LOADED comes several times a second.
+    hls.on(Hls.Events.FRAG_CHANGED, () => rememberBandwidth(hls.bandwidthEstimate));
     hls.on(Hls.Events.ERROR, (_, data) => this.#onError(hls, data));
   }
 
@@ -191,7 +192,7 @@ export class HlsEngine implements Engine {
     const { video } = this;
     const holdBack = hls.targetLatency;
     if (holdBack === null || video.seeking) return;
-    const { playbackRate, jump, skip } = governor.decide(
+    const { playbackRate, jump } = governor.decide(
       {
         latency: hls.latency,
         holdBack,
@@ -201,7 +202,6 @@ export class HlsEngine implements Engine {
       nowMs,
     );
     if (jump) this.goLive();
-    if (skip > 0) video.currentTime += skip;
     if (video.playbackRate !== playbackRate) video.playbackRate = playbackRate;
   }
 

@@ -40,7 +40,7 @@ export function messageFor(view: View, name: string, lastError: string | null): 
     case 'unreachable':
       return {
         title: 'The server cannot be reached',
-        detail: 'This page keeps trying by itself.',
+        detail: 'Trying again; nothing to do for you.',
         busy: true,
       };
     case 'missing':

@@ -105,7 +105,7 @@ export class Panels {
     const { engine, video, status } = this.player;
     const readings = engine?.readings();
     const quality = engine?.qualities.find((it) => it.index === engine.playing);
-    const rung = status?.rungs.find((it) => it.height === video.videoHeight);
+    const rung = status?.rungs.find((it) => it.width === video.videoWidth && it.height === video.videoHeight);
     const frames = video.getVideoPlaybackQuality?.();
     const or = <T>(value: T | null | undefined, text: (value: T) => string): string =>
       value == null ? '–' : text(value);

@@ -110,7 +110,9 @@ export class Player {
   }
 
   #load(): void {
-    byId('poster', HTMLImageElement).src = thumbUrl(this.name);
+    const state = this.status?.state;
+    // Before the first picture there is no thumbnail either.
+    if (state === 'live' || state === 'waiting') byId('poster', HTMLImageElement).src = thumbUrl(this.name);
     this.engine?.load(masterUrl(this.name));
     this.#play();
   }
@@ -133,7 +135,7 @@ export class Player {
   #fitStage(): void {
     const { videoWidth, videoHeight } = this.video;
     if (videoWidth && videoHeight) {
-      document.documentElement.style.setProperty('--aspect', String(videoWidth / videoHeight));
+      this.stage.style.setProperty('--aspect', String(videoWidth / videoHeight));
     }
   }
 

@@ -1,0 +1,49 @@
+//! Any bytes into an RTMP connection whose gate accepts everybody: no panic, bounded memory.
+
+#![no_main]
+
+use std::time::Instant;
+
+use libfuzzer_sys::fuzz_target;
+use weir::ingest::rtmp::Limits;
+use weir::ingest::rtmp::connection::{Connection, Event, ProtocolError};
+
+/// The simple handshake of a client, C0 to C2, so that the input starts behind it: a fuzzer would
+/// spend its life on bytes that mean nothing.
+fn handshake() -> Vec<u8> {
+    let mut bytes = vec![0; 1 + 2 * 1536];
+    if let Some(version) = bytes.first_mut() {
+        *version = 3;
+    }
+    bytes
+}
+
+fn receive(connection: &mut Connection, bytes: &[u8]) -> Result<(), ProtocolError> {
+    connection.receive(bytes, Instant::now())?;
+    while let Some(event) = connection.poll()? {
+        if matches!(event, Event::Publish(_)) {
+            connection.accept()?;
+        }
+    }
+    connection.output().clear();
+    Ok(())
+}
+
+fuzz_target!(|input: &[u8]| {
+    // The first byte says whether the handshake is part of the input, and how it is cut.
+    let Some((&cut, bytes)) = input.split_first() else {
+        return;
+    };
+    let limits = Limits::default();
+    let bytes_max = limits.reassembly_bytes_max + limits.output_bytes_max + 256;
+    let mut connection = Connection::new(limits, [0; 32], Instant::now());
+    if cut & 1 == 0 && receive(&mut connection, &handshake()).is_err() {
+        return;
+    }
+    for piece in bytes.chunks(usize::from(cut).max(1)) {
+        if receive(&mut connection, piece).is_err() {
+            return;
+        }
+        assert!(connection.buffered_bytes() <= bytes_max);
+    }
+});

@@ -1,0 +1,19 @@
+//! The bytes a worker sends: decoding must neither panic nor hang, and what was decoded must
+//! survive being sent again.
+#![no_main]
+
+use bytes::BytesMut;
+use libfuzzer_sys::fuzz_target;
+use weir::worker::codec;
+use weir::worker::protocol::{FromWorker, ToWorker};
+
+fuzz_target!(|bytes: &[u8]| {
+    let mut buffer = BytesMut::from(bytes);
+    while let Ok(Some(message)) = codec::decode::<FromWorker>(&mut buffer) {
+        let wire = codec::encode(&message).expect("a decoded message is not too long");
+        let again = codec::read_message::<FromWorker>(&mut wire.as_slice());
+        assert!(matches!(again, Ok(Some(_))));
+    }
+    let mut reader = bytes;
+    while let Ok(Some(_)) = codec::read_message::<ToWorker>(&mut reader) {}
+});

@@ -1,0 +1,21 @@
+//! `weir check`.
+
+use super::{Config, Exit, fail, say};
+use crate::worker::probe;
+
+/// Validates the configuration.
+pub(super) fn run(config: &Config) -> Exit {
+    let settings = match config.load() {
+        Ok(settings) => settings,
+        Err(exit) => return exit,
+    };
+    let mistakes = config.pipelines().map(|folder| probe::mistakes(&folder));
+    if let Some(mistakes) = mistakes.filter(|mistakes| !mistakes.is_empty()) {
+        return fail(Exit::Config, &mistakes.join("\nerror: "));
+    }
+    let streams = match settings.streams.len() {
+        1 => "1 stream".to_owned(),
+        count => format!("{count} streams"),
+    };
+    say(&format!("{} is valid: {streams}\n", config.path.display()))
+}

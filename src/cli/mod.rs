@@ -1,0 +1,153 @@
+//! The command line: what is asked for, and where it is done.
+
+mod address;
+mod check;
+mod doctor;
+mod exit;
+mod keys;
+mod run;
+mod worker;
+
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::settings::Settings;
+use crate::config::{self, Report};
+
+pub use address::this_machine;
+pub use exit::Exit;
+
+/// Live streams in, an adaptive low-latency HLS ladder out.
+#[derive(Debug, Parser)]
+#[command(version, after_help = exit::HELP)]
+struct Cli {
+    /// Configuration file [default: config.toml here, else /etc/weir/config.toml]
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the daemon (also without any command)
+    Run,
+    /// Validate the configuration: every mistake with file, line, column and what was expected
+    Check,
+    /// Show the publish keys, with what to enter in OBS
+    Keys(keys::Args),
+    /// Try every encoder and decoder for real and say which work
+    Doctor(doctor::Args),
+    /// One stream's media process; started by the daemon
+    #[command(hide = true)]
+    Worker(worker::Args),
+}
+
+/// Does what the command line says.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let config = Config {
+        path: cli.config.unwrap_or_else(config::default_path),
+    };
+    let command = cli.command.unwrap_or(Command::Run);
+    // These two write files, and the others are none the worse for it.
+    let writes = matches!(command, Command::Run | Command::Keys(_));
+    if writes && rustix::process::geteuid().is_root() {
+        warn("weir runs as root; it needs no rights, run it as an ordinary user");
+    }
+    let exit = match command {
+        Command::Run => run::run(&config),
+        Command::Check => check::run(&config),
+        Command::Keys(args) => keys::run(&config, &args),
+        Command::Doctor(args) => doctor::run(&config, &args),
+        Command::Worker(args) => worker::run(&args),
+    };
+    exit.into()
+}
+
+/// The configuration a command works with.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Its file.
+    pub path: PathBuf,
+}
+
+impl Config {
+    /// The folder `pipelines` beside it, where it exists: the user's own templates.
+    pub fn pipelines(&self) -> Option<PathBuf> {
+        let folder = self.path.parent()?.join("pipelines");
+        folder.is_dir().then_some(folder)
+    }
+
+    /// Loads it, with this process's environment over it; shows what is wrong with it.
+    ///
+    /// # Errors
+    /// [`Exit::Config`], after the report was shown.
+    pub fn load(&self) -> Result<Settings, Exit> {
+        config::load(&self.path, config::environment().into_iter()).map_err(|report| {
+            show(&report);
+            Exit::Config
+        })
+    }
+}
+
+fn show(report: &Report) {
+    let stderr = std::io::stderr();
+    // https://no-color.org: set and not empty.
+    let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let text = report.render(stderr.is_terminal() && !plain);
+    // There is nowhere to say that nothing can be said.
+    let _ = stderr.lock().write_all(text.as_bytes());
+}
+
+/// Writes to standard output; a reader that has gone is no error.
+fn say(text: &str) -> Exit {
+    match std::io::stdout().lock().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => fail(
+            Exit::Failure,
+            &format!("standard output cannot be written: {error}"),
+        ),
+        _ => Exit::Ok,
+    }
+}
+
+/// Says in a line what went wrong.
+fn fail(exit: Exit, message: &str) -> Exit {
+    let _ = writeln!(std::io::stderr().lock(), "error: {message}");
+    exit
+}
+
+/// Says in a line what could be better.
+fn warn(message: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "warning: {message}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_daemon_is_the_default_and_the_file_can_stand_anywhere() {
+        for (line, path, is_run) in [
+            ("weir", None, true),
+            ("weir --config a.toml", Some("a.toml"), true),
+            ("weir run --config a.toml", Some("a.toml"), true),
+            ("weir --config a.toml check", Some("a.toml"), false),
+            ("weir keys studio --config a.toml", Some("a.toml"), false),
+        ] {
+            let cli = Cli::try_parse_from(line.split(' ')).unwrap();
+            assert_eq!(cli.config, path.map(PathBuf::from), "{line}");
+            let command = cli.command.unwrap_or(Command::Run);
+            assert_eq!(matches!(command, Command::Run), is_run, "{line}");
+        }
+    }
+}

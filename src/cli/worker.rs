@@ -1,0 +1,64 @@
+//! `weir worker`: one stream's media process, and the tests that need a process of their own.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::{Exit, fail, say};
+use crate::media::template::{self, Library};
+use crate::media::{self, probe};
+use crate::worker::child;
+
+/// A test that takes longer than this ends its process: a driver hangs.
+const TEST_MAX: Duration = Duration::from_secs(10);
+
+/// `weir worker`
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Try this encoder or decoder template with a few frames, and say why it fails
+    #[arg(long, value_name = "TEMPLATE")]
+    test: Option<String>,
+    /// Only build this template
+    #[arg(long, value_name = "TEMPLATE", conflicts_with = "test")]
+    build: Option<String>,
+    /// Folder of further templates
+    #[arg(long, value_name = "FOLDER")]
+    pipelines: Option<PathBuf>,
+}
+
+/// Runs the media process until its daemon goes, or one test.
+pub(super) fn run(args: &Args) -> Exit {
+    match (&args.test, &args.build) {
+        (Some(name), _) => answer(args, |library| probe::test(library, name)),
+        (_, Some(name)) => answer(args, |library| build(library, name)),
+        (None, None) => match child::run() {
+            Ok(()) => Exit::Ok,
+            Err(reason) => fail(Exit::Failure, &reason),
+        },
+    }
+}
+
+fn answer(args: &Args, test: impl FnOnce(&Library) -> Result<(), String>) -> Exit {
+    std::thread::spawn(|| {
+        std::thread::sleep(TEST_MAX);
+        std::process::exit(i32::from(Exit::Failure.code()));
+    });
+    let (library, _) = Library::load(args.pipelines.as_deref());
+    match media::init().and_then(|()| test(&library)) {
+        Ok(()) => Exit::Ok,
+        Err(reason) => {
+            say(&format!("{reason}\n"));
+            Exit::Failure
+        }
+    }
+}
+
+/// A template that names an absent element is unavailable here, not wrong.
+fn build(library: &Library, name: &str) -> Result<(), String> {
+    let template = library
+        .get(name)
+        .ok_or_else(|| format!("no template `{name}`"))?;
+    match template::build(template, &template::Values::any()) {
+        Ok(_) | Err(template::Error::MissingElement { .. }) => Ok(()),
+        Err(error) => Err(error.to_string()),
+    }
+}

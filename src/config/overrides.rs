@@ -1,0 +1,196 @@
+//! Environment variables over the file: `WEIR__SERVER__HTTP`, and for arrays by name
+//! `WEIR__STREAM__studio__PUBLISH_KEY`, `WEIR__RUNG__720p__BITRATE`.
+
+use super::document::{Entry, Node, Table, Value};
+use super::reader::nearest;
+use super::report::{Place, Problem, Source};
+
+/// What the names of all overrides begin with.
+const PREFIX: &str = "WEIR__";
+/// Tables that are overridden by `WEIR__TABLE__KEY`.
+const TABLES: [&str; 4] = ["server", "hls", "session", "encoder"];
+/// Arrays of tables that are overridden by `WEIR__ARRAY__NAME__KEY`.
+const ARRAYS: [&str; 2] = ["stream", "rung"];
+
+/// The overrides in this process's environment. A name or value that is no UTF-8 comes with
+/// replacement characters, and so fails validation instead of being ignored.
+pub fn environment() -> Vec<(String, String)> {
+    std::env::vars_os()
+        .map(|(name, value)| {
+            let text = |os: std::ffi::OsString| os.to_string_lossy().into_owned();
+            (text(name), text(value))
+        })
+        .filter(|(name, _)| name.starts_with(PREFIX))
+        .collect()
+}
+
+/// A variable on its way into the tree.
+struct Variable {
+    source: usize,
+    /// The name without its prefix, cut at `__`, with the place of each part.
+    parts: Vec<(String, Place)>,
+    value: Node,
+}
+
+impl Variable {
+    fn new(source: usize, name: &str, value: &str) -> Option<Self> {
+        let mut start = PREFIX.len();
+        let mut parts = Vec::new();
+        for part in name.strip_prefix(PREFIX)?.split("__") {
+            parts.push((
+                part.to_owned(),
+                Place::new(source, start..start + part.len()),
+            ));
+            start += part.len() + "__".len();
+        }
+        let at = name.len() + 1;
+        Some(Self {
+            source,
+            parts,
+            value: Node {
+                place: Place::new(source, at..at + value.len()),
+                value: Value::Variable(value.to_owned()),
+            },
+        })
+    }
+
+    fn name_place(&self) -> Place {
+        let end = self.parts.last().map_or(0, |(_, place)| place.end);
+        Place::new(self.source, 0..end)
+    }
+}
+
+/// Puts the variables among `env` that begin with `WEIR__` over `root`, and each as a source of
+/// its own into `sources`. A variable that names nothing there is goes to `problems`.
+pub(super) fn apply(
+    env: impl Iterator<Item = (String, String)>,
+    root: &mut Table,
+    sources: &mut Vec<Source>,
+    problems: &mut Vec<Problem>,
+) {
+    let mut env: Vec<_> = env.filter(|(name, _)| name.starts_with(PREFIX)).collect();
+    // Reports do not depend on the order of the environment.
+    env.sort();
+    for (name, value) in env {
+        let variable = Variable::new(sources.len(), &name, &value);
+        sources.push(Source {
+            name: "environment".to_owned(),
+            text: format!("{name}={value}"),
+        });
+        if let Some(variable) = variable {
+            problems.extend(apply_one(variable, root));
+        }
+    }
+}
+
+/// Puts a variable over `root`, or says why it cannot.
+fn apply_one(variable: Variable, root: &mut Table) -> Option<Problem> {
+    let section = variable
+        .parts
+        .first()
+        .map(|(part, _)| part.to_ascii_lowercase())
+        .unwrap_or_default();
+    let is_array = ARRAYS.contains(&section.as_str());
+    match variable.parts.as_slice() {
+        [_, _] if TABLES.contains(&section.as_str()) => {
+            set_in_table(root, section, variable);
+            None
+        }
+        // A name may have "__" in it; a section or a key has not.
+        [_, names @ .., _] if is_array && !names.is_empty() => {
+            let names: Vec<&str> = names.iter().map(|(part, _)| part.as_str()).collect();
+            let name = names.join("__");
+            set_in_array(root, &section, &name, variable)
+        }
+        _ => Some(unknown(&section, &variable)),
+    }
+}
+
+fn unknown(section: &str, variable: &Variable) -> Problem {
+    let known = TABLES.into_iter().chain(ARRAYS);
+    let help = if ARRAYS.contains(&section) {
+        let section = section.to_ascii_uppercase();
+        Some(format!(
+            "write WEIR__{section}__NAME__KEY, such as WEIR__{section}__studio__…"
+        ))
+    } else {
+        nearest(section, known).map(|s| format!("did you mean `WEIR__{}__…`?", s.to_uppercase()))
+    };
+    Problem::at(
+        variable.name_place(),
+        "this environment variable overrides nothing",
+        "expected WEIR__SECTION__KEY, WEIR__STREAM__NAME__KEY or WEIR__RUNG__NAME__KEY",
+    )
+    .help(help)
+}
+
+/// The entry a variable sets; its key is the last part of the name.
+fn entry(variable: Variable) -> Option<Entry> {
+    let (key, key_place) = variable.parts.into_iter().next_back()?;
+    Some(Entry {
+        key: key.to_ascii_lowercase(),
+        key_place,
+        node: variable.value,
+    })
+}
+
+fn set_in_table(root: &mut Table, section: String, variable: Variable) {
+    let place = variable.name_place();
+    if root.get(&section).is_none() {
+        root.set(Entry {
+            key: section.clone(),
+            key_place: place.clone(),
+            node: Node {
+                place,
+                value: Value::Table(Table::default()),
+            },
+        });
+    }
+    // What is no table is reported when the section is read.
+    if let Some(Entry { node, .. }) = root.get_mut(&section)
+        && let Value::Table(table) = &mut node.value
+        && let Some(entry) = entry(variable)
+    {
+        table.set(entry);
+    }
+}
+
+fn set_in_array(
+    root: &mut Table,
+    section: &str,
+    name: &str,
+    variable: Variable,
+) -> Option<Problem> {
+    let mut tables: Vec<&mut Table> = match root.get_mut(section).map(|e| &mut e.node.value) {
+        Some(Value::Array(items)) => items
+            .iter_mut()
+            .filter_map(|item| match &mut item.value {
+                Value::Table(table) => Some(table),
+                _ => None,
+            })
+            .collect(),
+        _ => Vec::new(),
+    };
+    let is_named = |table: &Table| {
+        table
+            .text("name")
+            .is_some_and(|n| n.eq_ignore_ascii_case(name))
+    };
+    if let Some(at) = tables.iter().position(|table| is_named(table)) {
+        if let (Some(table), Some(entry)) = (tables.get_mut(at), entry(variable)) {
+            table.set(entry);
+        }
+        return None;
+    }
+    let names: Vec<&str> = tables
+        .iter()
+        .filter_map(|table| table.text("name"))
+        .collect();
+    let label = match names.as_slice() {
+        [] => format!("there is no [[{section}]] with a name"),
+        names => format!("expected the name of a {section}: {}", names.join(", ")),
+    };
+    let help = nearest(name, names.iter().copied()).map(|n| format!("did you mean `{n}`?"));
+    let title = format!("there is no {section} named `{name}` to override");
+    Some(Problem::at(variable.name_place(), title, label).help(help))
+}

@@ -1,0 +1,91 @@
+//! Keeps the renditions of a session in step: "Matching content in Variant Streams and Renditions
+//! MUST have matching Discontinuity Sequence Numbers", and content that one of them lacks "MUST
+//! appear either at the beginning or at the end" (RFC 8216bis section 6.2.4).
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::window::{Gap, Window};
+
+/// Number of a session's first segment, where nothing has said otherwise: hls.js does not reload
+/// with blocking while its last segment's number is 0.
+const FIRST_MSN: u64 = 1;
+
+/// Closes every open segment, gives each window a gap for each segment it lacks, and returns the
+/// number at which all go on behind a discontinuity.
+pub(super) fn interrupt(windows: &mut [&mut Window]) -> u64 {
+    for window in windows.iter_mut() {
+        window.close();
+    }
+    let Some(last) = windows.iter().filter_map(|w| w.last_closed()).max() else {
+        return FIRST_MSN;
+    };
+    let next = last.saturating_add(1);
+    let known = known_segments(windows);
+    let Some(oldest) = known.keys().next().copied() else {
+        return next;
+    };
+    for window in windows.iter_mut() {
+        // One that stopped so long ago that nobody knows the segments it lacks starts afresh.
+        if window
+            .last_closed()
+            .is_none_or(|msn| msn.saturating_add(1) < oldest)
+        {
+            window.clear();
+        }
+        let from = window
+            .last_closed()
+            .map_or(oldest, |msn| msn.saturating_add(1));
+        for (_, gap) in known.range(from..next) {
+            window.push_gap(gap);
+        }
+        window.resume_at(next);
+    }
+    next
+}
+
+/// Every listed segment by number, as the first window that has it has it; from the last one back
+/// to where nobody has one, so that there is no hole.
+fn known_segments(windows: &[&mut Window]) -> BTreeMap<u64, Gap> {
+    let mut known = BTreeMap::new();
+    for window in windows {
+        for segment in window.listed().filter(|s| s.closed()) {
+            known
+                .entry(segment.msn)
+                .or_insert_with(|| Gap::from(segment));
+        }
+    }
+    let mut oldest = known.keys().next_back().copied().unwrap_or_default();
+    while oldest > 0 && known.contains_key(&(oldest - 1)) {
+        oldest -= 1;
+    }
+    known.split_off(&oldest)
+}
+
+/// Takes the oldest segment off all playlists if at least `keep` stays: `true` when it did.
+///
+/// "The server MUST NOT remove a Media Segment from a Playlist file without an EXT-X-ENDLIST tag
+/// if that would produce a Playlist whose duration is less than three times the Target Duration"
+/// (section 6.2.2): `floor`. A rendition that stopped more than that ago has no say, or it would
+/// hold up the memory of all.
+pub(super) fn slide(windows: &mut [&mut Window], keep: Duration, floor: Duration) -> bool {
+    // A window never gives up its last segment.
+    let spare = |w: &&mut Window| w.first_listed().filter(|msn| Some(*msn) != w.last_closed());
+    let Some(oldest) = windows.iter().filter_map(spare).min() else {
+        return false;
+    };
+    let left: Vec<Duration> = windows
+        .iter()
+        .filter(|w| w.last_closed().is_some())
+        .map(|w| w.duration_after(Some(oldest)))
+        .collect();
+    let most = left.iter().copied().max().unwrap_or_default();
+    let holds = |left: &Duration| *left >= floor || *left + floor < most;
+    if most < keep.max(floor) || !left.iter().all(holds) {
+        return false;
+    }
+    for window in windows.iter_mut() {
+        window.unlist_through(oldest);
+    }
+    true
+}

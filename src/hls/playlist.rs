@@ -1,0 +1,226 @@
+//! The text of a media playlist (RFC 8216bis section 4.4).
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use super::media::Packaging;
+use super::text::{Seconds, date};
+use super::timing::Timing;
+use super::window::{Segment, Window};
+
+/// How far another rendition has come, for `EXT-X-RENDITION-REPORT` (section 4.4.5.4).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Report {
+    /// Name of the rendition's folder.
+    pub(super) rendition: String,
+    /// Last segment, or segment of the last part where there are parts.
+    pub(super) last_msn: u64,
+    /// Last part of it.
+    pub(super) last_part: Option<u32>,
+}
+
+/// Everything a media playlist is rendered from.
+#[derive(Debug)]
+pub(super) struct Page<'a> {
+    pub(super) window: &'a Window,
+    pub(super) timing: &'a Timing,
+    pub(super) packaging: Packaging,
+    pub(super) reports: &'a [Report],
+    pub(super) ended: bool,
+}
+
+/// File name of a media playlist in its rendition's folder.
+pub(super) const fn file_name(packaging: Packaging) -> &'static str {
+    match packaging {
+        Packaging::Cmaf => "index.m3u8",
+        Packaging::Ts => "ts.m3u8",
+    }
+}
+
+impl Page<'_> {
+    /// The text; with `skip`, a Playlist Delta Update where there is something to skip.
+    pub(super) fn render(&self, skip: bool) -> String {
+        let skipped = if skip { self.skippable() } else { 0 };
+        // Writing to a String cannot fail, so the results below are of no interest.
+        let mut out = String::with_capacity(4096);
+        self.header(&mut out);
+        if skipped > 0 {
+            let _ = writeln!(out, "#EXT-X-SKIP:SKIPPED-SEGMENTS={skipped}");
+        }
+        self.segments(&mut out, skipped);
+        self.trailer(&mut out);
+        out
+    }
+
+    /// Part Target Duration, where parts are listed.
+    fn part_target(&self) -> Option<Duration> {
+        match self.packaging {
+            Packaging::Cmaf => self.timing.part_target(),
+            Packaging::Ts => None,
+        }
+    }
+
+    fn header(&self, out: &mut String) {
+        // EXT-X-SKIP takes version 9 (section 8); the MPEG-TS playlists are for old players and
+        // use nothing above 6.
+        let version = match self.packaging {
+            Packaging::Cmaf => 9,
+            Packaging::Ts => 6,
+        };
+        let target_s = self.timing.target_s();
+        let _ = write!(
+            out,
+            "#EXTM3U\n#EXT-X-VERSION:{version}\n#EXT-X-TARGETDURATION:{target_s}\n\
+             #EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES"
+        );
+        if let Some(part) = self.part_target() {
+            let part_hold_back = self.timing.part_hold_back(part);
+            let _ = write!(out, ",PART-HOLD-BACK={part_hold_back}");
+        }
+        let hold_back = Seconds::nearest(self.timing.three_targets());
+        let _ = write!(out, ",HOLD-BACK={hold_back}");
+        if self.packaging == Packaging::Cmaf {
+            let skip_until = Seconds::nearest(self.timing.skip_boundary());
+            let _ = write!(out, ",CAN-SKIP-UNTIL={skip_until}");
+        }
+        out.push('\n');
+        if let Some(part) = self.part_target() {
+            let part = Timing::part_target_printed(part);
+            let _ = writeln!(out, "#EXT-X-PART-INF:PART-TARGET={part}");
+        }
+        let first = self.listed().next();
+        let msn = first.map_or(0, |s| s.msn);
+        // A discontinuity counts here once its tag has left the playlist (section 6.2.2).
+        let gone = first.map_or(0, |s| s.discontinuities - u64::from(s.discontinuity));
+        let _ = write!(
+            out,
+            "#EXT-X-INDEPENDENT-SEGMENTS\n#EXT-X-MEDIA-SEQUENCE:{msn}\n\
+             #EXT-X-DISCONTINUITY-SEQUENCE:{gone}\n"
+        );
+    }
+
+    /// Closed segments, and the open one where its parts are listed.
+    fn listed(&self) -> impl DoubleEndedIterator<Item = &Segment> {
+        let parts = self.part_target().is_some();
+        self.window.listed().filter(move |s| parts || s.closed())
+    }
+
+    /// How many segments lie "further from the end of the last (Parent) Media Segment in the
+    /// Playlist than the Skip Boundary" (section 6.2.5.1) as a whole.
+    fn skippable(&self) -> usize {
+        // "A Server MUST ignore the _HLS_skip directive if the Playlist does not contain the
+        // CAN-SKIP-UNTIL attribute, or if it contains an EXT-X-ENDLIST tag."
+        if self.ended || self.packaging == Packaging::Ts {
+            return 0;
+        }
+        let boundary = self.timing.skip_boundary();
+        let mut after = self.window.listed_duration();
+        self.listed()
+            .filter(|s| s.closed())
+            .take_while(|s| {
+                after = after.saturating_sub(s.duration);
+                after > boundary
+            })
+            .count()
+    }
+
+    fn segments(&self, out: &mut String, skipped: usize) {
+        // "EXT-X-PART tags SHOULD be removed from the Playlist after they are greater than three
+        // Target Durations from the end of the Playlist" (section 6.2.2); a segment's go together.
+        let mut to_end: Duration = self.listed().map(|s| s.duration).sum();
+        let mut map = None;
+        for (n, segment) in self.listed().enumerate() {
+            let changed = std::mem::replace(&mut map, segment.init) != segment.init;
+            if n >= skipped {
+                self.preamble(out, segment, changed);
+                if to_end <= self.timing.three_targets() {
+                    self.parts(out, segment);
+                }
+                self.closed(out, segment);
+            }
+            to_end = to_end.saturating_sub(segment.duration);
+        }
+    }
+
+    /// The tags that "MUST appear before the first EXT-X-PART tag of that Parent Segment"
+    /// (section 4.4.4.9).
+    fn preamble(&self, out: &mut String, segment: &Segment, map_changed: bool) {
+        if segment.discontinuity {
+            out.push_str("#EXT-X-DISCONTINUITY\n");
+        }
+        if let Some(init) = segment.init.filter(|_| map_changed)
+            && self.packaging == Packaging::Cmaf
+        {
+            let _ = writeln!(out, "#EXT-X-MAP:URI=\"init-{init}.mp4\"");
+        }
+        let date = date(segment.date_ns);
+        let _ = writeln!(out, "#EXT-X-PROGRAM-DATE-TIME:{date}");
+    }
+
+    fn parts(&self, out: &mut String, segment: &Segment) {
+        if self.part_target().is_none() {
+            return;
+        }
+        let msn = segment.msn;
+        for (index, part) in segment.parts.iter().enumerate() {
+            let duration = Seconds::nearest(part.duration);
+            let independent = if part.independent {
+                ",INDEPENDENT=YES"
+            } else {
+                ""
+            };
+            let _ = writeln!(
+                out,
+                "#EXT-X-PART:DURATION={duration},URI=\"{msn}.{index}.m4s\"{independent}"
+            );
+        }
+    }
+
+    fn closed(&self, out: &mut String, segment: &Segment) {
+        if !segment.closed() {
+            return;
+        }
+        if segment.gap() {
+            out.push_str("#EXT-X-GAP\n");
+        }
+        let duration = Seconds::nearest(segment.duration);
+        let suffix = match self.packaging {
+            Packaging::Cmaf => "m4s",
+            Packaging::Ts => "ts",
+        };
+        let _ = write!(out, "#EXTINF:{duration},\n{}.{suffix}\n", segment.msn);
+    }
+
+    fn trailer(&self, out: &mut String) {
+        // "A Playlist containing an EXT-X-ENDLIST tag MUST NOT contain an EXT-X-PRELOAD-HINT
+        // tag" (section 4.4.5.3).
+        if let Some((msn, part)) = self.window.next_part()
+            && self.part_target().is_some()
+            && !self.ended
+        {
+            let _ = writeln!(
+                out,
+                "#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"{msn}.{part}.m4s\""
+            );
+        }
+        let file = file_name(self.packaging);
+        for report in self.reports {
+            let Report {
+                rendition,
+                last_msn,
+                last_part,
+            } = report;
+            let _ = write!(
+                out,
+                "#EXT-X-RENDITION-REPORT:URI=\"../{rendition}/{file}\",LAST-MSN={last_msn}"
+            );
+            if let Some(part) = last_part {
+                let _ = write!(out, ",LAST-PART={part}");
+            }
+            out.push('\n');
+        }
+        if self.ended {
+            out.push_str("#EXT-X-ENDLIST\n");
+        }
+    }
+}

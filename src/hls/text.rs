@@ -1,0 +1,111 @@
+//! How numbers and dates look in a playlist.
+
+use std::fmt;
+use std::time::Duration;
+
+use chrono::{DateTime, SecondsFormat};
+
+/// A decimal-floating-point number of seconds (section 4.2), to the microsecond and without
+/// needless zeros: `2.0`, `0.213333`.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Seconds {
+    micros: u128,
+}
+
+impl Seconds {
+    /// `duration` to the nearest microsecond.
+    pub(super) fn nearest(duration: Duration) -> Self {
+        let micros = (duration.as_nanos() + 500) / 1000;
+        Self { micros }
+    }
+
+    /// `duration` rounded up, for limits: never below anything [`Seconds::nearest`] prints for
+    /// a duration that keeps the limit.
+    pub(super) fn at_least(duration: Duration) -> Self {
+        let micros = duration.as_nanos().div_ceil(1000);
+        Self { micros }
+    }
+
+    /// `times` as long.
+    pub(super) fn times(self, times: u32) -> Self {
+        Self {
+            micros: self.micros.saturating_mul(u128::from(times)),
+        }
+    }
+
+    /// The longer one.
+    pub(super) fn max(self, other: Self) -> Self {
+        Self {
+            micros: self.micros.max(other.micros),
+        }
+    }
+}
+
+impl fmt::Display for Seconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let fraction = format!("{:06}", self.micros % 1_000_000);
+        let fraction = match fraction.trim_end_matches('0') {
+            "" => "0",
+            digits => digits,
+        };
+        write!(f, "{}.{fraction}", self.micros / 1_000_000)
+    }
+}
+
+/// `EXT-X-PROGRAM-DATE-TIME` wants ISO 8601 that "SHOULD indicate a time zone and fractional
+/// parts of seconds, to millisecond accuracy" (section 4.4.4.6): UTC, to the nearest millisecond.
+pub(super) fn date(unix_ns: u64) -> String {
+    let unix_ms = (unix_ns / 1000).saturating_add(500) / 1000;
+    i64::try_from(unix_ms)
+        .ok()
+        .and_then(DateTime::from_timestamp_millis)
+        .unwrap_or(DateTime::UNIX_EPOCH)
+        .to_rfc3339_opts(SecondsFormat::Millis, true)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn seconds_are_exact_to_the_microsecond() {
+        for (nanos, nearest, at_least) in [
+            (0, "0.0", "0.0"),
+            (200_000_000, "0.2", "0.2"),
+            (2_000_000_000, "2.0", "2.0"),
+            (213_333_333, "0.213333", "0.213334"),
+            (2_002_000_000, "2.002", "2.002"),
+            (12_000_000_499, "12.0", "12.000001"),
+        ] {
+            let duration = Duration::from_nanos(nanos);
+            assert_eq!(Seconds::nearest(duration).to_string(), nearest);
+            assert_eq!(Seconds::at_least(duration).to_string(), at_least);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_keeps_a_limit_is_never_printed_above_it(limit in 0_u64..10_000_000_000,
+                                                        share in 0.0..=1.0) {
+            let duration = Duration::from_nanos((limit as f64 * share) as u64);
+            let seconds = |text: String| text.parse::<f64>().unwrap();
+            let printed = seconds(Seconds::nearest(duration).to_string());
+            let limit = seconds(Seconds::at_least(Duration::from_nanos(limit)).to_string());
+            prop_assert!(printed <= limit);
+        }
+    }
+
+    #[test]
+    fn dates_are_utc_to_the_nearest_millisecond() {
+        for (unix_ns, expected) in [
+            (0, "1970-01-01T00:00:00.000Z"),
+            (1_709_210_096_789_499_999, "2024-02-29T12:34:56.789Z"),
+            (1_709_210_096_789_500_000, "2024-02-29T12:34:56.790Z"),
+            (1_709_251_199_999_900_000, "2024-03-01T00:00:00.000Z"),
+        ] {
+            assert_eq!(date(unix_ns), expected);
+        }
+    }
+}

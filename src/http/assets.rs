@@ -1,0 +1,156 @@
+//! The pages and what they load, embedded at build time from `web/dist`.
+
+use std::collections::HashMap;
+use std::sync::OnceLock;
+
+use bytes::Bytes;
+use flate2::Compression;
+use http::HeaderValue;
+use rust_embed::Embed;
+use sha2::{Digest, Sha256};
+
+use super::caching::{IMMUTABLE, REVALIDATE, gzip};
+
+#[derive(Embed)]
+#[folder = "web/dist"]
+struct Dist;
+
+/// One file, ready to send.
+#[derive(Debug)]
+pub(super) struct Asset {
+    pub(super) content_type: HeaderValue,
+    pub(super) cache_control: HeaderValue,
+    pub(super) etag: String,
+    pub(super) body: Bytes,
+    pub(super) gzip: Option<Bytes>,
+}
+
+/// All files by their path below the root, without a leading slash.
+#[derive(Debug, Default)]
+pub(super) struct Assets {
+    files: HashMap<String, Asset>,
+}
+
+impl Assets {
+    /// The embedded files, compressed at the first call.
+    pub(super) fn embedded() -> &'static Self {
+        static ASSETS: OnceLock<Assets> = OnceLock::new();
+        ASSETS.get_or_init(|| {
+            Self::of(Dist::iter().filter_map(|path| {
+                let data = Dist::get(&path)?.data;
+                Some((path.into_owned(), data.into_owned().into()))
+            }))
+        })
+    }
+
+    /// Files by path.
+    pub(super) fn of(files: impl IntoIterator<Item = (String, Bytes)>) -> Self {
+        let files = files.into_iter();
+        Self {
+            files: files
+                .map(|(path, body)| {
+                    let asset = Asset::new(&path, body);
+                    (path, asset)
+                })
+                .collect(),
+        }
+    }
+
+    pub(super) fn get(&self, path: &str) -> Option<&Asset> {
+        self.files.get(path)
+    }
+}
+
+impl Asset {
+    fn new(path: &str, body: Bytes) -> Self {
+        let mime = mime_guess::from_path(path).first_or_octet_stream();
+        let text = mime.type_() == "text"
+            || mime.suffix().is_some_and(|suffix| suffix == "xml")
+            || matches!(mime.subtype().as_str(), "javascript" | "json" | "wasm");
+        let content_type = if mime.type_() == "text" {
+            format!("{mime}; charset=utf-8")
+        } else {
+            mime.to_string()
+        };
+        let etag = Sha256::digest(&body)
+            .iter()
+            .take(12)
+            .fold(String::from("\""), |tag, byte| format!("{tag}{byte:02x}"));
+        Self {
+            content_type: HeaderValue::from_str(&content_type)
+                .unwrap_or(HeaderValue::from_static("application/octet-stream")),
+            cache_control: if is_hashed(path) {
+                IMMUTABLE
+            } else {
+                REVALIDATE
+            },
+            etag: etag + "\"",
+            gzip: text.then(|| gzip(&body, Compression::best())).flatten(),
+            body,
+        }
+    }
+}
+
+/// The name carries a hash of its content, as bundlers write it: `player-3KF7Q2ZD.js`,
+/// `main.5f2c9e01.css`. Such an address never means anything else.
+fn is_hashed(path: &str) -> bool {
+    let file = path.rsplit('/').next().unwrap_or(path);
+    let stem = file.split_once('.').map_or(file, |_| {
+        file.rsplit_once('.').map_or(file, |(stem, _)| stem)
+    });
+    let Some(hash) = stem.rsplit(['-', '.']).next().filter(|hash| *hash != stem) else {
+        return false;
+    };
+    let upper = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit();
+    let hex = |b: u8| matches!(b, b'0'..=b'9' | b'a'..=b'f');
+    hash.len() >= 8 && (hash.bytes().all(upper) || hash.bytes().all(hex))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hashed_names() {
+        for path in ["assets/player-3KF7Q2ZD.js", "assets/main.5f2c9e01.css"] {
+            assert!(is_hashed(path), "{path}");
+        }
+        for path in [
+            "index.html",
+            "assets/player.js",
+            "assets/media-controller.js",
+            "assets/3KF7Q2ZD.js",
+            "assets/a-1234.js",
+            "assets/hls.min.js",
+        ] {
+            assert!(!is_hashed(path), "{path}");
+        }
+    }
+
+    #[test]
+    fn types_and_compression() {
+        let body = Bytes::from("x".repeat(1000));
+        let files = ["a.js", "b.svg", "c.css", "d.png", "e.html", "f.unknown"];
+        let assets = Assets::of(files.map(|path| (path.to_owned(), body.clone())));
+        for (path, content_type, compressed) in [
+            ("a.js", "text/javascript; charset=utf-8", true),
+            ("b.svg", "image/svg+xml", true),
+            ("c.css", "text/css; charset=utf-8", true),
+            ("d.png", "image/png", false),
+            ("e.html", "text/html; charset=utf-8", true),
+            ("f.unknown", "application/octet-stream", false),
+        ] {
+            let asset = assets.get(path).unwrap();
+            assert_eq!(asset.content_type, content_type, "{path}");
+            assert_eq!(asset.gzip.is_some(), compressed, "{path}");
+            assert!(asset.etag.starts_with('"') && asset.etag.ends_with('"'));
+        }
+    }
+
+    #[test]
+    fn the_pages_are_embedded() {
+        for page in ["index.html", "watch.html", "embed.html"] {
+            assert!(Assets::embedded().get(page).is_some(), "{page}");
+        }
+    }
+}

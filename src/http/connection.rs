@@ -1,0 +1,114 @@
+//! One connection: HTTP/1.1 or HTTP/2 with prior knowledge, bounded in every wait.
+
+use std::convert::Infallible;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use hyper::body::{Body, Incoming};
+use hyper::rt::Executor;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::TcpStream;
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower_service::Service;
+
+use super::server::Limits;
+use super::tap::{Activity, Tap, Verdict};
+
+/// Runs the streams of HTTP/2 connections where they can be waited for.
+#[derive(Debug, Clone)]
+pub(super) struct Tracked(pub(super) TaskTracker);
+
+impl<F> Executor<F> for Tracked
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    fn execute(&self, task: F) {
+        self.0.spawn(task);
+    }
+}
+
+const HEADERS_MAX: usize = 64;
+/// Players ask for a playlist and a part of each rendition at once, not for hundreds.
+const HTTP2_STREAMS_MAX: u32 = 64;
+
+/// How all connections speak HTTP.
+pub(super) fn protocol(limits: &Limits, tasks: Tracked) -> auto::Builder<Tracked> {
+    let mut builder = auto::Builder::new(tasks);
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.idle_max)
+        .max_buf_size(limits.head_bytes_max)
+        .max_headers(HEADERS_MAX);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(limits.idle_max)
+        .keep_alive_timeout(limits.idle_max)
+        .max_concurrent_streams(HTTP2_STREAMS_MAX)
+        .max_header_list_size(u32::try_from(limits.head_bytes_max).unwrap_or(u32::MAX));
+    builder
+}
+
+/// Serves `stream` to its end: closed by the peer, idle for too long, a response that does not
+/// get finished, or `shutdown`, after which the requests that are being answered are finished.
+pub(super) async fn serve<S, B>(
+    protocol: Arc<auto::Builder<Tracked>>,
+    stream: TcpStream,
+    tap: Tap<S>,
+    limits: Limits,
+    shutdown: CancellationToken,
+) where
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
+    S: Clone + Send + 'static,
+    S::Future: Send + 'static,
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let activity: Arc<Activity> = tap.activity.clone();
+    let peer = tap.peer;
+    let service = TowerToHyperService::new(tap);
+    let mut connection = pin!(protocol.serve_connection(TokioIo::new(stream), service));
+    // hyper's own timeout begins only once the protocol is known and covers only heads of
+    // HTTP/1; this look covers whatever else a peer may leave unfinished.
+    let mut look = tokio::time::interval(look_interval(&limits));
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut closing = false;
+    loop {
+        tokio::select! {
+            ended = connection.as_mut() => {
+                if let Err(error) = ended {
+                    tracing::debug!(?peer, error, "connection ended early");
+                }
+                return;
+            }
+            () = shutdown.cancelled(), if !closing => {
+                closing = true;
+                connection.as_mut().graceful_shutdown();
+            }
+            now = look.tick() => match activity.verdict(now, limits.idle_max, limits.request_max) {
+                Verdict::Well => {}
+                Verdict::Idle if !closing => {
+                    closing = true;
+                    connection.as_mut().graceful_shutdown();
+                }
+                verdict => {
+                    tracing::debug!(?peer, ?verdict, "connection closed");
+                    return;
+                }
+            },
+        }
+    }
+}
+
+fn look_interval(limits: &Limits) -> Duration {
+    let shortest = limits.idle_max.min(limits.request_max);
+    (shortest / 4).clamp(Duration::from_millis(10), Duration::from_secs(5))
+}

@@ -1,0 +1,221 @@
+//! The pacer's thread: the session's clock at work.
+//!
+//! For each slot of the canvas grid it takes the picture that is due, for each 1024 samples the
+//! sound that is due, and offers both to the output half. It never waits for an input: without
+//! one it repeats the last picture, then shows it dimmed under a note, with silence.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use super::input::Intake;
+use super::outbox::Outbox;
+use super::output::Output;
+use super::pacer::presence::{Presence, State};
+use super::pacer::video::Taken;
+use super::still::Stills;
+use super::test_source::TestSource;
+use crate::ladder::Canvas;
+use crate::ladder::clock::{AAC_FRAME_SAMPLES, AudioClock, LadderClock};
+use crate::worker::protocol::{FromWorker, RungStats, Stats};
+
+/// How often statistics are sent.
+const STATS_EVERY: Duration = Duration::from_secs(1);
+/// Interleaved samples of one AAC frame.
+const BLOCK: usize = 2 * AAC_FRAME_SAMPLES as usize;
+
+/// Where pictures and sound come from.
+pub enum Feed {
+    /// An input half.
+    Input(Arc<Intake>),
+    /// The built-in test signal.
+    Test(Box<TestSource>),
+}
+
+/// A running pacer.
+#[derive(Debug)]
+pub struct Engine {
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<Output>>,
+}
+
+impl Engine {
+    /// Starts pacing at `start`.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn start(
+        output: Output,
+        feed: Feed,
+        canvas: Canvas,
+        clock: &LadderClock,
+        start: Instant,
+        outbox: Outbox,
+    ) -> std::io::Result<Self> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let pacer = Pacer {
+            stop: stop.clone(),
+            feed,
+            canvas,
+            audio: clock.audio(),
+            start,
+            stills: Stills::new(canvas),
+            presence: Presence::new(),
+            report: Report::new(&output, start),
+            outbox,
+            output,
+        };
+        let thread = std::thread::Builder::new()
+            .name("pacer".to_owned())
+            .spawn(move || pacer.run())?;
+        Ok(Self {
+            stop,
+            thread: Some(thread),
+        })
+    }
+
+    /// Stops pacing, and flushes the output half.
+    pub fn finish(mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(output) = self.thread.take().and_then(|thread| thread.join().ok()) {
+            output.finish();
+        }
+    }
+}
+
+struct Pacer {
+    stop: Arc<AtomicBool>,
+    feed: Feed,
+    canvas: Canvas,
+    audio: AudioClock,
+    start: Instant,
+    stills: Stills,
+    presence: Presence,
+    report: Report,
+    outbox: Outbox,
+    output: Output,
+}
+
+impl Pacer {
+    fn run(mut self) -> Output {
+        let (mut frame, mut block) = (0u64, 0u64);
+        while !self.stop.load(Ordering::Relaxed) {
+            let picture_due = self.canvas.fps.time_of(frame);
+            // A block of sound is taken when its last sample is due.
+            let sound_due = self.audio.start_time(block + 1);
+            if picture_due <= sound_due {
+                self.sleep_until(picture_due);
+                self.picture(frame, picture_due);
+                frame += 1;
+            } else {
+                self.sleep_until(sound_due);
+                self.sound(block);
+                block += 1;
+            }
+            let position = self.canvas.fps.time_of(frame);
+            if let Some(stats) = self.report.due(&self.output, position) {
+                self.outbox.send(FromWorker::Stats(stats));
+            }
+        }
+        self.output
+    }
+
+    fn sleep_until(&self, due: Duration) {
+        let wait = due.saturating_sub(self.start.elapsed());
+        if !wait.is_zero() {
+            std::thread::sleep(wait);
+        }
+    }
+
+    fn picture(&mut self, frame: u64, slot: Duration) {
+        let picture = match &mut self.feed {
+            Feed::Test(test) => test.picture(frame, slot),
+            Feed::Input(intake) => {
+                let taken = intake
+                    .media()
+                    .as_mut()
+                    .map(|media| media.pictures.take(slot));
+                if let Some(Taken::New(picture)) = taken {
+                    self.presence.seen(slot);
+                    self.stills.keep(picture);
+                }
+                match self.presence.state(slot) {
+                    State::Live | State::Stalled => self.stills.last(),
+                    State::Reconnecting => self.stills.reconnecting(),
+                    State::Waiting => self.stills.waiting(),
+                }
+            }
+        };
+        if !self.output.picture(frame, picture) {
+            self.report.dropped += 1;
+        }
+    }
+
+    fn sound(&mut self, block: u64) {
+        let mut samples = [0i16; BLOCK];
+        let at = self.audio.start_time(block);
+        match &mut self.feed {
+            Feed::Test(test) => test.sound(at, &mut samples),
+            Feed::Input(intake) => {
+                if let Some(media) = intake.media().as_mut() {
+                    media.samples.take(at, &mut samples);
+                }
+            }
+        }
+        let bytes: Vec<u8> = samples.iter().flat_map(|s| s.to_le_bytes()).collect();
+        self.output
+            .samples(block, gst::Buffer::from_mut_slice(bytes));
+    }
+}
+
+/// Collects what is reported every second.
+struct Report {
+    start: Instant,
+    next: Duration,
+    last: Duration,
+    dropped: u64,
+    rates: Vec<f64>,
+}
+
+impl Report {
+    fn new(output: &Output, start: Instant) -> Self {
+        Self {
+            start,
+            next: STATS_EVERY,
+            last: Duration::ZERO,
+            dropped: 0,
+            rates: output.rates().to_vec(),
+        }
+    }
+
+    fn due(&mut self, output: &Output, position: Duration) -> Option<Stats> {
+        let now = self.start.elapsed();
+        if now < self.next {
+            return None;
+        }
+        let period = (now - self.last).as_secs_f64().max(0.001);
+        self.last = now;
+        self.next = now + STATS_EVERY;
+        let video = output.counters().iter().zip(&self.rates);
+        let video = video
+            .map(|(counter, fps)| RungStats {
+                speed: (counter.take() as f64 / fps / period) as f32,
+                dropped: self.dropped,
+            })
+            .collect();
+        Some(Stats {
+            position,
+            video,
+            resident_bytes: resident_bytes(),
+        })
+    }
+}
+
+/// This process's resident memory; zero where `/proc` is not there to tell.
+fn resident_bytes() -> u64 {
+    let pages = std::fs::read_to_string("/proc/self/statm")
+        .ok()
+        .and_then(|text| text.split_whitespace().nth(1)?.parse::<u64>().ok());
+    pages.unwrap_or(0) * u64::try_from(rustix::param::page_size()).unwrap_or(4096)
+}

@@ -1,0 +1,267 @@
+//! From raw decoded media to the canvas and the pacer's sound.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use gst::prelude::*;
+use gst_app::{AppSink, AppSinkCallbacks};
+
+use super::{Intake, fail};
+use crate::ladder::{Canvas, Source};
+use crate::media::caps;
+use crate::media::template::{self, Kind, Library, Values};
+use crate::units::FrameRate;
+
+/// A source that does not tell its rate is measured for so long.
+const MEASURE: Duration = Duration::from_secs(1);
+/// Rates outside of this are not believed.
+const FPS_RANGE: std::ops::RangeInclusive<f64> = 4.0..=130.0;
+/// Rate assumed when it cannot be measured.
+const FPS_DEFAULT: FrameRate = FrameRate::whole(25);
+
+/// How decoded times become the publisher's.
+#[derive(Debug, Clone, Copy)]
+pub enum Times {
+    /// Decoded PTS minus this many nanoseconds.
+    Shifted(i64),
+    /// The source carries no times: the moment of arrival counts.
+    Arrival,
+}
+
+impl Times {
+    fn of(self, buffer: &gst::BufferRef, segment: Option<&gst::Segment>) -> Option<i64> {
+        match self {
+            Self::Arrival => Some(since_first_use()),
+            Self::Shifted(shift) => {
+                let pts = buffer.pts()?;
+                let time = segment?
+                    .downcast_ref::<gst::ClockTime>()?
+                    .to_running_time(pts)?;
+                Some(i64::try_from(time.nseconds()).ok()? - shift)
+            }
+        }
+    }
+}
+
+/// Nanoseconds of a clock that never goes back.
+fn since_first_use() -> i64 {
+    static FIRST: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
+    let first = FIRST.get_or_init(Instant::now);
+    i64::try_from(first.elapsed().as_nanos()).unwrap_or(i64::MAX)
+}
+
+/// What both kinds of fitting need.
+#[derive(Clone)]
+pub struct Fit {
+    /// Where the media goes.
+    pub intake: Arc<Intake>,
+    /// Number of the input.
+    pub input: u64,
+    /// How times are read.
+    pub times: Times,
+    /// Frames are let out in real time: for sources that deliver in bursts.
+    pub paced: bool,
+    /// Rate announced beside the stream.
+    pub fps_hint: Option<FrameRate>,
+}
+
+impl Fit {
+    /// Adds the chain behind a raw video pad.
+    pub fn video(
+        &self,
+        pipeline: &gst::Pipeline,
+        raw: &gst::Pad,
+        library: &Library,
+    ) -> Result<(), template::Error> {
+        let (first, last) = library
+            .build_kind(Kind::VideoFit, &Values::default())?
+            .add_to(pipeline.upcast_ref())?;
+        let filter = add(pipeline, "capsfilter")?;
+        let this = self.clone();
+        let sink = self.sink(move |buffer, pts_ns| {
+            this.intake.picture(this.input, pts_ns, buffer);
+        });
+        pipeline.add(&sink).map_err(fail)?;
+        gst::Element::link_many([&last, &filter, sink.upcast_ref()]).map_err(fail)?;
+        self.scout(raw, filter);
+        let entry = first
+            .static_pad("sink")
+            .ok_or_else(|| fail("fit has no sink pad"))?;
+        raw.link(&entry).map_err(fail)?;
+        start(pipeline)
+    }
+
+    /// Adds the chain behind a raw audio pad.
+    pub fn audio(
+        &self,
+        pipeline: &gst::Pipeline,
+        raw: &gst::Pad,
+        library: &Library,
+    ) -> Result<(), template::Error> {
+        let (first, last) = library
+            .build_kind(Kind::AudioFit, &Values::default())?
+            .add_to(pipeline.upcast_ref())?;
+        let filter = add(pipeline, "capsfilter")?;
+        filter.set_property("caps", caps::samples());
+        let this = self.clone();
+        let sink = self.sink(move |buffer, pts_ns| {
+            if let Ok(map) = buffer.map_readable() {
+                let samples: Vec<i16> = map
+                    .chunks_exact(2)
+                    .filter_map(|pair| pair.try_into().ok().map(i16::from_le_bytes))
+                    .collect();
+                this.intake.sound(this.input, pts_ns, &samples);
+            }
+        });
+        pipeline.add(&sink).map_err(fail)?;
+        gst::Element::link_many([&last, &filter, sink.upcast_ref()]).map_err(fail)?;
+        let entry = first
+            .static_pad("sink")
+            .ok_or_else(|| fail("fit has no sink pad"))?;
+        raw.link(&entry).map_err(fail)?;
+        start(pipeline)
+    }
+
+    fn sink(&self, take: impl Fn(gst::Buffer, i64) + Send + Sync + 'static) -> AppSink {
+        let times = self.times;
+        AppSink::builder()
+            .sync(self.paced)
+            .async_(false)
+            .max_buffers(4)
+            .callbacks(
+                AppSinkCallbacks::builder()
+                    .new_sample(move |sink| {
+                        let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
+                        let segment = sample.segment().cloned();
+                        if let Some(buffer) = sample.buffer_owned()
+                            && let Some(pts_ns) = times.of(&buffer, segment.as_ref())
+                        {
+                            take(buffer, pts_ns);
+                        }
+                        Ok(gst::FlowSuccess::Ok)
+                    })
+                    .build(),
+            )
+            .build()
+    }
+
+    /// Watches the raw pad until the canvas is known, then fits everything to it.
+    fn scout(&self, raw: &gst::Pad, filter: gst::Element) {
+        let this = self.clone();
+        let scout = Mutex::new(Scout::default());
+        raw.add_probe(
+            gst::PadProbeType::BUFFER | gst::PadProbeType::EVENT_DOWNSTREAM,
+            move |pad, info| {
+                let mut scout = scout.lock().unwrap_or_else(PoisonError::into_inner);
+                if let Some(event) = info.event() {
+                    scout.event(event);
+                    return gst::PadProbeReturn::Ok;
+                }
+                if scout.fitted {
+                    return gst::PadProbeReturn::Ok;
+                }
+                match this.canvas(&mut scout, pad) {
+                    Some(canvas) => {
+                        scout.fitted = true;
+                        let fitted = caps::picture(canvas.width, canvas.height).build();
+                        filter.set_property("caps", fitted);
+                        gst::PadProbeReturn::Ok
+                    }
+                    None => gst::PadProbeReturn::Handled,
+                }
+            },
+        );
+    }
+
+    fn canvas(&self, scout: &mut Scout, pad: &gst::Pad) -> Option<Canvas> {
+        if let Some(canvas) = self.intake.canvas() {
+            return Some(canvas);
+        }
+        let caps = pad.current_caps()?;
+        let source = scout.source(&caps, self.fps_hint)?;
+        self.intake.canvas_for(source)
+    }
+}
+
+fn add(pipeline: &gst::Pipeline, factory: &str) -> Result<gst::Element, template::Error> {
+    let element = gst::ElementFactory::make(factory).build().map_err(fail)?;
+    pipeline.add(&element).map_err(fail)?;
+    Ok(element)
+}
+
+/// Elements added to a running pipeline follow its state only when told to.
+fn start(pipeline: &gst::Pipeline) -> Result<(), template::Error> {
+    if pipeline.current_state() > gst::State::Ready || pipeline.pending_state() > gst::State::Ready
+    {
+        for element in pipeline.iterate_elements().into_iter().flatten() {
+            element.sync_state_with_parent().map_err(fail)?;
+        }
+    }
+    Ok(())
+}
+
+/// What is learned of a source before its canvas is fixed.
+#[derive(Debug, Default)]
+struct Scout {
+    sideways: bool,
+    fitted: bool,
+    first: Option<Instant>,
+    frames: u32,
+}
+
+impl Scout {
+    fn event(&mut self, event: &gst::Event) {
+        if let gst::EventView::Tag(tag) = event.view() {
+            let orientation = tag.tag().get::<gst::tags::ImageOrientation>();
+            if let Some(orientation) = orientation {
+                let text = orientation.get();
+                self.sideways = text.contains("90") || text.contains("270");
+            }
+        }
+    }
+
+    fn source(&mut self, caps: &gst::CapsRef, hint: Option<FrameRate>) -> Option<Source> {
+        let info = gst_video::VideoInfo::from_caps(caps).ok()?;
+        let told = FrameRate::new(
+            u32::try_from(info.fps().numer()).unwrap_or(0),
+            u32::try_from(info.fps().denom()).unwrap_or(0),
+        );
+        let fps = told
+            .filter(|fps| FPS_RANGE.contains(&fps.as_f64()))
+            .or(hint.filter(|fps| FPS_RANGE.contains(&fps.as_f64())))
+            .or_else(|| self.measure())?;
+        let (width, height) = square(&info);
+        let (width, height) = if self.sideways {
+            (height, width)
+        } else {
+            (width, height)
+        };
+        Some(Source { width, height, fps })
+    }
+
+    /// Counts frames for [`MEASURE`].
+    fn measure(&mut self) -> Option<FrameRate> {
+        let Some(first) = self.first else {
+            self.first = Some(Instant::now());
+            return None;
+        };
+        self.frames += 1;
+        let elapsed = first.elapsed();
+        if elapsed < MEASURE {
+            return None;
+        }
+        let millihertz = f64::from(self.frames) / elapsed.as_secs_f64() * 1000.0;
+        FrameRate::new(millihertz as u32, 1000)
+            .filter(|fps| FPS_RANGE.contains(&fps.as_f64()))
+            .or(Some(FPS_DEFAULT))
+    }
+}
+
+/// Size with square pixels: the wider reading of non-square ones, as no line is lost so.
+fn square(info: &gst_video::VideoInfo) -> (u32, u32) {
+    let par = info.par();
+    let width = u64::from(info.width());
+    let wide =
+        width * par.numer().unsigned_abs() as u64 / (par.denom().unsigned_abs() as u64).max(1);
+    (u32::try_from(wide).unwrap_or(info.width()), info.height())
+}

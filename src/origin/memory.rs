@@ -1,0 +1,78 @@
+//! Keeps the origin within its bounds of memory and time.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use tokio::time::Instant;
+
+use super::{Origin, session::Session};
+
+impl Origin {
+    /// Forgets ended sessions whose time is over. Call it every second or so; opening a session
+    /// and running out of memory do it as well.
+    pub fn purge(&self) {
+        let now = Instant::now();
+        self.streams_mut().retain(|name, stream| {
+            stream.sessions.retain(|session| {
+                let over = session.over(now);
+                if over {
+                    tracing::info!(
+                        stream = name,
+                        session = session.name(),
+                        "ended session forgotten"
+                    );
+                }
+                !over
+            });
+            stream.expected || !stream.sessions.is_empty()
+        });
+    }
+
+    /// Shortens the largest windows until everything fits, oldest segments first.
+    pub(super) fn relieve(&self) {
+        let limit = self.shared.limits.memory.bytes();
+        let mut sessions = self.sessions();
+        let used = |sessions: &[Arc<Session>]| -> u64 { sessions.iter().map(|s| s.bytes()).sum() };
+        if used(&sessions) <= limit {
+            self.shared.over.store(false, Ordering::Relaxed);
+            return;
+        }
+        self.purge();
+        sessions = self.sessions();
+        // What cannot be shortened any more leaves `candidates`; each other round frees bytes.
+        let mut candidates = sessions.clone();
+        while used(&sessions) > limit {
+            let Some(largest) = (0..candidates.len())
+                .max_by_key(|n| candidates.get(*n).map_or(0, |session| session.bytes()))
+            else {
+                self.over_limit(used(&sessions), limit);
+                return;
+            };
+            let Some(session) = candidates.get(largest) else {
+                return;
+            };
+            if session.change(|media| media.shorten()) == 0 {
+                candidates.swap_remove(largest);
+            }
+        }
+        self.shared.over.store(false, Ordering::Relaxed);
+    }
+
+    /// Warns once for as long as it lasts.
+    fn over_limit(&self, bytes: u64, limit_bytes: u64) {
+        if !self.shared.over.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                bytes,
+                limit_bytes,
+                "every window is at three target durations and they still exceed hls.memory; \
+                 raise it or run fewer streams"
+            );
+        }
+    }
+
+    fn sessions(&self) -> Vec<Arc<Session>> {
+        let streams = self.streams();
+        let sessions = streams.values().flat_map(|stream| &stream.sessions);
+        sessions.cloned().collect()
+    }
+}

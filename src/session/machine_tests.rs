@@ -1,0 +1,502 @@
+//! The machine on virtual time: no test here waits.
+
+use super::*;
+
+const GRACE: Duration = Duration::from_secs(30);
+
+fn secs(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// A machine and a clock that moves when told to.
+struct Rig {
+    machine: Machine,
+    now: Instant,
+}
+
+impl Rig {
+    fn new(kind: Kind) -> Self {
+        let machine = Machine::new(kind, Limits::with_grace(GRACE));
+        let now = Instant::now();
+        Self { machine, now }
+    }
+
+    #[track_caller]
+    fn on(&mut self, event: Event, expected: &[Action]) -> &mut Self {
+        let actions = self.machine.on(event.clone(), self.now);
+        assert_eq!(actions, expected, "after {event:?}");
+        self
+    }
+
+    /// Lets time pass in steps of the machine's own deadlines; returns what it did on the way.
+    fn pass(&mut self, time: Duration) -> Vec<Action> {
+        let end = self.now + time;
+        let mut actions = Vec::new();
+        for _ in 0..100 {
+            match self.machine.deadline() {
+                Some(deadline) if deadline <= end => {
+                    self.now = self.now.max(deadline);
+                    actions.extend(self.machine.on_time(self.now));
+                }
+                _ => {
+                    self.now = end;
+                    return actions;
+                }
+            }
+        }
+        panic!("a deadline does not move: {:?}", self.machine);
+    }
+
+    #[track_caller]
+    fn state(&mut self, expected: State) -> &mut Self {
+        assert_eq!(self.machine.state(), expected, "{:?}", self.machine);
+        self
+    }
+
+    /// A worker that plans, makes a segment and moves.
+    #[track_caller]
+    fn goes_live(&mut self) -> &mut Self {
+        self.on(Event::Hired, &[]).on(Event::Planned, &[]);
+        self.on(Event::Produced, &[]).on(Event::Playable, &[]);
+        self.moves(1)
+    }
+
+    #[track_caller]
+    fn moves(&mut self, to: u64) -> &mut Self {
+        self.on(Event::Position(secs(to)), &[])
+    }
+
+    /// Lets time pass while the output moves on.
+    #[track_caller]
+    fn runs(&mut self, from: u64, to: u64) -> &mut Self {
+        for second in from..=to {
+            assert_eq!(self.pass(secs(1)), [], "second {second}");
+            self.moves(second);
+        }
+        self
+    }
+
+    fn live_push() -> Self {
+        let mut rig = Self::new(Kind::Push);
+        let begin = [Action::Expect, Action::Hire];
+        rig.on(Event::PublisherArrived, &begin)
+            .state(State::Starting);
+        rig.goes_live().state(State::Live);
+        rig
+    }
+
+    #[track_caller]
+    fn dies(&mut self, again_in: u64) -> &mut Self {
+        let (cause, again_in) = ("x".to_owned(), secs(again_in));
+        let mut expected = vec![Action::Replace {
+            cause: cause.clone(),
+            again_in,
+        }];
+        if again_in.is_zero() {
+            expected.push(Action::Hire);
+        }
+        self.on(Event::Lost(cause), &expected)
+    }
+}
+
+fn replaced_at_once(cause: &str) -> [Action; 2] {
+    let (cause, again_in) = (cause.to_owned(), Duration::ZERO);
+    [Action::Replace { cause, again_in }, Action::Hire]
+}
+
+#[test]
+fn a_publisher_may_return_within_its_grace() {
+    let mut rig = Rig::live_push();
+    rig.on(Event::PublisherLeft, &[]).state(State::Waiting);
+    rig.runs(2, 29)
+        .on(Event::PublisherArrived, &[])
+        .state(State::Live);
+    rig.runs(30, 100).state(State::Live);
+}
+
+#[test]
+fn a_session_ends_when_grace_runs_out() {
+    let mut rig = Rig::live_push();
+    rig.on(Event::PublisherLeft, &[]).runs(2, 30);
+    assert_eq!(rig.pass(secs(1)), [Action::Finish]);
+    let end = [Action::Retire, Action::Dismiss, Action::EndSession];
+    rig.on(Event::Finished, &end).state(State::Idle);
+    assert_eq!(rig.machine.deadline(), None);
+}
+
+#[test]
+fn a_shorter_grace_holds_for_the_publisher_that_is_already_gone() {
+    let mut rig = Rig::live_push();
+    rig.on(Event::PublisherLeft, &[]);
+    rig.machine.set_grace(secs(1));
+    assert_eq!(rig.pass(secs(1)), [Action::Finish]);
+}
+
+#[test]
+fn a_worker_that_does_not_finish_is_dismissed() {
+    let mut rig = Rig::live_push();
+    rig.on(Event::PublisherLeft, &[]).runs(2, 30);
+    let end = [Action::Finish, Action::Dismiss, Action::EndSession];
+    assert_eq!(rig.pass(secs(1) + secs(3)), end);
+    rig.state(State::Idle);
+}
+
+#[test]
+fn a_publisher_that_comes_while_the_session_ends_gets_a_new_one() {
+    let mut rig = Rig::live_push();
+    rig.on(Event::PublisherLeft, &[]).runs(2, 30);
+    assert_eq!(rig.pass(secs(1)), [Action::Finish]);
+    rig.on(Event::PublisherArrived, &[]);
+    use Action::{Dismiss, EndSession, Expect, Hire, Retire};
+    rig.on(
+        Event::Finished,
+        &[Retire, Dismiss, EndSession, Expect, Hire],
+    );
+    rig.state(State::Starting);
+}
+
+#[test]
+fn a_publisher_that_leaves_before_anything_is_playable_has_its_grace_too() {
+    let mut rig = Rig::new(Kind::Push);
+    rig.on(Event::PublisherArrived, &[Action::Expect, Action::Hire]);
+    rig.on(Event::Hired, &[]).on(Event::PublisherLeft, &[]);
+    assert_eq!(rig.pass(GRACE - secs(1)), []);
+    rig.state(State::Starting);
+    assert_eq!(rig.pass(secs(1)), [Action::Dismiss, Action::GiveUp]);
+    rig.state(State::Idle);
+}
+
+#[test]
+fn a_take_over_disturbs_nothing() {
+    let mut rig = Rig::live_push();
+    rig.on(Event::PublisherArrived, &[]).state(State::Live);
+}
+
+#[test]
+fn a_lost_worker_is_replaced_at_once_and_the_session_goes_on() {
+    let mut rig = Rig::live_push();
+    rig.dies(0).state(State::Live);
+    rig.on(Event::Hired, &[])
+        .on(Event::Planned, &[])
+        .state(State::Live);
+}
+
+#[test]
+fn a_worker_lost_during_grace_is_replaced_too() {
+    let mut rig = Rig::live_push();
+    rig.on(Event::PublisherLeft, &[])
+        .dies(0)
+        .state(State::Waiting);
+    rig.on(Event::Hired, &[]).on(Event::Planned, &[]).moves(1);
+    rig.runs(2, 30);
+    assert_eq!(rig.pass(secs(1)), [Action::Finish]);
+}
+
+#[test]
+fn output_that_stands_still_costs_the_worker() {
+    let mut rig = Rig::live_push();
+    assert_eq!(rig.pass(secs(2)), []);
+    rig.moves(1);
+    assert_eq!(rig.pass(secs(1)), replaced_at_once("output stands still"));
+    rig.state(State::Live);
+}
+
+#[test]
+fn the_first_output_may_take_as_long_as_the_encoders_need() {
+    let mut rig = Rig::new(Kind::Push);
+    rig.on(Event::PublisherArrived, &[Action::Expect, Action::Hire]);
+    rig.on(Event::Hired, &[]).on(Event::Planned, &[]);
+    assert_eq!(rig.pass(secs(9)), []);
+    assert_eq!(rig.pass(secs(1)), replaced_at_once("output stands still"));
+}
+
+#[test]
+fn input_that_cannot_be_decoded_costs_the_worker() {
+    let mut rig = Rig::new(Kind::Push);
+    rig.on(Event::PublisherArrived, &[Action::Expect, Action::Hire]);
+    rig.on(Event::Hired, &[]);
+    assert_eq!(rig.pass(secs(9)), []);
+    let expected = replaced_at_once("nothing could be decoded within 10s");
+    assert_eq!(rig.pass(secs(1)), expected);
+}
+
+#[test]
+fn repeated_losses_slow_down_and_at_last_fail_but_never_stop() {
+    let mut rig = Rig::new(Kind::Push);
+    rig.on(Event::PublisherArrived, &[Action::Expect, Action::Hire]);
+    for (nth, wait) in [0, 1, 2, 4, 8, 16, 30, 30, 30, 30].into_iter().enumerate() {
+        rig.on(Event::Hired, &[]).dies(wait);
+        rig.state(if nth < 7 {
+            State::Starting
+        } else {
+            State::Failed
+        });
+        if wait > 0 {
+            assert_eq!(rig.pass(secs(wait)), [Action::Hire], "loss {nth}");
+        }
+    }
+    rig.goes_live().state(State::Live);
+}
+
+#[test]
+fn a_worker_that_cannot_be_had_is_asked_for_again() {
+    let mut rig = Rig::new(Kind::Push);
+    rig.on(Event::PublisherArrived, &[Action::Expect, Action::Hire]);
+    rig.dies(0).dies(1);
+    assert_eq!(rig.pass(secs(1)), [Action::Hire]);
+}
+
+#[test]
+fn grace_runs_out_between_two_workers() {
+    let mut rig = Rig::live_push();
+    rig.dies(0).dies(1).on(Event::PublisherLeft, &[]);
+    assert_eq!(rig.pass(secs(1)), [Action::Hire]);
+    let end = [Action::Dismiss, Action::EndSession];
+    assert_eq!(rig.pass(GRACE), end);
+    rig.state(State::Idle);
+}
+
+#[test]
+fn going_through_encoder_families_is_never_slowed_down() {
+    let mut rig = Rig::live_push();
+    for _ in 0..5 {
+        rig.on(Event::EncoderLost("e".into()), &replaced_at_once("e"));
+        rig.on(Event::Hired, &[]).on(Event::Planned, &[]);
+    }
+    rig.state(State::Live);
+}
+
+#[test]
+fn an_abandoned_push_waits_for_a_new_publisher() {
+    let mut rig = Rig::live_push();
+    use Action::{Abandon, Dismiss, EndSession};
+    let end = [Dismiss, EndSession, Abandon("e".into())];
+    rig.on(Event::Abandon("e".into()), &end)
+        .state(State::Failed);
+    assert_eq!(rig.machine.deadline(), None);
+    let begin = [Action::Expect, Action::Hire];
+    rig.on(Event::PublisherArrived, &begin)
+        .state(State::Starting);
+}
+
+#[test]
+fn an_abandoned_pull_is_tried_again_after_a_while() {
+    let mut rig = Rig::new(Kind::Pull);
+    assert_eq!(rig.machine.on_time(rig.now), [Action::Expect, Action::Hire]);
+    rig.goes_live();
+    let actions = rig.machine.on(Event::Abandon("e".into()), rig.now);
+    assert_eq!(actions.len(), 3);
+    rig.state(State::Failed);
+    assert_eq!(rig.pass(DELAY_MAX), [Action::Hire]);
+}
+
+#[test]
+fn a_renewed_session_ends_the_old_one_first() {
+    let mut rig = Rig::live_push();
+    use Action::{Dismiss, EndSession, Expect, Hire};
+    rig.on(Event::Renew, &[Dismiss, EndSession, Expect, Hire]);
+    rig.state(State::Starting);
+}
+
+#[test]
+fn on_demand_runs_while_somebody_watches() {
+    let mut rig = Rig::new(Kind::OnDemand);
+    assert_eq!(rig.machine.on_time(rig.now), []);
+    rig.state(State::Idle);
+    rig.on(Event::Demand, &[Action::Expect, Action::Hire])
+        .goes_live();
+    for round in 1..5 {
+        rig.runs(10 * round, 10 * round + 9).on(Event::Demand, &[]);
+    }
+    rig.state(State::Live).runs(51, 64);
+    assert_eq!(rig.pass(secs(1)), [Action::Finish]);
+    let end = [Action::Retire, Action::Dismiss, Action::EndSession];
+    rig.on(Event::Finished, &end).state(State::Idle);
+}
+
+#[test]
+fn a_viewer_that_comes_while_the_session_ends_gets_a_new_one() {
+    let mut rig = Rig::new(Kind::OnDemand);
+    rig.on(Event::Demand, &[Action::Expect, Action::Hire])
+        .goes_live();
+    rig.runs(2, 15);
+    assert_eq!(rig.pass(secs(1)), [Action::Finish]);
+    rig.on(Event::Demand, &[]);
+    let actions = rig.machine.on(Event::Finished, rig.now);
+    assert_eq!(actions.last(), Some(&Action::Hire));
+}
+
+#[test]
+fn a_pull_keeps_its_worker_while_its_camera_is_away() {
+    let mut rig = Rig::new(Kind::Pull);
+    assert_eq!(rig.machine.on_time(rig.now), [Action::Expect, Action::Hire]);
+    rig.on(Event::Hired, &[]).state(State::Starting);
+    rig.on(Event::InputLost, &[Action::GiveUp])
+        .state(State::Failed);
+    assert_eq!(rig.pass(secs(3600)), [], "no stall before a plan");
+    rig.on(Event::InputLost, &[])
+        .on(Event::InputLive, &[Action::Expect]);
+    rig.state(State::Starting)
+        .on(Event::Planned, &[])
+        .on(Event::Playable, &[]);
+    rig.state(State::Live);
+}
+
+#[test]
+fn a_pulls_session_outlives_its_camera_by_the_grace_however_often_it_is_tried() {
+    let mut rig = Rig::new(Kind::Pull);
+    assert_eq!(rig.machine.on_time(rig.now), [Action::Expect, Action::Hire]);
+    rig.goes_live()
+        .on(Event::InputLost, &[])
+        .state(State::Waiting);
+    rig.runs(2, 20).on(Event::InputLive, &[]).state(State::Live);
+    rig.on(Event::InputLost, &[])
+        .runs(21, 40)
+        .on(Event::InputLost, &[]);
+    rig.runs(41, 49);
+    assert_eq!(rig.pass(secs(1)), [Action::Finish]);
+    let anew = [
+        Action::Retire,
+        Action::Dismiss,
+        Action::EndSession,
+        Action::Hire,
+    ];
+    rig.on(Event::Finished, &anew).state(State::Failed);
+    rig.on(Event::Hired, &[])
+        .on(Event::InputLive, &[Action::Expect]);
+    rig.state(State::Starting);
+}
+
+#[test]
+fn stopping_flushes_and_ends() {
+    let mut rig = Rig::live_push();
+    rig.on(Event::Stop, &[Action::Finish]);
+    assert!(!rig.machine.stopped());
+    let end = [Action::Retire, Action::Dismiss, Action::EndSession];
+    rig.on(Event::Finished, &end);
+    assert!(rig.machine.stopped());
+}
+
+#[test]
+fn stopping_does_not_wait_for_what_is_not_there() {
+    for (kind, events, expected) in [
+        (Kind::Push, vec![], vec![]),
+        (
+            Kind::Push,
+            vec![Event::PublisherArrived],
+            vec![Action::Dismiss, Action::GiveUp],
+        ),
+        (
+            Kind::OnDemand,
+            vec![Event::Demand, Event::Hired],
+            vec![Action::Dismiss, Action::GiveUp],
+        ),
+    ] {
+        let mut rig = Rig::new(kind);
+        for event in events {
+            rig.machine.on(event, rig.now);
+        }
+        rig.on(Event::Stop, &expected);
+        assert!(rig.machine.stopped(), "{:?}", rig.machine);
+    }
+}
+
+#[test]
+fn nothing_begins_once_stopped() {
+    let mut rig = Rig::new(Kind::OnDemand);
+    rig.on(Event::Stop, &[])
+        .on(Event::Demand, &[])
+        .on(Event::PublisherArrived, &[]);
+    assert!(rig.machine.stopped());
+}
+
+proptest::proptest! {
+    /// Whatever happens in whatever order: sessions and workers begin and end in pairs, and a
+    /// stop always comes to its end.
+    #[test]
+    fn actions_are_always_paired(
+        kind in proptest::sample::select(vec![Kind::Push, Kind::OnDemand, Kind::Pull]),
+        steps in proptest::collection::vec((0_usize..17, 0_u64..20_000), 0..60),
+    ) {
+        let mut rig = Rig::new(kind);
+        let mut balance = Balance::default();
+        balance.take(rig.machine.on_time(rig.now));
+        for (event, wait_ms) in steps {
+            let event = event_of(event);
+            // The task tells of these only while it has a worker or waits for one.
+            let possible = match event {
+                Event::Hired => balance.hiring,
+                Event::Planned | Event::Produced | Event::Finished => balance.up,
+                Event::EncoderLost(_) | Event::Renew | Event::Abandon(_) => balance.up,
+                Event::InputLive | Event::InputLost => balance.up,
+                Event::Playable => balance.up && balance.open,
+                _ => true,
+            };
+            if possible {
+                match event {
+                    Event::Hired => (balance.hiring, balance.up) = (false, true),
+                    Event::Planned => balance.open = true,
+                    _ => {}
+                }
+                balance.take(rig.machine.on(event, rig.now));
+            }
+            balance.take(rig.pass(Duration::from_millis(wait_ms)));
+        }
+        balance.take(rig.machine.on(Event::Stop, rig.now));
+        balance.take(rig.pass(secs(10)));
+        proptest::prop_assert!(rig.machine.stopped(), "{:?}", rig.machine);
+        proptest::prop_assert_eq!(balance, Balance::default());
+    }
+}
+
+/// What the task would hold after the actions so far.
+#[derive(Debug, Default, PartialEq)]
+struct Balance {
+    hiring: bool,
+    up: bool,
+    open: bool,
+}
+
+impl Balance {
+    fn take(&mut self, actions: Vec<Action>) {
+        for action in actions {
+            match action {
+                Action::Hire => {
+                    assert!(!self.hiring && !self.up, "two workers");
+                    self.hiring = true;
+                }
+                Action::Replace { .. } | Action::Dismiss => {
+                    (self.hiring, self.up) = (false, false);
+                }
+                Action::Retire => self.up = false,
+                Action::Finish => assert!(self.up && self.open, "nothing to finish"),
+                Action::EndSession => {
+                    assert!(self.open, "no session to end");
+                    self.open = false;
+                }
+                Action::Expect | Action::GiveUp => assert!(!self.open, "a session is open"),
+                Action::Abandon(_) => {}
+            }
+        }
+    }
+}
+
+fn event_of(number: usize) -> Event {
+    match number {
+        0 => Event::PublisherLeft,
+        1 => Event::Demand,
+        2 | 3 => Event::Hired,
+        4 => Event::Lost("lost".into()),
+        5 => Event::EncoderLost("encoder".into()),
+        6 | 7 => Event::Planned,
+        8 => Event::Produced,
+        9 => Event::Playable,
+        10 => Event::Position(secs(9)),
+        11 => Event::InputLive,
+        12 => Event::InputLost,
+        13 => Event::Finished,
+        14 => Event::Renew,
+        15 => Event::Abandon("abandoned".into()),
+        _ => Event::PublisherArrived,
+    }
+}

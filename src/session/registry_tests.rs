@@ -1,0 +1,616 @@
+//! Whole streams with scripted workers: every test waits for what it expects, none for time.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use bytes::Bytes;
+
+use super::*;
+use crate::config::settings::{Encoder, Hls, OnFailure, Server, Session};
+use crate::frame::{EncodedFrame, InputFormat, Track, VideoCodec, VideoFormat};
+use crate::ingest::MediaEvent;
+use crate::session::fake::{FakeLaunch, FakeShelf, FakeWorker, Started, bounded, packaging, rung};
+use crate::session::status::State;
+use crate::units::ByteSize;
+use crate::worker::protocol::{FromWorker, InputState, Start, ToWorker};
+
+const LONG: Duration = Duration::from_secs(3600);
+const SHORT: Duration = Duration::from_millis(1);
+
+struct Rig {
+    registry: Registry<FakeShelf>,
+    shelf: FakeShelf,
+    started: Started,
+    settings: Settings,
+}
+
+fn tested(name: &str) -> Tested {
+    Tested {
+        family: name.to_owned(),
+        template: name.to_owned(),
+    }
+}
+
+impl Rig {
+    fn new(settings: Settings) -> Self {
+        let (launch, started) = FakeLaunch::new();
+        let shelf = FakeShelf::default();
+        let registry = Registry::new(Deps {
+            shelf: shelf.clone(),
+            launch,
+            metrics: StreamMetrics::default(),
+            pipelines: None,
+        });
+        registry.set_encoders(vec![tested("nvidia"), tested("x264")]);
+        let rig = Self {
+            registry,
+            shelf,
+            started,
+            settings,
+        };
+        rig.apply();
+        rig
+    }
+
+    fn push(grace: Duration) -> Self {
+        let source = Source::Push {
+            key: Some(secret("sesame")),
+        };
+        Self::new(settings(grace, vec![stream("cam", source)]))
+    }
+
+    fn apply(&self) {
+        self.registry.apply(&self.settings, &BTreeMap::new());
+    }
+
+    async fn publish(&self, key: &str) -> Result<Lease, Refusal> {
+        self.publish_to("cam", key).await
+    }
+
+    async fn publish_to(&self, stream: &str, key: &str) -> Result<Lease, Refusal> {
+        let request = PublishRequest {
+            stream: stream.into(),
+            key: secret(key),
+            peer: SocketAddr::from((Ipv4Addr::LOCALHOST, 9)),
+            protocol: "test",
+        };
+        bounded(self.registry.publish(request)).await
+    }
+
+    /// A publisher, its worker, and a session that is live after segment 1.
+    async fn live(&mut self) -> (Lease, FakeWorker) {
+        let lease = self.publish("sesame").await.unwrap();
+        send(&lease, MediaEvent::Format(format())).await;
+        let (start, mut worker) = self.started.next().await;
+        assert_eq!((start.plan, start.first_msn), (None, 1));
+        assert_eq!(worker.hear().await, ToWorker::InputOpened(format()));
+        worker.goes_live(1).await;
+        self.state(State::Live).await;
+        (lease, worker)
+    }
+
+    async fn state(&self, state: State) {
+        self.until(|status| status.state == state).await;
+    }
+
+    async fn until(&self, condition: impl Fn(&StreamStatus) -> bool) -> StreamStatus {
+        let met = async {
+            loop {
+                let status = self.registry.list().pop().unwrap();
+                if condition(&status) {
+                    return status;
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        bounded(met).await
+    }
+}
+
+fn secret(text: &str) -> Secret {
+    Secret::new(text.to_owned())
+}
+
+fn stream(name: &str, source: Source) -> Stream {
+    let rungs = vec![rung("720p"), rung("360p")];
+    Stream {
+        name: name.into(),
+        source,
+        rungs,
+    }
+}
+
+fn settings(grace: Duration, streams: Vec<Stream>) -> Settings {
+    Settings {
+        server: Server {
+            http: None,
+            rtmp: None,
+            data: PathBuf::new(),
+        },
+        hls: Hls {
+            segment: packaging().segment,
+            part: packaging().part,
+            hold_back: None,
+            window: LONG,
+            memory: ByteSize::from_mib(1),
+            ts: false,
+        },
+        session: Session { grace },
+        encoder: Encoder {
+            order: vec!["nvidia".into(), "vaapi".into(), "x264".into()],
+            on_failure: OnFailure::Fallback,
+        },
+        streams,
+    }
+}
+
+fn format() -> InputFormat {
+    let (codec, config) = (VideoCodec::H264, Bytes::from_static(b"avcC"));
+    let video = VideoFormat {
+        codec,
+        config,
+        fps_milli_hint: None,
+    };
+    InputFormat {
+        video: Some(video),
+        audio: None,
+    }
+}
+
+fn frame(pts_ns: i64, key: bool) -> EncodedFrame {
+    let data = Bytes::from_static(b"frame");
+    EncodedFrame {
+        track: Track::Video,
+        pts_ns,
+        dts_ns: pts_ns,
+        key,
+        data,
+    }
+}
+
+async fn send(lease: &Lease, event: MediaEvent) {
+    bounded(lease.media.send(event)).await.unwrap();
+}
+
+async fn hears_frame(worker: &mut FakeWorker, pts_ns: i64) {
+    match worker.hear().await {
+        ToWorker::Frame(frame) => assert_eq!(frame.pts_ns, pts_ns),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn encoder_failed(rung: &str, encoder: &str) -> FromWorker {
+    FromWorker::EncoderFailed {
+        rung: rung.into(),
+        encoder: encoder.into(),
+        reason: "no".into(),
+    }
+}
+
+#[tokio::test]
+async fn a_publisher_makes_a_session() {
+    let mut rig = Rig::push(LONG);
+    let (lease, mut worker) = rig.live().await;
+    send(&lease, MediaEvent::Frame(frame(1, true))).await;
+    hears_frame(&mut worker, 1).await;
+    assert_eq!(rig.shelf.log(), ["expect cam", "open cam", "part 1.0"]);
+    let status = rig.registry.status("cam").unwrap();
+    assert_eq!(status.source, "push:");
+    assert!(status.worker_pid.is_some());
+    let rungs = status
+        .rungs
+        .iter()
+        .map(|rung| (rung.name.as_str(), rung.encoder.as_str()));
+    assert_eq!(rungs.collect::<Vec<_>>(), [("720p", "x264")]);
+}
+
+#[tokio::test]
+async fn wrong_keys_and_wrong_names_are_refused() {
+    let mut rig = Rig::push(LONG);
+    assert_eq!(rig.publish("guess").await.unwrap_err(), Refusal::WrongKey);
+    assert_eq!(rig.publish("").await.unwrap_err(), Refusal::WrongKey);
+    let unknown = rig.publish_to("nobody", "sesame").await;
+    assert_eq!(unknown.unwrap_err(), Refusal::UnknownStream);
+    rig.settings.streams = vec![
+        stream("test", Source::Test),
+        stream("kept", Source::Push { key: None }),
+        stream("keyless", Source::Push { key: None }),
+        stream(
+            "empty",
+            Source::Push {
+                key: Some(secret("")),
+            },
+        ),
+    ];
+    let keys = BTreeMap::from([("kept".to_owned(), secret("kept key"))]);
+    rig.registry.apply(&rig.settings, &keys);
+    let refusal = rig.publish_to("test", "").await.unwrap_err();
+    assert_eq!(refusal, Refusal::UnknownStream);
+    assert!(rig.publish_to("kept", "kept key").await.is_ok());
+    for stream in ["keyless", "empty"] {
+        let refusal = rig.publish_to(stream, "").await.unwrap_err();
+        assert_eq!(refusal, Refusal::WrongKey, "{stream}");
+    }
+}
+
+#[tokio::test]
+async fn a_publisher_that_returns_goes_on_in_the_same_session() {
+    let mut rig = Rig::push(LONG);
+    let (lease, mut worker) = rig.live().await;
+    drop(lease);
+    assert_eq!(worker.hear().await, ToWorker::InputClosed);
+    rig.state(State::Waiting).await;
+    let lease = rig.publish("sesame").await.unwrap();
+    send(&lease, MediaEvent::Format(format())).await;
+    assert_eq!(worker.hear().await, ToWorker::InputOpened(format()));
+    rig.state(State::Live).await;
+    worker.makes(2).await;
+    rig.shelf.last("part 2.0").await;
+    assert!(!rig.shelf.log().contains(&"end".to_owned()));
+}
+
+#[tokio::test]
+async fn a_session_ends_after_its_grace_with_everything_that_was_made() {
+    let mut rig = Rig::push(SHORT);
+    let (lease, mut worker) = rig.live().await;
+    drop(lease);
+    assert_eq!(worker.hear().await, ToWorker::InputClosed);
+    assert_eq!(worker.hear().await, ToWorker::Finish);
+    worker.makes(2).await;
+    worker.say(FromWorker::Finished).await;
+    worker.is_retired().await;
+    rig.state(State::Idle).await;
+    assert_eq!(
+        rig.shelf.log(),
+        ["expect cam", "open cam", "part 1.0", "part 2.0", "end"]
+    );
+    let found = rig
+        .registry
+        .demand("cam", Ipv4Addr::LOCALHOST.into(), "agent");
+    assert_eq!(
+        found,
+        Demand::Playable,
+        "an ended session stays for the window"
+    );
+    assert_eq!(rig.registry.status("cam").unwrap().viewers, 1);
+}
+
+#[tokio::test]
+async fn a_publisher_that_leaves_too_soon_leaves_no_session() {
+    let mut rig = Rig::push(SHORT);
+    let lease = rig.publish("sesame").await.unwrap();
+    let (_, worker) = rig.started.next().await;
+    drop(lease);
+    worker.is_killed().await;
+    rig.shelf.last("give up cam").await;
+    assert_eq!(rig.shelf.log(), ["expect cam", "give up cam"]);
+    let found = rig
+        .registry
+        .demand("cam", Ipv4Addr::LOCALHOST.into(), "agent");
+    assert_eq!(found, Demand::Nothing);
+}
+
+#[tokio::test]
+async fn a_take_over_revokes_the_earlier_lease_and_keeps_the_session() {
+    let mut rig = Rig::push(LONG);
+    let (first, mut worker) = rig.live().await;
+    let second = rig.publish("sesame").await.unwrap();
+    bounded(first.revoked.cancelled()).await;
+    bounded(first.media.closed()).await;
+    assert_eq!(worker.hear().await, ToWorker::InputClosed);
+    send(&second, MediaEvent::Format(format())).await;
+    assert_eq!(worker.hear().await, ToWorker::InputOpened(format()));
+    drop(first);
+    send(&second, MediaEvent::Frame(frame(7, true))).await;
+    hears_frame(&mut worker, 7).await;
+    assert!(!second.revoked.is_cancelled());
+    rig.state(State::Live).await;
+}
+
+#[tokio::test]
+async fn a_lost_worker_is_replaced_and_goes_on_with_the_group_of_pictures() {
+    let mut rig = Rig::push(LONG);
+    let (lease, mut worker) = rig.live().await;
+    for (pts, key) in [(1, true), (2, false), (3, true), (4, false)] {
+        send(&lease, MediaEvent::Frame(frame(pts, key))).await;
+        hears_frame(&mut worker, pts).await;
+    }
+    worker.makes(2).await;
+    rig.shelf.last("part 2.0").await;
+    worker.dies();
+    let (start, mut worker) = rig.started.next().await;
+    assert_eq!(
+        (start.plan, start.first_msn),
+        (Some(crate::session::fake::plan()), 3)
+    );
+    assert_eq!(worker.hear().await, ToWorker::InputOpened(format()));
+    hears_frame(&mut worker, 3).await;
+    hears_frame(&mut worker, 4).await;
+    send(&lease, MediaEvent::Frame(frame(5, false))).await;
+    hears_frame(&mut worker, 5).await;
+    worker.goes_live(3).await;
+    rig.shelf.last("part 3.0").await;
+    let log = [
+        "expect cam",
+        "open cam",
+        "part 1.0",
+        "part 2.0",
+        "interrupt",
+        "part 3.0",
+    ];
+    assert_eq!(rig.shelf.log(), log);
+    let status = rig.until(|status| status.last_error.is_some()).await;
+    assert_eq!(status.state, State::Live);
+    assert!(status.last_error.unwrap().contains("killed by the test"));
+    assert!(!lease.revoked.is_cancelled());
+}
+
+#[tokio::test]
+async fn a_worker_that_made_nothing_leaves_no_gap() {
+    let mut rig = Rig::push(LONG);
+    let (_lease, worker) = rig.live().await;
+    worker.dies();
+    let (_, worker) = rig.started.next().await;
+    worker.dies();
+    let (start, _worker) = rig.started.next().await;
+    assert_eq!(start.first_msn, 2);
+    let interrupts = rig
+        .shelf
+        .log()
+        .iter()
+        .filter(|line| *line == "interrupt")
+        .count();
+    assert_eq!(interrupts, 1);
+}
+
+#[tokio::test]
+async fn a_worker_that_talks_nonsense_is_replaced() {
+    let mut rig = Rig::push(LONG);
+    let (_lease, mut worker) = rig.live().await;
+    let track = crate::hls::TrackId::Audio(200);
+    worker
+        .say(FromWorker::Part(crate::session::fake::part(track, 2)))
+        .await;
+    worker.is_killed().await;
+    let (start, _) = rig.started.next().await;
+    assert_eq!(start.first_msn, 2);
+}
+
+#[tokio::test]
+async fn a_failed_encoder_gives_way_to_the_next_family() {
+    let mut rig = Rig::push(LONG);
+    let lease = rig.publish("sesame").await.unwrap();
+    let (start, mut worker) = rig.started.next().await;
+    assert_eq!(
+        start.encoders,
+        ["nvidia", "x264"],
+        "vaapi did not pass its test"
+    );
+    worker.goes_live(1).await;
+    worker.say(encoder_failed("720p", "nvidia")).await;
+    let (start, mut worker) = rig.started.next().await;
+    assert_eq!(start.encoders, ["x264"]);
+    assert_eq!(start.first_msn, 2);
+    worker.plans().await;
+    worker.say(encoder_failed("720p", "x264")).await;
+    bounded(lease.revoked.cancelled()).await;
+    rig.state(State::Failed).await;
+    rig.shelf.last("end").await;
+    let error = rig.registry.status("cam").unwrap().last_error.unwrap();
+    assert!(error.contains("no other family"), "{error}");
+    let _lease = rig.publish("sesame").await.unwrap();
+    let (start, _worker) = rig.started.next().await;
+    assert_eq!(
+        start.encoders,
+        ["nvidia", "x264"],
+        "a new publisher is a new try"
+    );
+}
+
+#[tokio::test]
+async fn a_shed_rung_is_missing_from_the_next_session() {
+    let mut rig = Rig::push(LONG);
+    rig.settings.encoder.on_failure = OnFailure::Shed;
+    rig.apply();
+    let lease = rig.publish("sesame").await.unwrap();
+    let rungs = |start: &Start| {
+        start
+            .rungs
+            .iter()
+            .map(|r| r.name.clone())
+            .collect::<Vec<_>>()
+    };
+    let (start, mut worker) = rig.started.next().await;
+    assert_eq!(rungs(&start), ["720p", "360p"]);
+    worker.goes_live(1).await;
+    worker.say(encoder_failed("720p", "nvidia")).await;
+    let (start, mut worker) = rig.started.next().await;
+    assert_eq!(
+        (rungs(&start), start.plan.is_none()),
+        (vec!["360p".to_owned()], true)
+    );
+    assert_eq!(rig.shelf.log().last().unwrap(), "expect cam");
+    worker.say(encoder_failed("360p", "nvidia")).await;
+    bounded(lease.revoked.cancelled()).await;
+    rig.state(State::Failed).await;
+}
+
+#[tokio::test]
+async fn a_failed_encoder_can_end_the_stream() {
+    let mut rig = Rig::push(LONG);
+    rig.settings.encoder.on_failure = OnFailure::Fail;
+    rig.apply();
+    let (lease, mut worker) = rig.live().await;
+    worker.say(encoder_failed("720p", "nvidia")).await;
+    bounded(lease.revoked.cancelled()).await;
+    rig.shelf.last("end").await;
+}
+
+#[tokio::test]
+async fn the_test_signal_starts_with_its_first_viewer() {
+    let mut rig = Rig::new(settings(LONG, vec![stream("demo", Source::Test)]));
+    rig.state(State::Idle).await;
+    let home = IpAddr::from(Ipv4Addr::LOCALHOST);
+    assert_eq!(rig.registry.demand("demo", home, "agent"), Demand::Starting);
+    assert_eq!(
+        rig.shelf.log(),
+        ["expect demo"],
+        "before its task has woken"
+    );
+    let (_, mut worker) = rig.started.next().await;
+    worker.goes_live(1).await;
+    rig.state(State::Live).await;
+    assert_eq!(rig.registry.demand("demo", home, "agent"), Demand::Playable);
+    assert_eq!(
+        rig.registry.demand("nobody", home, "agent"),
+        Demand::Unknown
+    );
+}
+
+#[tokio::test]
+async fn a_camera_is_fetched_unasked_and_its_absence_is_told() {
+    let source = Source::Pull {
+        url: "http://camera.invalid/v.mjpg?token=sesame".parse().unwrap(),
+        user: Some("viewer".into()),
+        password: Some(secret("sesame")),
+        tls_verify: true,
+    };
+    let mut rig = Rig::new(settings(LONG, vec![stream("yard", source)]));
+    let (_, mut worker) = rig.started.next().await;
+    rig.state(State::Starting).await;
+    let (reason, retry_in) = ("refused".into(), Some(Duration::from_secs(2)));
+    worker
+        .say(FromWorker::Input(InputState::Lost { reason, retry_in }))
+        .await;
+    let status = rig.until(|status| status.state == State::Failed).await;
+    assert_eq!(status.last_error.unwrap(), "refused; trying again in 2s");
+    assert!(!status.source.contains("sesame"), "{}", status.source);
+    worker
+        .say(FromWorker::Input(InputState::Live {
+            description: "MJPEG".into(),
+        }))
+        .await;
+    rig.state(State::Starting).await;
+    worker.goes_live(1).await;
+    rig.state(State::Live).await;
+    assert_eq!(
+        rig.shelf.log(),
+        [
+            "expect yard",
+            "give up yard",
+            "expect yard",
+            "open yard",
+            "part 1.0"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_stream_waits_for_the_encoders_test() {
+    let (launch, mut started) = FakeLaunch::new();
+    let registry = Registry::new(Deps {
+        shelf: FakeShelf::default(),
+        launch,
+        metrics: StreamMetrics::default(),
+        pipelines: None,
+    });
+    registry.apply(
+        &settings(LONG, vec![stream("demo", Source::Test)]),
+        &BTreeMap::new(),
+    );
+    registry.demand("demo", Ipv4Addr::LOCALHOST.into(), "agent");
+    assert!(!registry.ready());
+    registry.set_encoders(vec![tested("x264")]);
+    assert!(registry.ready());
+    assert_eq!(started.next().await.0.encoders, ["x264"]);
+}
+
+#[tokio::test]
+async fn without_any_encoder_a_stream_fails_and_says_so() {
+    let rig = Rig::push(LONG);
+    rig.registry.set_encoders(Vec::new());
+    assert!(!rig.registry.ready());
+    let lease = rig.publish("sesame").await.unwrap();
+    bounded(lease.revoked.cancelled()).await;
+    let status = rig.until(|status| status.state == State::Failed).await;
+    assert_eq!(status.last_error.unwrap(), "no configured encoder works");
+}
+
+#[tokio::test]
+async fn a_reload_disturbs_only_what_changed() {
+    let mut rig = Rig::push(LONG);
+    let (lease, mut worker) = rig.live().await;
+    rig.settings.streams[0].source = Source::Push {
+        key: Some(secret("new")),
+    };
+    rig.settings.streams.insert(0, stream("demo", Source::Test));
+    rig.settings.session.grace = SHORT;
+    rig.apply();
+    assert_eq!(rig.publish("sesame").await.unwrap_err(), Refusal::WrongKey);
+    let names = rig.registry.list().into_iter().map(|status| status.name);
+    assert_eq!(names.collect::<Vec<_>>(), ["demo", "cam"]);
+    send(&lease, MediaEvent::Frame(frame(1, true))).await;
+    hears_frame(&mut worker, 1).await;
+    assert!(!lease.revoked.is_cancelled());
+    drop(lease);
+    assert_eq!(worker.hear().await, ToWorker::InputClosed);
+    assert_eq!(worker.hear().await, ToWorker::Finish, "the new grace holds");
+}
+
+#[tokio::test]
+async fn a_changed_stream_ends_its_session_before_the_next_begins() {
+    let mut rig = Rig::push(LONG);
+    let (lease, mut worker) = rig.live().await;
+    rig.settings.streams[0].rungs.pop();
+    rig.apply();
+    bounded(lease.revoked.cancelled()).await;
+    assert_eq!(worker.hear().await, ToWorker::InputClosed);
+    assert_eq!(worker.hear().await, ToWorker::Finish);
+    let _lease = rig.publish("sesame").await.unwrap();
+    worker.say(FromWorker::Finished).await;
+    let (start, _worker) = rig.started.next().await;
+    assert_eq!(start.rungs.len(), 1);
+    assert_eq!(
+        rig.shelf.log(),
+        ["expect cam", "open cam", "part 1.0", "end", "expect cam"]
+    );
+}
+
+#[tokio::test]
+async fn a_removed_stream_ends() {
+    let mut rig = Rig::push(LONG);
+    let (lease, mut worker) = rig.live().await;
+    rig.settings.streams.clear();
+    rig.apply();
+    bounded(lease.revoked.cancelled()).await;
+    assert_eq!(
+        rig.publish("sesame").await.unwrap_err(),
+        Refusal::UnknownStream
+    );
+    assert_eq!(worker.hear().await, ToWorker::InputClosed);
+    assert_eq!(worker.hear().await, ToWorker::Finish);
+    worker.say(FromWorker::Finished).await;
+    rig.shelf.last("end").await;
+}
+
+#[tokio::test]
+async fn a_shutdown_flushes_ends_and_lets_nobody_in() {
+    let mut rig = Rig::push(LONG);
+    let (lease, mut worker) = rig.live().await;
+    let registry = rig.registry.clone();
+    let shutdown = tokio::spawn(async move { registry.shutdown().await });
+    bounded(lease.revoked.cancelled()).await;
+    assert_eq!(worker.hear().await, ToWorker::InputClosed);
+    assert_eq!(worker.hear().await, ToWorker::Finish);
+    worker.makes(2).await;
+    worker.say(FromWorker::Finished).await;
+    bounded(shutdown).await.unwrap();
+    let log = rig.shelf.log();
+    assert_eq!(
+        log,
+        ["expect cam", "open cam", "part 1.0", "part 2.0", "end"]
+    );
+    assert_eq!(
+        rig.publish("sesame").await.unwrap_err(),
+        Refusal::ShuttingDown
+    );
+}

@@ -1,0 +1,511 @@
+//! The task of one stream: waits for whatever comes next, tells the [`Machine`], does what it
+//! says. Nothing in it waits for anything but in [`Stream::next`].
+
+use std::future::pending;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::cell::{Cell, Report};
+use super::intake::{Intake, Publisher};
+use super::machine::{Action, Event, Limits, Machine};
+use super::output::{Fault, Output};
+use super::sink::Shelf;
+use super::spec::Spec;
+use super::status::State;
+use crate::config::settings::OnFailure;
+use crate::ingest::MediaEvent;
+use crate::telemetry::metrics::OneStream;
+use crate::worker::link::{Gone, Link, Outbox};
+use crate::worker::protocol::{FromWorker, InputState, Level, Log, ToWorker};
+use crate::worker::spare::Spares;
+
+/// How long the stream's earlier task may take to end before this one begins.
+const PREDECESSOR_WAIT_MAX: Duration = Duration::from_secs(5);
+/// Longest text of a worker that is logged.
+const TEXT_CHARS_MAX: usize = 500;
+
+/// An encoder that passed a test encode.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tested {
+    /// Its family, as in `encoder.order`.
+    pub family: String,
+    /// The template that makes it.
+    pub template: String,
+}
+
+/// Encoders that passed a test encode; `None` until they have been tested.
+pub type Encoders = watch::Receiver<Option<Arc<[Tested]>>>;
+
+/// What a stream's task is told.
+#[derive(Debug)]
+pub enum Command {
+    /// A publisher was let in.
+    Publish(Publisher),
+    /// The grace period has changed.
+    Grace(Duration),
+}
+
+/// What a stream's task is made from.
+pub struct Setup<S> {
+    /// What it makes.
+    pub spec: Spec,
+    /// Bounds of its waits.
+    pub limits: Limits,
+    /// Where its sessions go.
+    pub shelf: S,
+    /// Where its workers come from.
+    pub spares: Arc<Spares>,
+    /// What they may encode with.
+    pub tested: Encoders,
+    /// Its counters.
+    pub metrics: OneStream,
+    /// Its noticeboard.
+    pub cell: Arc<Cell>,
+    /// What it is told.
+    pub commands: mpsc::Receiver<Command>,
+    /// It is removed, or the daemon stops.
+    pub stop: CancellationToken,
+    /// The task of the stream before its settings changed.
+    pub predecessor: Option<JoinHandle<()>>,
+}
+
+type Hiring = BoxFuture<'static, Result<Link, String>>;
+
+/// The running task.
+struct Stream<S: Shelf> {
+    setup: Setup<S>,
+    machine: Machine,
+    intake: Intake,
+    output: Output<S::Writer>,
+    link: Option<Link>,
+    hiring: Option<Hiring>,
+    /// Families that failed in this session.
+    failed_encoders: Vec<String>,
+    /// Rungs that were dropped with their encoder.
+    shed: Vec<String>,
+    /// There is something new to report.
+    news: bool,
+}
+
+enum Input {
+    Command(Command),
+    Demand,
+    Media(Option<MediaEvent>),
+    Said(Result<FromWorker, Gone>),
+    Hired(Result<Link, String>),
+    Time,
+    Stop,
+}
+
+/// Runs a stream until it is stopped and has ended its session.
+pub async fn run<S: Shelf>(mut setup: Setup<S>) {
+    if let Some(mut task) = setup.predecessor.take()
+        && timeout(PREDECESSOR_WAIT_MAX, &mut task).await.is_err()
+    {
+        task.abort();
+        let _ = task.await;
+    }
+    let mut stream = Stream {
+        machine: Machine::new(setup.spec.kind(), setup.limits),
+        intake: Intake::default(),
+        output: Output::new(),
+        link: None,
+        hiring: None,
+        failed_encoders: Vec::new(),
+        shed: Vec::new(),
+        news: true,
+        setup,
+    };
+    let begun = stream.machine.on_time(now());
+    stream.perform(begun);
+    while !stream.machine.stopped() {
+        stream.report();
+        let input = stream.next().await;
+        stream.handle(input);
+    }
+    stream.report();
+}
+
+fn now() -> std::time::Instant {
+    Instant::now().into_std()
+}
+
+impl<S: Shelf> Stream<S> {
+    /// Whatever comes next. Cancel-safe, as each of its branches is.
+    async fn next(&mut self) -> Input {
+        let deadline = self.machine.deadline();
+        let outbox = self.link.as_ref().map(Link::outbox).cloned();
+        tokio::select! {
+            Some(command) = self.setup.commands.recv() => Input::Command(command),
+            () = self.setup.cell.demanded.notified() => Input::Demand,
+            event = self.intake.next(outbox.as_ref()) => Input::Media(event),
+            said = said(&mut self.link) => Input::Said(said),
+            hired = hired(&mut self.hiring) => Input::Hired(hired),
+            () = until(deadline) => Input::Time,
+            () = stopped(&self.setup.stop, &self.machine) => Input::Stop,
+        }
+    }
+
+    fn handle(&mut self, input: Input) {
+        match input {
+            Input::Command(Command::Publish(publisher)) => self.publish(publisher),
+            Input::Command(Command::Grace(grace)) => self.machine.set_grace(grace),
+            Input::Demand => self.tell(Event::Demand),
+            Input::Media(Some(event)) => {
+                let outbox = self.link.as_ref().map(Link::outbox);
+                let (stream, metrics) = (&self.setup.spec.name, &self.setup.metrics);
+                self.intake.take(event, outbox, stream, metrics);
+            }
+            Input::Media(None) => {
+                tracing::info!(stream = self.name(), "publisher has gone");
+                self.send_away();
+                self.tell(Event::PublisherLeft);
+            }
+            Input::Said(Ok(message)) => self.heard(message),
+            Input::Said(Err(gone)) => self.tell(Event::Lost(gone.to_string())),
+            Input::Hired(Ok(link)) => self.start(link),
+            Input::Hired(Err(cause)) => self.tell(Event::Lost(cause)),
+            Input::Time => {
+                let actions = self.machine.on_time(now());
+                self.perform(actions);
+            }
+            Input::Stop => {
+                self.send_away();
+                self.tell(Event::Stop);
+            }
+        }
+    }
+
+    fn name(&self) -> &str {
+        &self.setup.spec.name
+    }
+
+    fn outbox(&self) -> Option<&Outbox> {
+        self.link.as_ref().map(Link::outbox)
+    }
+
+    fn publish(&mut self, publisher: Publisher) {
+        if self.setup.stop.is_cancelled() {
+            return publisher.revoked.cancel();
+        }
+        let (peer, protocol) = (publisher.peer, publisher.protocol);
+        let outbox = self.link.as_ref().map(Link::outbox);
+        let took_over = self.intake.arrive(publisher, outbox);
+        if took_over {
+            self.setup.metrics.takeovers.inc();
+        }
+        tracing::info!(stream = self.name(), %peer, protocol, took_over, "publisher has come");
+        self.tell(Event::PublisherArrived);
+    }
+
+    fn send_away(&mut self) {
+        let outbox = self.link.as_ref().map(Link::outbox);
+        self.intake.leave(outbox);
+    }
+
+    fn tell(&mut self, event: Event) {
+        let actions = self.machine.on(event, now());
+        self.perform(actions);
+    }
+
+    fn perform(&mut self, actions: Vec<Action>) {
+        for action in actions {
+            self.news = true;
+            match action {
+                Action::Hire => self.hiring = Some(self.hire()),
+                Action::Replace { cause, again_in } => self.replace(&cause, again_in),
+                Action::Finish => {
+                    if let Some(outbox) = self.outbox() {
+                        outbox.push(ToWorker::Finish);
+                    }
+                }
+                Action::Retire => {
+                    if let Some(link) = self.link.take() {
+                        link.retire();
+                    }
+                }
+                Action::Dismiss => self.dismiss(),
+                Action::Expect => self.setup.shelf.expect(self.name()),
+                Action::GiveUp => self.setup.shelf.give_up(self.name()),
+                Action::EndSession => self.end_session(),
+                Action::Abandon(cause) => self.abandoned(&cause),
+            }
+        }
+    }
+
+    /// A future that needs nothing of this task, so that it can be dropped at any time.
+    fn hire(&self) -> Hiring {
+        let (spares, mut tested) = (self.setup.spares.clone(), self.setup.tested.clone());
+        Box::pin(async move {
+            let known = tested.wait_for(Option::is_some).await.map(|_| ());
+            known.map_err(|_| "encoders were never tested".to_owned())?;
+            spares.hire().await.map_err(|gone| gone.to_string())
+        })
+    }
+
+    /// Encoders that may be used: in the configured order, tested, not failed in this session.
+    fn encoders(&self) -> Vec<String> {
+        let tested = self.setup.tested.borrow();
+        let tested = tested.as_deref().unwrap_or_default();
+        let of_family = |family: &String| {
+            let family = family.clone();
+            tested
+                .iter()
+                .filter(move |encoder| encoder.family == family)
+        };
+        let usable = |encoder: &&Tested| !self.failed_encoders.contains(&encoder.template);
+        let order = self.setup.spec.order.iter().flat_map(of_family);
+        order
+            .filter(usable)
+            .map(|encoder| encoder.template.clone())
+            .collect()
+    }
+
+    fn start(&mut self, link: Link) {
+        self.hiring = None;
+        let mut start = self.setup.spec.start(self.encoders());
+        if start.encoders.is_empty() {
+            drop(link);
+            return self.tell(Event::Abandon("no configured encoder works".into()));
+        }
+        start.rungs.retain(|rung| !self.shed.contains(&rung.name));
+        self.output.resume(&mut start);
+        let (pid, first_msn) = (link.pid(), start.first_msn);
+        tracing::info!(stream = self.name(), pid, first_msn, "worker starts");
+        link.start(start);
+        self.intake.replay(link.outbox());
+        self.link = Some(link);
+        self.tell(Event::Hired);
+    }
+
+    fn replace(&mut self, cause: &str, again_in: Duration) {
+        self.dismiss();
+        self.output.interrupt();
+        self.setup.metrics.worker_restarts.inc();
+        let next = if again_in.is_zero() {
+            "starting another".to_owned()
+        } else {
+            format!("starting another in {again_in:?}")
+        };
+        tracing::warn!(stream = self.name(), cause, next, "worker lost");
+        self.setup.cell.error(&format!("{cause}; {next}"));
+    }
+
+    fn dismiss(&mut self) {
+        self.link = None;
+        self.hiring = None;
+    }
+
+    fn end_session(&mut self) {
+        if self.output.end() {
+            self.setup.cell.ended(now());
+        }
+        self.failed_encoders.clear();
+        self.shed.clear();
+    }
+
+    fn abandoned(&mut self, cause: &str) {
+        tracing::error!(stream = self.name(), cause, "stream cannot be made");
+        self.setup.cell.error(cause);
+        self.send_away();
+    }
+
+    fn heard(&mut self, message: FromWorker) {
+        let result = match message {
+            FromWorker::Planned {
+                plan,
+                encoders,
+                part_target,
+            } => self.planned((plan, encoders, part_target)),
+            FromWorker::Init { track, codec, data } => self.output.init(track, &codec, data),
+            FromWorker::Part(part) => self.output.part(part).map(|()| self.produced()),
+            FromWorker::TsSegment(segment) => {
+                self.output.ts_segment(segment).map(|()| self.produced())
+            }
+            FromWorker::Thumbnail(jpeg) => self.output.thumbnail(jpeg),
+            FromWorker::Stats(stats) => {
+                self.tell(Event::Position(stats.position));
+                self.output.stats(stats);
+                self.news = true;
+                Ok(())
+            }
+            FromWorker::Log(log) => {
+                self.log(&log);
+                Ok(())
+            }
+            FromWorker::Input(state) => {
+                self.input(state);
+                Ok(())
+            }
+            FromWorker::EncoderFailed {
+                rung,
+                encoder,
+                reason,
+            } => {
+                self.encoder_failed(&rung, encoder, &reason);
+                Ok(())
+            }
+            FromWorker::Finished => {
+                self.tell(Event::Finished);
+                Ok(())
+            }
+            FromWorker::Hello { .. } => {
+                self.tell(Event::Lost("worker said hello twice".into()));
+                Ok(())
+            }
+        };
+        if let Err(fault) = result {
+            self.tell(Event::Lost(fault.to_string()));
+        }
+    }
+
+    fn planned(&mut self, made: (crate::ladder::Plan, Vec<String>, Duration)) -> Result<(), Fault> {
+        let spec = &self.setup.spec;
+        let place = (&self.setup.shelf, spec.name.as_str(), spec.packaging);
+        self.output.planned(place, made)?;
+        self.tell(Event::Planned);
+        self.news = true;
+        Ok(())
+    }
+
+    fn produced(&mut self) {
+        self.tell(Event::Produced);
+        if self.machine.state() == State::Starting && self.output.playable() {
+            self.tell(Event::Playable);
+        }
+    }
+
+    fn log(&self, log: &Log) {
+        let (stream, rung) = (self.name(), log.rung.as_deref());
+        let pid = self.link.as_ref().map(Link::pid);
+        let message = bounded(&log.message);
+        match log.level {
+            Level::Error => tracing::error!(stream, rung, pid, "{message}"),
+            Level::Warn => tracing::warn!(stream, rung, pid, "{message}"),
+            Level::Info => tracing::info!(stream, rung, pid, "{message}"),
+            Level::Debug => tracing::debug!(stream, rung, pid, "{message}"),
+        }
+    }
+
+    fn input(&mut self, state: InputState) {
+        match state {
+            InputState::Connecting => tracing::debug!(stream = self.name(), "input connecting"),
+            InputState::Live { description } => {
+                let input = bounded(&description);
+                tracing::info!(stream = self.name(), input, "input live");
+                self.tell(Event::InputLive);
+            }
+            InputState::Lost { reason, retry_in } => {
+                let cause = bounded(&reason);
+                tracing::warn!(stream = self.name(), cause, ?retry_in, "input lost");
+                let next = retry_in.map(|wait| format!("; trying again in {wait:?}"));
+                self.setup
+                    .cell
+                    .error(&format!("{cause}{}", next.unwrap_or_default()));
+                self.tell(Event::InputLost);
+            }
+        }
+        self.news = true;
+    }
+
+    /// An encoder failed; what happens is configured as `encoder.on_failure`.
+    fn encoder_failed(&mut self, rung: &str, encoder: String, reason: &str) {
+        let usable = self.encoders();
+        let cause = format!("encoder {encoder} of rung {rung} failed: {reason}");
+        let cause = bounded(&cause);
+        if !usable.contains(&encoder) {
+            return self.tell(Event::Lost(cause));
+        }
+        match self.setup.spec.on_failure {
+            OnFailure::Fallback if usable.len() > 1 => {
+                self.failed_encoders.push(encoder);
+                self.tell(Event::EncoderLost(cause));
+            }
+            OnFailure::Fallback => {
+                self.tell(Event::Abandon(format!("{cause}; no other family is left")));
+            }
+            OnFailure::Shed => self.shed(rung, &cause),
+            OnFailure::Fail => self.tell(Event::Abandon(cause)),
+        }
+    }
+
+    /// Goes on without a rung. A session's playlists are fixed, and a rendition that is listed
+    /// but stands still would stall its viewers: so this session ends and another begins.
+    fn shed(&mut self, rung: &str, cause: &str) {
+        let mut shed = self.shed.clone();
+        shed.push(rung.to_owned());
+        let rungs = &self.setup.spec.rungs;
+        let known = rungs.iter().any(|known| known.name == rung);
+        if !known || rungs.iter().all(|rung| shed.contains(&rung.name)) {
+            return self.tell(Event::Abandon(format!("{cause}; no rung is left")));
+        }
+        tracing::warn!(
+            stream = self.name(),
+            rung,
+            cause,
+            "rung dropped; a new session begins"
+        );
+        self.setup
+            .cell
+            .error(&format!("{cause}; going on without the rung"));
+        self.tell(Event::Renew);
+        self.shed = shed;
+    }
+
+    /// Tells the noticeboard what is new.
+    fn report(&mut self) {
+        if !std::mem::take(&mut self.news) {
+            return;
+        }
+        let state = self.machine.state();
+        let before = self.setup.cell.report(Report {
+            state,
+            playable: self.output.playable(),
+            rungs: self.output.rungs(),
+            worker_pid: self.link.as_ref().map(Link::pid),
+        });
+        if before != state {
+            tracing::info!(stream = self.name(), from = ?before, to = ?state, "state");
+        }
+    }
+}
+
+fn bounded(text: &str) -> String {
+    let clean = text.chars().map(|c| if c.is_control() { ' ' } else { c });
+    clean.take(TEXT_CHARS_MAX).collect()
+}
+
+async fn said(link: &mut Option<Link>) -> Result<FromWorker, Gone> {
+    match link {
+        Some(link) => link.next().await,
+        None => pending().await,
+    }
+}
+
+async fn hired(hiring: &mut Option<Hiring>) -> Result<Link, String> {
+    match hiring {
+        Some(hiring) => hiring.await,
+        None => pending().await,
+    }
+}
+
+async fn until(deadline: Option<std::time::Instant>) {
+    match deadline {
+        Some(deadline) => sleep_until(deadline.into()).await,
+        None => pending().await,
+    }
+}
+
+/// Completes once: after that the machine knows.
+async fn stopped(stop: &CancellationToken, machine: &Machine) {
+    if machine.stopping() {
+        return pending().await;
+    }
+    stop.cancelled().await;
+}

@@ -1,0 +1,168 @@
+//! One line per event on standard error, for people or for machines.
+
+use std::env::VarError;
+use std::io::IsTerminal;
+use std::str::FromStr;
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
+
+/// Environment variable with the filter, such as `info` or `info,weir::http=debug`.
+pub const FILTER_VARIABLE: &str = "WEIR_LOG";
+/// Environment variable with the format: `text` or `json`.
+pub const FORMAT_VARIABLE: &str = "WEIR_LOG_FORMAT";
+/// The filter when nobody names one.
+pub const DEFAULT_FILTER: &str = "info";
+
+/// How a line looks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Format {
+    /// For people; coloured on a terminal.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Why logging did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum InitError {
+    /// Not a format.
+    #[error("the log format `{0}` is unknown: use `text` or `json`")]
+    Format(String),
+    /// Not a filter.
+    #[error(
+        "the log filter `{filter}` is not valid ({cause}): use one such as `info,weir::http=debug`"
+    )]
+    Filter {
+        /// What was given.
+        filter: String,
+        /// What the parser says.
+        cause: tracing_subscriber::filter::ParseError,
+    },
+    /// The process logs already.
+    #[error("logging was started twice")]
+    Twice,
+    /// The variable is not text.
+    #[error("{0} is not valid UTF-8")]
+    NotText(&'static str),
+}
+
+impl FromStr for Format {
+    type Err = InitError;
+
+    fn from_str(text: &str) -> Result<Self, InitError> {
+        match text {
+            "" | "text" => Ok(Self::Text),
+            "json" => Ok(Self::Json),
+            other => Err(InitError::Format(other.to_owned())),
+        }
+    }
+}
+
+/// Starts logging to standard error for the whole process.
+///
+/// # Errors
+/// When `filter` does not parse, or logging has been started before.
+pub fn init(format: Format, filter: &str) -> Result<(), InitError> {
+    let colour = format == Format::Text && std::io::stderr().is_terminal();
+    let subscriber = subscriber(format, filter, colour, std::io::stderr)?;
+    tracing::subscriber::set_global_default(subscriber).map_err(|_| InitError::Twice)
+}
+
+/// Starts logging as `WEIR_LOG` and `WEIR_LOG_FORMAT` say.
+///
+/// # Errors
+/// When one of them has no valid value, or logging has been started before.
+pub fn init_from_env() -> Result<(), InitError> {
+    let format = variable(FORMAT_VARIABLE)?.unwrap_or_default().parse()?;
+    let filter = variable(FILTER_VARIABLE)?.filter(|filter| !filter.is_empty());
+    init(format, filter.as_deref().unwrap_or(DEFAULT_FILTER))
+}
+
+fn variable(name: &'static str) -> Result<Option<String>, InitError> {
+    match std::env::var(name) {
+        Ok(value) => Ok(Some(value)),
+        Err(VarError::NotPresent) => Ok(None),
+        Err(VarError::NotUnicode(_)) => Err(InitError::NotText(name)),
+    }
+}
+
+type Boxed = Box<dyn tracing::Subscriber + Send + Sync>;
+
+fn subscriber<W>(format: Format, filter: &str, colour: bool, writer: W) -> Result<Boxed, InitError>
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    let parsed = EnvFilter::builder()
+        .parse(filter)
+        .map_err(|cause| InitError::Filter {
+            filter: filter.to_owned(),
+            cause,
+        })?;
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(parsed)
+        .with_ansi(colour)
+        .with_writer(writer);
+    Ok(match format {
+        Format::Text => Box::new(builder.finish()),
+        Format::Json => Box::new(builder.json().flatten_event(true).finish()),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{self, Write};
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn written(format: Format, filter: &str) -> String {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let subscriber = subscriber(format, filter, false, move || writer.clone()).unwrap();
+        tracing::subscriber::with_default(subscriber, || {
+            tracing::info!(stream = "demo", "live");
+            tracing::debug!("detail");
+        });
+        String::from_utf8(lines.0.lock().unwrap().clone()).unwrap()
+    }
+
+    #[test]
+    fn text_is_one_line_an_event_and_filtered() {
+        let text = written(Format::Text, "info");
+        assert_eq!(text.lines().count(), 1, "{text}");
+        assert!(text.contains("stream=\"demo\"") && text.contains("live"));
+        assert_eq!(written(Format::Text, "debug").lines().count(), 2);
+    }
+
+    #[test]
+    fn json_has_the_fields_at_the_top() {
+        let line = written(Format::Json, "info");
+        let event: serde_json::Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(event["stream"], "demo");
+        assert_eq!(event["message"], "live");
+        assert_eq!(event["level"], "INFO");
+    }
+
+    #[test]
+    fn mistakes_say_what_to_write_instead() {
+        let format = "yaml".parse::<Format>().unwrap_err().to_string();
+        assert!(format.contains("`yaml`") && format.contains("`json`"));
+        let filter = init(Format::Text, "weir=loud").unwrap_err().to_string();
+        assert!(filter.contains("weir=loud") && filter.contains("info"));
+    }
+}

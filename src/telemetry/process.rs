@@ -1,0 +1,79 @@
+//! What `/proc` says of a process, read when metrics are scraped.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// One look at a process.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Snapshot {
+    /// Bytes of memory that are in RAM.
+    pub(super) resident_bytes: u64,
+    /// Threads.
+    pub(super) threads: u64,
+    /// Open file descriptors; `None` where they may not be listed.
+    pub(super) open_fds: Option<u64>,
+    /// The soft limit of open file descriptors; `None` when unlimited.
+    pub(super) max_fds: Option<u64>,
+}
+
+/// Looks at this very process.
+pub(super) fn this() -> Option<Snapshot> {
+    let root = PathBuf::from("/proc/self");
+    let mut snapshot = status(&root)?;
+    snapshot.open_fds = fs::read_dir(root.join("fd"))
+        .ok()
+        .map(|entries| entries.count() as u64);
+    snapshot.max_fds = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    Some(snapshot)
+}
+
+/// Resident bytes of another process of the same user; `None` when it is gone.
+pub(super) fn resident_bytes(pid: u32) -> Option<u64> {
+    status(Path::new(&format!("/proc/{pid}"))).map(|snapshot| snapshot.resident_bytes)
+}
+
+fn status(root: &Path) -> Option<Snapshot> {
+    parse(&fs::read_to_string(root.join("status")).ok()?)
+}
+
+/// Reads `/proc/PID/status` (proc(5)); `VmRSS` is in kB, which are 1024 bytes.
+fn parse(status: &str) -> Option<Snapshot> {
+    let number = |key: &str| -> Option<u64> {
+        let line = status.lines().find_map(|line| line.strip_prefix(key))?;
+        line.split_whitespace().next()?.parse().ok()
+    };
+    Some(Snapshot {
+        resident_bytes: number("VmRSS:")?.saturating_mul(1024),
+        threads: number("Threads:")?,
+        ..Snapshot::default()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parses_the_two_lines_it_needs() {
+        let text = "Name:\tweir\nVmHWM:\t 9 kB\nVmRSS:\t    2048 kB\nThreads:\t7\n";
+        let snapshot = parse(text).unwrap();
+        assert_eq!(snapshot.resident_bytes, 2048 * 1024);
+        assert_eq!(snapshot.threads, 7);
+    }
+
+    #[test]
+    fn a_zombie_has_no_memory_and_no_snapshot() {
+        assert_eq!(
+            parse("Name:\tweir\nState:\tZ (zombie)\nThreads:\t1\n"),
+            None
+        );
+    }
+
+    #[test]
+    fn sees_itself() {
+        let snapshot = this().unwrap();
+        assert!(snapshot.resident_bytes > 0 && snapshot.threads > 0);
+        assert!(snapshot.open_fds > Some(2), "{snapshot:?}");
+        assert!(resident_bytes(std::process::id()).is_some());
+    }
+}

@@ -1,0 +1,114 @@
+//! The worker's own side: a process that turns one stream's media into renditions.
+//!
+//! One thread reads the daemon's messages from standard input (a socket) and feeds the input half;
+//! one writes what the media threads have to say; the director builds the output half when the
+//! source is known and decides what a failure means. When the socket ends the process ends: a
+//! worker never outlives its daemon.
+
+mod director;
+#[doc(hidden)]
+pub mod lab {
+    pub use super::{director::Director, input::Feeder};
+}
+mod input;
+
+use std::io::BufReader;
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::mpsc::Receiver;
+
+use super::codec::{read_message, write_message};
+use super::protocol::{FromWorker, Level, ToWorker, VERSION};
+use crate::media::events::{Event, Events};
+use crate::media::input::Intake;
+use crate::media::{self, Outbox};
+use director::Director;
+use input::Feeder;
+
+/// Runs a worker on standard input until the daemon has enough of it.
+///
+/// # Errors
+/// Why it cannot go on, for standard error, which is the daemon's log.
+pub fn run() -> Result<(), String> {
+    let socket = std::io::stdin()
+        .as_fd()
+        .try_clone_to_owned()
+        .map(UnixStream::from)
+        .map_err(|e| format!("standard input is no socket: {e}"))?;
+    media::init()?;
+    let writer = socket.try_clone().map_err(|e| e.to_string())?;
+    let (outbox, messages) = Outbox::new();
+    spawn("writer", move || write(writer, messages))?;
+    outbox.send(FromWorker::Hello { version: VERSION });
+    read(BufReader::new(socket), &outbox)
+}
+
+fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<(), String> {
+    let thread = std::thread::Builder::new().name(name.to_owned());
+    thread.spawn(body).map(drop).map_err(|e| e.to_string())
+}
+
+fn write(mut socket: UnixStream, messages: Receiver<FromWorker>) {
+    for message in messages {
+        let last = matches!(
+            message,
+            FromWorker::Finished | FromWorker::EncoderFailed { .. }
+        );
+        if write_message(&mut socket, &message).is_err() {
+            // The daemon is gone, and with it every reason to go on.
+            std::process::exit(1);
+        }
+        if last {
+            std::process::exit(0);
+        }
+    }
+}
+
+fn read(mut socket: BufReader<UnixStream>, outbox: &Outbox) -> Result<(), String> {
+    let mut next = || read_message::<ToWorker>(&mut socket).map_err(|e| e.to_string());
+    match next()? {
+        Some(ToWorker::Hello { version: VERSION }) => {}
+        Some(_) => return Err("the daemon speaks another version of the protocol".to_owned()),
+        None => return Ok(()),
+    }
+    let start = match next()? {
+        Some(ToWorker::Start(start)) => *start,
+        Some(_) => return Err("the first order was not to start".to_owned()),
+        None => return Ok(()),
+    };
+    let (events, reports) = Events::new();
+    let (library, errors) = media::template::Library::load(start.pipelines.as_deref());
+    for error in errors {
+        outbox.log(
+            Level::Warn,
+            None,
+            format!("pipeline template left out: {error}"),
+        );
+    }
+    let library = Arc::new(library);
+    let intake = Arc::new(Intake::new(events.clone()));
+    let mut feeder = Feeder::new(
+        intake.clone(),
+        library.clone(),
+        outbox.clone(),
+        events.clone(),
+    );
+    let director = Director::new(start, intake, library, outbox.clone(), events.clone());
+    spawn("director", move || director.run(&reports))?;
+    while let Some(message) = next()? {
+        match message {
+            ToWorker::InputOpened(format) => feeder.opened(format),
+            ToWorker::Frame(frame) => feeder.frame(frame),
+            ToWorker::InputClosed => feeder.closed(),
+            ToWorker::Finish => events.send(Event::Finish),
+            ToWorker::Hello { .. } | ToWorker::Start(_) => {
+                return Err("the daemon sent an order twice".to_owned());
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

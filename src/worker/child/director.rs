@@ -1,0 +1,298 @@
+//! Builds the output half when the source is known, keeps pulls going, acts on failures.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant, SystemTime};
+
+use crate::ladder::clock::{LadderClock, Settings};
+use crate::ladder::{self, Plan, Source};
+use crate::media::engine::{Engine, Feed};
+use crate::media::events::{Event, Events};
+use crate::media::input::{Address, Intake, Puller};
+use crate::media::output::{Output, Spec};
+use crate::media::template::Library;
+use crate::media::test_source::{self, TestSource};
+use crate::media::{Outbox, template};
+use crate::units::FrameRate;
+use crate::worker::protocol::{FromWorker, InputState, Level, SourceSpec, Start};
+
+/// A publisher that sends sound only gets a dark picture after this long.
+const PICTURES_WAIT: Duration = Duration::from_secs(3);
+/// Picture of a source without one.
+const NO_PICTURE: Source = Source {
+    width: 640,
+    height: 360,
+    fps: FrameRate::whole(15),
+};
+/// First and longest wait between two attempts at a pull.
+const RETRY_MIN: Duration = Duration::from_millis(500);
+const RETRY_MAX: Duration = Duration::from_secs(30);
+/// A pull that lasted this long was a success: the next wait is the shortest again.
+const HEALTHY_AFTER: Duration = Duration::from_secs(10);
+/// An input that brings nothing for this long is fetched again.
+const SILENCE_MAX: Duration = Duration::from_secs(10);
+/// How often a pull is looked after when nothing happens.
+const TICK: Duration = Duration::from_secs(1);
+
+/// One worker's decisions.
+pub struct Director {
+    start: Start,
+    intake: Arc<Intake>,
+    library: Arc<Library>,
+    outbox: Outbox,
+    events: Events,
+    engine: Option<Engine>,
+    /// When a dark picture is made for an input that has shown none.
+    dark_at: Option<Instant>,
+    pull: Option<Pull>,
+}
+
+impl Director {
+    /// For the session `start` describes.
+    pub fn new(
+        start: Start,
+        intake: Arc<Intake>,
+        library: Arc<Library>,
+        outbox: Outbox,
+        events: Events,
+    ) -> Self {
+        let pull = Pull::of(&start.source);
+        Self {
+            start,
+            intake,
+            library,
+            outbox,
+            events,
+            engine: None,
+            dark_at: None,
+            pull,
+        }
+    }
+
+    /// Runs until the worker is finished.
+    pub fn run(mut self, reports: &Receiver<Event>) {
+        if let Some(plan) = self.start.plan.clone() {
+            self.build(plan);
+        } else if self.start.source == SourceSpec::Test {
+            let plan = ladder::plan(&self.start.rungs, test_source::format(&self.start.rungs));
+            self.build(plan);
+        }
+        loop {
+            match reports.recv_timeout(TICK) {
+                Ok(Event::Finish) | Err(RecvTimeoutError::Disconnected) => break,
+                Ok(event) => self.act(event),
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            self.tick();
+        }
+        self.pull = None;
+        if let Some(engine) = self.engine.take() {
+            engine.finish();
+        }
+        self.outbox.send(FromWorker::Finished);
+    }
+
+    fn act(&mut self, event: Event) {
+        match event {
+            Event::Found(source) => {
+                self.dark_at = None;
+                if self.engine.is_none() {
+                    let plan = ladder::plan(&self.start.rungs, source);
+                    self.build(plan);
+                }
+            }
+            Event::Opened { pictures } => {
+                self.dark_at =
+                    (!pictures && self.engine.is_none()).then(|| Instant::now() + PICTURES_WAIT);
+            }
+            Event::Lost { input, reason } => self.lost(input, &reason),
+            Event::EncoderFailed { video, reason } => self.encoder_failed(video, reason),
+            Event::TsFailed { video, reason } => {
+                let rung = self.start.rungs.get(video).map(|rung| rung.name.clone());
+                let message = format!("MPEG-TS stopped: {reason}; CMAF goes on");
+                self.outbox.log(Level::Error, rung.as_deref(), message);
+            }
+            Event::Fatal(reason) => self.give_up(&reason),
+            Event::Finish => {}
+        }
+    }
+
+    fn tick(&mut self) {
+        if self.dark_at.is_some_and(|at| at <= Instant::now()) {
+            self.dark_at = None;
+            let plan = ladder::plan(&self.start.rungs, NO_PICTURE);
+            self.build(plan);
+        }
+        let Some(pull) = &mut self.pull else { return };
+        if let Some(input) = pull.silent(&self.intake) {
+            self.lost(input, "it sent nothing for 10 s");
+            return;
+        }
+        if pull.due() {
+            self.outbox.send(FromWorker::Input(InputState::Connecting));
+            let attempt = pull.attempt(&self.intake, &self.library, &self.events);
+            if let Err(error) = attempt {
+                self.give_up(&error.to_string());
+            }
+        }
+    }
+
+    /// An encoder that refuses at start is treated as one that fails later.
+    fn build(&mut self, plan: Plan) {
+        match self.try_build(&plan) {
+            Ok(engine) => self.engine = Some(engine),
+            Err(error) => self.give_up(&error.to_string()),
+        }
+    }
+
+    fn try_build(&self, plan: &Plan) -> Result<Engine, template::Error> {
+        let packaging = self.start.packaging;
+        let clock = LadderClock::new(Settings {
+            fps: plan.canvas.fps,
+            grid: plan.grid(),
+            segment: packaging.segment,
+            part: packaging.part,
+            first_msn: self.start.first_msn,
+        });
+        let family = self.start.encoders.first().cloned().unwrap_or_default();
+        let encoders = vec![family; plan.video.len()];
+        let begin = Instant::now();
+        let epoch_ns = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .map_or(0, |since| u64::try_from(since.as_nanos()).unwrap_or(0));
+        let spec = Spec {
+            plan,
+            clock: &clock,
+            encoders: &encoders,
+            ts: packaging.ts,
+            epoch_ns,
+            first_msn: self.start.first_msn,
+        };
+        self.outbox.send(FromWorker::Planned {
+            plan: plan.clone(),
+            encoders: encoders.clone(),
+            part_target: clock.part_target(),
+        });
+        let output = Output::start(&spec, &self.library, &self.outbox, &self.events)?;
+        let feed = match self.start.source {
+            SourceSpec::Test => Feed::Test(Box::new(TestSource::new(plan.canvas, epoch_ns))),
+            _ => {
+                self.intake.begin(plan.canvas, begin);
+                Feed::Input(self.intake.clone())
+            }
+        };
+        let outbox = self.outbox.clone();
+        Engine::start(output, feed, plan.canvas, &clock, begin, outbox).map_err(|error| {
+            template::Error::Build {
+                template: "pacer".to_owned(),
+                message: error.to_string(),
+            }
+        })
+    }
+
+    fn lost(&mut self, input: u64, reason: &str) {
+        if !self.intake.is_current(input) {
+            return;
+        }
+        let retry_in = self.pull.as_mut().map(Pull::retry);
+        self.intake.close();
+        self.outbox.send(FromWorker::Input(InputState::Lost {
+            reason: reason.to_owned(),
+            retry_in,
+        }));
+    }
+
+    fn encoder_failed(&mut self, video: usize, reason: String) {
+        let rung = self.start.rungs.get(video).map(|rung| rung.name.clone());
+        self.outbox.send(FromWorker::EncoderFailed {
+            rung: rung.unwrap_or_default(),
+            encoder: self.start.encoders.first().cloned().unwrap_or_default(),
+            reason,
+        });
+    }
+
+    fn give_up(&self, reason: &str) {
+        self.outbox
+            .log(Level::Error, None, format!("cannot go on: {reason}"));
+        self.outbox.send(FromWorker::EncoderFailed {
+            rung: String::new(),
+            encoder: self.start.encoders.first().cloned().unwrap_or_default(),
+            reason: reason.to_owned(),
+        });
+    }
+}
+
+/// A pull's attempts.
+struct Pull {
+    address: Address,
+    current: Option<(Puller, u64, Instant)>,
+    next: Instant,
+    wait: Duration,
+}
+
+impl Pull {
+    fn of(source: &SourceSpec) -> Option<Self> {
+        let SourceSpec::Pull {
+            url,
+            user,
+            password,
+            tls_verify,
+        } = source
+        else {
+            return None;
+        };
+        Some(Self {
+            address: Address {
+                url: url.clone(),
+                user: user.clone(),
+                password: password.clone(),
+                tls_verify: *tls_verify,
+            },
+            current: None,
+            next: Instant::now(),
+            wait: RETRY_MIN,
+        })
+    }
+
+    fn due(&self) -> bool {
+        self.current.is_none() && self.next <= Instant::now()
+    }
+
+    fn attempt(
+        &mut self,
+        intake: &Arc<Intake>,
+        library: &Arc<Library>,
+        events: &Events,
+    ) -> Result<(), template::Error> {
+        let puller = Puller::start(&self.address, intake, library, events.clone())?;
+        let input = puller.input();
+        self.current = Some((puller, input, Instant::now()));
+        Ok(())
+    }
+
+    /// The number of an attempt that has gone quiet.
+    fn silent(&self, intake: &Intake) -> Option<u64> {
+        let (_, input, began) = self.current.as_ref()?;
+        let quiet = intake
+            .last_arrival()
+            .map_or(began.elapsed(), |last| last.elapsed());
+        (quiet.min(began.elapsed()) > SILENCE_MAX).then_some(*input)
+    }
+
+    /// Ends the attempt and plans the next: exponential back-off with jitter, for ever.
+    fn retry(&mut self) -> Duration {
+        if let Some((_, _, began)) = self.current.take() {
+            if began.elapsed() > HEALTHY_AFTER {
+                self.wait = RETRY_MIN;
+            }
+        }
+        // Without randomness the waits are merely alike.
+        let random = getrandom::u32().unwrap_or(u32::MAX / 2);
+        let wait = self
+            .wait
+            .mul_f64(0.75 + 0.5 * f64::from(random) / f64::from(u32::MAX));
+        self.wait = (self.wait * 2).min(RETRY_MAX);
+        self.next = Instant::now() + wait;
+        wait
+    }
+}

@@ -1,0 +1,102 @@
+//! How soon a lost worker is replaced. Pure: callers pass the time.
+
+use std::time::{Duration, Instant};
+
+/// Wait before the second attempt in a row; doubled for each one after it.
+const DELAY_FIRST: Duration = Duration::from_secs(1);
+/// Longest wait between two attempts.
+pub const DELAY_MAX: Duration = Duration::from_secs(30);
+/// A worker that lived this long and made parts was healthy: the count starts again.
+const HEALTHY_AFTER: Duration = Duration::from_secs(30);
+/// Workers lost in a row without a single part from any of them until a stream counts as failed.
+pub const BARREN_MAX: u32 = 8;
+
+/// Failures in a row: the first is made good at once, repeated ones ever more slowly.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Restarts {
+    failures: u32,
+    barren: u32,
+}
+
+impl Restarts {
+    /// A worker was lost at `now`; `lived` is when it started and `productive` whether it made a
+    /// part. Returns how long to wait before the next attempt.
+    pub fn lost(&mut self, lived: Option<Instant>, productive: bool, now: Instant) -> Duration {
+        let age = lived.map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
+        if productive {
+            self.barren = 0;
+            if age >= HEALTHY_AFTER {
+                self.failures = 0;
+            }
+        } else {
+            self.barren = self.barren.saturating_add(1);
+        }
+        self.failures = self.failures.saturating_add(1);
+        match self.failures.saturating_sub(2) {
+            _ if self.failures == 1 => Duration::ZERO,
+            doublings => DELAY_FIRST
+                .saturating_mul(1 << doublings.min(5))
+                .min(DELAY_MAX),
+        }
+    }
+
+    /// Enough attempts failed without a part to say that the stream cannot be made.
+    pub fn hopeless(&self) -> bool {
+        self.barren >= BARREN_MAX
+    }
+
+    /// A part was made.
+    pub fn produced(&mut self) {
+        self.barren = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_restart_is_immediate_and_later_ones_wait_longer_up_to_the_cap() {
+        let now = Instant::now();
+        let mut restarts = Restarts::default();
+        let waits = (0..9).map(|_| restarts.lost(Some(now), false, now).as_secs());
+        assert_eq!(waits.collect::<Vec<_>>(), [0, 1, 2, 4, 8, 16, 30, 30, 30]);
+    }
+
+    #[test]
+    fn half_a_minute_of_health_forgives() {
+        let start = Instant::now();
+        let mut restarts = Restarts::default();
+        restarts.lost(Some(start), true, start);
+        let soon = start + HEALTHY_AFTER - Duration::from_millis(1);
+        assert_eq!(restarts.lost(Some(start), true, soon), DELAY_FIRST);
+        let later = start + HEALTHY_AFTER;
+        assert_eq!(restarts.lost(Some(start), true, later), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_long_life_without_parts_does_not_forgive() {
+        let start = Instant::now();
+        let mut restarts = Restarts::default();
+        restarts.lost(Some(start), false, start);
+        let later = start + HEALTHY_AFTER * 2;
+        assert_eq!(restarts.lost(Some(start), false, later), DELAY_FIRST);
+    }
+
+    #[test]
+    fn only_barren_workers_make_a_stream_hopeless() {
+        let now = Instant::now();
+        let mut restarts = Restarts::default();
+        for _ in 0..BARREN_MAX * 2 {
+            restarts.lost(Some(now), true, now);
+        }
+        assert!(!restarts.hopeless());
+        for _ in 0..BARREN_MAX {
+            assert!(!restarts.hopeless());
+            restarts.lost(None, false, now);
+        }
+        assert!(restarts.hopeless());
+        restarts.produced();
+        assert!(!restarts.hopeless());
+    }
+}

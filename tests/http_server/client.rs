@@ -1,0 +1,99 @@
+//! A client that sends what it is told, also what no library would send.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+/// A test that waits longer than this has failed.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A response.
+#[derive(Debug)]
+pub struct Reply {
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+}
+
+impl Reply {
+    /// The header's value; panics when it is there twice.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let mut values = self.headers.iter().filter(|(key, _)| key == name);
+        let value = values.next().map(|(_, value)| value.as_str());
+        assert!(values.next().is_none(), "{name} twice: {self:?}");
+        value
+    }
+
+    pub fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).unwrap()
+    }
+
+    pub fn json(&self) -> serde_json::Value {
+        assert_eq!(self.header("content-type"), Some("application/json"));
+        serde_json::from_slice(&self.body).unwrap()
+    }
+
+    /// A JSON error with both its fields.
+    pub fn assert_problem(&self, status: u16) {
+        assert_eq!(self.status, status, "{self:?}");
+        let json = self.json();
+        assert!(
+            json["error"].is_string() && json["hint"].is_string(),
+            "{json}"
+        );
+    }
+}
+
+/// One request on a connection of its own.
+pub async fn ask(address: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)]) -> Reply {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    send(&mut stream, method, path, headers).await;
+    parse(&read_to_end(&mut stream).await)
+}
+
+pub async fn get(address: SocketAddr, path: &str) -> Reply {
+    ask(address, "GET", path, &[]).await
+}
+
+/// Writes a request that asks for the connection to be closed after it.
+pub async fn send(stream: &mut TcpStream, method: &str, path: &str, headers: &[(&str, &str)]) {
+    let mut head = format!("{method} {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n");
+    for (name, value) in headers {
+        head += &format!("{name}: {value}\r\n");
+    }
+    head += "\r\n";
+    stream.write_all(head.as_bytes()).await.unwrap();
+}
+
+/// Everything until the other side closes; a reset ends it as well.
+pub async fn read_to_end(stream: &mut TcpStream) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let reading = stream.read_to_end(&mut bytes);
+    let _ended_or_reset = tokio::time::timeout(PATIENCE, reading)
+        .await
+        .expect("the server neither answered nor closed");
+    bytes
+}
+
+pub fn parse(bytes: &[u8]) -> Reply {
+    let end = bytes
+        .windows(4)
+        .position(|window| window == b"\r\n\r\n")
+        .unwrap_or_else(|| panic!("no head in {:?}", String::from_utf8_lossy(bytes)));
+    let head = std::str::from_utf8(&bytes[..end]).unwrap();
+    let mut lines = head.split("\r\n");
+    let status = lines.next().unwrap().split(' ').nth(1).unwrap();
+    let headers = lines.map(|line| {
+        let (name, value) = line.split_once(':').unwrap();
+        (name.to_ascii_lowercase(), value.trim().to_owned())
+    });
+    let reply = Reply {
+        status: status.parse().unwrap(),
+        headers: headers.collect(),
+        body: bytes[end + 4..].to_vec(),
+    };
+    assert_eq!(reply.header("transfer-encoding"), None, "{reply:?}");
+    reply
+}

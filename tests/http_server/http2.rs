@@ -1,0 +1,108 @@
+//! HTTP/2 with prior knowledge, as a proxy in front speaks it: one connection, many streams.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use h2::client::{ResponseFuture, SendRequest};
+use http::{Method, Request};
+use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
+use weir::http::Limits;
+
+use super::client::PATIENCE;
+use super::stub::{OBJECT, Running, playlist};
+
+const BLOCKING: &str = "/live/demo/s1/720p/index.m3u8?_HLS_msn=8";
+
+async fn connect(server: &Running) -> (SendRequest<Bytes>, JoinHandle<Result<(), h2::Error>>) {
+    let stream = TcpStream::connect(server.address).await.unwrap();
+    let (sender, connection) = h2::client::handshake(stream).await.unwrap();
+    (sender, tokio::spawn(connection))
+}
+
+async fn ask(sender: &SendRequest<Bytes>, method: Method, path: &str) -> ResponseFuture {
+    let mut ready = sender.clone().ready().await.unwrap();
+    let request = Request::builder()
+        .method(method)
+        .uri(format!("http://test{path}"));
+    let request = request.body(()).unwrap();
+    ready.send_request(request, true).unwrap().0
+}
+
+async fn answer(response: ResponseFuture) -> (http::response::Parts, Vec<u8>) {
+    let response = tokio::time::timeout(PATIENCE, response).await.unwrap();
+    let (head, mut body) = response.unwrap().into_parts();
+    let mut bytes = Vec::new();
+    while let Some(data) = body.data().await {
+        let data = data.unwrap();
+        body.flow_control().release_capacity(data.len()).unwrap();
+        bytes.extend_from_slice(&data);
+    }
+    (head, bytes)
+}
+
+#[tokio::test]
+async fn a_waiting_reload_does_not_hold_up_a_segment() {
+    let server = Running::start();
+    let (sender, connection) = connect(&server).await;
+    let waiting = ask(&sender, Method::GET, BLOCKING).await;
+    server.blocked(1).await;
+    let segment = ask(&sender, Method::GET, "/live/demo/s1/720p/7.m4s").await;
+    let (head, body) = answer(segment).await;
+    assert_eq!((head.status.as_u16(), &*body), (200, OBJECT));
+    let (head, body) = answer(ask(&sender, Method::HEAD, "/live/demo/s1/720p/7.m4s").await).await;
+    assert_eq!(head.headers["content-length"], "10");
+    assert!(body.is_empty());
+    server.stub.released.send_replace(true);
+    let (head, body) = answer(waiting).await;
+    assert_eq!((head.status.as_u16(), body), (200, playlist().into_bytes()));
+    drop(sender);
+    connection.await.unwrap().unwrap();
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn shutdown_finishes_streams() {
+    let server = Running::start();
+    let (sender, connection) = connect(&server).await;
+    let waiting = ask(&sender, Method::GET, BLOCKING).await;
+    server.blocked(1).await;
+    server.shutdown.cancel();
+    server.stub.released.send_replace(true);
+    assert_eq!(answer(waiting).await.0.status.as_u16(), 200);
+    server.ended().await;
+    let _closed = connection.await.unwrap();
+}
+
+#[tokio::test]
+async fn shutdown_cuts_off_streams_that_never_end() {
+    let limits = Limits {
+        drain_max: Duration::from_millis(50),
+        ..Limits::default()
+    };
+    let server = Running::with(limits);
+    let (sender, connection) = connect(&server).await;
+    let waiting = ask(&sender, Method::GET, BLOCKING).await;
+    server.blocked(1).await;
+    server.shutdown.cancel();
+    server.ended().await;
+    assert!(waiting.await.is_err());
+    let _closed = connection.await.unwrap();
+}
+
+#[tokio::test]
+async fn an_idle_connection_is_told_to_go() {
+    let limits = Limits {
+        idle_max: Duration::from_millis(100),
+        ..Limits::default()
+    };
+    let server = Running::with(limits);
+    let (sender, connection) = connect(&server).await;
+    assert_eq!(
+        answer(ask(&sender, Method::GET, "/healthz").await).await.1,
+        b"ok\n"
+    );
+    let _closed = tokio::time::timeout(PATIENCE, connection).await.unwrap();
+    drop(sender);
+    server.stop().await;
+}

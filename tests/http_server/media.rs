@@ -1,0 +1,102 @@
+//! Segments, parts and init sections: ranges and validators.
+
+use super::client::{ask, get};
+use super::stub::{OBJECT, Running};
+
+const OBJECT_PATH: &str = "/live/demo/s1/720p/7.m4s";
+
+#[tokio::test]
+async fn a_segment_is_whole_and_immutable() {
+    let server = Running::start();
+    let reply = get(server.address, OBJECT_PATH).await;
+    assert_eq!((reply.status, &*reply.body), (200, OBJECT));
+    for (name, value) in [
+        ("content-type", "video/mp4"),
+        ("content-length", "10"),
+        ("cache-control", "public, max-age=31536000, immutable"),
+        ("accept-ranges", "bytes"),
+        ("etag", "\"s1/720p/7.m4s\""),
+        ("access-control-allow-origin", "*"),
+        ("timing-allow-origin", "*"),
+    ] {
+        assert_eq!(reply.header(name), Some(value), "{name}");
+    }
+    let exposed = reply.header("access-control-expose-headers").unwrap();
+    assert!(exposed.contains("Content-Range") && exposed.contains("ETag"));
+    for (path, status) in [
+        ("/live/demo/s1/720p/8.m4s", 404),
+        ("/live/demo/old/720p/7.m4s", 410),
+        ("/live/demo/s1/720p/..%2f7.m4s", 404),
+        ("/live/demo/s1/720p/.m4s", 404),
+        ("/live/demo/s1/7.m4s", 404),
+        ("/live/demo/s1/720p/x/7.m4s", 404),
+    ] {
+        get(server.address, path).await.assert_problem(status);
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn ranges() {
+    let server = Running::start();
+    for (range, status, place, body) in [
+        ("bytes=0-0", 206, Some("bytes 0-0/10"), "0"),
+        ("bytes=2-4", 206, Some("bytes 2-4/10"), "234"),
+        ("bytes=-5", 206, Some("bytes 5-9/10"), "56789"),
+        ("bytes=5-", 206, Some("bytes 5-9/10"), "56789"),
+        ("bytes=0-99", 206, Some("bytes 0-9/10"), "0123456789"),
+        ("bytes=10-", 416, Some("bytes */10"), ""),
+        ("bytes=-0", 416, Some("bytes */10"), ""),
+        ("bytes=0-1,3-4", 200, None, "0123456789"),
+        ("bytes=4-2", 200, None, "0123456789"),
+        ("bytes=zero", 200, None, "0123456789"),
+        ("lines=0-1", 200, None, "0123456789"),
+    ] {
+        let reply = ask(server.address, "GET", OBJECT_PATH, &[("Range", range)]).await;
+        assert_eq!(reply.status, status, "{range}");
+        assert_eq!(reply.header("content-range"), place, "{range}");
+        if status == 416 {
+            reply.assert_problem(416);
+            assert_eq!(reply.header("cache-control"), Some("no-store"));
+        } else {
+            assert_eq!(reply.text(), body, "{range}");
+            let length = body.len().to_string();
+            assert_eq!(reply.header("content-length"), Some(length.as_str()));
+        }
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_range_holds_only_while_the_tag_does() {
+    let server = Running::start();
+    for (tag, status) in [
+        ("\"s1/720p/7.m4s\"", 206),
+        ("\"other\"", 200),
+        ("W/\"s1/720p/7.m4s\"", 200),
+        ("Wed, 21 Oct 2015 07:28:00 GMT", 200),
+    ] {
+        let headers = [("Range", "bytes=0-3"), ("If-Range", tag)];
+        let reply = ask(server.address, "GET", OBJECT_PATH, &headers).await;
+        assert_eq!(reply.status, status, "{tag}");
+    }
+    let headers = [
+        ("If-None-Match", "\"s1/720p/7.m4s\""),
+        ("Range", "bytes=0-3"),
+    ];
+    let reply = ask(server.address, "GET", OBJECT_PATH, &headers).await;
+    assert_eq!((reply.status, reply.body.len()), (304, 0));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_large_segment_arrives_whole() {
+    let server = Running::start();
+    let reply = get(server.address, "/live/demo/s1/720p/big.m4s").await;
+    assert_eq!(reply.body.len(), 16 << 20);
+    assert!(reply.body.iter().all(|byte| *byte == 7));
+    let metrics = get(server.address, "/metrics").await;
+    let line = format!("weir_http_sent_bytes_total{{route=\"media\"}} {}", 16 << 20);
+    assert!(metrics.text().contains(&line), "{}", metrics.text());
+    server.stop().await;
+}

@@ -1,0 +1,200 @@
+//! Pages, API, health, and every route with every method.
+
+use super::client::{ask, get};
+use super::stub::Running;
+
+const ROUTES: [(&str, &str); 12] = [
+    ("/", "text/html; charset=utf-8"),
+    ("/watch/demo", "text/html; charset=utf-8"),
+    ("/embed/demo", "text/html; charset=utf-8"),
+    ("/live/demo/master.m3u8", "application/vnd.apple.mpegurl"),
+    ("/live/demo/ts.m3u8", "application/vnd.apple.mpegurl"),
+    (
+        "/live/demo/s1/720p/index.m3u8",
+        "application/vnd.apple.mpegurl",
+    ),
+    ("/live/demo/s1/720p/7.m4s", "video/mp4"),
+    ("/live/demo/thumb.jpg", "image/jpeg"),
+    ("/api/v1/streams", "application/json"),
+    ("/api/v1/streams/demo", "application/json"),
+    ("/healthz", "text/plain; charset=utf-8"),
+    ("/readyz", "text/plain; charset=utf-8"),
+];
+
+fn ready() -> Running {
+    let server = Running::start();
+    let ready = &server.stub.ready;
+    ready.store(1, std::sync::atomic::Ordering::SeqCst);
+    server
+}
+
+#[tokio::test]
+async fn head_says_what_get_would() {
+    let server = ready();
+    for (path, content_type) in ROUTES {
+        let got = get(server.address, path).await;
+        assert_eq!(got.status, 200, "{path}");
+        assert_eq!(got.header("content-type"), Some(content_type), "{path}");
+        assert_eq!(got.header("x-content-type-options"), Some("nosniff"));
+        let length = got.body.len().to_string();
+        assert_eq!(
+            got.header("content-length"),
+            Some(length.as_str()),
+            "{path}"
+        );
+
+        let range = [("Range", "bytes=0-0")];
+        let head = ask(server.address, "HEAD", path, &range).await;
+        assert!(head.body.is_empty(), "{path}");
+        let lasting = |headers: &[(String, String)]| {
+            let mut kept: Vec<_> = headers.iter().filter(|(name, _)| name != "date").collect();
+            kept.sort();
+            format!("{kept:?}")
+        };
+        assert_eq!(head.status, 200, "{path}");
+        assert_eq!(lasting(&head.headers), lasting(&got.headers), "{path}");
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn other_methods_are_refused() {
+    let server = ready();
+    for (path, _) in ROUTES {
+        for method in ["POST", "PUT", "DELETE", "PATCH", "PROPFIND", "TRACE"] {
+            let reply = ask(server.address, method, path, &[]).await;
+            reply.assert_problem(405);
+            assert_eq!(reply.header("allow"), Some("GET, HEAD, OPTIONS"));
+        }
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn other_sites_may_use_media_and_api_only() {
+    let server = ready();
+    let preflight = [
+        ("Origin", "https://elsewhere.example"),
+        ("Access-Control-Request-Method", "GET"),
+        ("Access-Control-Request-Headers", "range"),
+    ];
+    for (path, _) in ROUTES {
+        let shared = path.starts_with("/live/") || path.starts_with("/api/");
+        let reply = ask(server.address, "OPTIONS", path, &preflight).await;
+        assert_eq!((reply.status, reply.body.len()), (204, 0), "{path}");
+        assert_eq!(reply.header("allow"), Some("GET, HEAD, OPTIONS"));
+        let origin = shared.then_some("*");
+        assert_eq!(
+            reply.header("access-control-allow-origin"),
+            origin,
+            "{path}"
+        );
+        let allowed = reply.header("access-control-allow-headers");
+        assert_eq!(allowed.is_some_and(|list| list.contains("Range")), shared);
+        let methods = shared.then_some("GET, HEAD, OPTIONS");
+        assert_eq!(reply.header("access-control-allow-methods"), methods);
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn pages_are_protected_and_revalidated() {
+    let server = ready();
+    for path in ["/", "/watch/demo", "/watch/demo/", "/embed/demo"] {
+        let reply = get(server.address, path).await;
+        let policy = reply.header("content-security-policy").unwrap();
+        assert!(policy.contains("default-src 'none'; script-src 'self';"));
+        let framed = policy.ends_with("frame-ancestors *");
+        assert_eq!(framed, path == "/embed/demo");
+        assert_eq!(reply.header("cache-control"), Some("no-cache"));
+        let tag = reply.header("etag").unwrap().to_owned();
+        let again = ask(server.address, "GET", path, &[("If-None-Match", &tag)]).await;
+        assert_eq!(again.status, 304, "{path}");
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn nothing_there_is_a_page_for_people_and_json_for_programs() {
+    let server = ready();
+    for path in [
+        "/nothing",
+        "/watch/nobody",
+        "/watch/UPPER",
+        "/embed/a/b",
+        "/index.html",
+    ] {
+        let reply = get(server.address, path).await;
+        assert_eq!(reply.status, 404, "{path}");
+        assert_eq!(
+            reply.header("content-type"),
+            Some("text/html; charset=utf-8")
+        );
+        assert!(reply.text().contains("<h1>404"), "{path}");
+        assert!(reply.header("content-security-policy").is_some());
+    }
+    for path in [
+        "/api/v1/streams/nobody",
+        "/api/v2",
+        "/live/",
+        "/assets/nothing.js",
+        "/assets/..%2f..%2fCargo.toml",
+        "/assets/../../Cargo.toml",
+        "/metrics/x",
+    ] {
+        get(server.address, path).await.assert_problem(404);
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn the_api_lists_streams_in_order() {
+    let server = ready();
+    let list = get(server.address, "/api/v1/streams").await;
+    assert_eq!(list.header("cache-control"), Some("no-store"));
+    let json = list.json();
+    let names = json
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|stream| &stream["name"]);
+    assert_eq!(names.collect::<Vec<_>>(), ["demo", "starting", "studio"]);
+    let one = get(server.address, "/api/v1/streams/starting").await.json();
+    assert_eq!(one["state"], "starting");
+    assert_eq!(one["last_error"], serde_json::Value::Null);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn ready_only_with_an_encoder() {
+    let server = Running::start();
+    get(server.address, "/readyz").await.assert_problem(503);
+    assert_eq!(get(server.address, "/healthz").await.status, 200);
+    let ready = &server.stub.ready;
+    ready.store(1, std::sync::atomic::Ordering::SeqCst);
+    assert_eq!(get(server.address, "/readyz").await.status, 200);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn metrics_count_what_was_asked() {
+    let server = ready();
+    get(server.address, "/live/demo/master.m3u8").await;
+    get(server.address, "/live/nobody/master.m3u8").await;
+    let reply = get(server.address, "/metrics").await;
+    let content_type = reply.header("content-type").unwrap();
+    assert!(content_type.starts_with("application/openmetrics-text"));
+    for line in [
+        "weir_http_requests_total{route=\"master\",code=\"200\"} 1",
+        "weir_http_requests_total{route=\"master\",code=\"404\"} 1",
+        "weir_stream_state{stream=\"demo\",state=\"live\"} 1",
+        "weir_origin_bytes 10",
+        "weir_origin_limit_bytes 1048576",
+    ] {
+        let text = reply.text();
+        assert!(text.lines().any(|l| l == line), "no `{line}` in\n{text}");
+    }
+    // A name nobody configured is no label.
+    assert!(!reply.text().contains("nobody"));
+    server.stop().await;
+}

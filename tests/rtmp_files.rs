@@ -1,0 +1,71 @@
+//! A server that has run out of file descriptors. Alone in its process, whose limit it lowers.
+
+use std::process::Stdio;
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::io::AsyncWriteExt;
+use tokio::process::Command;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use weir::ingest::rtmp::{Limits, Server};
+use weir::ingest::{Gate, Lease, MediaEvent, PublishRequest, Refusal};
+
+/// Descriptors left for connections; fewer than there are idle strangers.
+const DESCRIPTORS_LEFT: usize = 20;
+
+#[derive(Clone)]
+struct OpenGate(mpsc::Sender<MediaEvent>);
+
+impl Gate for OpenGate {
+    async fn publish(&self, _: PublishRequest) -> Result<Lease, Refusal> {
+        Ok(Lease {
+            media: self.0.clone(),
+            revoked: CancellationToken::new(),
+        })
+    }
+}
+
+/// Opens idle connections to the port in `$0`, keeps them, and publishes.
+const SCRIPT: &str = "read -r _go
+    for _ in $(seq 40); do exec {idle}<>/dev/tcp/127.0.0.1/$0; done
+    ffmpeg -hide_banner -loglevel error -f lavfi -i testsrc=size=160x120:rate=25 -t 1 \
+        -c:v libx264 -preset ultrafast -pix_fmt yuv420p -f flv rtmp://127.0.0.1:$0/live/any";
+
+#[tokio::test]
+async fn a_publisher_gets_in_when_strangers_hold_all_descriptors() {
+    // Room for a second of pictures: nobody reads them until the end.
+    let (media, mut received) = mpsc::channel(100);
+    let any_port = ([127, 0, 0, 1], 0).into();
+    let server = Server::bind(any_port, OpenGate(media), Limits::default())
+        .await
+        .unwrap();
+    let (port, stats) = (server.local_addr().port(), server.stats());
+    let shutdown = CancellationToken::new();
+    let running = tokio::spawn(server.run(shutdown.clone()));
+    let mut child = Command::new("bash")
+        .args(["-c", SCRIPT, &port.to_string()])
+        .stdin(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+
+    let before = getrlimit(Resource::Nofile);
+    let open = std::fs::read_dir("/proc/self/fd").unwrap().count();
+    let lowered = Rlimit {
+        current: Some((open + DESCRIPTORS_LEFT) as u64),
+        ..before
+    };
+    setrlimit(Resource::Nofile, lowered).unwrap();
+    let mut go = child.stdin.take().unwrap();
+    go.write_all(b"go\n").await.unwrap();
+
+    assert!(child.wait().await.unwrap().success());
+    setrlimit(Resource::Nofile, before).unwrap();
+    assert!(matches!(received.try_recv(), Ok(MediaEvent::Format(_))));
+    assert!(
+        stats.accept_errors_total.get() > 0,
+        "descriptors did run out"
+    );
+    shutdown.cancel();
+    running.await.unwrap();
+}

@@ -1,0 +1,239 @@
+//! An HTTP camera: Motion JPEG as `multipart/x-mixed-replace`, with the authentication and the
+//! sloppiness of real ones.
+
+use std::fmt::Write as _;
+use std::io::{self, BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use md5::{Digest, Md5};
+
+/// User name of cameras that ask for one.
+pub const USER: &str = "viewer";
+/// Password of cameras that ask for one.
+pub const PASSWORD: &str = "a camera's pass:word";
+
+const REALM: &str = "camera";
+const NONCE: &str = "dcd98b7102dd2f0e8b11d0f600bfb0c0";
+
+/// How the camera wants to be asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Auth {
+    /// Anybody may look.
+    Open,
+    /// RFC 7617.
+    Basic,
+    /// RFC 7616 with MD5 and `qop="auth"`, as most cameras have it.
+    Digest,
+}
+
+/// What the camera is like.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// Authentication.
+    pub auth: Auth,
+    /// Each picture has its `Content-Length`.
+    pub content_length: bool,
+    /// Pictures a second.
+    pub fps: u32,
+}
+
+/// A running camera.
+pub struct Camera {
+    port: u16,
+    stop: Arc<AtomicBool>,
+    served: Arc<AtomicUsize>,
+    accepting: Option<JoinHandle<()>>,
+}
+
+impl Camera {
+    /// Starts one.
+    pub fn start(options: Options) -> Self {
+        Self::start_at(0, options)
+    }
+
+    /// Starts one on a port: that of another, which has stopped.
+    pub fn start_at(port: u16, options: Options) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", port)).expect("a port");
+        let port = listener.local_addr().expect("its address").port();
+        let (stop, served) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+        let pictures: Arc<[Vec<u8>]> = pictures(options.fps).into();
+        let (stopping, counting) = (Arc::clone(&stop), Arc::clone(&served));
+        let accepting = thread::spawn(move || {
+            for connection in listener.incoming().flatten() {
+                if stopping.load(Ordering::Relaxed) {
+                    return;
+                }
+                let (pictures, stop) = (Arc::clone(&pictures), Arc::clone(&stopping));
+                let served = Arc::clone(&counting);
+                // It ends with its client, or at the next picture after the camera's stop.
+                thread::spawn(move || {
+                    let _ended = serve(connection, options, &pictures, &stop, &served);
+                });
+            }
+        });
+        Self {
+            port,
+            stop,
+            served,
+            accepting: Some(accepting),
+        }
+    }
+
+    /// Its port.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Its address, without credentials.
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}/video.mjpg", self.port)
+    }
+
+    /// Clients it has let in so far.
+    pub fn clients(&self) -> usize {
+        self.served.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Camera {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        // Wakes the listener so that it sees the stop.
+        let _ = TcpStream::connect(("127.0.0.1", self.port));
+        if let Some(accepting) = self.accepting.take() {
+            let _ = accepting.join();
+        }
+    }
+}
+
+/// Two seconds of pictures.
+fn pictures(fps: u32) -> Vec<Vec<u8>> {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let picture = format!("testsrc2=size=640x360:rate={fps}:duration=2");
+    let done = Command::new("ffmpeg")
+        .args(["-nostdin", "-loglevel", "error", "-f", "lavfi", "-i", &picture])
+        .args(["-q:v", "6", "-pix_fmt", "yuvj420p"])
+        .arg(dir.path().join("%04d.jpg"))
+        .status();
+    assert!(done.expect("ffmpeg is installed").success());
+    let read = |n: u32| std::fs::read(dir.path().join(format!("{n:04}.jpg"))).expect("a picture");
+    (1..=fps * 2).map(read).collect()
+}
+
+fn serve(
+    mut connection: TcpStream,
+    options: Options,
+    pictures: &[Vec<u8>],
+    stop: &AtomicBool,
+    served: &AtomicUsize,
+) -> io::Result<()> {
+    connection.set_read_timeout(Some(Duration::from_secs(5)))?;
+    let mut reader = BufReader::new(connection.try_clone()?);
+    // A client that was refused asks again on the same connection.
+    loop {
+        let request = Request::read(&mut reader)?;
+        if request.is_allowed(options.auth) {
+            break;
+        }
+        connection.write_all(refusal(options.auth).as_bytes())?;
+    }
+    served.fetch_add(1, Ordering::Relaxed);
+    connection.write_all(
+        b"HTTP/1.1 200 OK\r\nContent-Type: multipart/x-mixed-replace; boundary=frame\r\n\
+          Connection: close\r\n\r\n",
+    )?;
+    for picture in pictures.iter().cycle() {
+        if stop.load(Ordering::Relaxed) {
+            break;
+        }
+        let mut head = "--frame\r\nContent-Type: image/jpeg\r\n".to_owned();
+        if options.content_length {
+            let _ = write!(head, "Content-Length: {}\r\n", picture.len());
+        }
+        connection.write_all(head.as_bytes())?;
+        connection.write_all(b"\r\n")?;
+        connection.write_all(picture)?;
+        connection.write_all(b"\r\n")?;
+        // The camera's own rate.
+        thread::sleep(Duration::from_secs(1) / options.fps);
+    }
+    Ok(())
+}
+
+fn refusal(auth: Auth) -> String {
+    let challenge = match auth {
+        Auth::Open => String::new(),
+        Auth::Basic => format!("WWW-Authenticate: Basic realm=\"{REALM}\"\r\n"),
+        Auth::Digest => format!(
+            "WWW-Authenticate: Digest realm=\"{REALM}\", qop=\"auth\", nonce=\"{NONCE}\", \
+             algorithm=MD5\r\n"
+        ),
+    };
+    format!("HTTP/1.1 401 Unauthorized\r\n{challenge}Content-Length: 0\r\n\r\n")
+}
+
+struct Request {
+    method: String,
+    authorization: Option<String>,
+}
+
+impl Request {
+    fn read(reader: &mut impl BufRead) -> io::Result<Self> {
+        let mut lines = Vec::new();
+        loop {
+            let mut line = String::new();
+            if reader.read_line(&mut line)? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            match line.trim_end() {
+                "" => break,
+                line => lines.push(line.to_owned()),
+            }
+        }
+        let method = lines.first().and_then(|line| line.split(' ').next()).unwrap_or_default();
+        let header = |line: &String| {
+            let (name, value) = line.split_once(':')?;
+            name.eq_ignore_ascii_case("authorization").then(|| value.trim().to_owned())
+        };
+        Ok(Self {
+            method: method.to_owned(),
+            authorization: lines.iter().find_map(header),
+        })
+    }
+
+    fn is_allowed(&self, auth: Auth) -> bool {
+        let given = self.authorization.as_deref().unwrap_or_default();
+        match auth {
+            Auth::Open => true,
+            // Base64 of `USER:PASSWORD`.
+            Auth::Basic => given == "Basic dmlld2VyOmEgY2FtZXJhJ3MgcGFzczp3b3Jk",
+            Auth::Digest => self.answers_digest(given),
+        }
+    }
+
+    /// RFC 7616 section 3.4.1.
+    fn answers_digest(&self, given: &str) -> bool {
+        let Some(list) = given.strip_prefix("Digest ") else {
+            return false;
+        };
+        let list = super::playlist::attributes(&list.replace(", ", ","));
+        let get = |name: &str| list.get(name).map(String::as_str).unwrap_or_default();
+        let a1 = md5_hex(&format!("{USER}:{REALM}:{PASSWORD}"));
+        let a2 = md5_hex(&format!("{}:{}", self.method, get("uri")));
+        let (nc, cnonce, qop) = (get("nc"), get("cnonce"), get("qop"));
+        let expected = md5_hex(&format!("{a1}:{NONCE}:{nc}:{cnonce}:{qop}:{a2}"));
+        get("username") == USER && get("response") == expected
+    }
+}
+
+fn md5_hex(text: &str) -> String {
+    Md5::digest(text).iter().fold(String::new(), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}

@@ -1,0 +1,208 @@
+//! A weir daemon on ports and in a folder of its own.
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::Duration;
+
+use rustix::process::Signal;
+use tempfile::TempDir;
+
+use super::http::{Answer, Client};
+use super::process::{Identity, Owned, children};
+use super::{wait_for, wait_until};
+
+/// Longest a daemon may take until it is ready: it first tries every encoder.
+const READY: Duration = Duration::from_secs(30);
+
+/// Below the range the kernel gives to outgoing connections, so that nobody takes a port between
+/// our asking and the daemon's binding it.
+const FIRST_PORT: u16 = 20_000;
+const PORTS: u16 = 10_000;
+
+/// A port of the loopback that nobody listens on.
+pub fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    // Processes of one run start at different places.
+    let base = u16::try_from(std::process::id() % 97).unwrap_or(0) * 100;
+    wait_for("a free port", Duration::from_secs(5), || {
+        let offset = base.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % PORTS;
+        let port = FIRST_PORT + offset;
+        TcpListener::bind(("127.0.0.1", port)).ok().map(|_| port)
+    })
+}
+
+/// A running daemon; killed when dropped.
+pub struct Daemon {
+    process: Owned,
+    client: Client,
+    /// Port of pages, HLS and API.
+    pub http: u16,
+    /// Port of RTMP.
+    pub rtmp: u16,
+    dir: TempDir,
+}
+
+impl Daemon {
+    /// Starts weir with `config`, which has no `[server]` table, and waits until it is ready.
+    pub fn start(config: &str) -> Self {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let (http, rtmp) = (free_port(), free_port());
+        write_config(dir.path(), http, rtmp, config);
+        let daemon = Self {
+            process: spawn(dir.path()),
+            client: Client::new(),
+            http,
+            rtmp,
+            dir,
+        };
+        daemon.wait_ready();
+        daemon
+    }
+
+    /// Starts it again, in the same folder and on the same ports, after it has ended.
+    pub fn start_again(&mut self) {
+        self.process = spawn(self.dir.path());
+        self.wait_ready();
+    }
+
+    fn wait_ready(&self) {
+        wait_until("/readyz", READY, || {
+            assert!(self.is_running(), "weir ended instead of getting ready:\n{}", self.log());
+            self.try_get("/readyz").is_some_and(|answer| answer.status == 200)
+        });
+    }
+
+    /// Replaces the configuration; a `SIGHUP` makes the daemon read it.
+    pub fn write_config(&self, config: &str) {
+        write_config(self.dir.path(), self.http, self.rtmp, config);
+    }
+
+    /// The folder of its configuration, with `data` in it.
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Everything it has logged.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.dir.path().join("weir.log")).unwrap_or_default()
+    }
+
+    /// Waits until it has logged `text`.
+    pub fn wait_log(&self, text: &str, limit: Duration) {
+        wait_until(&format!("the log to say {text:?}"), limit, || self.log().contains(text));
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
+    /// It has not ended.
+    pub fn is_running(&self) -> bool {
+        Identity::of(self.pid()).is_some_and(Identity::is_running)
+    }
+
+    /// Its workers and whatever other children it has.
+    pub fn workers(&self) -> Vec<Identity> {
+        children(self.pid())
+    }
+
+    /// The worker of `stream`.
+    pub fn worker(&self, stream: &str) -> Identity {
+        wait_for("a worker", Duration::from_secs(10), || {
+            let pid = self.status(stream)["worker_pid"].as_u64()?;
+            Identity::of(u32::try_from(pid).ok()?)
+        })
+    }
+
+    /// Sends the daemon a signal.
+    pub fn signal(&self, signal: Signal) {
+        Identity::of(self.pid()).expect("weir runs").signal(signal);
+    }
+
+    /// Waits until the daemon has ended.
+    pub fn wait_exit(&mut self, limit: Duration) -> ExitStatus {
+        wait_for("weir to exit", limit, || self.process.0.try_wait().expect("its status"))
+    }
+
+    /// The address of `path` on it.
+    pub fn url(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.http)
+    }
+
+    /// Where a publisher of `stream` with `key` connects.
+    pub fn publish_url(&self, stream: &str, key: &str) -> String {
+        format!("rtmp://127.0.0.1:{}/live/{stream}?key={key}", self.rtmp)
+    }
+
+    /// `GET path`.
+    pub fn get(&self, path: &str) -> Answer {
+        let answer = self.client.get(&self.url(path));
+        answer.unwrap_or_else(|error| panic!("GET {path}: {error}\n{}", self.log()))
+    }
+
+    /// `GET path`; nothing when no answer came.
+    pub fn try_get(&self, path: &str) -> Option<Answer> {
+        self.client.get(&self.url(path)).ok()
+    }
+
+    /// What the API says of `stream`.
+    pub fn status(&self, stream: &str) -> serde_json::Value {
+        let answer = self.get(&format!("/api/v1/streams/{stream}"));
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        answer.json()
+    }
+
+    /// Waits until `stream` is in `state`.
+    pub fn wait_state(&self, stream: &str, state: &str, limit: Duration) {
+        wait_until(&format!("{stream} to be {state}"), limit, || {
+            self.status(stream)["state"] == state
+        });
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let log = self.log();
+            let tail = log.len().saturating_sub(8000);
+            let tail = (tail..log.len()).find(|&at| log.is_char_boundary(at)).unwrap_or(0);
+            eprintln!("--- log of weir\n{}\n---", &log[tail..]);
+        }
+    }
+}
+
+fn write_config(dir: &Path, http: u16, rtmp: u16, config: &str) {
+    let server = format!(
+        "[server]\nhttp = \"127.0.0.1:{http}\"\nrtmp = \"127.0.0.1:{rtmp}\"\ndata = \"data\"\n\n"
+    );
+    fs::write(dir.join("config.toml"), server + config).expect("the configuration is written");
+}
+
+fn spawn(dir: &Path) -> Owned {
+    let log = fs::File::options().create(true).append(true).open(dir.join("weir.log"));
+    let log = log.expect("a log file");
+    let error_log = log.try_clone().expect("a log file");
+    Owned::spawn(
+        command()
+            .args(["run", "--config"])
+            .arg(dir.join("config.toml"))
+            .stdout(Stdio::from(log))
+            .stderr(Stdio::from(error_log)),
+    )
+}
+
+/// The weir under test.
+pub fn command() -> Command {
+    let mut command = Command::new(PathBuf::from(env!("CARGO_BIN_EXE_weir")));
+    // The environment of who runs the tests must not configure the daemon.
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("WEIR_") {
+            command.env_remove(name);
+        }
+    }
+    command
+}

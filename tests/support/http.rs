@@ -1,0 +1,69 @@
+//! A plain HTTP client: one request, one answer, every status an answer.
+
+use std::time::Duration;
+
+use ureq::Agent;
+
+/// Longest a request may take: longer than the server holds any.
+const TIMEOUT: Duration = Duration::from_secs(20);
+/// Largest body read.
+const BODY_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// An answer.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// Status code.
+    pub status: u16,
+    /// Headers, names in lower case.
+    pub headers: Vec<(String, String)>,
+    /// Body.
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    /// The body as text.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    /// The body as JSON.
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|e| panic!("{e}: {}", self.text()))
+    }
+
+    /// The first header of that name.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let named = |(header, _): &&(String, String)| header.eq_ignore_ascii_case(name);
+        self.headers.iter().find(named).map(|(_, value)| value.as_str())
+    }
+}
+
+/// A client that keeps its connections.
+#[derive(Debug, Clone)]
+pub struct Client(Agent);
+
+impl Client {
+    /// A new client.
+    pub fn new() -> Self {
+        let config = Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(TIMEOUT))
+            .build();
+        Self(config.into())
+    }
+
+    /// `GET url`; `Err` when no answer came.
+    pub fn get(&self, url: &str) -> Result<Answer, ureq::Error> {
+        let mut response = self.0.get(url).call()?;
+        let text = |value: &ureq::http::HeaderValue| {
+            String::from_utf8_lossy(value.as_bytes()).into_owned()
+        };
+        let headers = response.headers().iter().map(|(k, v)| (k.to_string(), text(v)));
+        let headers = headers.collect();
+        Ok(Answer {
+            status: response.status().as_u16(),
+            headers,
+            body: response.body_mut().with_config().limit(BODY_BYTES_MAX).read_to_vec()?,
+        })
+    }
+}

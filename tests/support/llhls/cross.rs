@@ -1,0 +1,136 @@
+//! Rules between the renditions of one session, in both packagings (section 6.2.4).
+
+use std::collections::BTreeSet;
+
+use super::history::Checker;
+use super::parse::Segment;
+use super::{Report, Violation};
+
+/// What a rendition is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// CMAF picture.
+    Video,
+    /// CMAF sound: cut at the AAC frame next to the picture's cut.
+    Audio,
+    /// MPEG-TS.
+    Ts,
+}
+
+/// A rendition to compare.
+#[derive(Debug, Clone, Copy)]
+pub struct Rendition<'a> {
+    /// Address of its playlist, as the multivariant playlist gives it.
+    pub uri: &'a str,
+    /// What it is of.
+    pub kind: Kind,
+    /// What has been seen of it.
+    pub checker: &'a Checker,
+}
+
+/// Compares all renditions with the first, which must be of picture.
+pub fn cross(renditions: &[Rendition<'_>]) -> Vec<Violation> {
+    let mut report = Report::default();
+    if let Some((first, others)) = renditions.split_first() {
+        for other in others {
+            headers(first, other, &mut report);
+            segments(first, other, &mut report);
+        }
+    }
+    for rendition in renditions {
+        reported(rendition, renditions, &mut report);
+    }
+    report.0
+}
+
+fn headers(first: &Rendition<'_>, other: &Rendition<'_>, report: &mut Report) {
+    let (Some(one), Some(two)) = (first.checker.last(), other.checker.last()) else {
+        report.rule("house", false, || {
+            format!("{} or {} was never seen", first.uri, other.uri)
+        });
+        return;
+    };
+    report.rule("6.2.4", one.target_s == two.target_s, || {
+        format!("target durations of {} and {} differ", first.uri, other.uri)
+    });
+    if other.kind == Kind::Ts && first.kind != Kind::Ts {
+        return;
+    }
+    report.rule("6.2.4", one.control == two.control, || {
+        format!("server controls of {} and {} differ", first.uri, other.uri)
+    });
+    report.rule("house", one.part_target_s == two.part_target_s, || {
+        format!("part targets of {} and {} differ", first.uri, other.uri)
+    });
+}
+
+fn segments(first: &Rendition<'_>, other: &Rendition<'_>, report: &mut Report) {
+    // An AAC frame at 48 kHz, 21.3 ms, for sound; what rounding leaves, for pictures.
+    let tolerance_ms = match other.kind {
+        Kind::Audio => 23.0,
+        Kind::Video | Kind::Ts => 1.0,
+    };
+    let mut common = 0;
+    for (msn, one) in first.checker.seen() {
+        let Some(two) = other.checker.seen().get(msn) else {
+            continue;
+        };
+        common += 1;
+        let what = |what: &str| format!("{what} of segment {msn} differ: {}", other.uri);
+        let same = one.discontinuities == two.discontinuities;
+        report.rule("6.2.4", same, || what("discontinuity sequence numbers"));
+        let apart_ms = match (one.date_ms, two.date_ms) {
+            (Some(one), Some(two)) => (one - two).abs() as f64,
+            _ => f64::INFINITY,
+        };
+        report.rule("6.2.4", apart_ms <= tolerance_ms, || what("dates"));
+        let cut = before_cut(first, *msn) || before_cut(other, *msn);
+        let apart_ms = (one.length_s() - two.length_s()).abs() * 1000.0;
+        report.rule("6.2.4", cut || apart_ms <= tolerance_ms, || {
+            what("durations")
+        });
+    }
+    report.rule("6.2.4", common > 0, || {
+        format!("{} and {} have no segment in common", first.uri, other.uri)
+    });
+}
+
+/// The segment is the last before a discontinuity, a gap or the end, which may find the renditions
+/// at different places.
+fn before_cut(rendition: &Rendition<'_>, msn: u64) -> bool {
+    let next = rendition.checker.seen().get(&(msn + 1));
+    next.is_none_or(|next: &Segment| next.discontinuity || next.gap)
+}
+
+/// "Each Media Playlist MUST contain one EXT-X-RENDITION-REPORT tag for each Media Playlist in
+/// the Multivariant Playlist, except for the Media Playlist to which" it is added (appendix B.1).
+fn reported(rendition: &Rendition<'_>, all: &[Rendition<'_>], report: &mut Report) {
+    let Some(page) = rendition.checker.last() else {
+        return;
+    };
+    let is_ts = rendition.kind == Kind::Ts;
+    let others: BTreeSet<String> = all
+        .iter()
+        .filter(|other| (other.kind == Kind::Ts) == is_ts && other.uri != rendition.uri)
+        .map(|other| other.uri.to_owned())
+        .collect();
+    let uris = page.reports.iter().filter_map(|list| list.get("URI"));
+    let reported: BTreeSet<String> = uris.map(|uri| resolve(rendition.uri, uri)).collect();
+    report.rule("B.1", reported == others, || {
+        format!("{} reports {reported:?}, not {others:?}", rendition.uri)
+    });
+}
+
+/// `relative` to the playlist `base`.
+fn resolve(base: &str, relative: &str) -> String {
+    let mut path: Vec<&str> = base.split('/').collect();
+    path.pop();
+    for step in relative.split('/') {
+        if step == ".." {
+            path.pop();
+        } else {
+            path.push(step);
+        }
+    }
+    path.join("/")
+}

@@ -1,0 +1,52 @@
+//! A checker of live low-latency HLS against draft-pantos-hls-rfc8216bis-22. It shares no code
+//! with weir: it reads playlists as a player gets them.
+//!
+//! Feed every fetch of one media playlist to one [`Checker`]; compare the checkers of all
+//! renditions with [`cross`]; read the multivariant playlist with [`master`]. A [`Violation`]
+//! names the section whose rule is broken; `house` marks what weir promises beyond the draft.
+
+mod cross;
+mod history;
+mod master;
+mod page;
+mod parse;
+
+use std::fmt;
+
+pub use cross::{Kind, Rendition, cross};
+pub use history::Checker;
+pub use master::master;
+
+/// A broken rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation {
+    /// Section of the draft.
+    pub section: &'static str,
+    /// What is wrong, and where.
+    pub what: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.section, self.what)
+    }
+}
+
+/// Where rules report to.
+#[derive(Debug, Default)]
+struct Report(Vec<Violation>);
+
+impl Report {
+    /// Reports `what` unless `kept`.
+    fn rule(&mut self, section: &'static str, kept: bool, what: impl FnOnce() -> String) {
+        if !kept {
+            self.0.push(Violation {
+                section,
+                what: what(),
+            });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,335 @@
+//! Every rule is broken once: a checker that cannot fail is worth nothing.
+
+use std::time::Duration;
+
+use super::*;
+
+const HEADER: &str = "#EXTM3U
+#EXT-X-VERSION:9
+#EXT-X-TARGETDURATION:1
+#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,PART-HOLD-BACK=1.5,HOLD-BACK=3.0,CAN-SKIP-UNTIL=6.0
+#EXT-X-PART-INF:PART-TARGET=0.5
+#EXT-X-INDEPENDENT-SEGMENTS
+";
+const FIRST: &str = "#EXT-X-MEDIA-SEQUENCE:1
+#EXT-X-DISCONTINUITY-SEQUENCE:0
+#EXT-X-MAP:URI=\"init-1.mp4\"
+#EXT-X-PROGRAM-DATE-TIME:2026-01-01T00:00:01.000Z
+#EXT-X-PART:DURATION=0.5,URI=\"1.0.m4s\",INDEPENDENT=YES
+#EXT-X-PART:DURATION=0.5,URI=\"1.1.m4s\"
+#EXTINF:1.0,
+1.m4s
+";
+const SECOND: &str = "#EXT-X-PROGRAM-DATE-TIME:2026-01-01T00:00:02.000Z
+#EXT-X-PART:DURATION=0.5,URI=\"2.0.m4s\",INDEPENDENT=YES
+#EXT-X-PART:DURATION=0.5,URI=\"2.1.m4s\"
+#EXTINF:1.0,
+2.m4s
+";
+const THIRD: &str = "#EXT-X-PROGRAM-DATE-TIME:2026-01-01T00:00:03.000Z
+#EXT-X-PART:DURATION=0.5,URI=\"3.0.m4s\",INDEPENDENT=YES
+";
+const END: &str = "#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"3.1.m4s\"
+#EXT-X-RENDITION-REPORT:URI=\"../b/index.m3u8\",LAST-MSN=3,LAST-PART=0
+";
+
+fn good() -> String {
+    [HEADER, FIRST, SECOND, THIRD, END].concat()
+}
+
+/// The same a part later.
+fn later() -> String {
+    good()
+        .replace("#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"3.1.m4s\"\n", "")
+        .replace(
+            "#EXT-X-RENDITION",
+            "#EXT-X-PART:DURATION=0.5,URI=\"3.1.m4s\"\n#EXTINF:1.0,\n3.m4s\n\
+             #EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"4.0.m4s\"\n#EXT-X-RENDITION",
+        )
+}
+
+fn sections(violations: &[Violation]) -> Vec<&'static str> {
+    violations.iter().map(|v| v.section).collect()
+}
+
+fn check(text: &str) -> Vec<Violation> {
+    Checker::new().observe(text, Duration::ZERO)
+}
+
+/// Replaces what must be there, so that no case goes stale.
+fn edit(text: &str, from: &str, to: &str) -> String {
+    assert!(text.contains(from), "{from:?} is not in the text");
+    text.replacen(from, to, 1)
+}
+
+#[test]
+fn a_good_playlist_breaks_no_rule() {
+    let mut checker = Checker::new();
+    assert_eq!(checker.observe(&good(), Duration::ZERO), []);
+    assert_eq!(checker.observe(&later(), Duration::from_secs(1)), []);
+}
+
+#[test]
+fn each_rule_of_one_page_can_be_broken() {
+    let low = "PART-HOLD-BACK=1.5,";
+    let part = "#EXT-X-PART:DURATION=0.5,URI=\"2.1.m4s\"\n";
+    for (section, from, to) in [
+        ("4.4.1.1", "#EXTM3U\n", "\n"),
+        ("4.1", "#EXT-X-PART-INF", "#EXT-X-PART-INFO"),
+        ("8", "VERSION:9", "VERSION:5"),
+        ("4.4.3.1", "#EXT-X-TARGETDURATION:1\n", ""),
+        ("4.4.3.1", "#EXTINF:1.0", "#EXTINF:1.6"),
+        (
+            "6.2.2",
+            "#EXT-X-INDEPENDENT",
+            "#EXT-X-PLAYLIST-TYPE:EVENT\n#EXT-X-INDEPENDENT",
+        ),
+        (
+            "6.2.2",
+            "#EXT-X-DISCONTINUITY-SEQUENCE:0",
+            "#EXT-X-DISCONTINUITY",
+        ),
+        ("4.4.3.8", "HOLD-BACK=3.0", "HOLD-BACK=2.9"),
+        ("4.4.3.8", "SKIP-UNTIL=6.0", "SKIP-UNTIL=5.9"),
+        ("4.4.3.8", low, ""),
+        ("4.4.3.8", low, "PART-HOLD-BACK=1.4,"),
+        ("B.1", "CAN-BLOCK-RELOAD=YES,", ""),
+        ("4.4.3.7", "#EXT-X-PART-INF:PART-TARGET=0.5\n", ""),
+        ("3.1.2", "#EXT-X-MAP:URI=\"init-1.mp4\"\n", ""),
+        (
+            "6.2.1",
+            "#EXT-X-PROGRAM-DATE-TIME:2026-01-01T00:00:02.000Z\n",
+            "",
+        ),
+        ("6.2.1", "00:00:02.000Z", "00:00:02.040Z"),
+        ("6.2.1", "00:00:02.000Z", "00:00:01.500Z"),
+        (
+            "4.4.4.9",
+            part,
+            "#EXT-X-PART:DURATION=0.51,URI=\"2.1.m4s\"\n",
+        ),
+        ("3.2", part, "#EXT-X-PART:DURATION=0.49,URI=\"2.1.m4s\"\n"),
+        (
+            "4.4.4.9",
+            "2.1.m4s\"\n",
+            "2.1.m4s\"\n#EXT-X-MAP:URI=\"init-1.mp4\"\n",
+        ),
+        ("4.4.2.1", "2.0.m4s\",INDEPENDENT=YES", "2.0.m4s\""),
+        ("6.2.2", "#EXTINF:1.0,\n2.m4s", "#EXTINF:1.9,\n2.m4s"),
+        ("4.4.5.3", "3.1.m4s", "3.0.m4s"),
+        (
+            "4.4.5.3",
+            "#EXT-X-RENDITION",
+            "#EXT-X-ENDLIST\n#EXT-X-RENDITION",
+        ),
+        (
+            "6.2.6",
+            "#EXT-X-PRELOAD",
+            "#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"x\"\n#EXT-X-PRELOAD",
+        ),
+        ("B.1", "#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"3.1.m4s\"\n", ""),
+        ("4.4.5.4", ",LAST-PART=0", ""),
+        ("4.4.5.4", "LAST-MSN=3,", ""),
+    ] {
+        let broken = sections(&check(&edit(&good(), from, to)));
+        assert!(broken.contains(&section), "{from:?} → {to:?}: {broken:?}");
+    }
+    let empty = [HEADER, "#EXT-X-MEDIA-SEQUENCE:1\n", THIRD, END].concat();
+    assert!(sections(&check(&empty)).contains(&"house"));
+    // A part that is short, not independent and not the last.
+    let short = edit(
+        &good(),
+        part,
+        "#EXT-X-PART:DURATION=0.2,URI=\"2.1.m4s\"\n#EXT-X-PART:DURATION=0.3,URI=\"2.2.m4s\"\n",
+    );
+    assert_eq!(sections(&check(&short)), ["4.4.4.9"]);
+}
+
+#[test]
+fn each_rule_between_reloads_can_be_broken() {
+    for (section, from, to) in [
+        ("6.2.1", "TARGETDURATION:1", "TARGETDURATION:2"),
+        ("house", "PART-TARGET=0.5", "PART-TARGET=0.500001"),
+        ("house", "HOLD-BACK=3.0", "HOLD-BACK=4.0"),
+        ("6.2.2", "MEDIA-SEQUENCE:1", "MEDIA-SEQUENCE:0"),
+        (
+            "6.2.1",
+            "#EXT-X-DISCONTINUITY-SEQUENCE:0",
+            "#EXT-X-DISCONTINUITY-SEQUENCE:1",
+        ),
+        ("6.2.1", "\n1.m4s", "\nx1.m4s"),
+        ("6.2.1", "2.1.m4s", "x2.1.m4s"),
+        ("6.2.1", "3.0.m4s", "x3.0.m4s"),
+        ("6.2.1", "00:00:03.000Z", "00:00:03.001Z"),
+        ("6.2.1", "init-1.mp4", "init-2.mp4"),
+        ("4.4.5.3", "URI=\"3.1.m4s\"", "URI=\"x3.1.m4s\""),
+    ] {
+        let mut checker = Checker::new();
+        assert_eq!(checker.observe(&good(), Duration::ZERO), []);
+        let next = edit(&later(), from, to);
+        let broken = sections(&checker.observe(&next, Duration::from_secs(1)));
+        assert!(broken.contains(&section), "{from:?} → {to:?}: {broken:?}");
+    }
+}
+
+/// What `second` breaks after `first`, `seconds` later.
+fn then(first: &str, second: &str, seconds: u64) -> Vec<&'static str> {
+    let mut checker = Checker::new();
+    let _ = checker.observe(first, Duration::ZERO);
+    sections(&checker.observe(second, Duration::from_secs(seconds)))
+}
+
+#[test]
+fn the_end_may_not_fall_and_the_playlist_not_stall_or_shrink() {
+    assert!(then(&later(), &good(), 1).contains(&"6.2.1"));
+    assert_eq!(then(&good(), &good(), 3), [] as [&str; 0]);
+    assert_eq!(then(&good(), &good(), 4), ["6.2.1"]);
+    let shrunk = edit(
+        &later(),
+        FIRST,
+        "#EXT-X-MEDIA-SEQUENCE:2\n#EXT-X-MAP:URI=\"init-1.mp4\"\n",
+    );
+    assert_eq!(then(&good(), &shrunk, 1), ["6.2.2", "6.2.2"]);
+    let hint = "#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"4.0.m4s\"\n";
+    let ended = edit(&later(), hint, "") + "#EXT-X-ENDLIST\n";
+    assert_eq!(then(&later(), &ended, 1), [] as [&str; 0]);
+    assert_eq!(then(&ended, &later(), 1), ["6.2.1"]);
+}
+
+/// Segments `1..=last` of a second each without parts, from `from` on.
+fn long(from: u64, last: u64, skip: &str) -> String {
+    let mut text = HEADER.replace("#EXT-X-PART-INF:PART-TARGET=0.5\n", "");
+    text += "#EXT-X-MEDIA-SEQUENCE:1\n#EXT-X-DISCONTINUITY-SEQUENCE:0\n";
+    text += skip;
+    for msn in from..=last {
+        if msn == 1 {
+            text += "#EXT-X-MAP:URI=\"init-1.mp4\"\n";
+        }
+        text += &format!("#EXT-X-PROGRAM-DATE-TIME:2026-01-01T00:00:{msn:02}.000Z\n");
+        text += &format!("#EXTINF:1.0,\n{msn}.m4s\n");
+    }
+    text
+}
+
+#[test]
+fn delta_updates_are_merged_and_judged() {
+    let skip = |n: u64| format!("#EXT-X-SKIP:SKIPPED-SEGMENTS={n}\n");
+    let full = long(1, 9, "");
+    assert_eq!(then(&full, &long(5, 10, &skip(4)), 1), [] as [&str; 0]);
+    // Within the skip boundary.
+    assert_eq!(then(&full, &long(6, 10, &skip(5)), 1), ["6.2.5.1"]);
+    // Never asked for.
+    assert!(sections(&check(&long(5, 10, &skip(4)))).contains(&"6.3.7"));
+    let old = long(5, 10, &skip(4)).replace("VERSION:9", "VERSION:8");
+    assert_eq!(then(&full, &old, 1), ["8"]);
+    let twice = long(5, 10, &(skip(2) + &skip(2)));
+    assert_eq!(then(&full, &twice, 1), ["4.4.5.2"]);
+    let ended = long(5, 10, &skip(4)) + "#EXT-X-ENDLIST\n";
+    assert_eq!(then(&full, &ended, 1), ["6.2.5.1"]);
+    let unasked = |text: &str| text.replace(",CAN-SKIP-UNTIL=6.0", "");
+    let delta = unasked(&long(5, 10, &skip(4)));
+    assert_eq!(then(&unasked(&full), &delta, 1), ["6.2.5.1"]);
+}
+
+#[test]
+fn each_rule_between_renditions_can_be_broken() {
+    let judge = |kind, other: &str| {
+        let mut checkers = [Checker::new(), Checker::new()];
+        let _ = checkers[0].observe(&later(), Duration::ZERO);
+        let _ = checkers[1].observe(other, Duration::ZERO);
+        let rendition = |uri, kind, checker| Rendition { uri, kind, checker };
+        sections(&cross(&[
+            rendition("s/a/index.m3u8", Kind::Video, &checkers[0]),
+            rendition("s/b/index.m3u8", kind, &checkers[1]),
+        ]))
+    };
+    let good = later().replace("../b/", "../a/");
+    assert_eq!(judge(Kind::Video, &good), [] as [&str; 0]);
+    for (kind, section, from, to) in [
+        (Kind::Video, "6.2.4", "TARGETDURATION:1", "TARGETDURATION:2"),
+        (Kind::Video, "6.2.4", "HOLD-BACK=3.0", "HOLD-BACK=4.0"),
+        (Kind::Audio, "house", "PART-TARGET=0.5", "PART-TARGET=0.6"),
+        (
+            Kind::Video,
+            "6.2.4",
+            "DISCONTINUITY-SEQUENCE:0",
+            "DISCONTINUITY-SEQUENCE:1",
+        ),
+        (Kind::Video, "6.2.4", "00:00:02.000Z", "00:00:02.002Z"),
+        (Kind::Audio, "6.2.4", "00:00:02.000Z", "00:00:02.024Z"),
+        (Kind::Video, "6.2.4", "#EXTINF:1.0", "#EXTINF:1.002"),
+        (Kind::Audio, "6.2.4", "#EXTINF:1.0", "#EXTINF:1.024"),
+        (Kind::Ts, "6.2.4", "#EXTINF:1.0", "#EXTINF:1.002"),
+        (Kind::Video, "6.2.4", "MEDIA-SEQUENCE:1", "MEDIA-SEQUENCE:7"),
+        (Kind::Video, "B.1", "../a/", "../c/"),
+        (Kind::Ts, "B.1", "../a/", "../a/"),
+    ] {
+        let broken = judge(kind, &edit(&good, from, to));
+        assert!(broken.contains(&section), "{from:?} → {to:?}: {broken:?}");
+    }
+    let frame_later = edit(&good, "00:00:02.000Z", "00:00:02.021Z");
+    assert_eq!(judge(Kind::Audio, &frame_later), [] as [&str; 0]);
+    let (never, seen) = (Checker::new(), Checker::new());
+    let unseen = cross(&[
+        Rendition {
+            uri: "a",
+            kind: Kind::Video,
+            checker: &never,
+        },
+        Rendition {
+            uri: "b",
+            kind: Kind::Video,
+            checker: &seen,
+        },
+    ]);
+    assert!(sections(&unseen).contains(&"house"));
+}
+
+#[test]
+fn each_rule_of_a_multivariant_playlist_can_be_broken() {
+    let good = "#EXTM3U
+#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"a\",NAME=\"Main\",DEFAULT=YES,AUTOSELECT=YES,CHANNELS=\"2\",URI=\"s/a/index.m3u8\"
+#EXT-X-STREAM-INF:BANDWIDTH=300,AVERAGE-BANDWIDTH=200,CODECS=\"avc1.64001f,mp4a.40.2\",RESOLUTION=1280x720,FRAME-RATE=29.970,AUDIO=\"a\"
+s/720p/index.m3u8
+#EXT-X-STREAM-INF:BANDWIDTH=200,AVERAGE-BANDWIDTH=100,CODECS=\"avc1.64001e,mp4a.40.2\",RESOLUTION=640x360,FRAME-RATE=29.970,AUDIO=\"a\"
+s/360p/index.m3u8
+";
+    let (read, broken) = master(good);
+    assert_eq!(broken, []);
+    assert_eq!(read.variants, ["s/720p/index.m3u8", "s/360p/index.m3u8"]);
+    assert_eq!(read.audio, ["s/a/index.m3u8"]);
+    let media = good.lines().nth(1).unwrap();
+    let twice = format!("{media}\n{media}");
+    for (section, from, to) in [
+        ("4.4.1.1", "#EXTM3U\n", "\n"),
+        ("4.4.6.1", ",NAME=\"Main\"", ""),
+        ("4.4.6.1", ",AUTOSELECT=YES", ""),
+        ("4.4.6.1", ",CHANNELS=\"2\"", ""),
+        ("4.4.6.1.1", media, twice.as_str()),
+        ("4.4.6.2", "s/360p/index.m3u8\n", ""),
+        ("4.4.6.2", "BANDWIDTH=300,AVERAGE-", "AVERAGE-"),
+        ("4.4.6.2", "AVERAGE-BANDWIDTH=200", "AVERAGE-BANDWIDTH=301"),
+        ("4.4.6.2", "RESOLUTION=1280x720,", ""),
+        ("4.4.6.2", "29.970", "29.97"),
+        ("6.2.4", ",mp4a.40.2", ""),
+        ("4.4.6.2.1", "AUDIO=\"a\"", "AUDIO=\"b\""),
+        (
+            "house",
+            "BANDWIDTH=200,AVERAGE-BANDWIDTH=100",
+            "BANDWIDTH=301,AVERAGE-BANDWIDTH=1",
+        ),
+    ] {
+        let (_, broken) = master(&edit(good, from, to));
+        let broken = sections(&broken);
+        assert!(broken.contains(&section), "{from:?} → {to:?}: {broken:?}");
+    }
+}
+
+#[test]
+fn a_violation_names_its_section() {
+    let violation = Violation {
+        section: "6.2.1",
+        what: "segment 7 has changed".into(),
+    };
+    assert_eq!(violation.to_string(), "6.2.1: segment 7 has changed");
+}

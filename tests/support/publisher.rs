@@ -1,0 +1,59 @@
+//! Publishers: what OBS and its kin do.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use super::clips::Clip;
+use super::process::Owned;
+use super::wait_for;
+
+/// A running publisher; killed without a goodbye when dropped, as a lost network does.
+#[derive(Debug)]
+pub struct Publisher(Owned);
+
+impl Publisher {
+    /// Publishes `clip` in real time, over and over, with `ffmpeg`.
+    pub fn ffmpeg(clip: Clip, url: &str) -> Self {
+        Self::file(&clip.file(), url)
+    }
+
+    /// Publishes an MP4 file in real time, over and over, with `ffmpeg`.
+    pub fn file(file: &Path, url: &str) -> Self {
+        let mut ffmpeg = Command::new("ffmpeg");
+        ffmpeg
+            .args(["-nostdin", "-loglevel", "error", "-re", "-stream_loop", "-1", "-i"])
+            .arg(file)
+            .args(["-c", "copy", "-f", "flv", url])
+            .stderr(Stdio::null());
+        Self(Owned::spawn(&mut ffmpeg))
+    }
+
+    /// Publishes a small live picture and a tone with GStreamer.
+    pub fn gstreamer(width: u32, height: u32, fps: u32, url: &str) -> Self {
+        let picture = format!("video/x-raw,width={width},height={height},framerate={fps}/1");
+        let key_int = format!("key-int-max={}", fps * 2);
+        let mut launch = Command::new("gst-launch-1.0");
+        launch
+            .args(["-q", "videotestsrc", "is-live=true", "!", &picture])
+            .args(["!", "x264enc", "speed-preset=ultrafast", "tune=zerolatency", &key_int])
+            .args(["!", "h264parse", "!", "queue", "!", "mux."])
+            .args(["audiotestsrc", "is-live=true", "!", "audio/x-raw,rate=44100,channels=2"])
+            .args(["!", "avenc_aac", "!", "aacparse", "!", "queue", "!", "mux."])
+            .args(["flvmux", "name=mux", "streamable=true", "!", "rtmp2sink"])
+            .arg(format!("location={url}"))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        Self(Owned::spawn(&mut launch))
+    }
+
+    /// Waits until the publisher has ended by itself, as it does when it is refused.
+    pub fn wait_end(&mut self, limit: Duration) {
+        wait_for("the publisher to end", limit, || self.0.0.try_wait().expect("its status"));
+    }
+
+    /// It still runs.
+    pub fn is_running(&mut self) -> bool {
+        self.0.0.try_wait().expect("its status").is_none()
+    }
+}
