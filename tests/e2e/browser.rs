@@ -20,22 +20,34 @@ fn published(stream: &str) -> (Daemon, Publisher) {
 }
 
 fn now_ms() -> f64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs_f64() * 1000.0
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .expect("after 1970")
+        .as_secs_f64()
+        * 1000.0
 }
 
 #[test]
 fn the_demo_plays_on_its_page() {
     let _turn = turn();
     let small = small_ladder(&[]);
-    let daemon = Daemon::start(&format!("{small}[[stream]]\nname = \"demo\"\nsource = \"test:\"\n"));
+    let daemon = Daemon::start(&format!(
+        "{small}[[stream]]\nname = \"demo\"\nsource = \"test:\"\n"
+    ));
     let mut browser = Chromium::open();
     browser.goto(&daemon.url("/watch/demo"));
     browser.wait_played(4.0, LIMIT);
-    let latency = browser.eval("window.weir.latency()").as_f64().expect("seconds");
+    let latency = browser
+        .eval("window.weir.latency()")
+        .as_f64()
+        .expect("seconds");
     let first = browser.eval("window.seen.firstFrameAt - window.seen.loadedAt");
     eprintln!("first frame {first} ms after the page, {latency:.2} s behind the live edge");
     // Parts, not segments: without low latency it is at least two segments.
-    assert!(latency > 0.0 && latency < 4.0, "{latency} s behind the live edge");
+    assert!(
+        latency > 0.0 && latency < 4.0,
+        "{latency} s behind the live edge"
+    );
     browser.screenshot("watch-demo");
     browser.assert_healthy();
     browser.goto(&daemon.url("/"));
@@ -66,8 +78,14 @@ fn a_waiting_page_starts_by_itself() {
     let from = now_ms();
     let _publisher = Publisher::ffmpeg(SMALL, &daemon.publish_url("s", KEY));
     browser.wait_until("window.seen.firstFrameAt", LIMIT);
-    let first_frame = browser.eval("window.seen.firstFrameAt").as_f64().expect("a time");
-    eprintln!("first frame {:.0} ms after the publisher was started", first_frame - from);
+    let first_frame = browser
+        .eval("window.seen.firstFrameAt")
+        .as_f64()
+        .expect("a time");
+    eprintln!(
+        "first frame {:.0} ms after the publisher was started",
+        first_frame - from
+    );
     browser.wait_played(3.0, LIMIT);
     assert_eq!(browser.eval("window.notReloaded"), true);
     browser.assert_healthy();

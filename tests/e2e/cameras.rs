@@ -20,7 +20,9 @@ fn pulled(url: &str, credentials: Option<&str>) -> Daemon {
     let login = credentials.map_or(String::new(), |user| {
         format!("user = \"{user}\"\npassword = \"{PASSWORD}\"\n")
     });
-    Daemon::start(&format!("{RUNG}[[stream]]\nname = \"cam\"\nsource = \"{url}\"\n{login}"))
+    Daemon::start(&format!(
+        "{RUNG}[[stream]]\nname = \"cam\"\nsource = \"{url}\"\n{login}"
+    ))
 }
 
 /// Two segments of picture and of sound can be decoded.
@@ -39,7 +41,10 @@ fn plays(daemon: &Daemon) {
         assert!(frames >= 40, "{uri}: {frames} frames");
     }
     let log = daemon.log();
-    assert!(!log.contains(PASSWORD), "the password is in the log:\n{log}");
+    assert!(
+        !log.contains(PASSWORD),
+        "the password is in the log:\n{log}"
+    );
 }
 
 fn camera_plays(options: Options) {
@@ -53,28 +58,48 @@ fn camera_plays(options: Options) {
 
 #[test]
 fn motion_jpeg_without_sound() {
-    camera_plays(Options { auth: Auth::Open, content_length: true, fps: 15 });
+    camera_plays(Options {
+        auth: Auth::Open,
+        content_length: true,
+        fps: 15,
+    });
 }
 
 #[test]
 fn motion_jpeg_without_content_length() {
-    camera_plays(Options { auth: Auth::Open, content_length: false, fps: 10 });
+    camera_plays(Options {
+        auth: Auth::Open,
+        content_length: false,
+        fps: 10,
+    });
 }
 
 #[test]
 fn motion_jpeg_behind_basic_authentication() {
-    camera_plays(Options { auth: Auth::Basic, content_length: true, fps: 15 });
+    camera_plays(Options {
+        auth: Auth::Basic,
+        content_length: true,
+        fps: 15,
+    });
 }
 
 #[test]
 fn motion_jpeg_behind_digest_authentication() {
-    camera_plays(Options { auth: Auth::Digest, content_length: true, fps: 15 });
+    camera_plays(Options {
+        auth: Auth::Digest,
+        content_length: true,
+        fps: 15,
+    });
 }
 
 #[test]
 fn a_wrong_password_is_said() {
     let _turn = turn();
-    let camera = Camera::start(Options { auth: Auth::Basic, content_length: true, fps: 10 });
+    let camera = Camera::start(Options {
+        auth: Auth::Basic,
+        content_length: true,
+        fps: 10,
+    });
     let daemon = pulled(&camera.url(), Some("somebody-else"));
     wait_until("the cause", LIMIT, || {
         let cause = daemon.status("cam")["last_error"].to_string();
@@ -87,7 +112,11 @@ fn a_wrong_password_is_said() {
 #[test]
 fn a_camera_that_comes_back_goes_on() {
     let _turn = turn();
-    let options = Options { auth: Auth::Open, content_length: true, fps: 10 };
+    let options = Options {
+        auth: Auth::Open,
+        content_length: true,
+        fps: 10,
+    };
     let camera = Camera::start(options);
     let daemon = pulled(&camera.url(), None);
     let viewer = Viewer::open(&daemon, "cam");
@@ -96,14 +125,25 @@ fn a_camera_that_comes_back_goes_on() {
     daemon.wait_state("cam", "waiting", LIMIT);
     let _camera = Camera::start_at(port, options);
     daemon.wait_state("cam", "live", LIMIT);
-    assert_eq!(Viewer::open(&daemon, "cam").master.uris(), viewer.master.uris());
+    assert_eq!(
+        Viewer::open(&daemon, "cam").master.uris(),
+        viewer.master.uris()
+    );
 }
 
 /// `ffmpeg` as an HTTP server of an endless MPEG-TS, for one client.
 fn ts_server(clip: Clip, port: u16) -> Owned {
     Owned::spawn(
         Command::new("ffmpeg")
-            .args(["-nostdin", "-loglevel", "error", "-re", "-stream_loop", "-1", "-i"])
+            .args([
+                "-nostdin",
+                "-loglevel",
+                "error",
+                "-re",
+                "-stream_loop",
+                "-1",
+                "-i",
+            ])
             .arg(clip.file())
             .args(["-c", "copy", "-f", "mpegts", "-listen", "1"])
             .arg(format!("http://127.0.0.1:{port}/live.ts"))
@@ -122,19 +162,45 @@ fn mpeg_ts_over_http() {
 /// `ffmpeg` writing a live HLS playlist into a folder, and a server of that folder.
 fn hls_server(clip: Clip, dir: &Path, port: u16) -> (Owned, Owned) {
     let writer = Command::new("ffmpeg")
-        .args(["-nostdin", "-loglevel", "error", "-re", "-stream_loop", "-1", "-i"])
+        .args([
+            "-nostdin",
+            "-loglevel",
+            "error",
+            "-re",
+            "-stream_loop",
+            "-1",
+            "-i",
+        ])
         .arg(clip.file())
-        .args(["-c", "copy", "-f", "hls", "-hls_time", "2", "-hls_list_size", "5"])
+        .args([
+            "-c",
+            "copy",
+            "-f",
+            "hls",
+            "-hls_time",
+            "2",
+            "-hls_list_size",
+            "5",
+        ])
         .arg(dir.join("index.m3u8"))
         .stderr(Stdio::null())
         .spawn_owned();
     let server = Command::new("python3")
-        .args(["-m", "http.server", "--bind", "127.0.0.1", &port.to_string(), "--directory"])
+        .args([
+            "-m",
+            "http.server",
+            "--bind",
+            "127.0.0.1",
+            &port.to_string(),
+            "--directory",
+        ])
         .arg(dir)
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn_owned();
-    wait_until("the source's playlist", LIMIT, || dir.join("index.m3u8").exists());
+    wait_until("the source's playlist", LIMIT, || {
+        dir.join("index.m3u8").exists()
+    });
     (writer, server)
 }
 
@@ -154,7 +220,10 @@ fn hls_over_http() {
     let _turn = turn();
     let (dir, port) = (tempfile::tempdir().expect("a folder"), free_port());
     let _server = hls_server(Clip::new(426, 240, 30), dir.path(), port);
-    plays(&pulled(&format!("http://127.0.0.1:{port}/index.m3u8"), None));
+    plays(&pulled(
+        &format!("http://127.0.0.1:{port}/index.m3u8"),
+        None,
+    ));
 }
 
 /// What the default ladder makes of `clip`.
@@ -163,10 +232,20 @@ fn rungs_of(clip: Clip) -> Vec<(u32, u32)> {
     let _publisher = Publisher::ffmpeg(clip, &daemon.publish_url("s", KEY));
     let viewer = Viewer::open(&daemon, "s");
     let all = viewer.all_with(2, LIMIT);
-    let sizes: Vec<_> = viewer.master.variants.iter().map(|v| v.resolution).collect();
+    let sizes: Vec<_> = viewer
+        .master
+        .variants
+        .iter()
+        .map(|v| v.resolution)
+        .collect();
     for ((uri, playlist), size) in all.iter().zip(&sizes) {
         let frames = probe::video_frames(&viewer.download(uri, playlist.segment(2)));
-        assert!(frames.iter().all(|frame| (frame.width, frame.height) == *size), "{uri}");
+        assert!(
+            frames
+                .iter()
+                .all(|frame| (frame.width, frame.height) == *size),
+            "{uri}"
+        );
     }
     sizes
 }
@@ -194,7 +273,9 @@ fn a_source_below_every_rung_makes_one_of_its_own_size() {
 #[test]
 fn the_test_signal_runs_only_while_somebody_watches() {
     let _turn = turn();
-    let daemon = Daemon::start(&format!("{RUNG}[[stream]]\nname = \"cam\"\nsource = \"test:\"\n"));
+    let daemon = Daemon::start(&format!(
+        "{RUNG}[[stream]]\nname = \"cam\"\nsource = \"test:\"\n"
+    ));
     assert_eq!(daemon.status("cam")["state"], "idle");
     assert!(daemon.status("cam")["worker_pid"].is_null());
     plays(&daemon);

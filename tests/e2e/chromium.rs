@@ -21,7 +21,10 @@ impl Chromium {
     pub fn open() -> Self {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/browser");
         let packages = Path::new(folder).join("node_modules");
-        assert!(packages.exists(), "first: npm ci --prefix tests/browser (scripts/test does it)");
+        assert!(
+            packages.exists(),
+            "first: npm ci --prefix tests/browser (scripts/test does it)"
+        );
         let mut driver = Command::new("node")
             .arg("driver.mjs")
             .current_dir(folder)
@@ -31,7 +34,11 @@ impl Chromium {
             .expect("node is installed");
         let requests = driver.stdin.take();
         let answers = BufReader::new(driver.stdout.take().expect("piped"));
-        Self { driver, requests, answers }
+        Self {
+            driver,
+            requests,
+            answers,
+        }
     }
 
     /// One request, one answer; Playwright bounds each by 30 s.
@@ -69,14 +76,19 @@ impl Chromium {
             if looks % 200 == 0 {
                 eprintln!("{expression}: {}", self.eval("JSON.stringify(window.seen)"));
             }
-            self.eval(&format!("Boolean({expression})")).as_bool()?.then_some(())
+            self.eval(&format!("Boolean({expression})"))
+                .as_bool()?
+                .then_some(())
         });
     }
 
     /// Waits until the picture has moved on by `seconds`.
     pub fn wait_played(&mut self, seconds: f64, limit: Duration) {
         let played = "(window.weir?.video?.getVideoPlaybackQuality().totalVideoFrames ?? 0)";
-        let from = self.eval("window.weir?.video?.currentTime ?? 0").as_f64().unwrap_or_default();
+        let from = self
+            .eval("window.weir?.video?.currentTime ?? 0")
+            .as_f64()
+            .unwrap_or_default();
         let there = format!(
             "window.weir?.video?.currentTime >= {} && {played} > 0",
             from + seconds
@@ -101,7 +113,11 @@ impl Chromium {
     pub fn assert_healthy(&mut self) {
         let complaints = self.ask(&json!({"do": "complaints"}));
         assert_eq!(complaints, json!([]), "scripts failed");
-        assert_eq!(self.eval("window.seen.fatal"), json!([]), "fatal errors of hls.js");
+        assert_eq!(
+            self.eval("window.seen.fatal"),
+            json!([]),
+            "fatal errors of hls.js"
+        );
     }
 }
 

@@ -28,7 +28,9 @@ fn follow(base: &Url, uri: &str, kind: Kind) -> Checker {
     let mut ask = url.clone();
     let mut until = None;
     for fetch in 1.. {
-        let answer = client.get(ask.as_str()).unwrap_or_else(|error| panic!("{ask}: {error}"));
+        let answer = client
+            .get(ask.as_str())
+            .unwrap_or_else(|error| panic!("{ask}: {error}"));
         let text = answer.text();
         assert_eq!(answer.status, 200, "{ask}: {text}");
         let violations = checker.observe(&text, started.elapsed());
@@ -39,7 +41,10 @@ fn follow(base: &Url, uri: &str, kind: Kind) -> Checker {
         }
         assert!(started.elapsed() < LIMIT, "{uri} stands at {edge:?}");
         ask = url.clone();
-        let part = edge.1.filter(|_| kind != Kind::Ts).map(|part| format!("&_HLS_part={part}"));
+        let part = edge
+            .1
+            .filter(|_| kind != Kind::Ts)
+            .map(|part| format!("&_HLS_part={part}"));
         let skip = if fetch % 2 == 0 { "&_HLS_skip=YES" } else { "" };
         let query = format!("_HLS_msn={}{}{skip}", edge.0, part.unwrap_or_default());
         ask.set_query(Some(&query));
@@ -49,13 +54,20 @@ fn follow(base: &Url, uri: &str, kind: Kind) -> Checker {
 
 /// Number of the segment that is being made, and how many parts of it there are.
 fn next_edge(text: &str) -> (u64, Option<usize>) {
-    let skipped = text.lines().find_map(|line| line.strip_prefix("#EXT-X-SKIP:"));
+    let skipped = text
+        .lines()
+        .find_map(|line| line.strip_prefix("#EXT-X-SKIP:"));
     let skipped = skipped.map_or(0, |list| {
-        playlist::attributes(list)["SKIPPED-SEGMENTS"].parse().expect("a number")
+        playlist::attributes(list)["SKIPPED-SEGMENTS"]
+            .parse()
+            .expect("a number")
     });
     let page = playlist::MediaPlaylist::parse(text);
     let low_latency = page.part_target.is_some();
-    (page.last_msn() + skipped + 1, low_latency.then_some(page.open_parts))
+    (
+        page.last_msn() + skipped + 1,
+        low_latency.then_some(page.open_parts),
+    )
 }
 
 fn conforms(clip: Clip) {
@@ -65,23 +77,40 @@ fn conforms(clip: Clip) {
     // Waits until it can be played.
     Viewer::open(&daemon, "s");
     let mut seats = Vec::new();
-    for (path, video) in [("/live/s/master.m3u8", Kind::Video), ("/live/s/ts.m3u8", Kind::Ts)] {
+    for (path, video) in [
+        ("/live/s/master.m3u8", Kind::Video),
+        ("/live/s/ts.m3u8", Kind::Ts),
+    ] {
         let text = daemon.get(path).text();
         let (listed, violations) = master(&text);
         assert_eq!(violations, [], "{text}");
         seats.extend(listed.variants.into_iter().map(|uri| (uri, video)));
         seats.extend(listed.audio.into_iter().map(|uri| (uri, Kind::Audio)));
     }
-    assert_eq!(seats.len(), 2 + 1 + 2, "two rungs, sound, and two rungs as TS");
+    assert_eq!(
+        seats.len(),
+        2 + 1 + 2,
+        "two rungs, sound, and two rungs as TS"
+    );
     let base = Url::parse(&daemon.url("/live/s/master.m3u8")).expect("an address");
     let checkers: Vec<Checker> = thread::scope(|scope| {
-        let started: Vec<_> =
-            seats.iter().map(|(uri, kind)| scope.spawn(|| follow(&base, uri, *kind))).collect();
-        started.into_iter().map(|one| one.join().expect("no violation")).collect()
+        let started: Vec<_> = seats
+            .iter()
+            .map(|(uri, kind)| scope.spawn(|| follow(&base, uri, *kind)))
+            .collect();
+        started
+            .into_iter()
+            .map(|one| one.join().expect("no violation"))
+            .collect()
     });
     let seen = seats.iter().zip(&checkers);
-    let renditions: Vec<Rendition<'_>> =
-        seen.map(|((uri, kind), checker)| Rendition { uri, kind: *kind, checker }).collect();
+    let renditions: Vec<Rendition<'_>> = seen
+        .map(|((uri, kind), checker)| Rendition {
+            uri,
+            kind: *kind,
+            checker,
+        })
+        .collect();
     assert_eq!(cross(&renditions), []);
 }
 

@@ -28,7 +28,11 @@ fn live(config: &str) -> (Daemon, Publisher, Viewer) {
 fn assert_goes_on(before: &MediaPlaylist, after: &MediaPlaylist) {
     assert!(!after.ended, "the playlist has ended");
     let first = after.segments.first().expect("a segment").msn;
-    assert!(first <= before.last_msn() + 1, "a gap between {} and {first}", before.last_msn());
+    assert!(
+        first <= before.last_msn() + 1,
+        "a gap between {} and {first}",
+        before.last_msn()
+    );
     for (one, next) in after.segments.iter().zip(after.segments.iter().skip(1)) {
         assert_eq!(one.msn + 1, next.msn);
     }
@@ -49,7 +53,11 @@ fn returns_with(clip: Clip) {
         assert_goes_on(&before, &after);
     }
     let again = Viewer::open(&daemon, "s");
-    assert_eq!(again.master.uris(), viewer.master.uris(), "the session has new addresses");
+    assert_eq!(
+        again.master.uris(),
+        viewer.master.uris(),
+        "the session has new addresses"
+    );
 }
 
 #[test]
@@ -106,8 +114,14 @@ fn a_wrong_key_is_refused_and_not_logged() {
     wrong.wait_end(LIMIT);
     let mut unknown = Publisher::ffmpeg(SMALL, &daemon.publish_url("nobody", KEY));
     unknown.wait_end(LIMIT);
-    assert!(right.is_running(), "the publisher with the right key was sent away");
-    assert!(!daemon.log().contains("not-the-right-one"), "a key is in the log");
+    assert!(
+        right.is_running(),
+        "the publisher with the right key was sent away"
+    );
+    assert!(
+        !daemon.log().contains("not-the-right-one"),
+        "a key is in the log"
+    );
 }
 
 #[test]
@@ -122,7 +136,11 @@ fn sigterm_ends_the_playlists_and_exits_with_0() {
     }
     assert_eq!(daemon.wait_exit(LIMIT).code(), Some(0));
     for worker in workers {
-        assert!(!worker.is_running(), "worker {} outlived the daemon", worker.pid);
+        assert!(
+            !worker.is_running(),
+            "worker {} outlived the daemon",
+            worker.pid
+        );
     }
 }
 
@@ -173,7 +191,10 @@ fn a_reload_by_signal_leaves_other_streams_alone() {
 fn a_changed_file_is_a_reload() {
     reload_leaves_others_alone(|daemon, config| {
         // As editors save: a new file moved over the old one.
-        let (old, new) = (daemon.dir().join("config.toml"), daemon.dir().join("config.toml~"));
+        let (old, new) = (
+            daemon.dir().join("config.toml"),
+            daemon.dir().join("config.toml~"),
+        );
         let text = fs::read_to_string(&old).expect("the configuration");
         let server = text.split("\n\n").next().expect("its first table");
         fs::write(&new, format!("{server}\n\n{config}")).expect("written");
@@ -188,7 +209,12 @@ fn gstreamer_publishes_too() {
     let url = daemon.publish_url("s", KEY);
     let _publisher = Publisher::gstreamer(640, 360, 30, &url);
     let viewer = Viewer::open(&daemon, "s");
-    let sizes: Vec<_> = viewer.master.variants.iter().map(|v| v.resolution).collect();
+    let sizes: Vec<_> = viewer
+        .master
+        .variants
+        .iter()
+        .map(|v| v.resolution)
+        .collect();
     assert_eq!(sizes, [(640, 360)]);
     viewer.all_with(3, LIMIT);
 }
@@ -205,5 +231,8 @@ fn an_old_sessions_media_stays_where_it_was() {
     let _publisher = Publisher::ffmpeg(SMALL, &daemon.publish_url("s", KEY));
     let next = Viewer::open(&daemon, "s");
     let base: Url = next.playlist_url("");
-    assert!(!next.master.uris().contains(&uri.as_str()), "{base}: {uri} is used twice");
+    assert!(
+        !next.master.uris().contains(&uri.as_str()),
+        "{base}: {uri} is used twice"
+    );
 }

@@ -13,10 +13,10 @@ mod ladder;
 #[cfg(test)]
 mod lifecycle;
 #[cfg(test)]
-mod operations;
-#[cfg(test)]
 #[path = "../support/llhls/mod.rs"]
 mod llhls;
+#[cfg(test)]
+mod operations;
 #[cfg(test)]
 #[path = "../support/mod.rs"]
 mod support;

@@ -27,14 +27,21 @@ fn run(http: u16, rtmp: u16, data: &str) -> Output {
     );
     let path = dir.path().join("config.toml");
     fs::write(&path, config).expect("written");
-    daemon::command().args(["run", "--config"]).arg(&path).output().expect("weir")
+    daemon::command()
+        .args(["run", "--config"])
+        .arg(&path)
+        .output()
+        .expect("weir")
 }
 
 /// It ended with `code` and one line that says `what`.
 fn assert_one_error(output: &Output, code: i32, what: &str) {
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(code), "{said}");
-    let errors: Vec<&str> = said.lines().filter(|line| line.starts_with("error:")).collect();
+    let errors: Vec<&str> = said
+        .lines()
+        .filter(|line| line.starts_with("error:"))
+        .collect();
     assert_eq!(errors.len(), 1, "{said}");
     assert!(errors[0].contains(what), "{said}");
 }
@@ -66,13 +73,19 @@ fn keys_are_made_once_and_are_private() {
     let mut weir = Daemon::start(config);
     let keys = |weir: &Daemon| {
         let config = weir.dir().join("config.toml");
-        let output = daemon::command().args(["keys", "s", "--config"]).arg(config).output();
+        let output = daemon::command()
+            .args(["keys", "s", "--config"])
+            .arg(config)
+            .output();
         String::from_utf8(output.expect("weir").stdout).expect("text")
     };
     let first = keys(&weir);
     let secret = first.split_once("key=").expect("a key").1.trim().to_owned();
     assert!(secret.len() >= 16, "{first}");
-    for entry in fs::read_dir(weir.dir().join("data")).expect("the data folder").flatten() {
+    for entry in fs::read_dir(weir.dir().join("data"))
+        .expect("the data folder")
+        .flatten()
+    {
         let path = entry.path();
         if fs::read_to_string(&path).is_ok_and(|text| text.contains(&secret)) {
             let mode = fs::metadata(&path).expect("its mode").permissions().mode();
@@ -103,17 +116,35 @@ fn metrics_and_the_api_tell_what_is_going_on() {
     assert_eq!(status["source"], "push:");
     assert_eq!(status["viewers"], 1, "{status}");
     let rungs = status["rungs"].as_array().expect("a list");
-    let sizes: Vec<_> = rungs.iter().map(|rung| (&rung["width"], &rung["height"])).collect();
-    assert_eq!(format!("{sizes:?}"), "[(Number(426), Number(240)), (Number(214), Number(120))]");
+    let sizes: Vec<_> = rungs
+        .iter()
+        .map(|rung| (&rung["width"], &rung["height"]))
+        .collect();
+    assert_eq!(
+        format!("{sizes:?}"),
+        "[(Number(426), Number(240)), (Number(214), Number(120))]"
+    );
     assert!(rungs.iter().all(|rung| rung["fps"] == 30.0), "{status}");
-    assert_eq!(daemon.get("/api/v1/streams").json().as_array().map(Vec::len), Some(1));
+    assert_eq!(
+        daemon
+            .get("/api/v1/streams")
+            .json()
+            .as_array()
+            .map(Vec::len),
+        Some(1)
+    );
 
     wait_until("a thumbnail", LIMIT, || {
         let picture = daemon.get("/live/s/thumb.jpg");
         picture.status == 200 && picture.body.starts_with(&[0xff, 0xd8, 0xff])
     });
     let metrics = daemon.get("/metrics").text();
-    for name in ["weir_http_requests", "weir_rtmp_connections", "weir_stream", "# EOF"] {
+    for name in [
+        "weir_http_requests",
+        "weir_rtmp_connections",
+        "weir_stream",
+        "# EOF",
+    ] {
         assert!(metrics.contains(name), "no {name} in\n{metrics}");
     }
 }

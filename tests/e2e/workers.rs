@@ -36,7 +36,10 @@ fn a_killed_worker_is_replaced_in_the_same_playlists() {
     let killed = Instant::now();
     victim.signal(Signal::KILL);
     let back = |playlist: &crate::support::playlist::MediaPlaylist| {
-        let cut = playlist.segments.iter().find(|segment| segment.discontinuity);
+        let cut = playlist
+            .segments
+            .iter()
+            .find(|segment| segment.discontinuity);
         cut.map(|segment| segment.msn)
     };
     wait_until("media after the death", LIMIT, || {
@@ -54,9 +57,17 @@ fn a_killed_worker_is_replaced_in_the_same_playlists() {
     let cuts: Vec<_> = [viewer.all_with(far, LIMIT), ts.all_with(far, LIMIT)].concat();
     let at = back(&cuts[0].1).expect("a discontinuity");
     for (uri, playlist) in &cuts {
-        assert_eq!(back(playlist), Some(at), "{uri}: the discontinuity is elsewhere");
+        assert_eq!(
+            back(playlist),
+            Some(at),
+            "{uri}: the discontinuity is elsewhere"
+        );
         assert!(!playlist.ended);
-        for (one, next) in playlist.segments.iter().zip(playlist.segments.iter().skip(1)) {
+        for (one, next) in playlist
+            .segments
+            .iter()
+            .zip(playlist.segments.iter().skip(1))
+        {
             assert_eq!(one.msn + 1, next.msn, "{uri}");
         }
     }
@@ -73,7 +84,7 @@ fn no_worker_outlives_a_killed_daemon() {
     let _publisher = Publisher::ffmpeg(Clip::new(426, 240, 30), &daemon.publish_url("s", KEY));
     Viewer::open(&daemon, "s");
     let workers = daemon.workers();
-    assert!(workers.len() >= 1);
+    assert!(!workers.is_empty());
     daemon.signal(Signal::KILL);
     let died = Instant::now();
     daemon.wait_exit(ORPHAN_MAX);

@@ -49,7 +49,9 @@ pub const KEY: &str = "a-key-for-tests";
 pub fn small_ladder(streams: &[&str]) -> String {
     let rungs = "[[rung]]\nname = \"240p\"\nheight = 240\nbitrate = \"400k\"\naudio = \"96k\"\n\
                  [[rung]]\nname = \"120p\"\nheight = 120\nbitrate = \"150k\"\naudio = \"96k\"\n";
-    streams.iter().fold(rungs.to_owned(), |config, stream| config + &push_stream(stream))
+    streams.iter().fold(rungs.to_owned(), |config, stream| {
+        config + &push_stream(stream)
+    })
 }
 
 /// A stream to publish with [`KEY`].
