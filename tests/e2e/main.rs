@@ -1,5 +1,13 @@
 //! The whole of weir, as publishers, cameras and viewers meet it.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
 #[cfg(test)]
 mod browser;
 #[cfg(test)]

@@ -34,6 +34,7 @@ export function describe(status: StreamStatus, nowMs: number): string {
   if (status.state === 'live' && Number.isFinite(sinceMs)) {
     parts.push(`live for ${lasted(Math.max(0, nowMs - sinceMs))}`);
   }
+  if (status.state === 'starting') parts.push('the first pictures are on their way');
   if (status.state === 'waiting') parts.push('the publisher is away for a moment');
   if (status.state === 'idle') {
     parts.push(isPush(status) ? 'waiting for a publisher' : 'starts when you watch');

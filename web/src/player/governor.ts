@@ -11,7 +11,7 @@
 const RATE_MAX = 1.08;
 const RATE_MIN = 1.02;
 /** Speed above 1 for each second of delay. */
-const GAIN_PER_S = 0.12;
+const GAIN_PER_S = 0.2;
 /** Catching up starts beyond the first and ends below the second: no hunting around the target. */
 const EXCESS_START_S = 0.12;
 const EXCESS_END_S = 0.03;
@@ -19,6 +19,9 @@ const EXCESS_END_S = 0.03;
 const BUFFER_FLOOR_S = 0.25;
 /** Later than this, catching up would take minutes: jump. */
 const EXCESS_JUMP_S = 6;
+/** A playback this young may skip what it has buffered too much; later a skip would be seen. */
+const YOUNG_MS = 2_500;
+const EXCESS_SKIP_S = 0.3;
 
 const STALL_STEP_S = 0.2;
 const MARGIN_MAX_S = 2;
@@ -43,6 +46,8 @@ export interface Decision {
   playbackRate: number;
   /** Seek to the live edge. */
   jump: boolean;
+  /** Seek on within the buffer by so many seconds; 0 is no seek. */
+  skip: number;
 }
 
 /** The state of one playback. */
@@ -50,6 +55,8 @@ export class Governor {
   #marginS = 0;
   #calmSinceMs: number | null = null;
   #catchingUp = false;
+  #bornMs: number | null = null;
+  #skipped = false;
 
   /** What stalls have added to the server's hold-back, in seconds. */
   get margin(): number {
@@ -67,14 +74,29 @@ export class Governor {
   decide({ latency, holdBack, buffered, following }: Reading, nowMs: number): Decision {
     this.#relax(nowMs);
     const excess = latency - holdBack - this.#marginS;
+    const decision: Decision = { playbackRate: 1, jump: false, skip: 0 };
     if (!following) {
       this.#catchingUp = false;
-      return { playbackRate: 1, jump: false };
+      return decision;
     }
-    if (excess > EXCESS_JUMP_S) return { playbackRate: 1, jump: true };
+    if (excess > EXCESS_JUMP_S) return { ...decision, jump: true };
+    if (this.#maySkip(excess, buffered, nowMs)) {
+      this.#skipped = true;
+      return { ...decision, skip: excess };
+    }
     this.#catchingUp = excess > (this.#catchingUp ? EXCESS_END_S : EXCESS_START_S);
     const hurry = this.#catchingUp && buffered >= BUFFER_FLOOR_S;
-    return { playbackRate: hurry ? rateFor(excess) : 1, jump: false };
+    return hurry ? { ...decision, playbackRate: rateFor(excess) } : decision;
+  }
+
+  /**
+   * Between choosing where to start and showing the first frame a good second passes, by which
+   * the picture is late. Once, right at the start, it is put where it should have begun.
+   */
+  #maySkip(excess: number, buffered: number, nowMs: number): boolean {
+    this.#bornMs ??= nowMs;
+    if (this.#skipped || nowMs - this.#bornMs > YOUNG_MS) return false;
+    return excess > EXCESS_SKIP_S && buffered > excess + BUFFER_FLOOR_S;
   }
 
   #relax(nowMs: number): void {
@@ -85,8 +107,8 @@ export class Governor {
   }
 }
 
-/** Whole hundredths: browsers re-plan their audio stretching at each change of rate. */
+/** Steps of two hundredths: browsers re-plan their audio stretching at each change of rate. */
 function rateFor(excess: number): number {
   const rate = Math.min(RATE_MAX, Math.max(RATE_MIN, 1 + GAIN_PER_S * excess));
-  return Math.round(rate * 100) / 100;
+  return Math.round(rate * 50) / 50;
 }

@@ -192,7 +192,7 @@ export class HlsEngine implements Engine {
     const { video } = this;
     const holdBack = hls.targetLatency;
     if (holdBack === null || video.seeking) return;
-    const { playbackRate, jump } = governor.decide(
+    const { playbackRate, jump, skip } = governor.decide(
       {
         latency: hls.latency,
         holdBack,
@@ -202,6 +202,7 @@ export class HlsEngine implements Engine {
       nowMs,
     );
     if (jump) this.goLive();
+    if (skip > 0) video.currentTime += skip;
     if (video.playbackRate !== playbackRate) video.playbackRate = playbackRate;
   }
 

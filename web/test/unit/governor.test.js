@@ -32,7 +32,38 @@ test('an almost empty buffer is not emptied faster', () => assert.equal(rate(2, 
 
 test('much too late jumps, unless the viewer went back on purpose', () => {
   assert.equal(new Governor().decide(reading(20), 0).jump, true);
-  assert.deepEqual(new Governor().decide(reading(20, { following: false }), 0), { playbackRate: 1, jump: false });
+  assert.deepEqual(new Governor().decide(reading(20, { following: false }), 0), {
+    playbackRate: 1,
+    jump: false,
+    skip: 0,
+  });
+});
+
+test('skips what it buffered too much once, and only at the start', () => {
+  const late = reading(1.8, { buffered: 1.6 });
+  const young = new Governor();
+  assert.ok(Math.abs(young.decide(late, 0).skip - 1.2) < 1e-9);
+  assert.equal(young.decide(late, 250).skip, 0);
+  const old = new Governor();
+  old.decide(reading(0.6), 0);
+  assert.equal(old.decide(late, 10_000).skip, 0);
+  assert.equal(new Governor().decide({ ...late, buffered: 1.3 }, 0).skip, 0);
+});
+
+test('reaches a target below a second, and stays', () => {
+  const governor = new Governor();
+  let latency = 2.5;
+  let changes = 0;
+  let before = 0;
+  for (let second = 0; second < 120; second += 0.25) {
+    // Never enough in the buffer to skip: the hard way.
+    const { playbackRate } = governor.decide(reading(latency), second * 1000);
+    latency -= (playbackRate - 1) * 0.25;
+    if (second > 60 && playbackRate !== before) changes += 1;
+    before = playbackRate;
+  }
+  assert.ok(latency > 0.55 && latency < 0.75, `latency ${latency}`);
+  assert.ok(changes <= 1, `${changes} changes of speed after a minute`);
 });
 
 test('each stall moves the target back, up to a limit; calm brings it forward again', () => {
