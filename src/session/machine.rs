@@ -383,13 +383,15 @@ impl Machine {
         }
     }
 
+    fn is_source_lost(&self) -> bool {
+        matches!(self.source, Source::Lost { .. })
+    }
+
     fn input_lost(&mut self, now: Instant) {
         match (self.kind, self.session) {
-            (Kind::Pull, Session::Open { .. })
-                // Further failed attempts do not prolong the grace.
-                if !matches!(self.source, Source::Lost { .. }) => {
-                    self.source_lost(now);
-                }
+            // Further failed attempts do not prolong the grace.
+            (Kind::Pull, Session::Open { .. }) if self.is_source_lost() => {}
+            (Kind::Pull, Session::Open { .. }) => self.source_lost(now),
             (Kind::Pull, _) => {
                 self.source = Source::Absent;
                 self.end_session();
