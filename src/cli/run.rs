@@ -59,8 +59,13 @@ async fn serve(config: &Config, settings: Settings) -> Result<(), Failure> {
     let keys = publish_keys(&settings).await?;
     writable(&settings.server.data)?;
     let environment = config::environment();
-    let watcher = Watcher::spawn(config.path.clone(), environment, settings.clone())
-        .map_err(|e| (Exit::Failure, format!("the configuration cannot be watched: {e}")))?;
+    let watcher =
+        Watcher::spawn(config.path.clone(), environment, settings.clone()).map_err(|e| {
+            (
+                Exit::Failure,
+                format!("the configuration cannot be watched: {e}"),
+            )
+        })?;
 
     let mut daemon = Daemon::new(config, &settings)?;
     daemon.listen(&settings).await?;
@@ -223,7 +228,9 @@ impl Daemon {
                     }
                 }
             }
-            let working = outcomes.into_iter().filter(|outcome| outcome.failure.is_none());
+            let working = outcomes
+                .into_iter()
+                .filter(|outcome| outcome.failure.is_none());
             let working: Vec<_> = working
                 .map(|outcome| Tested {
                     family: outcome.family,

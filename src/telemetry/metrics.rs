@@ -74,10 +74,13 @@ impl RtmpMetrics {
     pub fn follow(&self, stats: &crate::ingest::rtmp::Stats) {
         let as_gauge = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
         self.connections.set(as_gauge(stats.connections_open.get()));
-        let refused = self.refused.get_or_create(&ReasonLabels { reason: "publisher" });
+        let refused = self.refused.get_or_create(&ReasonLabels {
+            reason: "publisher",
+        });
         refused.inc_by(stats.refused_total.get().saturating_sub(refused.get()));
         let evicted = stats.evicted_total.get();
-        self.evicted.inc_by(evicted.saturating_sub(self.evicted.get()));
+        self.evicted
+            .inc_by(evicted.saturating_sub(self.evicted.get()));
     }
 }
 
