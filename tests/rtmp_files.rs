@@ -1,5 +1,13 @@
 //! A server that has run out of file descriptors. Alone in its process, whose limit it lowers.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
 use std::process::Stdio;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};

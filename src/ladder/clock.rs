@@ -162,6 +162,7 @@ impl LadderClock {
     pub fn audio(&self) -> AudioClock {
         AudioClock {
             video: self.clone(),
+            part_frames: self.audio_part_frames,
         }
     }
 
@@ -183,6 +184,7 @@ impl LadderClock {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AudioClock {
     video: LadderClock,
+    part_frames: u64,
 }
 
 impl AudioClock {
@@ -195,7 +197,7 @@ impl AudioClock {
             / (u128::from(SAMPLE_RATE_HZ) * u128::from(fps.den()));
         let msn = self.video.msn_of(saturating_u64(canvas));
         let offset = index.saturating_sub(self.segment_start(msn));
-        position(msn, offset, self.video.audio_part_frames)
+        position(msn, offset, self.part_frames)
     }
 
     /// First AAC frame of segment `msn`.
@@ -211,7 +213,7 @@ impl AudioClock {
 
     /// AAC frames in every part but the last of a segment, which may be shorter.
     pub fn part_frames(&self) -> u64 {
-        self.video.audio_part_frames
+        self.part_frames
     }
 
     /// Parts in segment `msn` of an audio rendition.

@@ -4,7 +4,7 @@ use gst_video::prelude::*;
 
 use super::caps;
 use super::picture::note;
-use super::picture::{Planes, PlanesMut};
+use super::picture::{Picture, Plane, PlaneMut, Planes, PlanesMut};
 use crate::ladder::Canvas;
 
 /// The last picture of the input and what is shown in its place when the input is away.
@@ -24,7 +24,7 @@ impl Stills {
             canvas,
             last: None,
             dimmed: None,
-            waiting: draw(canvas, note::waiting),
+            waiting: copied(canvas, &note::waiting(canvas.width, canvas.height)),
         }
     }
 
@@ -60,17 +60,37 @@ fn info(canvas: Canvas) -> Option<gst_video::VideoInfo> {
 fn dimmed(canvas: Canvas, picture: &gst::BufferRef) -> Option<gst::Buffer> {
     let info = info(canvas)?;
     let frame = gst_video::VideoFrameRef::from_buffer_ref_readable(picture, &info).ok()?;
-    let stride = |plane: usize| usize::try_from(*frame.plane_stride().get(plane)?).ok();
-    let from = Planes {
-        width: usize::try_from(canvas.width).ok()?,
-        height: usize::try_from(canvas.height).ok()?,
-        y: frame.plane_data(0).ok()?,
-        u: frame.plane_data(1).ok()?,
-        v: frame.plane_data(2).ok()?,
-        y_stride: stride(0)?,
-        uv_stride: stride(1)?,
+    let plane = |index: u32| {
+        Some(Plane {
+            data: frame.plane_data(index).ok()?,
+            stride: usize::try_from(*frame.plane_stride().get(index as usize)?).ok()?,
+            width: frame.comp_width(index) as usize,
+            height: frame.comp_height(index) as usize,
+        })
     };
-    Some(draw(canvas, |planes| note::reconnecting(&from, planes)))
+    let last = Planes {
+        y: plane(0)?,
+        u: plane(1)?,
+        v: plane(2)?,
+    };
+    Some(copied(canvas, &note::reconnecting(&last)))
+}
+
+fn copied(canvas: Canvas, picture: &Picture) -> gst::Buffer {
+    let from = picture.planes();
+    draw(canvas, |to| {
+        for (from, to) in [
+            (from.y, &mut to.y),
+            (from.u, &mut to.u),
+            (from.v, &mut to.v),
+        ] {
+            for y in 0..to.height {
+                for (target, source) in to.row(y).iter_mut().zip(from.row(y)) {
+                    *target = *source;
+                }
+            }
+        }
+    })
 }
 
 /// A new picture of the canvas's size, drawn by `draw`; an empty buffer when GStreamer cannot
@@ -85,14 +105,16 @@ pub fn draw(canvas: Canvas, draw: impl FnOnce(&mut PlanesMut<'_>)) -> gst::Buffe
     let mut bytes = vec![0u8; info.size()];
     let (y, chroma) = bytes.split_at_mut(offset(1).min(info.size()));
     let (u, v) = chroma.split_at_mut((offset(2) - offset(1)).min(chroma.len()));
+    let plane = |index: usize, data| PlaneMut {
+        data,
+        stride: usize::try_from(stride(index)).unwrap_or_default(),
+        width: info.comp_width(index as u8) as usize,
+        height: info.comp_height(index as u8) as usize,
+    };
     draw(&mut PlanesMut {
-        width: canvas.width as usize,
-        height: canvas.height as usize,
-        y,
-        u,
-        v,
-        y_stride: usize::try_from(stride(0)).unwrap_or_default(),
-        uv_stride: usize::try_from(stride(1)).unwrap_or_default(),
+        y: plane(0, y),
+        u: plane(1, u),
+        v: plane(2, v),
     });
     gst::Buffer::from_mut_slice(bytes)
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::picture::beep::Beep;
+use super::picture::beep;
 use super::picture::testcard::TestCard;
 use crate::ladder::{Canvas, Rung, Source};
 use crate::units::FrameRate;
@@ -13,7 +13,6 @@ const FPS_MAX: FrameRate = FrameRate::whole(30);
 /// Draws pictures and sound for output times.
 pub struct TestSource {
     card: TestCard,
-    beep: Beep,
     canvas: Canvas,
     epoch_ns: u64,
 }
@@ -38,26 +37,26 @@ impl TestSource {
     pub fn new(canvas: Canvas, epoch_ns: u64) -> Self {
         Self {
             card: TestCard::new(canvas.width, canvas.height, canvas.fps),
-            beep: Beep::new(),
             canvas,
             epoch_ns,
         }
     }
 
-    fn utc_ns(&self, at: Duration) -> u64 {
-        self.epoch_ns + u64::try_from(at.as_nanos()).unwrap_or(0)
+    /// Wall-clock time since the Unix epoch.
+    fn utc(&self, at: Duration) -> Duration {
+        Duration::from_nanos(self.epoch_ns) + at
     }
 
     /// The picture of canvas frame `frame`, shown at `slot`.
     pub fn picture(&mut self, frame: u64, slot: Duration) -> gst::Buffer {
-        let utc_ns = self.utc_ns(slot);
+        let utc = self.utc(slot);
         super::still::draw(self.canvas, |planes| {
-            self.card.draw(frame, utc_ns, planes);
+            self.card.draw(frame, utc, planes);
         })
     }
 
     /// The sound from `at` on.
     pub fn sound(&mut self, at: Duration, samples: &mut [i16]) {
-        self.beep.fill(self.utc_ns(at), samples);
+        beep::fill(self.utc(at), samples);
     }
 }

@@ -391,12 +391,11 @@ impl Machine {
 
     fn input_lost(&mut self, now: Instant) {
         match (self.kind, self.session) {
-            (Kind::Pull, Session::Open { .. }) => {
+            (Kind::Pull, Session::Open { .. })
                 // Further failed attempts do not prolong the grace.
-                if !matches!(self.source, Source::Lost { .. }) {
+                if !matches!(self.source, Source::Lost { .. }) => {
                     self.source_lost(now);
                 }
-            }
             (Kind::Pull, _) => {
                 self.source = Source::Absent;
                 self.end_session();

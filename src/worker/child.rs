@@ -6,10 +6,6 @@
 //! worker never outlives its daemon.
 
 mod director;
-#[doc(hidden)]
-pub mod lab {
-    pub use super::{director::Director, input::Feeder};
-}
 mod input;
 
 use std::io::BufReader;

@@ -1,5 +1,13 @@
 //! The web side over real sockets, with stubs for the sessions and the origin.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
 #[cfg(test)]
 mod bounds;
 #[cfg(test)]

@@ -53,9 +53,17 @@ pub struct Camera {
 impl Camera {
     /// Starts one.
     pub fn start(options: Options) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        Self::start_at(0, options)
+    }
+
+    /// Starts one on a port: that of another, which has stopped.
+    pub fn start_at(port: u16, options: Options) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", port)).expect("a port");
         let port = listener.local_addr().expect("its address").port();
-        let (stop, served) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+        let (stop, served) = (
+            Arc::new(AtomicBool::new(false)),
+            Arc::new(AtomicUsize::new(0)),
+        );
         let pictures: Arc<[Vec<u8>]> = pictures(options.fps).into();
         let (stopping, counting) = (Arc::clone(&stop), Arc::clone(&served));
         let accepting = thread::spawn(move || {
@@ -77,6 +85,11 @@ impl Camera {
             served,
             accepting: Some(accepting),
         }
+    }
+
+    /// Its port.
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     /// Its address, without credentials.
@@ -106,7 +119,15 @@ fn pictures(fps: u32) -> Vec<Vec<u8>> {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let picture = format!("testsrc2=size=640x360:rate={fps}:duration=2");
     let done = Command::new("ffmpeg")
-        .args(["-nostdin", "-loglevel", "error", "-f", "lavfi", "-i", &picture])
+        .args([
+            "-nostdin",
+            "-loglevel",
+            "error",
+            "-f",
+            "lavfi",
+            "-i",
+            &picture,
+        ])
         .args(["-q:v", "6", "-pix_fmt", "yuvj420p"])
         .arg(dir.path().join("%04d.jpg"))
         .status();
@@ -185,10 +206,14 @@ impl Request {
                 line => lines.push(line.to_owned()),
             }
         }
-        let method = lines.first().and_then(|line| line.split(' ').next()).unwrap_or_default();
+        let method = lines
+            .first()
+            .and_then(|line| line.split(' ').next())
+            .unwrap_or_default();
         let header = |line: &String| {
             let (name, value) = line.split_once(':')?;
-            name.eq_ignore_ascii_case("authorization").then(|| value.trim().to_owned())
+            name.eq_ignore_ascii_case("authorization")
+                .then(|| value.trim().to_owned())
         };
         Ok(Self {
             method: method.to_owned(),
@@ -222,8 +247,10 @@ impl Request {
 }
 
 fn md5_hex(text: &str) -> String {
-    Md5::digest(text).iter().fold(String::new(), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
+    Md5::digest(text)
+        .iter()
+        .fold(String::new(), |mut hex, byte| {
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        })
 }

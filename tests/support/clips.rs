@@ -88,7 +88,9 @@ impl Clip {
     pub fn file(self) -> PathBuf {
         static MAKING: Mutex<()> = Mutex::new(());
         let path = media_dir().join(self.file_name());
-        let _one_at_a_time = MAKING.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let _one_at_a_time = MAKING
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner());
         if !path.exists() {
             // Renamed when whole, so that neither a killed run nor another process leaves half.
             let partial = media_dir().join(format!("{}-{}", std::process::id(), self.file_name()));
@@ -99,7 +101,15 @@ impl Clip {
     }
 
     fn file_name(self) -> String {
-        let Self { width, height, fps: (num, den), seconds, gop_seconds, audio, picture } = self;
+        let Self {
+            width,
+            height,
+            fps: (num, den),
+            seconds,
+            gop_seconds,
+            audio,
+            picture,
+        } = self;
         let picture = format!("{picture:?}").to_lowercase();
         let sound = if audio { "" } else { "-silent" };
         format!(
@@ -115,15 +125,28 @@ impl Clip {
             Picture::Synthetic => ffmpeg.args(self.synthetic_inputs()),
             Picture::Film => ffmpeg.args(self.film_inputs()),
         };
-        let keyint = (self.gop_seconds * self.fps.0).div_ceil(self.fps.1).to_string();
-        ffmpeg.args(["-c:v", "libx264", "-preset", "ultrafast", "-bf", "2", "-pix_fmt", "yuv420p"]);
+        let keyint = (self.gop_seconds * self.fps.0)
+            .div_ceil(self.fps.1)
+            .to_string();
+        ffmpeg.args([
+            "-c:v",
+            "libx264",
+            "-preset",
+            "ultrafast",
+            "-bf",
+            "2",
+            "-pix_fmt",
+            "yuv420p",
+        ]);
         ffmpeg.args(["-g", &keyint, "-keyint_min", &keyint, "-sc_threshold", "0"]);
         if self.audio {
             ffmpeg.args(["-c:a", "aac", "-b:a", "128k", "-ar", "48000", "-ac", "2"]);
         } else {
             ffmpeg.arg("-an");
         }
-        ffmpeg.args(["-t", &self.seconds.to_string(), "-movflags", "+faststart"]).arg(to);
+        ffmpeg
+            .args(["-t", &self.seconds.to_string(), "-movflags", "+faststart"])
+            .arg(to);
         let done = ffmpeg.status().expect("ffmpeg is installed");
         assert!(done.success(), "{ffmpeg:?}");
     }
@@ -155,7 +178,9 @@ impl Clip {
         let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/bbb-720p.mp4");
         // Each picture is used once, whatever the rate: 25 fps film shown a little faster.
         let scale = format!("setpts=N/({rate})/TB,fps={rate},scale={width}:{height}");
-        ["-stream_loop", "-1", "-i", file, "-vf", &scale].map(String::from).to_vec()
+        ["-stream_loop", "-1", "-i", file, "-vf", &scale]
+            .map(String::from)
+            .to_vec()
     }
 }
 
@@ -180,9 +205,8 @@ pub mod barcode {
         let parity: Vec<String> = (0..16).map(bit).collect();
         let parity = format!("mod({},2)", parity.join("+"));
         let bits = "mod(floor(N/pow(2,17-X)),2)";
-        let value = format!(
-            "255*if(eq(X,0)+eq(X,19),1,if(eq(X,1),0,if(eq(X,18),{parity},{bits})))"
-        );
+        let value =
+            format!("255*if(eq(X,0)+eq(X,19),1,if(eq(X,1),0,if(eq(X,18),{parity},{bits})))");
         let strip_height = height / HEIGHT_DIVISOR;
         format!(
             "nullsrc=size={CELLS}x1:rate={rate},format=gray,geq=lum='{value}',\

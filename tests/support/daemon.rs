@@ -70,8 +70,13 @@ impl Daemon {
 
     fn wait_ready(&self) {
         wait_until("/readyz", READY, || {
-            assert!(self.is_running(), "weir ended instead of getting ready:\n{}", self.log());
-            self.try_get("/readyz").is_some_and(|answer| answer.status == 200)
+            assert!(
+                self.is_running(),
+                "weir ended instead of getting ready:\n{}",
+                self.log()
+            );
+            self.try_get("/readyz")
+                .is_some_and(|answer| answer.status == 200)
         });
     }
 
@@ -92,7 +97,9 @@ impl Daemon {
 
     /// Waits until it has logged `text`.
     pub fn wait_log(&self, text: &str, limit: Duration) {
-        wait_until(&format!("the log to say {text:?}"), limit, || self.log().contains(text));
+        wait_until(&format!("the log to say {text:?}"), limit, || {
+            self.log().contains(text)
+        });
     }
 
     /// Its process id.
@@ -125,7 +132,9 @@ impl Daemon {
 
     /// Waits until the daemon has ended.
     pub fn wait_exit(&mut self, limit: Duration) -> ExitStatus {
-        wait_for("weir to exit", limit, || self.process.0.try_wait().expect("its status"))
+        wait_for("weir to exit", limit, || {
+            self.process.0.try_wait().expect("its status")
+        })
     }
 
     /// The address of `path` on it.
@@ -169,7 +178,9 @@ impl Drop for Daemon {
         if std::thread::panicking() {
             let log = self.log();
             let tail = log.len().saturating_sub(8000);
-            let tail = (tail..log.len()).find(|&at| log.is_char_boundary(at)).unwrap_or(0);
+            let tail = (tail..log.len())
+                .find(|&at| log.is_char_boundary(at))
+                .unwrap_or(0);
             eprintln!("--- log of weir\n{}\n---", &log[tail..]);
         }
     }
@@ -183,7 +194,10 @@ fn write_config(dir: &Path, http: u16, rtmp: u16, config: &str) {
 }
 
 fn spawn(dir: &Path) -> Owned {
-    let log = fs::File::options().create(true).append(true).open(dir.join("weir.log"));
+    let log = fs::File::options()
+        .create(true)
+        .append(true)
+        .open(dir.join("weir.log"));
     let log = log.expect("a log file");
     let error_log = log.try_clone().expect("a log file");
     Owned::spawn(

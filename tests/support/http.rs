@@ -34,7 +34,10 @@ impl Answer {
     /// The first header of that name.
     pub fn header(&self, name: &str) -> Option<&str> {
         let named = |(header, _): &&(String, String)| header.eq_ignore_ascii_case(name);
-        self.headers.iter().find(named).map(|(_, value)| value.as_str())
+        self.headers
+            .iter()
+            .find(named)
+            .map(|(_, value)| value.as_str())
     }
 }
 
@@ -58,12 +61,19 @@ impl Client {
         let text = |value: &ureq::http::HeaderValue| {
             String::from_utf8_lossy(value.as_bytes()).into_owned()
         };
-        let headers = response.headers().iter().map(|(k, v)| (k.to_string(), text(v)));
+        let headers = response
+            .headers()
+            .iter()
+            .map(|(k, v)| (k.to_string(), text(v)));
         let headers = headers.collect();
         Ok(Answer {
             status: response.status().as_u16(),
             headers,
-            body: response.body_mut().with_config().limit(BODY_BYTES_MAX).read_to_vec()?,
+            body: response
+                .body_mut()
+                .with_config()
+                .limit(BODY_BYTES_MAX)
+                .read_to_vec()?,
         })
     }
 }

@@ -49,12 +49,16 @@ impl Multivariant {
             } else if let Some(list) = line.strip_prefix("#EXT-X-MEDIA:") {
                 let list = attributes(list);
                 let (uri, group) = (list.get("URI"), list.get("GROUP-ID"));
-                playlist.media.extend(uri.zip(group).map(|(uri, group)| Media {
-                    uri: uri.clone(),
-                    group: group.clone(),
-                }));
+                playlist
+                    .media
+                    .extend(uri.zip(group).map(|(uri, group)| Media {
+                        uri: uri.clone(),
+                        group: group.clone(),
+                    }));
             } else if !line.starts_with('#') {
-                let list = stream_inf.take().expect("EXT-X-STREAM-INF before an address");
+                let list = stream_inf
+                    .take()
+                    .expect("EXT-X-STREAM-INF before an address");
                 playlist.variants.push(variant(line, &list));
             }
         }
@@ -64,7 +68,9 @@ impl Multivariant {
     /// Addresses of all media playlists.
     pub fn uris(&self) -> Vec<&str> {
         let variants = self.variants.iter().map(|variant| variant.uri.as_str());
-        variants.chain(self.media.iter().map(|media| media.uri.as_str())).collect()
+        variants
+            .chain(self.media.iter().map(|media| media.uri.as_str()))
+            .collect()
     }
 }
 
@@ -72,11 +78,16 @@ fn variant(uri: &str, list: &HashMap<String, String>) -> Variant {
     let (width, height) = list["RESOLUTION"].split_once('x').expect("WIDTHxHEIGHT");
     Variant {
         uri: uri.to_owned(),
-        resolution: (width.parse().expect("pixels"), height.parse().expect("pixels")),
+        resolution: (
+            width.parse().expect("pixels"),
+            height.parse().expect("pixels"),
+        ),
         bandwidth: list["BANDWIDTH"].parse().expect("bits per second"),
         codecs: list.get("CODECS").cloned().unwrap_or_default(),
         audio_group: list.get("AUDIO").cloned(),
-        frame_rate: list.get("FRAME-RATE").map(|rate| rate.parse().expect("a rate")),
+        frame_rate: list
+            .get("FRAME-RATE")
+            .map(|rate| rate.parse().expect("a rate")),
     }
 }
 

@@ -38,9 +38,15 @@ pub fn video_frames(media: &[u8]) -> Vec<Frame> {
 
 /// Decodes all sound of `media` and returns when each of its frames starts.
 pub fn audio_frames(media: &[u8]) -> Vec<Duration> {
-    let parsed = show(media, &["-select_streams", "a:0", "-show_entries", "frame=pts_time"]);
+    let parsed = show(
+        media,
+        &["-select_streams", "a:0", "-show_entries", "frame=pts_time"],
+    );
     let frames = parsed["frames"].as_array().cloned().unwrap_or_default();
-    frames.iter().map(|frame| seconds(&frame["pts_time"])).collect()
+    frames
+        .iter()
+        .map(|frame| seconds(&frame["pts_time"]))
+        .collect()
 }
 
 /// The kinds of streams in `media`, such as `["video", "audio"]`.
@@ -52,8 +58,13 @@ pub fn stream_kinds(media: &[u8]) -> Vec<String> {
 }
 
 fn seconds(value: &Value) -> Duration {
-    let text = value.as_str().unwrap_or_else(|| panic!("a time, not {value}"));
-    Duration::from_secs_f64(text.parse().unwrap_or_else(|_| panic!("a time, not {text}")))
+    let text = value
+        .as_str()
+        .unwrap_or_else(|| panic!("a time, not {value}"));
+    Duration::from_secs_f64(
+        text.parse()
+            .unwrap_or_else(|_| panic!("a time, not {text}")),
+    )
 }
 
 fn show(media: &[u8], arguments: &[&str]) -> Value {
@@ -66,6 +77,9 @@ fn show(media: &[u8], arguments: &[&str]) -> Value {
         .output()
         .expect("ffprobe is installed");
     let complaints = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success() && complaints.is_empty(), "ffprobe: {complaints}");
+    assert!(
+        output.status.success() && complaints.is_empty(),
+        "ffprobe: {complaints}"
+    );
     serde_json::from_slice(&output.stdout).expect("ffprobe writes JSON")
 }

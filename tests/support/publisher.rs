@@ -22,7 +22,15 @@ impl Publisher {
     pub fn file(file: &Path, url: &str) -> Self {
         let mut ffmpeg = Command::new("ffmpeg");
         ffmpeg
-            .args(["-nostdin", "-loglevel", "error", "-re", "-stream_loop", "-1", "-i"])
+            .args([
+                "-nostdin",
+                "-loglevel",
+                "error",
+                "-re",
+                "-stream_loop",
+                "-1",
+                "-i",
+            ])
             .arg(file)
             .args(["-c", "copy", "-f", "flv", url])
             .stderr(Stdio::null());
@@ -36,9 +44,20 @@ impl Publisher {
         let mut launch = Command::new("gst-launch-1.0");
         launch
             .args(["-q", "videotestsrc", "is-live=true", "!", &picture])
-            .args(["!", "x264enc", "speed-preset=ultrafast", "tune=zerolatency", &key_int])
+            .args([
+                "!",
+                "x264enc",
+                "speed-preset=ultrafast",
+                "tune=zerolatency",
+                &key_int,
+            ])
             .args(["!", "h264parse", "!", "queue", "!", "mux."])
-            .args(["audiotestsrc", "is-live=true", "!", "audio/x-raw,rate=44100,channels=2"])
+            .args([
+                "audiotestsrc",
+                "is-live=true",
+                "!",
+                "audio/x-raw,rate=44100,channels=2",
+            ])
             .args(["!", "avenc_aac", "!", "aacparse", "!", "queue", "!", "mux."])
             .args(["flvmux", "name=mux", "streamable=true", "!", "rtmp2sink"])
             .arg(format!("location={url}"))
@@ -49,7 +68,9 @@ impl Publisher {
 
     /// Waits until the publisher has ended by itself, as it does when it is refused.
     pub fn wait_end(&mut self, limit: Duration) {
-        wait_for("the publisher to end", limit, || self.0.0.try_wait().expect("its status"));
+        wait_for("the publisher to end", limit, || {
+            self.0.0.try_wait().expect("its status")
+        });
     }
 
     /// It still runs.

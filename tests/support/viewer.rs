@@ -53,7 +53,8 @@ impl Viewer {
 
     /// Absolute address of `uri`, which is written in the playlist at `base`.
     fn resolve(base: &Url, uri: &str) -> Url {
-        base.join(uri).unwrap_or_else(|error| panic!("{uri}: {error}"))
+        base.join(uri)
+            .unwrap_or_else(|error| panic!("{uri}: {error}"))
     }
 
     /// Absolute address of a media playlist of the multivariant playlist.
@@ -63,7 +64,9 @@ impl Viewer {
 
     /// `GET`s an address, whatever the answer.
     pub fn fetch(&self, url: &Url) -> Answer {
-        self.client.get(url.as_str()).unwrap_or_else(|error| panic!("{url}: {error}"))
+        self.client
+            .get(url.as_str())
+            .unwrap_or_else(|error| panic!("{url}: {error}"))
     }
 
     fn fetch_ok(&self, url: &Url) -> Answer {
@@ -122,7 +125,9 @@ impl Viewer {
                 })
             };
             let all: Vec<_> = self.master.uris().into_iter().map(follow).collect();
-            all.into_iter().map(|one| one.join().expect("its playlist")).collect()
+            all.into_iter()
+                .map(|one| one.join().expect("its playlist"))
+                .collect()
         })
     }
 }

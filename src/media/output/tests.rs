@@ -77,7 +77,6 @@ fn run(fps: FrameRate, seconds: u64) -> (LadderClock, Vec<FromWorker>) {
         }
     }
     output.finish();
-    drop(spec);
     drop(outbox);
     assert_eq!(failed.try_iter().collect::<Vec<_>>(), []);
     (clock, reader.join().unwrap())

@@ -120,7 +120,7 @@ impl Timeline {
 /// `offset` on its way to `target`: by `step` at most, or at once where that takes too long.
 fn slewed(offset: i64, target: i64, step: i64) -> i64 {
     let change = target.saturating_sub(offset);
-    if change > STEP_UP_NS || change < -STEP_DOWN_NS {
+    if !(-STEP_DOWN_NS..=STEP_UP_NS).contains(&change) {
         return target;
     }
     offset.saturating_add(change.clamp(-step, step))

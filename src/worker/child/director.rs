@@ -281,10 +281,10 @@ impl Pull {
 
     /// Ends the attempt and plans the next: exponential back-off with jitter, for ever.
     fn retry(&mut self) -> Duration {
-        if let Some((_, _, began)) = self.current.take() {
-            if began.elapsed() > HEALTHY_AFTER {
-                self.wait = RETRY_MIN;
-            }
+        if let Some((_, _, began)) = self.current.take()
+            && began.elapsed() > HEALTHY_AFTER
+        {
+            self.wait = RETRY_MIN;
         }
         // Without randomness the waits are merely alike.
         let random = getrandom::u32().unwrap_or(u32::MAX / 2);

@@ -1,0 +1,165 @@
+"""What the benches share: a daemon of their own, clips made once, and readings of /proc."""
+
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import urllib.error
+import urllib.request
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+MEDIA = ROOT / "target" / "bench-media"
+TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+READY_S_MAX = 30
+
+
+def release_binary():
+    """The release build, made now when it is not there."""
+    binary = ROOT / "target" / "release" / "weir"
+    if not binary.exists():
+        subprocess.run(["cargo", "build", "--release", "--locked", "--bin", "weir"], cwd=ROOT, check=True)
+    return binary
+
+
+def free_port():
+    """A port of the loopback that nobody listens on now."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def wait_for(what, limit_s, condition):
+    """Returns the first true value of `condition`; raises TimeoutError after `limit_s`."""
+    deadline = time.monotonic() + limit_s
+    while not (value := condition()):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"waited {limit_s} s for {what}")
+        time.sleep(0.05)
+    return value
+
+
+def get(url, timeout_s=20):
+    """(status, body) of a GET."""
+    try:
+        with urllib.request.urlopen(url, timeout=timeout_s) as answer:
+            return answer.status, answer.read()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read()
+
+
+class Daemon:
+    """weir with a configuration, on ports and in a folder of its own; ends with the `with`."""
+
+    def __init__(self, config, binary=None):
+        self._dir = tempfile.TemporaryDirectory(prefix="weir-bench-")
+        self.dir = pathlib.Path(self._dir.name)
+        self.http, self.rtmp = free_port(), free_port()
+        server = f'[server]\nhttp = "127.0.0.1:{self.http}"\nrtmp = "127.0.0.1:{self.rtmp}"\n\n'
+        (self.dir / "config.toml").write_text(server + config)
+        self._log = open(self.dir / "weir.log", "wb")
+        self.process = subprocess.Popen(
+            [binary or release_binary(), "run", "--config", self.dir / "config.toml"],
+            stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log,
+        )
+        wait_for("weir to be ready", READY_S_MAX, self._is_ready)
+
+    def _is_ready(self):
+        if self.process.poll() is not None:
+            raise RuntimeError("weir ended:\n" + self.log())
+        try:
+            return get(self.url("/readyz"))[0] == 200
+        except OSError:
+            return False
+
+    def log(self):
+        """All it has logged."""
+        return (self.dir / "weir.log").read_text(errors="replace")
+
+    def url(self, path):
+        """Address of `path` on it."""
+        return f"http://127.0.0.1:{self.http}{path}"
+
+    def publish_url(self, stream, key):
+        """Where a publisher of `stream` connects."""
+        return f"rtmp://127.0.0.1:{self.rtmp}/live/{stream}?key={key}"
+
+    def is_running(self):
+        """It has not ended."""
+        return self.process.poll() is None
+
+    def processes(self):
+        """The daemon and everything below it."""
+        return tree(self.process.pid)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.is_running():
+            self.process.send_signal(signal.SIGINT)
+            try:
+                self.process.wait(15)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        self._log.close()
+        self._dir.cleanup()
+
+
+class Publisher:
+    """ffmpeg that publishes a file in real time; killed without a goodbye."""
+
+    def __init__(self, clip, url, loop=True):
+        repeat = ["-stream_loop", "-1"] if loop else []
+        self.process = subprocess.Popen(
+            ["ffmpeg", "-nostdin", "-loglevel", "error", "-re", *repeat, "-i", clip,
+             "-c", "copy", "-f", "flv", url],
+            stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )
+
+    def kill(self):
+        """Ends it as a lost network does."""
+        self.process.kill()
+        self.process.wait()
+
+
+def stat(pid):
+    """Fields of /proc/PID/stat from the third on (proc(5)), or None when it is gone."""
+    try:
+        text = pathlib.Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return text.rsplit(")", 1)[1].split()
+
+
+def tree(root):
+    """`root` and all processes below it."""
+    parents = {}
+    for entry in pathlib.Path("/proc").iterdir():
+        if entry.name.isdigit() and (fields := stat(entry.name)):
+            parents.setdefault(int(fields[1]), []).append(int(entry.name))
+    found = [root]
+    for pid in found:
+        found.extend(parents.get(pid, []))
+    return found
+
+
+def cpu_s(pid):
+    """User and system time of a process and of its children that have ended, in seconds."""
+    fields = stat(pid)
+    return sum(int(ticks) for ticks in fields[11:15]) / TICKS_PER_S if fields else 0.0
+
+
+def clip(name, *arguments):
+    """A file of target/bench-media, made by ffmpeg with `arguments` when it is not there."""
+    MEDIA.mkdir(parents=True, exist_ok=True)
+    path = MEDIA / name
+    if not path.exists():
+        partial = MEDIA / f"partial-{os.getpid()}-{name}"
+        command = ["ffmpeg", "-nostdin", "-y", "-loglevel", "error", *arguments, partial]
+        subprocess.run([str(part) for part in command], check=True)
+        partial.rename(path)
+    return path

@@ -1,0 +1,30 @@
+// A browser driven over standard input and output: one JSON request a line, one JSON answer a
+// line. Ends with its input.
+//
+//   {"do":"goto","url":…}  {"do":"hls","url":…}  {"do":"eval","expression":…}
+//   {"do":"network","bps":…|null}  {"do":"screenshot","path":…}  {"do":"complaints"}
+
+import { createInterface } from 'node:readline';
+import { limitNetwork, openBrowser, playBare } from './page.mjs';
+
+const browser = await openBrowser();
+const actions = {
+  goto: ({ url }) => browser.page.goto(url).then(() => null),
+  hls: ({ url }) => playBare(browser.page, url).then(() => null),
+  eval: ({ expression }) => browser.page.evaluate(expression),
+  network: ({ bps }) => limitNetwork(browser.devtools, bps).then(() => null),
+  screenshot: ({ path }) => browser.page.screenshot({ path }).then(() => null),
+  complaints: () => browser.complaints,
+};
+
+for await (const line of createInterface({ input: process.stdin })) {
+  const request = JSON.parse(line);
+  let answer;
+  try {
+    answer = { value: (await actions[request.do](request)) ?? null };
+  } catch (error) {
+    answer = { error: String(error) };
+  }
+  process.stdout.write(`${JSON.stringify(answer)}\n`);
+}
+await browser.close();

@@ -1,0 +1,285 @@
+//! Sources that weir fetches: cameras and files over HTTP; and pictures of every shape.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use crate::support::camera::{Auth, Camera, Options, PASSWORD, USER};
+use crate::support::clips::Clip;
+use crate::support::daemon::{Daemon, free_port};
+use crate::support::process::Owned;
+use crate::support::publisher::Publisher;
+use crate::support::viewer::Viewer;
+use crate::support::{KEY, probe, push_stream, turn, wait_until};
+
+const LIMIT: Duration = Duration::from_secs(30);
+/// One small rung: the source is what is tested here.
+const RUNG: &str = "[[rung]]\nname = \"120p\"\nheight = 120\nbitrate = \"150k\"\naudio = \"64k\"\n";
+
+fn pulled(url: &str, credentials: Option<&str>) -> Daemon {
+    let login = credentials.map_or(String::new(), |user| {
+        format!("user = \"{user}\"\npassword = \"{PASSWORD}\"\n")
+    });
+    Daemon::start(&format!(
+        "{RUNG}[[stream]]\nname = \"cam\"\nsource = \"{url}\"\n{login}"
+    ))
+}
+
+/// Two segments of picture and of sound can be decoded.
+fn plays(daemon: &Daemon) {
+    let viewer = Viewer::open(daemon, "cam");
+    let all = viewer.all_with(3, LIMIT);
+    let last = all.len() - 1;
+    for (index, (uri, playlist)) in all.iter().enumerate() {
+        let media = viewer.download(uri, (2..=3).filter_map(|msn| playlist.segment(msn)));
+        let frames = if index == last {
+            probe::audio_frames(&media).len()
+        } else {
+            probe::video_frames(&media).len()
+        };
+        // 10 pictures a second at least, for 4 s.
+        assert!(frames >= 40, "{uri}: {frames} frames");
+    }
+    let log = daemon.log();
+    assert!(
+        !log.contains(PASSWORD),
+        "the password is in the log:\n{log}"
+    );
+}
+
+fn camera_plays(options: Options) {
+    let _turn = turn();
+    let camera = Camera::start(options);
+    let daemon = pulled(&camera.url(), (options.auth != Auth::Open).then_some(USER));
+    plays(&daemon);
+    assert_eq!(camera.clients(), 1, "one connection to the camera");
+    assert_eq!(daemon.status("cam")["source"], camera.url());
+}
+
+#[test]
+fn motion_jpeg_without_sound() {
+    camera_plays(Options {
+        auth: Auth::Open,
+        content_length: true,
+        fps: 15,
+    });
+}
+
+#[test]
+fn motion_jpeg_without_content_length() {
+    camera_plays(Options {
+        auth: Auth::Open,
+        content_length: false,
+        fps: 10,
+    });
+}
+
+#[test]
+fn motion_jpeg_behind_basic_authentication() {
+    camera_plays(Options {
+        auth: Auth::Basic,
+        content_length: true,
+        fps: 15,
+    });
+}
+
+#[test]
+fn motion_jpeg_behind_digest_authentication() {
+    camera_plays(Options {
+        auth: Auth::Digest,
+        content_length: true,
+        fps: 15,
+    });
+}
+
+#[test]
+fn a_wrong_password_is_said() {
+    let _turn = turn();
+    let camera = Camera::start(Options {
+        auth: Auth::Basic,
+        content_length: true,
+        fps: 10,
+    });
+    let daemon = pulled(&camera.url(), Some("somebody-else"));
+    wait_until("the cause", LIMIT, || {
+        let cause = daemon.status("cam")["last_error"].to_string();
+        cause.contains("401") || cause.to_lowercase().contains("unauthorized")
+    });
+    assert_eq!(camera.clients(), 0);
+    assert!(!daemon.log().contains(PASSWORD));
+}
+
+#[test]
+fn a_camera_that_comes_back_goes_on() {
+    let _turn = turn();
+    let options = Options {
+        auth: Auth::Open,
+        content_length: true,
+        fps: 10,
+    };
+    let camera = Camera::start(options);
+    let daemon = pulled(&camera.url(), None);
+    let viewer = Viewer::open(&daemon, "cam");
+    let port = camera.port();
+    drop(camera);
+    daemon.wait_state("cam", "waiting", LIMIT);
+    let _camera = Camera::start_at(port, options);
+    daemon.wait_state("cam", "live", LIMIT);
+    assert_eq!(
+        Viewer::open(&daemon, "cam").master.uris(),
+        viewer.master.uris()
+    );
+}
+
+/// `ffmpeg` as an HTTP server of an endless MPEG-TS, for one client.
+fn ts_server(clip: Clip, port: u16) -> Owned {
+    Owned::spawn(
+        Command::new("ffmpeg")
+            .args([
+                "-nostdin",
+                "-loglevel",
+                "error",
+                "-re",
+                "-stream_loop",
+                "-1",
+                "-i",
+            ])
+            .arg(clip.file())
+            .args(["-c", "copy", "-f", "mpegts", "-listen", "1"])
+            .arg(format!("http://127.0.0.1:{port}/live.ts"))
+            .stderr(Stdio::null()),
+    )
+}
+
+#[test]
+fn mpeg_ts_over_http() {
+    let _turn = turn();
+    let port = free_port();
+    let _server = ts_server(Clip::new(426, 240, 30), port);
+    plays(&pulled(&format!("http://127.0.0.1:{port}/live.ts"), None));
+}
+
+/// `ffmpeg` writing a live HLS playlist into a folder, and a server of that folder.
+fn hls_server(clip: Clip, dir: &Path, port: u16) -> (Owned, Owned) {
+    let writer = Command::new("ffmpeg")
+        .args([
+            "-nostdin",
+            "-loglevel",
+            "error",
+            "-re",
+            "-stream_loop",
+            "-1",
+            "-i",
+        ])
+        .arg(clip.file())
+        .args([
+            "-c",
+            "copy",
+            "-f",
+            "hls",
+            "-hls_time",
+            "2",
+            "-hls_list_size",
+            "5",
+        ])
+        .arg(dir.join("index.m3u8"))
+        .stderr(Stdio::null())
+        .spawn_owned();
+    let server = Command::new("python3")
+        .args([
+            "-m",
+            "http.server",
+            "--bind",
+            "127.0.0.1",
+            &port.to_string(),
+            "--directory",
+        ])
+        .arg(dir)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn_owned();
+    wait_until("the source's playlist", LIMIT, || {
+        dir.join("index.m3u8").exists()
+    });
+    (writer, server)
+}
+
+/// Reads as part of a chain.
+trait SpawnOwned {
+    fn spawn_owned(&mut self) -> Owned;
+}
+
+impl SpawnOwned for Command {
+    fn spawn_owned(&mut self) -> Owned {
+        Owned::spawn(self)
+    }
+}
+
+#[test]
+fn hls_over_http() {
+    let _turn = turn();
+    let (dir, port) = (tempfile::tempdir().expect("a folder"), free_port());
+    let _server = hls_server(Clip::new(426, 240, 30), dir.path(), port);
+    plays(&pulled(
+        &format!("http://127.0.0.1:{port}/index.m3u8"),
+        None,
+    ));
+}
+
+/// What the default ladder makes of `clip`.
+fn rungs_of(clip: Clip) -> Vec<(u32, u32)> {
+    let daemon = Daemon::start(&push_stream("s"));
+    let _publisher = Publisher::ffmpeg(clip, &daemon.publish_url("s", KEY));
+    let viewer = Viewer::open(&daemon, "s");
+    let all = viewer.all_with(2, LIMIT);
+    let sizes: Vec<_> = viewer
+        .master
+        .variants
+        .iter()
+        .map(|v| v.resolution)
+        .collect();
+    for ((uri, playlist), size) in all.iter().zip(&sizes) {
+        let frames = probe::video_frames(&viewer.download(uri, playlist.segment(2)));
+        assert!(
+            frames
+                .iter()
+                .all(|frame| (frame.width, frame.height) == *size),
+            "{uri}"
+        );
+    }
+    sizes
+}
+
+#[test]
+fn a_720p_source_makes_no_1080p_rung() {
+    let _turn = turn();
+    let sizes = rungs_of(Clip::new(1280, 720, 30));
+    assert_eq!(sizes, [(1280, 720), (854, 480), (640, 360)]);
+}
+
+#[test]
+fn a_portrait_source_keeps_its_shape() {
+    let _turn = turn();
+    let sizes = rungs_of(Clip::new(480, 854, 30));
+    assert_eq!(sizes, [(480, 854), (360, 640)]);
+}
+
+#[test]
+fn a_source_below_every_rung_makes_one_of_its_own_size() {
+    let _turn = turn();
+    assert_eq!(rungs_of(Clip::new(320, 240, 25)), [(320, 240)]);
+}
+
+#[test]
+fn the_test_signal_runs_only_while_somebody_watches() {
+    let _turn = turn();
+    let daemon = Daemon::start(&format!(
+        "{RUNG}[[stream]]\nname = \"cam\"\nsource = \"test:\"\n"
+    ));
+    assert_eq!(daemon.status("cam")["state"], "idle");
+    assert!(daemon.status("cam")["worker_pid"].is_null());
+    plays(&daemon);
+    // Nobody asks any more; the API is no viewer.
+    daemon.wait_state("cam", "idle", Duration::from_secs(90));
+    assert!(daemon.status("cam")["worker_pid"].is_null());
+}

@@ -1,0 +1,32 @@
+//! The whole of weir, as publishers, cameras and viewers meet it.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+#[cfg(test)]
+mod browser;
+#[cfg(test)]
+mod cameras;
+#[cfg(test)]
+mod chromium;
+#[cfg(test)]
+mod conformance;
+#[cfg(test)]
+mod ladder;
+#[cfg(test)]
+mod lifecycle;
+#[cfg(test)]
+#[path = "../support/llhls/mod.rs"]
+mod llhls;
+#[cfg(test)]
+mod operations;
+#[cfg(test)]
+#[path = "../support/mod.rs"]
+mod support;
+#[cfg(test)]
+mod workers;

@@ -1,0 +1,150 @@
+//! What operators meet: mistakes said in one line, metrics, readiness.
+
+use std::fs;
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::process::Output;
+use std::time::Duration;
+
+use crate::support::clips::Clip;
+use crate::support::daemon::{self, Daemon, free_port};
+use crate::support::publisher::Publisher;
+use crate::support::viewer::Viewer;
+use crate::support::{KEY, small_ladder, turn, wait_until};
+
+/// Something needed is not available (`weir --help`).
+const UNAVAILABLE: i32 = 69;
+/// The data folder cannot be written (`weir --help`).
+const DATA: i32 = 73;
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// Runs a daemon that cannot start.
+fn run(http: u16, rtmp: u16, data: &str) -> Output {
+    let dir = tempfile::tempdir().expect("a folder");
+    let config = format!(
+        "[server]\nhttp = \"127.0.0.1:{http}\"\nrtmp = \"127.0.0.1:{rtmp}\"\ndata = \"{data}\"\n\
+         [[stream]]\nname = \"s\"\nsource = \"push:\"\n"
+    );
+    let path = dir.path().join("config.toml");
+    fs::write(&path, config).expect("written");
+    daemon::command()
+        .args(["run", "--config"])
+        .arg(&path)
+        .output()
+        .expect("weir")
+}
+
+/// It ended with `code` and one line that says `what`.
+fn assert_one_error(output: &Output, code: i32, what: &str) {
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{said}");
+    let errors: Vec<&str> = said
+        .lines()
+        .filter(|line| line.starts_with("error:"))
+        .collect();
+    assert_eq!(errors.len(), 1, "{said}");
+    assert!(errors[0].contains(what), "{said}");
+}
+
+#[test]
+fn a_port_that_is_taken_is_one_line_and_a_code() {
+    let _turn = turn();
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = taken.local_addr().expect("its address").port();
+    for (http, rtmp) in [(port, free_port()), (free_port(), port)] {
+        assert_one_error(&run(http, rtmp, "data"), UNAVAILABLE, &port.to_string());
+    }
+}
+
+#[test]
+fn a_data_folder_that_cannot_be_written_is_one_line_and_a_code() {
+    let _turn = turn();
+    // A file where a folder should be: that stops root, too.
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    let data = file.path().join("data");
+    let data = data.to_str().expect("text");
+    assert_one_error(&run(free_port(), free_port(), data), DATA, data);
+}
+
+#[test]
+fn keys_are_made_once_and_are_private() {
+    let _turn = turn();
+    let config = "[[stream]]\nname = \"s\"\nsource = \"push:\"\n";
+    let mut weir = Daemon::start(config);
+    let keys = |weir: &Daemon| {
+        let config = weir.dir().join("config.toml");
+        let output = daemon::command()
+            .args(["keys", "s", "--config"])
+            .arg(config)
+            .output();
+        String::from_utf8(output.expect("weir").stdout).expect("text")
+    };
+    let first = keys(&weir);
+    let secret = first.split_once("key=").expect("a key").1.trim().to_owned();
+    assert!(secret.len() >= 16, "{first}");
+    for entry in fs::read_dir(weir.dir().join("data"))
+        .expect("the data folder")
+        .flatten()
+    {
+        let path = entry.path();
+        if fs::read_to_string(&path).is_ok_and(|text| text.contains(&secret)) {
+            let mode = fs::metadata(&path).expect("its mode").permissions().mode();
+            assert_eq!(mode & 0o777, 0o600, "{}", path.display());
+        }
+    }
+    assert!(!weir.log().contains(&secret), "a key is in the log");
+    weir.signal(rustix::process::Signal::TERM);
+    weir.wait_exit(Duration::from_secs(15));
+    weir.start_again();
+    assert_eq!(keys(&weir), first);
+}
+
+#[test]
+fn metrics_and_the_api_tell_what_is_going_on() {
+    let _turn = turn();
+    let daemon = Daemon::start(&small_ladder(&["s"]));
+    assert_eq!(daemon.get("/healthz").status, 200);
+    assert_eq!(daemon.get("/live/s/master.m3u8").status, 404);
+    assert_eq!(daemon.get("/live/nobody/master.m3u8").status, 404);
+    let _publisher = Publisher::ffmpeg(Clip::new(426, 240, 30), &daemon.publish_url("s", KEY));
+    let viewer = Viewer::open(&daemon, "s");
+    daemon.wait_state("s", "live", LIMIT);
+    viewer.playlist(&viewer.master.variants[0].uri);
+
+    let status = daemon.status("s");
+    assert_eq!(status["name"], "s");
+    assert_eq!(status["source"], "push:");
+    assert_eq!(status["viewers"], 1, "{status}");
+    let rungs = status["rungs"].as_array().expect("a list");
+    let sizes: Vec<_> = rungs
+        .iter()
+        .map(|rung| (&rung["width"], &rung["height"]))
+        .collect();
+    assert_eq!(
+        format!("{sizes:?}"),
+        "[(Number(426), Number(240)), (Number(214), Number(120))]"
+    );
+    assert!(rungs.iter().all(|rung| rung["fps"] == 30.0), "{status}");
+    assert_eq!(
+        daemon
+            .get("/api/v1/streams")
+            .json()
+            .as_array()
+            .map(Vec::len),
+        Some(1)
+    );
+
+    wait_until("a thumbnail", LIMIT, || {
+        let picture = daemon.get("/live/s/thumb.jpg");
+        picture.status == 200 && picture.body.starts_with(&[0xff, 0xd8, 0xff])
+    });
+    let metrics = daemon.get("/metrics").text();
+    for name in [
+        "weir_http_requests",
+        "weir_rtmp_connections",
+        "weir_stream",
+        "# EOF",
+    ] {
+        assert!(metrics.contains(name), "no {name} in\n{metrics}");
+    }
+}

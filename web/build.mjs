@@ -1,0 +1,112 @@
+/**
+ * Builds `src/` into `dist/` (or the folder given): bundles with content-hashed names, the pages
+ * that refer to them, and the licences of what is bundled. The same sources always give the same
+ * bytes, which is how `check.mjs` knows that the committed `dist/` is up to date.
+ */
+
+import { copyFile, mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { basename, dirname, join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+import { build } from 'esbuild';
+
+const ROOT = dirname(fileURLToPath(import.meta.url));
+const SOURCES = join(ROOT, 'src');
+const PAGES = join(SOURCES, 'pages');
+
+/** Source → name by which pages refer to what became of it. */
+const SCRIPTS = { 'list.ts': 'list.js', 'watch.ts': 'watch.js', 'embed.ts': 'embed.js' };
+const LAZY = { 'player/hls-engine.ts': 'player/hls-engine.js' };
+const STYLES = { 'styles/list.css': 'list.css', 'styles/watch.css': 'watch.css', 'styles/embed.css': 'embed.css' };
+const FILES = { 'favicon.svg': 'favicon.svg' };
+
+/** Bundles, and returns the address of each asset by its source. */
+async function bundle(out) {
+  const sources = [...Object.keys(SCRIPTS), ...Object.keys(STYLES), ...Object.keys(FILES)];
+  const { metafile } = await build({
+    absWorkingDir: ROOT,
+    entryPoints: sources.map((source) => join('src', source)),
+    outdir: join(out, 'assets'),
+    bundle: true,
+    splitting: true,
+    format: 'esm',
+    target: ['es2022', 'chrome100', 'firefox100', 'safari15.4'],
+    minify: true,
+    legalComments: 'none',
+    charset: 'utf8',
+    loader: { '.svg': 'copy' },
+    entryNames: '[name]-[hash]',
+    chunkNames: '[name]-[hash]',
+    assetNames: '[name]-[hash]',
+    metafile: true,
+    logLevel: 'warning',
+  });
+  const addresses = new Map();
+  const preloads = new Map();
+  for (const [file, { entryPoint, inputs }] of Object.entries(metafile.outputs)) {
+    const source = entryPoint ?? Object.keys(inputs)[0];
+    const address = `/${relative(out, join(ROOT, file)).replaceAll('\\', '/')}`;
+    addresses.set(relative('src', source), address);
+    preloads.set(address, staticImports(metafile, file).map((it) => `/${relative(out, join(ROOT, it))}`));
+  }
+  return { addresses, preloads };
+}
+
+/** Everything a bundle needs before it can run: without a hint, one more round trip each. */
+function staticImports({ outputs }, file, found = new Set()) {
+  for (const { path, kind } of outputs[file]?.imports ?? []) {
+    if (kind !== 'import-statement' || found.has(path)) continue;
+    found.add(path);
+    staticImports({ outputs }, path, found);
+  }
+  return [...found].sort();
+}
+
+/** A page with its parts (`{{> name}}`) and the addresses of its assets (`{{name}}`) filled in. */
+async function render(file, addressOf) {
+  let text = await readFile(join(PAGES, file), 'utf8');
+  for (const [tag, part] of text.matchAll(/\{\{> (\w+)\}\}\n?/g)) {
+    const partText = await readFile(join(PAGES, `${part}.html`), 'utf8');
+    text = text.replace(tag, () => partText);
+  }
+  return text.replace(/\{\{([\w./-]+)\}\}/g, (_, name) => addressOf(name));
+}
+
+/** Adds, before each script, the hints for what it imports. */
+function withPreloads(page, preloads) {
+  return page.replace(/<script type="module" src="([^"]+)">/g, (script, address) => {
+    const hints = (preloads.get(address) ?? []).map((it) => `<link rel="modulepreload" href="${it}">\n`);
+    return hints.join('') + script;
+  });
+}
+
+/** Builds everything into `out`. */
+export async function buildInto(out) {
+  await rm(out, { recursive: true, force: true });
+  await mkdir(join(out, 'assets'), { recursive: true });
+  const { addresses, preloads } = await bundle(out);
+  const byName = Object.entries({ ...SCRIPTS, ...LAZY, ...STYLES, ...FILES });
+  const addressOf = (name) => {
+    const source = byName.find(([, it]) => it === name)?.[0];
+    const address = source && addresses.get(source);
+    if (!address) throw new Error(`a page refers to ${name}, which the build did not make`);
+    return address;
+  };
+  for (const file of await readdir(PAGES)) {
+    if (!basename(file).startsWith('_')) {
+      const page = await render(file, addressOf);
+      await writeFile(join(out, file), withPreloads(page, preloads));
+    }
+  }
+  // Browsers ask for /favicon.ico whatever a page says; the server answers with this one.
+  await copyFile(join(SOURCES, 'favicon.svg'), join(out, 'favicon.svg'));
+  const licences = await Promise.all(
+    ['licenses/NOTICE.txt', 'node_modules/hls.js/LICENSE', 'licenses/Apache-2.0.txt'].map((file) =>
+      readFile(join(ROOT, file), 'utf8'),
+    ),
+  );
+  const rule = `\n${'-'.repeat(80)}\n\n`;
+  await writeFile(join(out, 'assets', 'licenses.txt'), licences.map((it) => it.trimEnd() + '\n').join(rule));
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) await buildInto(join(ROOT, 'dist'));

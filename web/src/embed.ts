@@ -1,0 +1,6 @@
+/** `/embed/NAME`: the bare player. `?muted` starts without sound. */
+
+import { mountPlayer } from './player/mount.ts';
+
+const player = mountPlayer();
+if (new URLSearchParams(location.search).has('muted')) player.video.muted = true;

@@ -1,0 +1,89 @@
+/** A live picture that renews itself while it can be seen. */
+
+import { thumbUrl } from '../api.ts';
+import { make } from '../dom.ts';
+
+const REFRESH_MS = 4_000;
+
+/** Shows the latest thumbnail in an element; an unchanged one costs a 304. */
+export class Thumbnail {
+  readonly #image = make('img', 'card-image');
+  readonly #observer: IntersectionObserver;
+  readonly #timer: number;
+  #visible = false;
+  #wanted = false;
+  #etag: string | null = null;
+  #address: string | null = null;
+  #busy = false;
+
+  constructor(
+    private readonly name: string,
+    host: HTMLElement,
+  ) {
+    this.#image.alt = '';
+    this.#image.hidden = true;
+    host.append(this.#image);
+    this.#observer = new IntersectionObserver((entries) => {
+      this.#visible = entries.some((entry) => entry.isIntersecting);
+      void this.#refresh();
+    });
+    this.#observer.observe(host);
+    this.#timer = window.setInterval(() => void this.#refresh(), REFRESH_MS);
+  }
+
+  /** Whether there is anything to show; without it the picture goes. */
+  set wanted(wanted: boolean) {
+    if (wanted === this.#wanted) return;
+    this.#wanted = wanted;
+    if (wanted) void this.#refresh();
+    else this.#clear();
+  }
+
+  /** Ends all activity. */
+  stop(): void {
+    clearInterval(this.#timer);
+    this.#observer.disconnect();
+    this.#clear();
+  }
+
+  async #refresh(): Promise<void> {
+    if (!this.#wanted || !this.#visible || document.hidden || this.#busy) return;
+    this.#busy = true;
+    try {
+      // `no-cache` revalidates: the browser sends the ETag and takes its own copy on 304.
+      const response = await fetch(thumbUrl(this.name), { cache: 'no-cache' });
+      const etag = response.headers.get('etag');
+      if (response.ok && (etag === null || etag !== this.#etag)) {
+        this.#etag = etag;
+        await this.#show(await response.blob());
+      }
+    } catch {
+      // The next turn tries again; the list itself says when the server is away.
+    } finally {
+      this.#busy = false;
+    }
+  }
+
+  async #show(picture: Blob): Promise<void> {
+    const address = URL.createObjectURL(picture);
+    const decoded = new Image();
+    decoded.src = address;
+    await decoded.decode();
+    if (!this.#wanted) {
+      URL.revokeObjectURL(address);
+      return;
+    }
+    this.#image.src = address;
+    this.#image.hidden = false;
+    if (this.#address) URL.revokeObjectURL(this.#address);
+    this.#address = address;
+  }
+
+  #clear(): void {
+    this.#image.hidden = true;
+    this.#image.removeAttribute('src');
+    this.#etag = null;
+    if (this.#address) URL.revokeObjectURL(this.#address);
+    this.#address = null;
+  }
+}

@@ -1,0 +1,226 @@
+/** The bar below the picture: play, sound, live, full screen, and when it hides. */
+
+import { byId, setText } from '../dom.ts';
+import { behind, seconds } from '../format.ts';
+import { bufferedAhead } from './engine.ts';
+import type { Player } from './player.ts';
+
+/** The bar leaves this long after the last movement of the pointer. */
+const HIDE_AFTER_MS = 2_500;
+/** How often times and latency are written anew. */
+const REFRESH_MS = 250;
+/** Seeks this near the edge mean the edge. */
+const EDGE_S = 1.5;
+/** Someone who comes back from a pause later than this wants to see what was missed. */
+const PAUSE_FORGIVEN_S = 4;
+
+/** iPhones know full screen for the video element only. */
+type AppleVideo = HTMLVideoElement & { webkitEnterFullscreen?: () => void };
+
+/** The actions that buttons and keys share. */
+export class Controls {
+  #hideTimer = 0;
+  readonly #seek = byId('seek', HTMLInputElement);
+  readonly #volume = byId('volume', HTMLInputElement);
+
+  constructor(private readonly player: Player) {
+    this.#wireButtons();
+    this.#wireSeek();
+    this.#wireVolume();
+    this.#wirePicture();
+    this.#wireHiding();
+    player.onChange(() => this.refresh());
+    window.setInterval(() => this.refresh(), REFRESH_MS);
+  }
+
+  togglePlay(): void {
+    const { video } = this.player;
+    if (video.paused) void video.play().catch(() => undefined);
+    else video.pause();
+  }
+
+  toggleMute(): void {
+    const { video } = this.player;
+    if (video.muted || video.volume === 0) this.player.unmute();
+    else video.muted = true;
+  }
+
+  changeVolume(by: number): void {
+    const { video } = this.player;
+    video.volume = Math.min(1, Math.max(0, Math.round((video.volume + by) * 20) / 20));
+    video.muted = video.volume === 0;
+  }
+
+  toggleFullscreen(): void {
+    const { stage, video } = this.player;
+    if (document.fullscreenElement) void document.exitFullscreen();
+    else if (stage.requestFullscreen) void stage.requestFullscreen().catch(() => undefined);
+    else (video as AppleVideo).webkitEnterFullscreen?.();
+  }
+
+  togglePictureInPicture(): void {
+    if (document.pictureInPictureElement) void document.exitPictureInPicture();
+    else void this.player.video.requestPictureInPicture().catch(() => undefined);
+  }
+
+  goLive(): void {
+    this.player.engine?.goLive();
+    this.refresh();
+  }
+
+  seekBy(seconds: number): void {
+    this.seekTo(this.player.video.currentTime + seconds);
+  }
+
+  seekTo(position: number): void {
+    const { engine, video } = this.player;
+    const window = engine?.window();
+    if (!engine || !window) return;
+    if (position > window.end - EDGE_S) {
+      engine.goLive();
+      return;
+    }
+    engine.following = false;
+    video.currentTime = Math.max(window.start + 0.1, position);
+    this.refresh();
+  }
+
+  /** Shows the bar, and hides it again once nothing moves. */
+  wake(): void {
+    const { stage, video } = this.player;
+    stage.dataset['chrome'] = 'shown';
+    clearTimeout(this.#hideTimer);
+    this.#hideTimer = window.setTimeout(() => {
+      const busy = video.paused || stage.querySelector('.controls :focus-visible, [aria-expanded="true"]');
+      if (!busy) stage.dataset['chrome'] = 'hidden';
+    }, HIDE_AFTER_MS);
+  }
+
+  /** Writes everything that changes with time. */
+  refresh(): void {
+    const { engine, video, stage } = this.player;
+    stage.classList.toggle('is-paused', video.paused);
+    stage.classList.toggle('is-muted', video.muted || video.volume === 0);
+    label('play', video.paused ? 'Play (k)' : 'Pause (k)');
+    label('mute', video.muted ? 'Unmute (m)' : 'Mute (m)');
+    label('fullscreen', document.fullscreenElement ? 'Leave full screen (f)' : 'Full screen (f)');
+    this.#refreshSeek();
+
+    const { latency = null, target = null } = engine?.readings() ?? {};
+    const atEdge = (engine?.following ?? true) && !video.paused;
+    const live = byId('live', HTMLButtonElement);
+    live.classList.toggle('is-at-edge', atEdge);
+    setText(byId('live-text', HTMLElement), atEdge || latency === null ? 'Live' : behind(latency));
+    label('live', atEdge ? 'At the live edge' : 'Go to the live edge (l)');
+    const readout = byId('latency', HTMLElement);
+    setText(readout, latency === null || !atEdge ? '' : seconds(latency));
+    const buffered = latency === null ? '' : seconds(bufferedAhead(video));
+    setText(byId('buffer', HTMLElement), buffered);
+    readout.title =
+      target === null ? '' : `Behind the live edge; the aim is ${seconds(target)}`;
+  }
+
+  #refreshSeek(): void {
+    const { engine, video } = this.player;
+    const window = engine?.window();
+    const length = window ? window.end - window.start : 0;
+    this.#seek.disabled = length < 4;
+    if (!window || this.#seek.matches(':active')) return;
+    const latency = engine?.following ? 0 : window.end - video.currentTime;
+    const value = Math.min(length, Math.max(0, length - latency));
+    this.#seek.max = length.toFixed(1);
+    this.#seek.value = value.toFixed(1);
+    this.#fillSeek();
+    this.#seek.setAttribute(
+      'aria-valuetext',
+      latency < 1 ? 'live' : `${Math.round(latency)} seconds behind live`,
+    );
+  }
+
+  #fillSeek(): void {
+    const { max, value } = this.#seek;
+    this.#seek.style.setProperty('--fill', String(Number(max) > 0 ? Number(value) / Number(max) : 1));
+  }
+
+  #wireButtons(): void {
+    const { video, stage } = this.player;
+    const onClick = (id: string, action: () => void): void =>
+      byId(id, HTMLButtonElement).addEventListener('click', action);
+    onClick('play', () => this.togglePlay());
+    onClick('mute', () => this.toggleMute());
+    onClick('live', () => this.goLive());
+    onClick('fullscreen', () => this.toggleFullscreen());
+    onClick('pip', () => this.togglePictureInPicture());
+    byId('pip', HTMLButtonElement).hidden = !document.pictureInPictureEnabled;
+    for (const type of ['play', 'pause', 'volumechange', 'seeked']) {
+      video.addEventListener(type, () => this.refresh());
+    }
+    video.addEventListener('play', () => this.#afterPause());
+    video.addEventListener('pause', () => this.wake());
+    document.addEventListener('fullscreenchange', () => {
+      stage.classList.toggle('is-fullscreen', document.fullscreenElement === stage);
+      this.refresh();
+    });
+  }
+
+  #afterPause(): void {
+    const { engine } = this.player;
+    const { latency, target } = engine?.readings() ?? {};
+    if (engine && latency != null && target != null && latency > target + PAUSE_FORGIVEN_S) {
+      engine.following = false;
+    }
+  }
+
+  #wireSeek(): void {
+    this.#seek.addEventListener('input', () => {
+      const window = this.player.engine?.window();
+      if (window) this.seekTo(window.start + Number(this.#seek.value));
+      this.#fillSeek();
+    });
+  }
+
+  #wireVolume(): void {
+    const { video } = this.player;
+    const show = (): void => {
+      const level = video.muted ? 0 : video.volume;
+      this.#volume.value = String(level);
+      this.#volume.style.setProperty('--fill', String(level));
+    };
+    this.#volume.addEventListener('input', () => {
+      video.volume = Number(this.#volume.value);
+      video.muted = video.volume === 0;
+    });
+    video.addEventListener('volumechange', show);
+    show();
+  }
+
+  /** A mouse plays and pauses on the picture; a finger first brings the bar. */
+  #wirePicture(): void {
+    const { video, stage } = this.player;
+    let touched = false;
+    video.addEventListener('pointerdown', (event) => (touched = event.pointerType === 'touch'));
+    video.addEventListener('click', () => {
+      if (!touched) this.togglePlay();
+      else if (stage.dataset['chrome'] === 'shown') stage.dataset['chrome'] = 'hidden';
+      else this.wake();
+    });
+    video.addEventListener('dblclick', () => this.toggleFullscreen());
+  }
+
+  #wireHiding(): void {
+    const { stage } = this.player;
+    stage.addEventListener('pointermove', (event) => {
+      if (event.pointerType !== 'touch') this.wake();
+    });
+    stage.addEventListener('focusin', () => this.wake());
+    byId('controls', HTMLElement).addEventListener('pointerdown', () => this.wake());
+    this.wake();
+  }
+}
+
+function label(id: string, text: string): void {
+  const button = byId(id, HTMLButtonElement);
+  if (button.getAttribute('aria-label') === text) return;
+  button.setAttribute('aria-label', text);
+  button.title = text;
+}

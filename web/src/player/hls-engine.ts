@@ -1,0 +1,228 @@
+/** The engine on hls.js. */
+
+import Hls, { type ErrorData, type Level } from 'hls.js';
+
+import { rungLabel } from '../format.ts';
+import {
+  bufferedAhead,
+  type Engine,
+  type EngineEvents,
+  type Quality,
+  type Readings,
+  type SeekWindow,
+} from './engine.ts';
+import { Governor } from './governor.ts';
+import { hlsConfig, rememberBandwidth } from './hls-config.ts';
+import { Watchdog } from './watchdog.ts';
+
+/** How often speed and progress are looked at. */
+const TICK_MS = 250;
+/** The server may hold a master for 10 s and init and first parts come at once after that. */
+const FIRST_FRAME_MS_MAX = 25_000;
+/** A decoder that fails more often than this on one playlist is given a new start instead. */
+const MEDIA_RECOVERIES_MAX = 2;
+/** An end of the playlist this near counts as reached. */
+const END_TOLERANCE_S = 0.5;
+
+/** Whether this browser can run it. */
+export const isSupported = (): boolean => Hls.isSupported();
+
+/** Everything that belongs to one load of a playlist. */
+interface Playback {
+  hls: Hls;
+  governor: Governor;
+  watchdog: Watchdog;
+  timer: number;
+  startedMs: number;
+  hasFrame: boolean;
+  /** The playlist carries EXT-X-ENDLIST. */
+  endListed: boolean;
+  mediaRecoveries: number;
+}
+
+/** See {@link Engine}. */
+export class HlsEngine implements Engine {
+  following = true;
+  #playback: Playback | null = null;
+  #chosen = -1;
+
+  constructor(
+    private readonly video: HTMLVideoElement,
+    private readonly events: EngineEvents,
+  ) {
+    video.addEventListener('loadeddata', () => this.#onFrame());
+    video.addEventListener('ended', () => this.#playback && this.events.onEnded());
+  }
+
+  get hls(): Hls | null {
+    return this.#playback?.hls ?? null;
+  }
+
+  load(url: string): void {
+    this.unload();
+    this.following = true;
+    const hls = new Hls(hlsConfig());
+    this.#playback = {
+      hls,
+      governor: new Governor(),
+      watchdog: new Watchdog(),
+      timer: window.setInterval(() => this.#tick(), TICK_MS),
+      startedMs: performance.now(),
+      hasFrame: false,
+      endListed: false,
+      mediaRecoveries: 0,
+    };
+    this.#listen(hls);
+    hls.attachMedia(this.video);
+    hls.loadSource(url);
+  }
+
+  unload(): void {
+    const playback = this.#playback;
+    if (!playback) return;
+    this.#playback = null;
+    clearInterval(playback.timer);
+    playback.hls.destroy();
+    this.video.playbackRate = 1;
+    this.events.onQualities();
+  }
+
+  goLive(): void {
+    this.following = true;
+    const edge = this.hls?.liveSyncPosition;
+    if (edge != null) this.video.currentTime = edge;
+    void this.video.play().catch(() => undefined);
+  }
+
+  get qualities(): Quality[] {
+    return (this.hls?.levels ?? []).map((level, index) => ({
+      index,
+      label: labelOf(level),
+      bitrate: level.bitrate,
+    }));
+  }
+
+  get playing(): number {
+    return this.hls?.currentLevel ?? -1;
+  }
+
+  get chosen(): number {
+    return this.#chosen;
+  }
+
+  set chosen(index: number) {
+    this.#chosen = index;
+    // `loadLevel` keeps what is buffered, which is less than a second at the edge.
+    if (this.hls) this.hls.loadLevel = index;
+    this.events.onQualities();
+  }
+
+  readings(): Readings {
+    const playback = this.#playback;
+    const hls = playback?.hls;
+    const holdBack = hls?.targetLatency ?? null;
+    const shownAt = hls?.playingDate?.getTime();
+    return {
+      latency: hls && playback.hasFrame ? hls.latency : null,
+      target: holdBack === null || !playback ? null : holdBack + playback.governor.margin,
+      wallLatency: shownAt === undefined ? null : (Date.now() - shownAt) / 1000,
+      bandwidth: hls?.bandwidthEstimate ?? null,
+    };
+  }
+
+  window(): SeekWindow | null {
+    const details = this.hls?.latestLevelDetails;
+    return details ? { start: details.fragmentStart, end: details.edge } : null;
+  }
+
+  #listen(hls: Hls): void {
+    hls.on(Hls.Events.MANIFEST_PARSED, () => {
+      if (this.#chosen >= hls.levels.length) this.#chosen = -1;
+      if (this.#chosen !== -1) hls.startLevel = hls.loadLevel = this.#chosen;
+      this.events.onQualities();
+    });
+    hls.on(Hls.Events.LEVEL_SWITCHED, () => this.events.onQualities());
+    hls.on(Hls.Events.LEVEL_LOADED, (_, { details }) => {
+      const playback = this.#playback;
+      if (!playback || playback.hls !== hls || details.live) return;
+      playback.endListed = true;
+      // It was over before it began: nobody wants the last minute of something that has ended.
+      if (!playback.hasFrame) queueMicrotask(() => this.events.onEnded());
+    });
+    // Once a segment: with parts, FRAG_LOADED comes several times a second.
+    hls.on(Hls.Events.FRAG_CHANGED, () => rememberBandwidth(hls.bandwidthEstimate));
+    hls.on(Hls.Events.ERROR, (_, data) => this.#onError(hls, data));
+  }
+
+  #onFrame(): void {
+    if (!this.#playback || this.#playback.hasFrame) return;
+    this.#playback.hasFrame = true;
+    this.events.onFrame();
+  }
+
+  #onError(hls: Hls, data: ErrorData): void {
+    const playback = this.#playback;
+    if (!playback || playback.hls !== hls) return;
+    if (data.details === Hls.ErrorDetails.BUFFER_STALLED_ERROR) {
+      playback.governor.stalled(performance.now());
+    }
+    if (!data.fatal) return;
+    if (data.type === Hls.ErrorTypes.MEDIA_ERROR && playback.mediaRecoveries < MEDIA_RECOVERIES_MAX) {
+      playback.mediaRecoveries += 1;
+      hls.recoverMediaError();
+      return;
+    }
+    // hls.js is still inside its own handler: let it finish before it is destroyed.
+    queueMicrotask(() => this.events.onFatal(data.details));
+  }
+
+  #tick(): void {
+    const playback = this.#playback;
+    if (!playback) return;
+    const nowMs = performance.now();
+    if (!playback.hasFrame) {
+      if (nowMs - playback.startedMs > FIRST_FRAME_MS_MAX) this.events.onFatal('noFirstFrame');
+      return;
+    }
+    this.#govern(playback, nowMs);
+    this.#watch(playback, nowMs);
+  }
+
+  #govern({ hls, governor, endListed }: Playback, nowMs: number): void {
+    const { video } = this;
+    const holdBack = hls.targetLatency;
+    if (holdBack === null || video.seeking) return;
+    const { playbackRate, jump, skip } = governor.decide(
+      {
+        latency: hls.latency,
+        holdBack,
+        buffered: bufferedAhead(video),
+        following: this.following && !video.paused && !endListed,
+      },
+      nowMs,
+    );
+    if (jump) this.goLive();
+    if (skip > 0) video.currentTime += skip;
+    if (video.playbackRate !== playbackRate) video.playbackRate = playbackRate;
+  }
+
+  #watch(playback: Playback, nowMs: number): void {
+    const { video } = this;
+    const cure = playback.watchdog.look(
+      {
+        expected: !video.paused && !video.seeking && !video.ended && !document.hidden,
+        position: video.currentTime,
+        atEnd: playback.endListed && bufferedAhead(video) < END_TOLERANCE_S,
+      },
+      nowMs,
+    );
+    if (cure === 'seek') this.goLive();
+    else if (cure === 'reload') this.events.onFatal('hangs');
+    else if (cure === 'end') this.events.onEnded();
+  }
+}
+
+function labelOf(level: Level): string {
+  if (!level.width || !level.height) return level.name || 'Audio only';
+  return rungLabel(level.width, level.height, level.frameRate || 30);
+}

@@ -1,0 +1,151 @@
+/**
+ * When the player loads, waits and starts again. A pure state machine: answers of the API and
+ * events of the engine come in with the time; what to do and what to show come out.
+ */
+
+import { isPush, type Lookup, type StreamStatus } from '../api.ts';
+import { backoffMs } from '../backoff.ts';
+
+/** What the engine is doing: nothing, reaching the first frame, or playing. */
+export type Phase = 'resting' | 'loading' | 'playing';
+
+/** What the viewer is told. */
+export type View =
+  | 'connecting'
+  | 'missing'
+  | 'unreachable'
+  | 'waiting'
+  | 'ended'
+  | 'starting'
+  | 'failed'
+  | 'playing'
+  | 'reconnecting';
+
+/** What the caller must do with the engine. */
+export type Command = 'none' | 'load' | 'unload';
+
+/** Everything the decisions depend on. */
+export interface Model {
+  readonly phase: Phase;
+  readonly lookup: Lookup | null;
+  /** Loads in a row that did not reach a frame. */
+  readonly failures: number;
+  /** No load before this time. */
+  readonly notBeforeMs: number;
+  /** `since` of the state whose session we saw ending: not a session to load again. */
+  readonly endedSince: string | null;
+  /** Whether a broadcast ended while this page was open. */
+  readonly sawEnd: boolean;
+}
+
+/** What can happen. */
+export type Happening =
+  | { type: 'lookup'; lookup: Lookup }
+  | { type: 'playing' }
+  | { type: 'ended' }
+  | { type: 'fatal' };
+
+/** The state in which a page opens. */
+export const initial: Model = {
+  phase: 'resting',
+  lookup: null,
+  failures: 0,
+  notBeforeMs: 0,
+  endedSince: null,
+  sawEnd: false,
+};
+
+/**
+ * The next state and what to do.
+ *
+ * @param random a number in [0, 1), for the back-off
+ */
+export function step(
+  model: Model,
+  happening: Happening,
+  nowMs: number,
+  random: number,
+): [Model, Command] {
+  switch (happening.type) {
+    case 'lookup':
+      return considerLoading(forgetEnd({ ...model, lookup: happening.lookup }), nowMs);
+    case 'playing':
+      return [{ ...model, phase: 'playing', failures: 0, sawEnd: false, endedSince: null }, 'none'];
+    case 'ended':
+      return [rest({ ...model, sawEnd: true, endedSince: sinceOf(model) }, nowMs, random), 'unload'];
+    case 'fatal':
+      return [rest(model, nowMs, random), 'unload'];
+  }
+}
+
+/** What to show for a state. */
+export function viewOf(model: Model): View {
+  const { phase, lookup } = model;
+  const status = lookup?.kind === 'found' ? lookup.status : null;
+  if (phase === 'playing') return status?.state === 'waiting' ? 'reconnecting' : 'playing';
+  if (!lookup) return 'connecting';
+  if (lookup.kind === 'missing') return 'missing';
+  if (!status) return 'unreachable';
+  if (status.state === 'failed') return 'failed';
+  if (phase === 'loading' || loadable(model, status)) return 'starting';
+  return model.sawEnd ? 'ended' : 'waiting';
+}
+
+/** What the pause before the next question to the API depends on. */
+export interface Pace {
+  hidden: boolean;
+  phase: Phase;
+  /** How long the page has been waiting for a publisher. */
+  waitedMs: number;
+}
+
+/**
+ * Milliseconds until the API is asked again. While a viewer looks at a page that waits, half a
+ * second decides how soon the picture is there; nobody gains from that in a hidden tab, or when
+ * the wait has become long.
+ */
+export function pollMs({ hidden, phase, waitedMs }: Pace): number {
+  if (hidden) return 5_000;
+  if (phase === 'playing') return 2_000;
+  if (waitedMs < 3 * 60_000) return 600;
+  return waitedMs < 15 * 60_000 ? 2_000 : 5_000;
+}
+
+function sinceOf(model: Model): string | null {
+  return model.lookup?.kind === 'found' ? model.lookup.status.since : null;
+}
+
+function rest(model: Model, nowMs: number, random: number): Model {
+  // The first load after a session that played comes at once; from then on it backs off.
+  const failures = model.phase === 'playing' ? 0 : model.failures + 1;
+  const pause = failures === 0 ? 0 : backoffMs(failures, random);
+  return { ...model, phase: 'resting', failures, notBeforeMs: nowMs + pause };
+}
+
+/** Any other state than the one that ended means: whatever comes next is a new session. */
+function forgetEnd(model: Model): Model {
+  return model.endedSince !== null && sinceOf(model) !== model.endedSince
+    ? { ...model, endedSince: null }
+    : model;
+}
+
+/** Whether a request for the master can be expected to lead to a picture. */
+function loadable(model: Model, status: StreamStatus): boolean {
+  switch (status.state) {
+    case 'starting':
+    case 'live':
+    case 'waiting':
+      return model.endedSince !== status.since;
+    case 'idle':
+    case 'failed':
+      // A viewer's request is what starts a source that is not published.
+      return !isPush(status);
+  }
+}
+
+function considerLoading(model: Model, nowMs: number): [Model, Command] {
+  const { lookup } = model;
+  if (model.phase !== 'resting' || nowMs < model.notBeforeMs) return [model, 'none'];
+  if (lookup?.kind !== 'found' || !loadable(model, lookup.status)) return [model, 'none'];
+  return [{ ...model, phase: 'loading' }, 'load'];
+}

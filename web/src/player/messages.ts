@@ -1,0 +1,53 @@
+/** What the player says when there is no picture. Pure. */
+
+import type { View } from './lifecycle.ts';
+
+/** A title, a sentence below it, and whether something is going on that may take a moment. */
+export interface Message {
+  title: string;
+  detail: string;
+  busy: boolean;
+}
+
+/** The words for a view, or `null` where the picture speaks for itself. */
+export function messageFor(view: View, name: string, lastError: string | null): Message | null {
+  switch (view) {
+    case 'playing':
+    case 'reconnecting':
+      return null;
+    case 'connecting':
+      return { title: 'Connecting', detail: '', busy: true };
+    case 'starting':
+      return { title: `Starting ${name}`, detail: 'The first pictures are on their way.', busy: true };
+    case 'waiting':
+      return {
+        title: `${name} is not live yet`,
+        detail: 'Leave this page open: it starts by itself.',
+        busy: false,
+      };
+    case 'ended':
+      return {
+        title: 'The broadcast has ended',
+        detail: 'Should it come back, this page starts by itself.',
+        busy: false,
+      };
+    case 'failed':
+      return {
+        title: `${name} cannot be shown right now`,
+        detail: lastError ?? 'The server keeps trying, and so does this page.',
+        busy: false,
+      };
+    case 'unreachable':
+      return {
+        title: 'The server cannot be reached',
+        detail: 'Trying again; nothing to do for you.',
+        busy: true,
+      };
+    case 'missing':
+      return {
+        title: `There is no stream called ${name}`,
+        detail: 'It may have been renamed or removed.',
+        busy: false,
+      };
+  }
+}

@@ -1,0 +1,20 @@
+/** Puts a player together: what `/watch` and `/embed` have in common. */
+
+import { nameInPath } from '../api.ts';
+import { Controls } from './controls.ts';
+import { exposeHandle } from './handle.ts';
+import { wireKeyboard } from './keyboard.ts';
+import { Panels } from './panels.ts';
+import { Player } from './player.ts';
+
+/** The player for the stream in the page's address. */
+export function mountPlayer(): Player {
+  const player = new Player(nameInPath(location.pathname) ?? '');
+  const panels = new Panels(player);
+  const controls = new Controls(player);
+  wireKeyboard(controls, panels);
+  exposeHandle(player);
+  document.title = `${player.name} · weir`;
+  player.start();
+  return player;
+}

@@ -1,0 +1,55 @@
+/** The engine where the browser plays HLS and offers no Media Source Extensions: older iPhones. */
+
+import type { Engine, EngineEvents, Quality, Readings, SeekWindow } from './engine.ts';
+
+const NOTHING_KNOWN: Readings = { latency: null, target: null, wallLatency: null, bandwidth: null };
+
+/** See {@link Engine}. The browser chooses renditions and latency by itself. */
+export class NativeEngine implements Engine {
+  following = true;
+  readonly qualities: Quality[] = [];
+  readonly playing = -1;
+  chosen = -1;
+  readonly hls = null;
+  #loaded = false;
+
+  constructor(
+    private readonly video: HTMLVideoElement,
+    events: EngineEvents,
+  ) {
+    video.addEventListener('loadeddata', () => this.#loaded && events.onFrame());
+    video.addEventListener('ended', () => this.#loaded && events.onEnded());
+    video.addEventListener('error', () => {
+      if (this.#loaded) events.onFatal(video.error?.message ?? 'error');
+    });
+  }
+
+  load(url: string): void {
+    this.#loaded = true;
+    this.following = true;
+    this.video.src = url;
+  }
+
+  unload(): void {
+    this.#loaded = false;
+    this.video.removeAttribute('src');
+    this.video.load();
+  }
+
+  goLive(): void {
+    this.following = true;
+    const { seekable } = this.video;
+    if (seekable.length) this.video.currentTime = seekable.end(seekable.length - 1);
+    void this.video.play().catch(() => undefined);
+  }
+
+  window(): SeekWindow | null {
+    const { seekable } = this.video;
+    if (!seekable.length) return null;
+    return { start: seekable.start(0), end: seekable.end(seekable.length - 1) };
+  }
+
+  readings(): Readings {
+    return NOTHING_KNOWN;
+  }
+}

@@ -1,0 +1,135 @@
+/** What opens over the picture: the choice of quality, and the numbers. */
+
+import { byId, make, setText } from '../dom.ts';
+import { bitrate, seconds } from '../format.ts';
+import { bufferedAhead } from './engine.ts';
+import type { Player } from './player.ts';
+
+const STATS_REFRESH_MS = 500;
+
+/** Both panels. */
+export class Panels {
+  readonly #settings = byId('settings', HTMLElement);
+  readonly #opener = byId('settings-button', HTMLButtonElement);
+  readonly #stats = byId('stats', HTMLElement);
+  readonly #list = byId('qualities', HTMLElement);
+  #drawn = '';
+  #timer = 0;
+  #framesBefore: { total: number; atMs: number } | null = null;
+
+  constructor(private readonly player: Player) {
+    this.#opener.addEventListener('click', () => this.#open(this.#settings.hidden === true));
+    byId('stats-toggle', HTMLButtonElement).addEventListener('click', () => {
+      this.toggleStats();
+      this.#open(false);
+    });
+    byId('stats-close', HTMLButtonElement).addEventListener('click', () => this.toggleStats());
+    byId('help-open', HTMLButtonElement).addEventListener('click', () => {
+      this.#open(false);
+      byId('help', HTMLDialogElement).showModal();
+    });
+    document.addEventListener('pointerdown', (event) => {
+      const inside = event.target instanceof Element && event.target.closest('#settings, #settings-button');
+      if (!inside) this.#open(false);
+    });
+    this.#settings.addEventListener('keydown', (event) => {
+      if (event.key !== 'Escape') return;
+      this.#open(false);
+      this.#opener.focus();
+    });
+    player.onChange(() => this.#drawQualities());
+  }
+
+  /** Shows or hides the numbers. */
+  toggleStats(): void {
+    this.#stats.hidden = !this.#stats.hidden;
+    clearInterval(this.#timer);
+    this.#framesBefore = null;
+    if (this.#stats.hidden) return;
+    this.#drawStats();
+    this.#timer = window.setInterval(() => this.#drawStats(), STATS_REFRESH_MS);
+  }
+
+  #open(open: boolean): void {
+    this.#settings.hidden = !open;
+    this.#opener.setAttribute('aria-expanded', String(open));
+    if (open) this.#list.querySelector<HTMLInputElement>('input:checked')?.focus();
+  }
+
+  #drawQualities(): void {
+    const { engine } = this.player;
+    const qualities = engine?.qualities ?? [];
+    const playing = qualities.find((it) => it.index === engine?.playing);
+    const auto = engine?.chosen === -1 || !engine;
+    setText(byId('quality-now', HTMLElement), playing?.label ?? 'Auto');
+    byId('quality', HTMLElement).hidden = qualities.length === 0;
+
+    const signature = JSON.stringify([qualities, engine?.chosen]);
+    if (signature !== this.#drawn) {
+      this.#drawn = signature;
+      const best = [...qualities].sort((a, b) => b.bitrate - a.bitrate);
+      this.#list.replaceChildren(
+        this.#option(-1, 'Auto', '', auto),
+        ...best.map((it) =>
+          this.#option(it.index, it.label, bitrate(it.bitrate), engine?.chosen === it.index),
+        ),
+      );
+    }
+    const hint = this.#list.querySelector('.option-hint');
+    if (hint) setText(hint, auto && playing ? `now ${playing.label}` : '');
+  }
+
+  #option(index: number, text: string, hint: string, checked: boolean): HTMLElement {
+    const label = make('label', 'option');
+    const input = make('input');
+    input.type = 'radio';
+    input.name = 'quality';
+    input.checked = checked;
+    input.addEventListener('change', () => {
+      if (this.player.engine) this.player.engine.chosen = index;
+    });
+    label.append(input, make('span', 'option-text', text), make('span', 'option-hint', hint));
+    return label;
+  }
+
+  #drawStats(): void {
+    const rows = this.#rows().map(([term, value]) => {
+      const row = make('div');
+      row.append(make('dt', '', term), make('dd', '', value));
+      return row;
+    });
+    byId('stats-rows', HTMLElement).replaceChildren(...rows);
+  }
+
+  #rows(): [string, string][] {
+    const { engine, video, status } = this.player;
+    const readings = engine?.readings();
+    const quality = engine?.qualities.find((it) => it.index === engine.playing);
+    const rung = status?.rungs.find((it) => it.width === video.videoWidth && it.height === video.videoHeight);
+    const frames = video.getVideoPlaybackQuality?.();
+    const or = <T>(value: T | null | undefined, text: (value: T) => string): string =>
+      value == null ? '–' : text(value);
+    return [
+      ['Picture', video.videoWidth ? `${video.videoWidth} × ${video.videoHeight}` : '–'],
+      ['Frames', `${this.#framesPerSecond(frames?.totalVideoFrames)} fps, ${frames?.droppedVideoFrames ?? 0} dropped`],
+      ['Rung', or(quality, (it) => `${it.label}, ${bitrate(it.bitrate)}`)],
+      ['Encoder', or(rung, (it) => `${it.encoder}, ${it.speed.toFixed(1)}×`)],
+      ['Bandwidth', or(readings?.bandwidth, bitrate)],
+      ['Behind live edge', or(readings?.latency, seconds)],
+      ['Aim', or(readings?.target, seconds)],
+      ['By the clock', or(readings?.wallLatency, seconds)],
+      ['Buffer', seconds(bufferedAhead(video))],
+      ['Speed', `${video.playbackRate.toFixed(2)}×`],
+      ['State', status?.state ?? '–'],
+    ];
+  }
+
+  #framesPerSecond(total: number | undefined): string {
+    const nowMs = performance.now();
+    const before = this.#framesBefore;
+    if (total === undefined) return '–';
+    this.#framesBefore = { total, atMs: nowMs };
+    if (!before || total < before.total) return '–';
+    return (((total - before.total) * 1000) / (nowMs - before.atMs)).toFixed(0);
+  }
+}

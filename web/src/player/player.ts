@@ -1,0 +1,169 @@
+/** The player: asks the API, drives an engine by the lifecycle, and shows where things stand. */
+
+import { lookUpStream, masterUrl, thumbUrl, type StreamStatus } from '../api.ts';
+import { byId, setText } from '../dom.ts';
+import type { Engine, EngineEvents } from './engine.ts';
+import { initial, pollMs, step, viewOf, type Happening, type Model, type View } from './lifecycle.ts';
+import { messageFor } from './messages.ts';
+import { NativeEngine } from './native-engine.ts';
+import { restoreVolume } from './volume.ts';
+
+/** The pause before the page is loaded again when part of its code could not be fetched. */
+const RELOAD_MS = 5_000;
+
+/** Somebody who wants to know when something about the player has changed. */
+export type Listener = (player: Player) => void;
+
+/** One player on a page that contains `player.html`. */
+export class Player {
+  readonly stage = byId('stage', HTMLElement);
+  readonly video = byId('video', HTMLVideoElement);
+  engine: Engine | null = null;
+  #model: Model = initial;
+  #listeners: Listener[] = [];
+  #engineReady: Promise<void> = Promise.resolve();
+  #pollTimer = 0;
+  #polling = false;
+  #notPlayingSinceMs = Date.now();
+  #shown: View | null = null;
+
+  constructor(readonly name: string) {
+    restoreVolume(this.video);
+    byId('unmute', HTMLButtonElement).addEventListener('click', () => this.unmute());
+    byId('big-play', HTMLButtonElement).addEventListener('click', () => this.#play());
+    this.video.addEventListener('playing', () => this.stage.classList.remove('is-blocked', 'is-stalled'));
+    this.video.addEventListener('waiting', () => this.stage.classList.add('is-stalled'));
+    this.video.addEventListener('resize', () => this.#fitStage());
+    this.video.addEventListener('volumechange', () => {
+      if (!this.video.muted) this.stage.classList.remove('is-silenced');
+    });
+    document.addEventListener('visibilitychange', () => {
+      if (!document.hidden) void this.#poll();
+    });
+  }
+
+  /** Starts asking and, as soon as there is something, playing. */
+  start(): void {
+    this.#show();
+    this.#engineReady = createEngine(this.video, {
+      onFrame: () => this.#happen({ type: 'playing' }),
+      onEnded: () => this.#happen({ type: 'ended' }),
+      onFatal: () => this.#happen({ type: 'fatal' }),
+      onQualities: () => this.#notify(),
+    }).then((engine) => {
+      this.engine = engine;
+    });
+    // A browser remembers a module that did not arrive: only a new page asks for it again.
+    this.#engineReady.catch(() => window.setTimeout(() => location.reload(), RELOAD_MS));
+    void this.#poll();
+  }
+
+  /** What the viewer is shown at present. */
+  get view(): View {
+    return viewOf(this.#model);
+  }
+
+  /** The last the API said, if it knew the stream. */
+  get status(): StreamStatus | null {
+    const { lookup } = this.#model;
+    return lookup?.kind === 'found' ? lookup.status : null;
+  }
+
+  /** Calls back at each change of view, status or renditions. */
+  onChange(listener: Listener): void {
+    this.#listeners.push(listener);
+    listener(this);
+  }
+
+  /** Turns the sound on, as the viewer's own wish. */
+  unmute(): void {
+    this.video.muted = false;
+    if (this.video.volume === 0) this.video.volume = 1;
+    this.#play();
+  }
+
+  async #poll(): Promise<void> {
+    if (this.#polling) return;
+    this.#polling = true;
+    clearTimeout(this.#pollTimer);
+    // The question to the API travels while the engine's code is still arriving.
+    const [lookup] = await Promise.all([lookUpStream(this.name), this.#engineReady]);
+    this.#polling = false;
+    this.#happen({ type: 'lookup', lookup });
+    const pace = {
+      hidden: document.hidden,
+      phase: this.#model.phase,
+      waitedMs: Date.now() - this.#notPlayingSinceMs,
+    };
+    this.#pollTimer = window.setTimeout(() => void this.#poll(), pollMs(pace));
+  }
+
+  #happen(happening: Happening): void {
+    const before = this.#model.phase;
+    const [model, command] = step(this.#model, happening, Date.now(), Math.random());
+    this.#model = model;
+    if (before === 'playing' && model.phase !== 'playing') this.#notPlayingSinceMs = Date.now();
+    if (command === 'unload') this.engine?.unload();
+    if (command === 'load') this.#load();
+    this.#show();
+    if (command === 'unload') void this.#poll();
+  }
+
+  #load(): void {
+    const state = this.status?.state;
+    // Before the first picture there is no thumbnail either.
+    if (state === 'live' || state === 'waiting') byId('poster', HTMLImageElement).src = thumbUrl(this.name);
+    this.engine?.load(masterUrl(this.name));
+    this.#play();
+  }
+
+  /** Plays with sound if the browser lets it, else without, else asks for a click. */
+  #play(): void {
+    const { video, stage } = this;
+    video.play().catch((error: unknown) => {
+      if (!(error instanceof DOMException) || error.name !== 'NotAllowedError') return;
+      if (video.muted) {
+        stage.classList.add('is-blocked');
+        return;
+      }
+      video.muted = true;
+      stage.classList.add('is-silenced');
+      this.#play();
+    });
+  }
+
+  #fitStage(): void {
+    const { videoWidth, videoHeight } = this.video;
+    if (videoWidth && videoHeight) {
+      this.stage.style.setProperty('--aspect', String(videoWidth / videoHeight));
+    }
+  }
+
+  #show(): void {
+    const { view, stage } = this;
+    if (view !== this.#shown) {
+      this.#shown = view;
+      stage.dataset['view'] = view;
+      if (view !== 'playing' && view !== 'reconnecting') stage.classList.remove('is-stalled');
+    }
+    const message = messageFor(view, this.name, this.status?.last_error ?? null);
+    if (message) {
+      setText(byId('message-title', HTMLElement), message.title);
+      setText(byId('message-detail', HTMLElement), message.detail);
+    }
+    stage.classList.toggle('is-busy', message?.busy ?? false);
+    this.#notify();
+  }
+
+  #notify(): void {
+    for (const listener of this.#listeners) listener(this);
+  }
+}
+
+async function createEngine(video: HTMLVideoElement, events: EngineEvents): Promise<Engine> {
+  if ('MediaSource' in window || 'ManagedMediaSource' in window) {
+    const { HlsEngine, isSupported } = await import('./hls-engine.ts');
+    if (isSupported()) return new HlsEngine(video, events);
+  }
+  return new NativeEngine(video, events);
+}

@@ -1,0 +1,53 @@
+/** The link and the embed code, each with a button that copies it. */
+
+import { byId, setText } from './dom.ts';
+
+const CONFIRMED_MS = 2_000;
+
+/** The code that puts the bare player into another page. Names need no escaping: `[a-z0-9_-]`. */
+export function embedCode(name: string, origin: string): string {
+  const address = `${origin}/embed/${name}`;
+  return (
+    `<iframe src="${address}" width="640" height="360" title="${name}, live" ` +
+    `allow="autoplay; fullscreen; picture-in-picture" allowfullscreen></iframe>`
+  );
+}
+
+/** Fills the fields and wires the buttons. */
+export function wireShare(name: string, origin: string): void {
+  wireCopy('share-link', 'share-link-copy', `${origin}/watch/${name}`);
+  wireCopy('share-embed', 'share-embed-copy', embedCode(name, origin));
+  const share = byId('share', HTMLDetailsElement);
+  document.addEventListener('pointerdown', (event) => {
+    if (event.target instanceof Node && !share.contains(event.target)) share.open = false;
+  });
+  share.addEventListener('keydown', (event) => {
+    if (event.key !== 'Escape' || !share.open) return;
+    share.open = false;
+    share.querySelector('summary')?.focus();
+  });
+}
+
+function wireCopy(fieldId: string, buttonId: string, value: string): void {
+  const field = byId(fieldId, HTMLInputElement);
+  const button = byId(buttonId, HTMLButtonElement);
+  field.value = value;
+  field.addEventListener('focus', () => field.select());
+  button.addEventListener('click', () => {
+    void copy(field).then((done) => {
+      setText(button, done ? 'Copied' : 'Press Ctrl+C');
+      window.setTimeout(() => setText(button, 'Copy'), CONFIRMED_MS);
+    });
+  });
+}
+
+/** Plain HTTP pages have no clipboard API: there the older command still works. */
+async function copy(field: HTMLInputElement): Promise<boolean> {
+  try {
+    await navigator.clipboard.writeText(field.value);
+    return true;
+  } catch {
+    field.select();
+    return document.execCommand('copy');
+  }
+}

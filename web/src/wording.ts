@@ -1,0 +1,52 @@
+/** The words for a stream's state, the same on every page. Pure. */
+
+import { isPush, type StreamState, type StreamStatus } from './api.ts';
+import { lasted, rungLabel } from './format.ts';
+
+/** A badge's words and its colour. */
+export interface Badge {
+  text: string;
+  tone: 'live' | 'busy' | 'quiet' | 'bad';
+}
+
+/** The badge for a state. */
+export function badgeFor(state: StreamState): Badge {
+  switch (state) {
+    case 'live':
+      return { text: 'Live', tone: 'live' };
+    case 'starting':
+      return { text: 'Starting', tone: 'busy' };
+    case 'waiting':
+      return { text: 'Reconnecting', tone: 'busy' };
+    case 'idle':
+      return { text: 'Idle', tone: 'quiet' };
+    case 'failed':
+      return { text: 'Failed', tone: 'bad' };
+  }
+}
+
+/** One line about a stream: `"1080p · live for 12 min"`. */
+export function describe(status: StreamStatus, nowMs: number): string {
+  const parts: string[] = [];
+  const top = status.rungs[0];
+  if (top) parts.push(rungLabel(top.width, top.height, top.fps));
+  const sinceMs = Date.parse(status.since);
+  if (status.state === 'live' && Number.isFinite(sinceMs)) {
+    parts.push(`live for ${lasted(Math.max(0, nowMs - sinceMs))}`);
+  }
+  if (status.state === 'starting') parts.push('the first pictures are on their way');
+  if (status.state === 'waiting') parts.push('the publisher is away for a moment');
+  if (status.state === 'idle') {
+    parts.push(isPush(status) ? 'waiting for a publisher' : 'starts when you watch');
+  }
+  return parts.join(' · ');
+}
+
+/** Where a stream belongs on the list. */
+export type Section = 'live' | 'on-demand' | 'offline';
+
+/** The section of a stream. */
+export function sectionOf(status: StreamStatus): Section {
+  if (status.state !== 'idle' && status.state !== 'failed') return 'live';
+  return isPush(status) ? 'offline' : 'on-demand';
+}
