@@ -24,16 +24,22 @@ pub struct Limits {
     pub linger: Duration,
 }
 
-impl Limits {
-    /// The defaults, with the configured grace.
-    pub fn with_grace(grace: Duration) -> Self {
+impl Default for Limits {
+    fn default() -> Self {
         Self {
-            grace,
+            grace: Duration::from_secs(30),
             startup_max: Duration::from_secs(10),
             stall_max: Duration::from_secs(3),
             finish_max: Duration::from_secs(3),
             linger: Duration::from_secs(15),
         }
+    }
+}
+
+impl Limits {
+    /// The same, with the configured grace.
+    pub fn with_grace(self, grace: Duration) -> Self {
+        Self { grace, ..self }
     }
 }
 

@@ -16,7 +16,7 @@ struct Rig {
 
 impl Rig {
     fn new(kind: Kind) -> Self {
-        let machine = Machine::new(kind, Limits::with_grace(GRACE));
+        let machine = Machine::new(kind, Limits::default().with_grace(GRACE));
         let now = Instant::now();
         Self { machine, now }
     }

@@ -54,6 +54,7 @@ struct Inner<S> {
     spares: Arc<Spares>,
     metrics: StreamMetrics,
     pipelines: Option<PathBuf>,
+    limits: Limits,
     tested: watch::Sender<Option<Arc<[Tested]>>>,
     closing: AtomicBool,
     streams: RwLock<Streams>,
@@ -91,11 +92,17 @@ impl<S: Shelf> Clone for Registry<S> {
 impl<S: Shelf> Registry<S> {
     /// A registry without streams; starts making a spare worker. Needs a tokio runtime.
     pub fn new(deps: Deps<S>) -> Self {
+        Self::with_limits(deps, Limits::default())
+    }
+
+    /// The same, with other waits than the usual ones.
+    pub fn with_limits(deps: Deps<S>, limits: Limits) -> Self {
         Self(Arc::new(Inner {
             shelf: deps.shelf,
             spares: Arc::new(Spares::new(deps.launch)),
             metrics: deps.metrics,
             pipelines: deps.pipelines,
+            limits,
             tested: watch::Sender::new(None),
             closing: AtomicBool::new(false),
             streams: RwLock::default(),
@@ -180,7 +187,7 @@ impl<S: Shelf> Registry<S> {
         let stop = CancellationToken::new();
         let task = tokio::spawn(stream::run(Setup {
             spec: spec.clone(),
-            limits: Limits::with_grace(grace),
+            limits: self.0.limits.with_grace(grace),
             shelf: self.0.shelf.clone(),
             spares: self.0.spares.clone(),
             tested: self.0.tested.subscribe(),

@@ -16,6 +16,17 @@ use crate::worker::protocol::{FromWorker, InputState, Start, ToWorker};
 const LONG: Duration = Duration::from_secs(3600);
 const SHORT: Duration = Duration::from_millis(1);
 
+/// Waits that no scripted worker can outlast, however busy the machine is.
+fn patient() -> Limits {
+    Limits {
+        grace: LONG,
+        startup_max: LONG,
+        stall_max: LONG,
+        finish_max: LONG,
+        linger: LONG,
+    }
+}
+
 struct Rig {
     registry: Registry<FakeShelf>,
     shelf: FakeShelf,
@@ -23,23 +34,17 @@ struct Rig {
     settings: Settings,
 }
 
-fn tested(name: &str) -> Tested {
-    Tested {
-        family: name.to_owned(),
-        template: name.to_owned(),
-    }
-}
-
 impl Rig {
     fn new(settings: Settings) -> Self {
         let (launch, started) = FakeLaunch::new();
         let shelf = FakeShelf::default();
-        let registry = Registry::new(Deps {
+        let deps = Deps {
             shelf: shelf.clone(),
             launch,
             metrics: StreamMetrics::default(),
             pipelines: None,
-        });
+        };
+        let registry = Registry::with_limits(deps, patient());
         registry.set_encoders(vec![tested("nvidia"), tested("x264")]);
         let rig = Self {
             registry,
@@ -103,6 +108,14 @@ impl Rig {
             }
         };
         bounded(met).await
+    }
+}
+
+/// Families of one template each, of the same name.
+fn tested(family: &str) -> Tested {
+    Tested {
+        family: family.into(),
+        template: family.into(),
     }
 }
 
@@ -360,6 +373,36 @@ async fn a_worker_that_made_nothing_leaves_no_gap() {
         .filter(|line| *line == "interrupt")
         .count();
     assert_eq!(interrupts, 1);
+}
+
+#[tokio::test]
+async fn a_worker_whose_output_stands_still_is_replaced() {
+    let (launch, mut started) = FakeLaunch::new();
+    let deps = Deps {
+        shelf: FakeShelf::default(),
+        launch,
+        metrics: StreamMetrics::default(),
+        pipelines: None,
+    };
+    let stall_max = SHORT;
+    let registry = Registry::with_limits(
+        deps,
+        Limits {
+            stall_max,
+            ..patient()
+        },
+    );
+    registry.set_encoders(vec![tested("x264")]);
+    registry.apply(
+        &settings(LONG, vec![stream("demo", Source::Test)]),
+        &BTreeMap::new(),
+    );
+    registry.demand("demo", Ipv4Addr::LOCALHOST.into(), "agent");
+    let (_, mut worker) = started.next().await;
+    worker.goes_live(1).await;
+    worker.is_killed().await;
+    let (start, _worker) = started.next().await;
+    assert!(start.plan.is_some());
 }
 
 #[tokio::test]

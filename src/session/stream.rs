@@ -91,6 +91,7 @@ struct Stream<S: Shelf> {
     shed: Vec<String>,
     /// There is something new to report.
     news: bool,
+    reported: State,
 }
 
 enum Input {
@@ -120,6 +121,7 @@ pub async fn run<S: Shelf>(mut setup: Setup<S>) {
         failed_encoders: Vec::new(),
         shed: Vec::new(),
         news: true,
+        reported: State::Idle,
         setup,
     };
     let begun = stream.machine.on_time(now());
@@ -460,10 +462,11 @@ impl<S: Shelf> Stream<S> {
 
     /// Tells the noticeboard what is new.
     fn report(&mut self) {
-        if !std::mem::take(&mut self.news) {
+        let state = self.machine.state();
+        if !std::mem::take(&mut self.news) && state == self.reported {
             return;
         }
-        let state = self.machine.state();
+        self.reported = state;
         let before = self.setup.cell.report(Report {
             state,
             playable: self.output.playable(),
