@@ -18,10 +18,17 @@ use super::still::Stills;
 use super::test_source::TestSource;
 use crate::ladder::Canvas;
 use crate::ladder::clock::{AAC_FRAME_SAMPLES, AudioClock, LadderClock};
-use crate::worker::protocol::{FromWorker, RungStats, Stats};
+use crate::worker::protocol::{FromWorker, Level, RungStats, Stats};
 
 /// How often statistics are sent.
 const STATS_EVERY: Duration = Duration::from_secs(1);
+/// How late the output may become before pictures are left out.
+const BEHIND_MAX: Duration = Duration::from_millis(500);
+/// An output that late is not caught up with: the daemon sees it stand still and replaces the
+/// worker.
+const HOPELESS_AFTER: Duration = Duration::from_secs(5);
+/// How often room is looked for.
+const ROOM_POLL: Duration = Duration::from_millis(3);
 /// Interleaved samples of one AAC frame.
 const BLOCK: usize = 2 * AAC_FRAME_SAMPLES as usize;
 
@@ -59,6 +66,7 @@ impl Engine {
             feed,
             canvas,
             audio: clock.audio(),
+            cuts: clock.clone(),
             start,
             stills: Stills::new(canvas),
             presence: Presence::new(),
@@ -89,6 +97,7 @@ struct Pacer {
     feed: Feed,
     canvas: Canvas,
     audio: AudioClock,
+    cuts: LadderClock,
     start: Instant,
     stills: Stills,
     presence: Presence,
@@ -102,6 +111,11 @@ impl Pacer {
         let (mut frame, mut block) = (0u64, 0u64);
         while !self.stop.load(Ordering::Relaxed) {
             let picture_due = self.canvas.fps.time_of(frame);
+            if self.start.elapsed().saturating_sub(picture_due) > HOPELESS_AFTER {
+                let message = "the output is 5 s behind its clock; another worker will go on";
+                self.outbox.log(Level::Error, None, message);
+                break;
+            }
             // A block of sound is taken when its last sample is due.
             let sound_due = self.audio.start_time(block + 1);
             if picture_due <= sound_due {
@@ -113,8 +127,7 @@ impl Pacer {
                 self.sound(block);
                 block += 1;
             }
-            let position = self.canvas.fps.time_of(frame);
-            if let Some(stats) = self.report.due(&self.output, position) {
+            if let Some(stats) = self.report.due(&self.output) {
                 self.outbox.send(FromWorker::Stats(stats));
             }
         }
@@ -147,9 +160,24 @@ impl Pacer {
                 }
             }
         };
-        if !self.output.picture(frame, picture) {
+        if self.has_room(slot) || self.cuts.locate(frame).starts_part {
+            self.output.picture(frame, picture);
+        } else {
             self.report.dropped += 1;
         }
+    }
+
+    /// Waits for encoders that are behind, as after a busy moment of the machine, as long as the
+    /// output is no more than [`BEHIND_MAX`] late. After that pictures are left out, but never the
+    /// one that begins a part: a part must have a frame in every rendition.
+    fn has_room(&self, slot: Duration) -> bool {
+        while !self.output.has_room() {
+            if self.start.elapsed().saturating_sub(slot) > BEHIND_MAX {
+                return false;
+            }
+            std::thread::sleep(ROOM_POLL);
+        }
+        true
     }
 
     fn sound(&mut self, block: u64) {
@@ -189,7 +217,7 @@ impl Report {
         }
     }
 
-    fn due(&mut self, output: &Output, position: Duration) -> Option<Stats> {
+    fn due(&mut self, output: &Output) -> Option<Stats> {
         let now = self.start.elapsed();
         if now < self.next {
             return None;
@@ -205,7 +233,7 @@ impl Report {
             })
             .collect();
         Some(Stats {
-            position,
+            position: output.position(),
             video,
             resident_bytes: resident_bytes(),
         })

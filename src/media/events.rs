@@ -12,6 +12,11 @@ const EVENTS_MAX: usize = 64;
 pub enum Event {
     /// The first picture's format, which the session's plan is made from.
     Found(Source),
+    /// The first media of an input half has been decoded.
+    Flowing {
+        /// Its number.
+        input: u64,
+    },
     /// An input half ended.
     Lost {
         /// Its number.

@@ -79,8 +79,9 @@ struct Entry {
     cell: Arc<Cell>,
     commands: mpsc::Sender<Command>,
     /// Dropping it stops the task.
-    stop: DropGuard,
-    task: JoinHandle<()>,
+    stop: Option<DropGuard>,
+    /// `None` once a shutdown waits for it.
+    task: Option<JoinHandle<()>>,
 }
 
 impl<S: Shelf> Clone for Registry<S> {
@@ -141,7 +142,7 @@ impl<S: Shelf> Registry<S> {
                 "stream is not configured any more; ending it"
             );
             drop(entry.stop);
-            streams.leaving.push(entry.task);
+            streams.leaving.extend(entry.task);
             self.0.metrics.forget(&name);
         }
     }
@@ -159,7 +160,7 @@ impl<S: Shelf> Registry<S> {
                 "settings changed; a new session begins"
             );
             drop(entry.stop);
-            return self.begin(settings, stream, key, Some(entry.task));
+            return self.begin(settings, stream, key, entry.task);
         }
         let grace = settings.session.grace;
         if entry.grace != grace {
@@ -203,8 +204,8 @@ impl<S: Shelf> Registry<S> {
             grace,
             cell,
             commands,
-            stop: stop.drop_guard(),
-            task,
+            stop: Some(stop.drop_guard()),
+            task: Some(task),
         }
     }
 
@@ -215,9 +216,10 @@ impl<S: Shelf> Registry<S> {
         let mut tasks = {
             let mut streams = self.write();
             let mut tasks = std::mem::take(&mut streams.leaving);
-            for (_, entry) in streams.entries.drain() {
-                drop(entry.stop);
-                tasks.push(entry.task);
+            // The entries stay: viewers are still to be told how their streams end.
+            for entry in streams.entries.values_mut() {
+                entry.stop = None;
+                tasks.extend(entry.task.take());
             }
             tasks
         };
@@ -322,6 +324,9 @@ impl<S: Shelf> Catalog for Registry<S> {
         let demand = entry
             .cell
             .demand(address, agent, streams.window, Instant::now());
+        if self.0.closing.load(Ordering::SeqCst) {
+            return Demand::Playable;
+        }
         if demand == Demand::Starting && entry.spec.kind() == Kind::OnDemand {
             // The stream's task has not woken yet, but its first viewer waits already.
             self.0.shelf.expect(name);

@@ -33,6 +33,8 @@ struct State {
     start: Option<Instant>,
     /// When anything was last decoded.
     arrived: Option<Instant>,
+    /// The input whose first media has been announced.
+    announced: u64,
 }
 
 /// Shared by the input's threads and the pacer's.
@@ -131,6 +133,10 @@ impl Intake {
             return None;
         }
         state.arrived = Some(Instant::now());
+        if state.announced != input {
+            state.announced = input;
+            self.events.send(Event::Flowing { input });
+        }
         state.start.map(|start| start.elapsed())
     }
 

@@ -147,7 +147,7 @@ impl Tap {
             return Ok(gst::FlowSuccess::Ok);
         };
         if let Some(counter) = &self.counter {
-            counter.add();
+            counter.add(start);
         }
         let position = self.grid.locate(self.grid.frame_at(start));
         self.check_key(&buffer, position)?;

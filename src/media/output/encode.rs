@@ -16,8 +16,8 @@ use crate::media::outbox::Outbox;
 use crate::media::template::{self, Kind, Library, Values, Variable};
 use crate::units::FrameRate;
 
-/// Canvas frames that may wait for the encoders; more means that they cannot keep up, and frames
-/// are left out until they can.
+/// Canvas frames that may wait for the encoders; more means that they do not keep up, and frames
+/// wait, then are left out, until they do.
 const BACKLOG_FRAMES_MAX: u64 = 12;
 /// Raw frames that may wait before one encoder.
 const QUEUE_FRAMES_MAX: u32 = 6;
@@ -63,14 +63,17 @@ impl Encode {
         })
     }
 
+    /// See [`super::Output::has_room`].
+    pub fn has_room(&self) -> bool {
+        self.pictures.current_level_buffers() < BACKLOG_FRAMES_MAX
+    }
+
     /// See [`super::Output::picture`].
-    pub fn picture(&self, frame: u64, mut buffer: gst::Buffer) -> bool {
-        if self.pictures.current_level_buffers() >= BACKLOG_FRAMES_MAX {
-            return false;
-        }
+    pub fn picture(&self, frame: u64, mut buffer: gst::Buffer) {
         let start = self.fps.time_of(frame);
         stamp(&mut buffer, start, self.fps.time_of(frame + 1) - start);
-        self.pictures.push_buffer(buffer).is_ok()
+        // Refused only while the pipeline stops.
+        let _ = self.pictures.push_buffer(buffer);
     }
 
     /// See [`super::Output::samples`].

@@ -52,11 +52,18 @@ pub struct Spec<'a> {
 #[derive(Debug, Default)]
 pub struct Counter {
     encoded: AtomicU64,
+    latest_ns: AtomicU64,
 }
 
 impl Counter {
-    fn add(&self) {
+    fn add(&self, start: gst::ClockTime) {
         self.encoded.fetch_add(1, Ordering::Relaxed);
+        self.latest_ns.store(start.nseconds(), Ordering::Relaxed);
+    }
+
+    /// Output time of the newest encoded frame.
+    fn latest(&self) -> Duration {
+        Duration::from_nanos(self.latest_ns.load(Ordering::Relaxed))
     }
 
     /// Frames encoded since the last call.
@@ -126,10 +133,20 @@ impl Output {
         Ok(())
     }
 
-    /// Offers canvas frame number `frame`; `false` when the encoders are too far behind to take
-    /// it, in which case it is left out of every rung.
-    pub fn picture(&self, frame: u64, buffer: gst::Buffer) -> bool {
-        self.encode.picture(frame, buffer)
+    /// The encoders keep up. Without room a picture had better wait or be left out.
+    pub fn has_room(&self) -> bool {
+        self.encode.has_room()
+    }
+
+    /// Encodes canvas frame number `frame` in every rung that has it.
+    pub fn picture(&self, frame: u64, buffer: gst::Buffer) {
+        self.encode.picture(frame, buffer);
+    }
+
+    /// Output time up to which every rung is encoded.
+    pub fn position(&self) -> Duration {
+        let latest = self.counters.iter().map(|counter| counter.latest());
+        latest.min().unwrap_or_default()
     }
 
     /// Offers AAC frame number `index`: 1024 stereo samples.

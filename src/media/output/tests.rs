@@ -68,9 +68,10 @@ fn run(fps: FrameRate, seconds: u64) -> (LadderClock, Vec<FromWorker>) {
     let frames = fps.frame_at(Duration::from_secs(seconds));
     let mut audio = 0;
     for frame in 0..frames {
-        while !output.picture(frame, picture(frame)) {
+        while !output.has_room() {
             std::thread::yield_now();
         }
+        output.picture(frame, picture(frame));
         while clock.audio().start_time(audio) < fps.time_of(frame + 1) {
             output.samples(audio, gst::Buffer::from_mut_slice(vec![0u8; 4096]));
             audio += 1;

@@ -105,6 +105,7 @@ impl Director {
                 self.dark_at =
                     (!pictures && self.engine.is_none()).then(|| Instant::now() + PICTURES_WAIT);
             }
+            Event::Flowing { input } => self.flowing(input),
             Event::Lost { input, reason } => self.lost(input, &reason),
             Event::EncoderFailed { video, reason } => self.encoder_failed(video, reason),
             Event::TsFailed { video, reason } => {
@@ -188,6 +189,15 @@ impl Director {
                 message: error.to_string(),
             }
         })
+    }
+
+    /// A push is announced with its codecs when it begins; a pull when it brings something.
+    fn flowing(&self, input: u64) {
+        if self.pull.is_some() && self.intake.is_current(input) {
+            self.outbox.send(FromWorker::Input(InputState::Live {
+                description: "HTTP".to_owned(),
+            }));
+        }
     }
 
     fn lost(&mut self, input: u64, reason: &str) {
