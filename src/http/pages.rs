@@ -8,14 +8,13 @@ use super::assets::{Asset, Assets};
 use super::caching::Entity;
 use super::errors::Problem;
 
-/// Scripts only from here; styles also inline, as the player's shadow trees have them; `blob:`
-/// for hls.js, whose worker and media source are made in the page.
+/// Scripts and styles only from here; `blob:` for hls.js, whose media source is made in the page.
 macro_rules! policy {
     ($ancestors:literal) => {
         HeaderValue::from_static(concat!(
-            "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; ",
+            "default-src 'none'; script-src 'self'; style-src 'self'; ",
             "img-src 'self' data: blob:; media-src 'self' blob:; connect-src 'self'; ",
-            "font-src 'self' data:; worker-src 'self' blob:; manifest-src 'self'; ",
+            "manifest-src 'self'; ",
             "base-uri 'none'; form-action 'none'; frame-ancestors ",
             $ancestors
         ))
