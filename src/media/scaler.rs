@@ -36,6 +36,11 @@ mod imp {
 
     use super::*;
 
+    /// Three steps of anything softer show: with Catmull-Rom a 360p rung loses 2.5 of VMAF.
+    const LUMA: fir::FilterType = fir::FilterType::Lanczos3;
+    /// Nobody sees sharper colour.
+    const CHROMA: fir::FilterType = fir::FilterType::Bilinear;
+
     /// Holds the resizer, whose buffers are used again for each picture.
     #[derive(Default)]
     pub struct Scaler {
@@ -118,7 +123,8 @@ mod imp {
                 let (Some(source), Some(target)) = (source, target) else {
                     return Err(gst::FlowError::NotNegotiated);
                 };
-                scale(&mut resizer, from, source, to, target).map_err(|error| {
+                let filter = if component == 0 { LUMA } else { CHROMA };
+                scale(&mut resizer, filter, from, source, to, target).map_err(|error| {
                     gst::element_imp_error!(self, gst::StreamError::Failed, ["{error}"]);
                     gst::FlowError::Error
                 })?;
@@ -155,6 +161,7 @@ mod imp {
     /// that is picture.
     fn scale(
         resizer: &mut fir::Resizer,
+        filter: fir::FilterType,
         from: &gst_video::VideoFrameRef<&gst::BufferRef>,
         source: Plane,
         to: &mut gst_video::VideoFrameRef<&mut gst::BufferRef>,
@@ -183,7 +190,7 @@ mod imp {
             fir::images::CroppedImageMut::new(&mut all, 0, 0, target.width, target.height)
                 .map_err(|e| text(&e))?;
         let options = fir::ResizeOptions::new()
-            .resize_alg(fir::ResizeAlg::Convolution(fir::FilterType::Lanczos3))
+            .resize_alg(fir::ResizeAlg::Convolution(filter))
             .crop(0.0, 0.0, f64::from(source.width), f64::from(source.height))
             .use_alpha(false);
         resizer
