@@ -42,6 +42,8 @@ pub struct Director {
     outbox: Outbox,
     events: Events,
     engine: Option<Engine>,
+    /// Names of the renditions that are made, in the order of the plan.
+    names: Vec<String>,
     /// When a dark picture is made for an input that has shown none.
     dark_at: Option<Instant>,
     pull: Option<Pull>,
@@ -64,6 +66,7 @@ impl Director {
             outbox,
             events,
             engine: None,
+            names: Vec::new(),
             dark_at: None,
             pull,
         }
@@ -109,9 +112,9 @@ impl Director {
             Event::Lost { input, reason } => self.lost(input, &reason),
             Event::EncoderFailed { video, reason } => self.encoder_failed(video, reason),
             Event::TsFailed { video, reason } => {
-                let rung = self.start.rungs.get(video).map(|rung| rung.name.clone());
                 let message = format!("MPEG-TS stopped: {reason}; CMAF goes on");
-                self.outbox.log(Level::Error, rung.as_deref(), message);
+                let rung = self.names.get(video).map(String::as_str);
+                self.outbox.log(Level::Error, rung, message);
             }
             Event::Fatal(reason) => self.give_up(&reason),
             Event::Finish => {}
@@ -140,6 +143,7 @@ impl Director {
 
     /// An encoder that refuses at start is treated as one that fails later.
     fn build(&mut self, plan: Plan) {
+        self.names = plan.video.iter().map(|video| video.name.clone()).collect();
         match self.try_build(&plan) {
             Ok(engine) => self.engine = Some(engine),
             Err(error) => self.give_up(&error.to_string()),
@@ -213,9 +217,8 @@ impl Director {
     }
 
     fn encoder_failed(&mut self, video: usize, reason: String) {
-        let rung = self.start.rungs.get(video).map(|rung| rung.name.clone());
         self.outbox.send(FromWorker::EncoderFailed {
-            rung: rung.unwrap_or_default(),
+            rung: self.names.get(video).cloned().unwrap_or_default(),
             encoder: self.start.encoders.first().cloned().unwrap_or_default(),
             reason,
         });
