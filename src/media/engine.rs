@@ -29,6 +29,9 @@ const BEHIND_MAX: Duration = Duration::from_millis(500);
 const HOPELESS_AFTER: Duration = Duration::from_secs(5);
 /// How often room is looked for.
 const ROOM_POLL: Duration = Duration::from_millis(3);
+/// An AAC encoder gives sound back this many frames late (its priming, 1024 samples with
+/// libavcodec's) under the timestamps of what it took; so it takes what is due that much later.
+const PRIMING_BLOCKS: u64 = 1;
 /// Interleaved samples of one AAC frame.
 const BLOCK: usize = 2 * AAC_FRAME_SAMPLES as usize;
 
@@ -117,7 +120,7 @@ impl Pacer {
                 break;
             }
             // A block of sound is taken when its last sample is due.
-            let sound_due = self.audio.start_time(block + 1);
+            let sound_due = self.audio.start_time(block + 1 + PRIMING_BLOCKS);
             if picture_due <= sound_due {
                 self.sleep_until(picture_due);
                 self.picture(frame, picture_due);
@@ -127,7 +130,7 @@ impl Pacer {
                 self.sound(block);
                 block += 1;
             }
-            if let Some(stats) = self.report.due(&self.output) {
+            if let Some(stats) = self.report.due(&self.output, &self.feed) {
                 self.outbox.send(FromWorker::Stats(stats));
             }
         }
@@ -182,7 +185,7 @@ impl Pacer {
 
     fn sound(&mut self, block: u64) {
         let mut samples = [0i16; BLOCK];
-        let at = self.audio.start_time(block);
+        let at = self.audio.start_time(block + PRIMING_BLOCKS);
         match &mut self.feed {
             Feed::Test(test) => test.sound(at, &mut samples),
             Feed::Input(intake) => {
@@ -217,7 +220,7 @@ impl Report {
         }
     }
 
-    fn due(&mut self, output: &Output) -> Option<Stats> {
+    fn due(&mut self, output: &Output, feed: &Feed) -> Option<Stats> {
         let now = self.start.elapsed();
         if now < self.next {
             return None;
@@ -235,6 +238,10 @@ impl Report {
         Some(Stats {
             position: output.position(),
             video,
+            input: match feed {
+                Feed::Input(intake) => intake.stats(),
+                Feed::Test(_) => None,
+            },
             resident_bytes: resident_bytes(),
         })
     }

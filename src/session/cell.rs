@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 
 use super::date::rfc3339;
 use super::machine::Kind;
-use super::status::{RungStatus, State, StreamStatus};
+use super::status::{InputStatus, RungStatus, State, StreamStatus};
 use super::viewers::Viewers;
 use crate::http::Demand;
 
@@ -39,6 +39,8 @@ pub struct Report {
     pub state: State,
     /// A session is open and playable.
     pub playable: bool,
+    /// How the source arrives.
+    pub input: Option<InputStatus>,
     /// What is made.
     pub rungs: Vec<RungStatus>,
     /// The worker's process.
@@ -54,6 +56,7 @@ impl Cell {
             source,
             since: rfc3339(SystemTime::now()),
             viewers: 0,
+            input: None,
             rungs: Vec::new(),
             worker_pid: None,
             last_error: None,
@@ -79,6 +82,7 @@ impl Cell {
         }
         board.open = report.playable;
         board.status.state = report.state;
+        board.status.input = report.input;
         board.status.rungs = report.rungs;
         board.status.worker_pid = report.worker_pid;
         before
@@ -139,6 +143,7 @@ mod tests {
         cell.report(Report {
             state,
             playable,
+            input: None,
             rungs: Vec::new(),
             worker_pid: None,
         });

@@ -217,6 +217,7 @@ impl FakeWorker {
         let stats = Stats {
             position,
             video: Vec::new(),
+            input: None,
             resident_bytes: 1,
         };
         self.say(FromWorker::Stats(stats)).await;

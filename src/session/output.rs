@@ -6,11 +6,11 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::sink::{Shelf, Writer};
-use super::status::RungStatus;
+use super::status::{InputStatus, RungStatus};
 use crate::hls::{Part, TrackId, TsSegment};
 use crate::ladder::Plan;
 use crate::origin::SessionSpec;
-use crate::worker::protocol::{Packaging, RungStats, Start, Stats};
+use crate::worker::protocol::{InputStats, Packaging, RungStats, Start, Stats};
 
 /// Largest thumbnail that is kept.
 const THUMBNAIL_BYTES_MAX: usize = 1024 * 1024;
@@ -31,6 +31,7 @@ struct Open<W> {
     part_target: Duration,
     encoders: Vec<String>,
     video: Vec<RungStats>,
+    input: Option<InputStats>,
     /// The present worker has given the writer something.
     dirty: bool,
 }
@@ -98,6 +99,7 @@ impl<W: Writer> Output<W> {
             part_target,
             encoders,
             video: Vec::new(),
+            input: None,
             dirty: false,
         });
         Ok(())
@@ -150,6 +152,7 @@ impl<W: Writer> Output<W> {
     pub fn stats(&mut self, stats: Stats) {
         if let Some(open) = &mut self.open {
             open.video = stats.video;
+            open.input = stats.input;
         }
     }
 
@@ -177,6 +180,16 @@ impl<W: Writer> Output<W> {
         self.open
             .as_ref()
             .is_some_and(|open| open.writer.playable())
+    }
+
+    /// How the input arrives, for the API.
+    pub fn input(&self) -> Option<InputStatus> {
+        let input = self.open.as_ref()?.input?;
+        Some(InputStatus {
+            delay_ms: u64::try_from(input.delay.as_millis()).unwrap_or(u64::MAX),
+            repeated: input.repeated,
+            skipped: input.skipped,
+        })
     }
 
     /// What is made, for the API.

@@ -31,12 +31,25 @@ pub struct StreamStatus {
     pub since: String,
     /// Viewers: address and agent with a playlist request within 10 s.
     pub viewers: usize,
+    /// How the source arrives, once it does; always `None` for `test:`.
+    pub input: Option<InputStatus>,
     /// What is made; empty while idle.
     pub rungs: Vec<RungStatus>,
     /// Process id of the worker.
     pub worker_pid: Option<u32>,
     /// The last thing that went wrong, with the next step.
     pub last_error: Option<String>,
+}
+
+/// How a source's pictures become the ladder's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct InputStatus {
+    /// Delay by which jitter is hidden, in milliseconds.
+    pub delay_ms: u64,
+    /// Frames that showed the picture before once more.
+    pub repeated: u64,
+    /// Pictures that were not shown: late, or more than the ladder's frame rate has room for.
+    pub skipped: u64,
 }
 
 /// One rung of a stream.

@@ -470,6 +470,7 @@ impl<S: Shelf> Stream<S> {
         let before = self.setup.cell.report(Report {
             state,
             playable: self.output.playable(),
+            input: self.output.input(),
             rungs: self.output.rungs(),
             worker_pid: self.link.as_ref().map(Link::pid),
         });

@@ -143,7 +143,9 @@ mod tests {
     use super::*;
     use crate::frame::{EncodedFrame, Track};
     use crate::hls::{Part, TrackId};
-    use crate::worker::protocol::{FromWorker, InputState, Level, Log, RungStats, Stats, ToWorker};
+    use crate::worker::protocol::{
+        FromWorker, InputState, InputStats, Level, Log, RungStats, Stats, ToWorker,
+    };
 
     fn data() -> impl Strategy<Value = Bytes> {
         proptest::collection::vec(any::<u8>(), 0..300).prop_map(Bytes::from)
@@ -190,6 +192,11 @@ mod tests {
             FromWorker::Stats(Stats {
                 position: Duration::from_secs(3),
                 video: video.collect(),
+                input: Some(InputStats {
+                    delay: Duration::from_millis(60),
+                    repeated: 1 << 33,
+                    skipped: 7,
+                }),
                 resident_bytes: 1 << 40,
             })
         });

@@ -16,7 +16,7 @@ use crate::hls::{Part, TrackId, TsSegment};
 use crate::ladder::{Plan, Rung};
 
 /// Version of this protocol; any change of a message raises it.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
 /// Longest message either side accepts.
 pub const MESSAGE_BYTES_MAX: usize = 32 * 1024 * 1024;
 
@@ -150,8 +150,21 @@ pub struct Stats {
     pub position: Duration,
     /// One entry a video rendition.
     pub video: Vec<RungStats>,
+    /// How the input arrives; `None` for the test signal, and before the first picture.
+    pub input: Option<InputStats>,
     /// Resident memory in bytes.
     pub resident_bytes: u64,
+}
+
+/// How an input's pictures become the canvas's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InputStats {
+    /// Delay that is kept after the fastest arrival, so that jitter is not seen.
+    pub delay: Duration,
+    /// Frames of the canvas that showed the picture before once more, since the start.
+    pub repeated: u64,
+    /// Pictures that were not shown, since the start: late, or more than the canvas has room for.
+    pub skipped: u64,
 }
 
 /// What one encoder did during the last second.

@@ -29,4 +29,6 @@ mod operations;
 #[path = "../support/mod.rs"]
 mod support;
 #[cfg(test)]
+mod sync;
+#[cfg(test)]
 mod workers;

@@ -55,6 +55,7 @@ impl Catalog for Stub {
             source: "test:".to_owned(),
             since: "2026-01-01T00:00:00Z".to_owned(),
             viewers: 0,
+            input: None,
             rungs: Vec::new(),
             worker_pid: None,
             last_error: None,

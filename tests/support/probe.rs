@@ -83,3 +83,53 @@ fn show(media: &[u8], arguments: &[&str]) -> Value {
     );
     serde_json::from_slice(&output.stdout).expect("ffprobe writes JSON")
 }
+
+/// When the white flashes of a synthetic clip begin in `media`, black borders at its sides or not.
+pub fn flashes(media: &[u8]) -> Vec<Duration> {
+    let corner = "crop=iw/4:ih/4:iw*3/4:ih*3/4,signalstats,metadata=print:file=-";
+    let bright = measure(media, &["-vf", corner], "lavfi.signalstats.YAVG", 80.0);
+    onsets(&bright)
+}
+
+/// When the beeps of a synthetic clip begin in `media`, to 5 ms.
+pub fn beeps(media: &[u8]) -> Vec<Duration> {
+    let level = "asetnsamples=n=240,astats=metadata=1:reset=1,ametadata=print:file=-";
+    let loud = measure(
+        media,
+        &["-af", level],
+        "lavfi.astats.Overall.RMS_level",
+        -20.0,
+    );
+    onsets(&loud)
+}
+
+/// Every frame's time, and whether its value of `key` exceeds `threshold`.
+fn measure(media: &[u8], filter: &[&str], key: &str, threshold: f64) -> Vec<(Duration, bool)> {
+    let mut file = tempfile::NamedTempFile::new().expect("a temporary file");
+    file.write_all(media).expect("the media is written");
+    let output = Command::new("ffmpeg")
+        .args(["-nostdin", "-v", "error", "-copyts", "-i"])
+        .arg(file.path())
+        .args(filter)
+        .args(["-f", "null", "-"])
+        .output()
+        .expect("ffmpeg is installed");
+    assert!(output.status.success(), "ffmpeg: {output:?}");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let (mut at, mut values) = (Duration::ZERO, Vec::new());
+    for line in text.lines() {
+        if let Some((_, time)) = line.split_once("pts_time:") {
+            at = Duration::from_secs_f64(time.trim().parse().expect("a time"));
+        } else if let Some(value) = line.strip_prefix(key) {
+            let value = value.trim_start_matches('=');
+            values.push((at, value.parse::<f64>().is_ok_and(|v| v > threshold)));
+        }
+    }
+    values
+}
+
+fn onsets(values: &[(Duration, bool)]) -> Vec<Duration> {
+    let pairs = values.iter().zip(values.iter().skip(1));
+    let begins = pairs.filter(|((_, before), (_, now))| !before && *now);
+    begins.map(|(_, (at, _))| *at).collect()
+}

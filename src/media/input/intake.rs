@@ -9,6 +9,7 @@ use crate::media::events::{Event, Events};
 use crate::media::pacer::audio::SampleQueue;
 use crate::media::pacer::timeline::Timeline;
 use crate::media::pacer::video::PictureQueue;
+use crate::worker::protocol::InputStats;
 
 /// How long a decoder waits for the output half to be built around its first picture.
 const CANVAS_WAIT_MAX: Duration = Duration::from_secs(2);
@@ -138,6 +139,18 @@ impl Intake {
             self.events.send(Event::Flowing { input });
         }
         state.start.map(|start| start.elapsed())
+    }
+
+    /// How the pictures arrive; `None` before the first.
+    pub fn stats(&self) -> Option<InputStats> {
+        let media = self.media();
+        let media = media.as_ref()?;
+        let counters = media.pictures.counters();
+        Some(InputStats {
+            delay: media.timeline.margin()?,
+            repeated: counters.repeated,
+            skipped: counters.skipped + counters.overflowed,
+        })
     }
 
     /// Takes a picture of input number `input`.

@@ -241,6 +241,10 @@ pub fn encoder_values(rendition: &VideoRendition, fps: FrameRate) -> Values {
         .with(Variable::BitrateKbps, rendition.bitrate.kbps())
         .with(Variable::GopFramesMax, rate * GOP_SECONDS_MAX)
         .with(
+            Variable::Lines,
+            u64::from(rendition.width.min(rendition.height)),
+        )
+        .with(
             Variable::Threads,
             pixels.div_ceil(PIXELS_PER_SECOND_PER_THREAD),
         )

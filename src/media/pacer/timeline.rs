@@ -17,6 +17,9 @@ const WINDOW_NS: i64 = 10 * SECOND_NS;
 const SAMPLES_MAX: usize = 1024;
 /// Base and jitter are taken from the window this often.
 const MEASURED_EACH_NS: i64 = 100 * MS_NS;
+/// Share of the transits, in thousandths, that the margin covers: what takes longer is late, and
+/// a picture that is late is not seen. Of 10 s at 30 fps one picture may be.
+const IN_TIME_PER_MILLE: usize = 996;
 /// Room beyond the measured jitter: pictures are shown up to half a slot before they are due, and
 /// sound up to 20 ms before it is stretched.
 const JITTER_ROOM_NS: i64 = 25 * MS_NS;
@@ -104,7 +107,7 @@ impl Timeline {
         Duration::from_nanos(u64::try_from(due).unwrap_or(0))
     }
 
-    /// Delay that is kept after the fastest arrival, for diagnosis; `None` before any arrival.
+    /// Delay that is kept after the fastest arrival; `None` before any arrival.
     pub fn margin(&self) -> Option<Duration> {
         let base = self.video.base().max(self.audio.base())?;
         let margin = self.offset_ns?.saturating_sub(base).max(0);
@@ -175,7 +178,8 @@ impl Transits {
 
     fn measure(&mut self) {
         let mut transits: Vec<i64> = self.samples.iter().map(|(_, transit)| *transit).collect();
-        let rank = (transits.len() * 98 / 100).min(transits.len().saturating_sub(1));
+        let rank =
+            (transits.len() * IN_TIME_PER_MILLE / 1000).min(transits.len().saturating_sub(1));
         let base = transits.iter().copied().min().unwrap_or_default();
         let high = if transits.is_empty() {
             base

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use gst::prelude::*;
 
-use super::{Element, Error, Template, Variable};
+use super::{Element, Error, Template, Variable, Variant};
 
 /// What weir computed for a template's `bind` entries.
 #[derive(Debug, Clone, Default)]
@@ -18,6 +18,7 @@ impl Values {
             .with(Variable::BitrateKbps, 128)
             .with(Variable::GopFramesMax, 60)
             .with(Variable::Threads, 1)
+            .with(Variable::Lines, 1080)
     }
 
     /// Adds a value.
@@ -25,6 +26,13 @@ impl Values {
     pub fn with(mut self, variable: Variable, value: u64) -> Self {
         self.0.insert(variable, value);
         self
+    }
+
+    /// The variant for these values, if any.
+    fn variant<'a>(&self, element: &'a Element) -> Option<&'a Variant> {
+        let lines = self.0.get(&Variable::Lines)?;
+        let mut variants = element.variant.iter();
+        variants.find(|variant| *lines <= variant.lines_max)
     }
 }
 
@@ -97,7 +105,8 @@ fn apply(
     values: &Values,
 ) -> Result<(), Error> {
     let mut structures: BTreeMap<&str, gst::Structure> = BTreeMap::new();
-    for (key, value) in &wanted.properties {
+    let own = values.variant(wanted).map(|variant| &variant.properties);
+    for (key, value) in wanted.properties.iter().chain(own.into_iter().flatten()) {
         let name = key.get_ref().as_str();
         let invalid = |message| Error::Invalid {
             place: template.place(key.span()),
@@ -217,4 +226,29 @@ fn in_range(pspec: &gst::glib::ParamSpec, value: &gst::glib::Value) -> bool {
         return (spec.minimum()..=spec.maximum()).contains(&v);
     }
     true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::template::Body;
+
+    #[test]
+    fn the_first_variant_that_fits_is_taken() {
+        let body: Body = toml::from_str(
+            "kind = 'video-encoder'\n[[element]]\nfactory = 'x264enc'\n\
+             [[element.variant]]\nlines-max = 360\nproperties = { speed-preset = 'fast' }\n\
+             [[element.variant]]\nlines-max = 576\nproperties = { speed-preset = 'faster' }\n",
+        )
+        .unwrap();
+        let taken = |lines| {
+            let values = Values::default().with(Variable::Lines, lines);
+            values.variant(&body.element[0]).map(|v| v.lines_max)
+        };
+        assert_eq!(taken(240), Some(360));
+        assert_eq!(taken(360), Some(360));
+        assert_eq!(taken(480), Some(576));
+        assert_eq!(taken(720), None);
+        assert!(Values::default().variant(&body.element[0]).is_none());
+    }
 }

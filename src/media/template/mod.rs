@@ -65,6 +65,8 @@ pub enum Variable {
     GopFramesMax,
     /// Threads an encoder may use.
     Threads,
+    /// The picture's shorter side, by which rungs are named; for `variant`.
+    Lines,
 }
 
 /// One template file.
@@ -109,6 +111,19 @@ pub struct Element {
     /// Properties weir computes; `property.field` reaches into a structure.
     #[serde(default)]
     pub bind: BTreeMap<Spanned<String>, Variable>,
+    /// Other properties for some pictures: the first that fits replaces those it names.
+    #[serde(default)]
+    pub variant: Vec<Variant>,
+}
+
+/// Properties for small pictures, which can be given more effort.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Variant {
+    /// Pictures whose shorter side has at most so many pixels.
+    pub lines_max: u64,
+    /// Fixed properties.
+    pub properties: BTreeMap<Spanned<String>, toml::Value>,
 }
 
 /// A template that cannot be used.

@@ -1,6 +1,7 @@
 //! The part of `/metrics` that is read at the moment of a scrape.
 
 use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -45,6 +46,7 @@ pub(super) fn registry(
     let mut registry = Registry::default();
     origin(&mut registry, scrape);
     streams(&mut registry, &scrape.streams, resident_bytes);
+    inputs(&mut registry, &scrape.streams);
     rungs(&mut registry, &scrape.streams);
     if let Some(process) = process {
         this_process(&mut registry, process);
@@ -111,6 +113,36 @@ fn streams(
         "Memory of a stream's worker process that is in RAM",
         Unit::Bytes,
         workers,
+    );
+}
+
+fn inputs(registry: &mut Registry, streams: &[StreamStatus]) {
+    let delay = Family::<StreamLabels, Real>::default();
+    let repeated = Family::<StreamLabels, Counter>::default();
+    let skipped = Family::<StreamLabels, Counter>::default();
+    for (stream, input) in streams.iter().filter_map(|s| Some((s, s.input?))) {
+        let labels = labels(&stream.name);
+        delay
+            .get_or_create(&labels)
+            .set(Duration::from_millis(input.delay_ms).as_secs_f64());
+        repeated.get_or_create(&labels).inc_by(input.repeated);
+        skipped.get_or_create(&labels).inc_by(input.skipped);
+    }
+    registry.register_with_unit(
+        "weir_input_delay",
+        "Delay by which a source's jitter is hidden",
+        Unit::Seconds,
+        delay,
+    );
+    registry.register(
+        "weir_input_repeated_frames",
+        "Frames that showed the picture before once more",
+        repeated,
+    );
+    registry.register(
+        "weir_input_skipped_frames",
+        "Pictures of the source that were not shown: late, or too many for the frame rate",
+        skipped,
     );
 }
 
@@ -194,7 +226,7 @@ mod tests {
 
     use super::*;
     use crate::origin::Usage;
-    use crate::session::status::RungStatus;
+    use crate::session::status::{InputStatus, RungStatus};
 
     fn live() -> StreamStatus {
         StreamStatus {
@@ -203,6 +235,11 @@ mod tests {
             source: "test:".to_owned(),
             since: "2026-01-01T00:00:00Z".to_owned(),
             viewers: 3,
+            input: Some(InputStatus {
+                delay_ms: 60,
+                repeated: 8,
+                skipped: 9,
+            }),
             rungs: vec![RungStatus {
                 name: "720p".to_owned(),
                 width: 1280,
@@ -247,6 +284,9 @@ mod tests {
             "weir_rung_speed_ratio{stream=\"demo\",rung=\"720p\"} 1.5",
             "weir_rung_bitrate_bits_per_second{stream=\"demo\",rung=\"720p\"} 2800000",
             "weir_rung_dropped_frames_total{stream=\"demo\",rung=\"720p\"} 4",
+            "weir_input_delay_seconds{stream=\"demo\"} 0.06",
+            "weir_input_repeated_frames_total{stream=\"demo\"} 8",
+            "weir_input_skipped_frames_total{stream=\"demo\"} 9",
             "process_resident_memory_bytes 5",
             "process_threads 6",
             "process_open_fds 7",

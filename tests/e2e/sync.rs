@@ -1,0 +1,72 @@
+//! Lips and voice: the picture's flash and the sound's beep stay together when a publisher
+//! returns after ten seconds.
+
+use std::time::Duration;
+
+use crate::support::clips::Clip;
+use crate::support::daemon::Daemon;
+use crate::support::publisher::Publisher;
+use crate::support::viewer::Viewer;
+use crate::support::{KEY, probe, small_ladder, turn};
+
+const LIMIT: Duration = Duration::from_secs(30);
+const SMALL: Clip = Clip::new(426, 240, 30);
+/// Segments of 2 s for which the publisher is away.
+const AWAY_SEGMENTS: u64 = 5;
+/// Segments in which flashes and beeps are looked for.
+const LOOKED_AT: u64 = 3;
+const OFFSET_MS_MAX: f64 = 60.0;
+
+/// Picture less sound, in milliseconds, of each flash in segments `from` on.
+fn offsets_ms(viewer: &Viewer, from: u64) -> Vec<f64> {
+    let all = viewer.all_with(from + LOOKED_AT - 1, LIMIT);
+    let media = |wanted: &str| {
+        let (uri, playlist) = all.iter().find(|(uri, _)| uri == wanted).expect("listed");
+        let segments = (from..from + LOOKED_AT).map(|msn| playlist.segment(msn).expect("there"));
+        viewer.download(uri, segments)
+    };
+    let flashes = probe::flashes(&media(&viewer.master.variants[0].uri));
+    let beeps = probe::beeps(&media(&viewer.master.media[0].uri));
+    let far = |flash: &Duration| {
+        let each = beeps
+            .iter()
+            .map(|beep| (flash.as_secs_f64() - beep.as_secs_f64()) * 1000.0);
+        each.min_by(|a, b| a.abs().total_cmp(&b.abs()))
+    };
+    flashes.iter().filter_map(far).collect()
+}
+
+fn assert_together(when: &str, offsets: &[f64]) {
+    println!("picture less sound, {when}: {offsets:.0?} ms");
+    assert!(offsets.len() >= 4, "{when}: flashes at {offsets:?}");
+    // The first and the last may have lost their other half to the neighbouring segment.
+    for offset in &offsets[1..offsets.len() - 1] {
+        assert!(offset.abs() <= OFFSET_MS_MAX, "{when}: {offset} ms");
+    }
+}
+
+fn back_after_ten_seconds_with(clip: Clip) {
+    let _turn = turn();
+    let daemon = Daemon::start(&small_ladder(&["s"]));
+    let publisher = Publisher::ffmpeg(SMALL, &daemon.publish_url("s", KEY));
+    let viewer = Viewer::open(&daemon, "s");
+    assert_together("before", &offsets_ms(&viewer, 3));
+    drop(publisher);
+    daemon.wait_state("s", "waiting", LIMIT);
+    let left = viewer.playlist(&viewer.master.variants[0].uri).last_msn();
+    viewer.all_with(left + AWAY_SEGMENTS, LIMIT);
+    let _publisher = Publisher::ffmpeg(clip, &daemon.publish_url("s", KEY));
+    daemon.wait_state("s", "live", LIMIT);
+    let back = viewer.playlist(&viewer.master.variants[0].uri).last_msn();
+    assert_together("after", &offsets_ms(&viewer, back + 2));
+}
+
+#[test]
+fn they_are_after_the_same_publisher_returned() {
+    back_after_ten_seconds_with(SMALL);
+}
+
+#[test]
+fn they_are_after_one_of_another_size_and_rate_came() {
+    back_after_ten_seconds_with(Clip::new(320, 240, 25));
+}
