@@ -88,9 +88,24 @@ impl FromStr for ByteSize {
 
 /// A frame rate as an exact fraction; never zero.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "(u32, u32)", into = "(u32, u32)")]
 pub struct FrameRate {
     num: u32,
     den: u32,
+}
+
+impl TryFrom<(u32, u32)> for FrameRate {
+    type Error = &'static str;
+
+    fn try_from((num, den): (u32, u32)) -> Result<Self, Self::Error> {
+        Self::new(num, den).ok_or("a frame rate is never zero")
+    }
+}
+
+impl From<FrameRate> for (u32, u32) {
+    fn from(fps: FrameRate) -> Self {
+        (fps.num, fps.den)
+    }
 }
 
 impl FrameRate {

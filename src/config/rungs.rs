@@ -108,7 +108,7 @@ fn rung(table: &Table, place: Place, problems: &mut Vec<Problem>) -> Option<Read
     let title = title("rung", table);
     let section = Section::open(table, place, title, KEYS, problems);
     let height = section.required("height", "height = 720", values::even(HEIGHTS), problems);
-    let name = section.get("name", values::name, problems);
+    let name = section.get("name", values::rung_name, problems);
     let fps = section.get_or("fps", FPS_DEFAULT, values::frame_rate, problems);
     let bitrate = section.get("bitrate", values::bitrate(BITRATES), problems);
     let audio = section.get_or(

@@ -75,6 +75,18 @@ pub(super) fn name(value: &Value) -> Result<String, Wrong> {
     Err(Wrong::new(format!("expected {expected}")).help(help))
 }
 
+/// A name of a rung: beside the rungs lie the audio renditions, whose names begin with `audio-`.
+pub(super) fn rung_name(value: &Value) -> Result<String, Wrong> {
+    let text = name(value)?;
+    match text.strip_prefix("audio-") {
+        None => Ok(text),
+        Some(rest) => Err(Wrong::new(
+            "expected a name that does not begin with `audio-`, as sound's do",
+        )
+        .help((!rest.is_empty()).then(|| format!("write {rest:?}")))),
+    }
+}
+
 /// What a quantity is called, an example of it, and how one that is read is shown.
 struct Quantity<T> {
     noun: &'static str,

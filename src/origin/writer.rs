@@ -44,8 +44,9 @@ impl SessionWriter {
         }
     }
 
-    /// Appends a part. Parts out of order are dropped and logged.
-    pub fn part(&mut self, part: Part) {
+    /// Appends a part; false when it is not the next one of its rendition, in which case it is
+    /// dropped and logged.
+    pub fn part(&mut self, part: Part) -> bool {
         let (track, msn, index, closes) = (part.track, part.msn, part.index, part.last);
         let window = self.origin.shared.limits.window;
         let taken = self.session.change(|media| {
@@ -56,6 +57,7 @@ impl SessionWriter {
             taken
         });
         self.appended(taken, track, (msn, index), closes);
+        taken.is_ok()
     }
 
     /// Appends an MPEG-TS segment.

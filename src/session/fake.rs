@@ -87,10 +87,14 @@ impl Writer for FakeWriter {
         self.shelf.note(format!("init {codec}"));
     }
 
-    fn part(&mut self, part: Part) {
+    fn part(&mut self, part: Part) -> bool {
+        if part.msn > self.msn + 1 && self.msn > 0 {
+            return false;
+        }
         self.shelf.note(format!("part {}.{}", part.msn, part.index));
         self.msn = part.msn;
         self.playable |= part.last;
+        true
     }
 
     fn ts_segment(&mut self, segment: TsSegment) {

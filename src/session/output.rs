@@ -48,6 +48,10 @@ pub enum Fault {
     /// It sent media before a plan.
     #[error("worker sent media without a plan")]
     NoPlan,
+    /// It sent a part that does not follow the one before: no later one would either, so another
+    /// worker goes on behind a discontinuity.
+    #[error("worker left a part out")]
+    LeftOut,
     /// It sent media of a rendition that is not in the plan.
     #[error("worker sent a rendition that is not planned")]
     NoSuchTrack,
@@ -115,8 +119,11 @@ impl<W: Writer> Output<W> {
     /// A part.
     pub fn part(&mut self, part: Part) -> Result<(), Fault> {
         let open = self.fed(part.track)?;
-        open.writer.part(part);
-        Ok(())
+        if open.writer.part(part) {
+            Ok(())
+        } else {
+            Err(Fault::LeftOut)
+        }
     }
 
     /// An MPEG-TS segment.
@@ -216,12 +223,9 @@ impl<W: Writer> Output<W> {
 /// Bounds that everything behind relies on; postcard checks types only.
 fn sound(plan: &Plan) -> bool {
     let counts = [plan.video.len(), plan.audio.len()];
-    let fps = plan.canvas.fps;
     counts
         .iter()
         .all(|count| (1..=RENDITIONS_MAX).contains(count))
-        && fps.num() > 0
-        && fps.den() > 0
         && plan.video.iter().all(|video| {
             video.divisor > 0 && video.audio < plan.audio.len() && is_name(&video.name)
         })
@@ -272,6 +276,15 @@ mod tests {
             let result = planned(&mut Output::new(), made);
             assert_eq!(result, Err(Fault::BadPlan), "case {case}");
         }
+    }
+
+    #[test]
+    fn a_part_that_does_not_follow_is_a_fault_of_the_worker() {
+        let mut output = Output::new();
+        planned(&mut output, made(plan())).unwrap();
+        output.part(part(TrackId::Video(0), 1)).unwrap();
+        let later = output.part(part(TrackId::Video(0), 3));
+        assert_eq!(later, Err(Fault::LeftOut));
     }
 
     #[test]

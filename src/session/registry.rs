@@ -279,7 +279,7 @@ impl<S: Shelf> Gate for Registry<S> {
     async fn publish(&self, request: PublishRequest) -> Result<Lease, Refusal> {
         let (peer, protocol) = (request.peer, request.protocol);
         let commands = self.admit(&request).inspect_err(|refusal| {
-            tracing::warn!(stream = request.stream, %peer, protocol, cause = %refusal,
+            tracing::debug!(stream = request.stream, %peer, protocol, cause = %refusal,
                 "publisher refused");
         })?;
         let (media, receiver) = mpsc::channel(LEASE_EVENTS_MAX);

@@ -22,7 +22,7 @@ pub trait Writer: Send + 'static {
     /// [`SessionWriter::init`]
     fn init(&mut self, track: TrackId, codec: &str, data: Bytes);
     /// [`SessionWriter::part`]
-    fn part(&mut self, part: Part);
+    fn part(&mut self, part: Part) -> bool;
     /// [`SessionWriter::ts_segment`]
     fn ts_segment(&mut self, segment: TsSegment);
     /// [`SessionWriter::thumbnail`]
@@ -56,8 +56,8 @@ impl Writer for SessionWriter {
         SessionWriter::init(self, track, codec, data);
     }
 
-    fn part(&mut self, part: Part) {
-        SessionWriter::part(self, part);
+    fn part(&mut self, part: Part) -> bool {
+        SessionWriter::part(self, part)
     }
 
     fn ts_segment(&mut self, segment: TsSegment) {

@@ -16,6 +16,7 @@ mod media;
 pub mod message;
 mod peer;
 mod pool;
+mod refusals;
 mod server;
 mod stats;
 mod timeline;

@@ -17,6 +17,7 @@ use super::command::PublishTarget;
 use super::connection::{Connection, Event, Overdue, ProtocolError, Rejection};
 use super::limits::Limits;
 use super::pool::{Pool, Publishers, Stranger};
+use super::refusals::RefusalLog;
 use super::stats::{Open, Stats};
 use crate::ingest::{Gate, Lease, MediaEvent, PublishRequest, Refusal};
 
@@ -29,6 +30,7 @@ pub(super) struct Shared<G> {
     pub(super) gate: G,
     pub(super) limits: Limits,
     pub(super) stats: Arc<Stats>,
+    pub(super) refusals: RefusalLog,
     pub(super) strangers: Arc<Pool>,
     pub(super) publishers: Arc<Publishers>,
 }
@@ -95,7 +97,7 @@ pub(super) async fn serve<G: Gate>(
             publication.run(&mut link, target, &mut stranger).await
         }
         Err(end) => {
-            log_stranger(&end, peer, &stats);
+            log_stranger(&end, peer, &shared);
             end
         }
     };
@@ -103,11 +105,14 @@ pub(super) async fn serve<G: Gate>(
 }
 
 /// Says why somebody who published nothing has gone.
-fn log_stranger(end: &End, peer: SocketAddr, stats: &Stats) {
+fn log_stranger<G>(end: &End, peer: SocketAddr, shared: &Shared<G>) {
+    let stats = &shared.stats;
     match end {
         End::Rejected(rejection) => {
             stats.refused_total.add(1);
-            warn!(%peer, cause = %rejection, "connection refused");
+            if shared.refusals.admits(Instant::now()) {
+                warn!(%peer, cause = %rejection, "connection refused");
+            }
         }
         End::Protocol(_) | End::Overdue(_) | End::Unread => {
             stats.faults_total.add(1);
@@ -180,31 +185,35 @@ impl<G: Gate> Publication<'_, G> {
     /// Tells the publisher that it may not come in, and the log why.
     fn refuse(&self, link: &mut Link, end: End) -> End {
         self.shared.stats.refused_total.add(1);
-        let (stream, peer) = (&self.stream, self.peer);
+        if self.shared.refusals.admits(Instant::now()) {
+            self.log_refusal(&end);
+        }
         let told = match &end {
-            // A key in the place of the name would be shown by showing the name.
-            End::Refused(Refusal::UnknownStream) => {
-                warn!(%peer, cause = %end, next = "compare the name before `?key=` with the \
-                     streams in config.toml", "publisher refused");
+            End::Refused(Refusal::UnknownStream | Refusal::WrongKey) => {
                 "Unknown stream or wrong key."
             }
-            End::Refused(Refusal::WrongKey) => {
-                warn!(stream, %peer, cause = %end, next = "`weir keys` shows the right one",
-                    "publisher refused");
-                "Unknown stream or wrong key."
-            }
-            End::TooManyStreams => {
-                warn!(stream, %peer, cause = %end, "publisher refused");
-                "Too many streams from this address."
-            }
-            _ => {
-                warn!(stream, %peer, cause = %end, "publisher refused");
-                "Not available now; try again later."
-            }
+            End::TooManyStreams => "Too many streams from this address.",
+            _ => "Not available now; try again later.",
         };
         match link.connection.refuse(told) {
             Ok(()) => end,
             Err(error) => End::Protocol(error),
+        }
+    }
+
+    fn log_refusal(&self, end: &End) {
+        let (stream, peer) = (&self.stream, self.peer);
+        match end {
+            // A key in the place of the name would be shown by showing the name.
+            End::Refused(Refusal::UnknownStream) => {
+                warn!(%peer, cause = %end, next = "compare the name before `?key=` with the \
+                     streams in config.toml", "publisher refused");
+            }
+            End::Refused(Refusal::WrongKey) => {
+                warn!(stream, %peer, cause = %end, next = "`weir keys` shows the right one",
+                    "publisher refused");
+            }
+            _ => warn!(stream, %peer, cause = %end, "publisher refused"),
         }
     }
 

@@ -13,6 +13,7 @@ use tracing::{error, warn};
 use super::limits::Limits;
 use super::peer::{self, Shared};
 use super::pool::{Pool, Publishers};
+use super::refusals::RefusalLog;
 use super::stats::Stats;
 use crate::ingest::Gate;
 
@@ -42,6 +43,7 @@ impl<G: Gate> Server<G> {
             publishers: Publishers::new(limits.streams_per_address_max),
             limits,
             stats: Arc::new(Stats::default()),
+            refusals: RefusalLog::default(),
         };
         Ok(Self {
             listener,
