@@ -4,6 +4,7 @@
 
 pub mod cli;
 pub mod config;
+mod flood;
 pub mod frame;
 pub mod hls;
 pub mod http;

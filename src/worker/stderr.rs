@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 use super::process::Label;
+use crate::flood::Limit;
 
 /// Longest line that is kept; the rest of it is left out.
 const LINE_BYTES_MAX: usize = 1024;
@@ -17,7 +18,7 @@ const LINES_PER: Duration = Duration::from_secs(1);
 /// Logs `stderr` until it ends.
 pub async fn forward(mut stderr: impl AsyncRead + Unpin, pid: u32, label: Arc<Label>) {
     let mut lines = Lines::default();
-    let mut limit = Limit::new(Instant::now());
+    let mut limit = Limit::new(LINES_MAX, LINES_PER);
     let mut buffer = vec![0; 4096];
     while let Ok(n @ 1..) = stderr.read(&mut buffer).await {
         for line in lines.push(buffer.get(..n).unwrap_or_default()) {
@@ -72,39 +73,6 @@ fn printable(bytes: &[u8]) -> String {
     clean.collect()
 }
 
-/// So many lines in each period.
-#[derive(Debug)]
-struct Limit {
-    since: Instant,
-    passed: u32,
-    left_out: u64,
-}
-
-impl Limit {
-    fn new(now: Instant) -> Self {
-        Self {
-            since: now,
-            passed: 0,
-            left_out: 0,
-        }
-    }
-
-    /// Whether a line may pass, and how many were left out in the period that has just ended.
-    fn pass(&mut self, now: Instant) -> (bool, u64) {
-        let mut left_out = 0;
-        if now.saturating_duration_since(self.since) >= LINES_PER {
-            left_out = std::mem::take(&mut self.left_out);
-            *self = Self::new(now);
-        }
-        if self.passed < LINES_MAX {
-            self.passed += 1;
-            return (true, left_out);
-        }
-        self.left_out += 1;
-        (false, left_out)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -120,18 +88,5 @@ mod tests {
             ["x".repeat(LINE_BYTES_MAX), "next".to_owned()]
         );
         assert_eq!(lines.push(b"\xff\n"), ["\u{fffd}"]);
-    }
-
-    #[test]
-    fn a_flood_is_counted() {
-        let start = Instant::now();
-        let mut limit = Limit::new(start);
-        let passed = (0..100).filter(|_| limit.pass(start).0).count();
-        assert_eq!(passed, LINES_MAX as usize);
-        assert_eq!(
-            limit.pass(start + LINES_PER),
-            (true, 100 - u64::from(LINES_MAX))
-        );
-        assert_eq!(limit.pass(start + LINES_PER), (true, 0));
     }
 }

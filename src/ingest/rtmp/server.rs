@@ -43,7 +43,7 @@ impl<G: Gate> Server<G> {
             publishers: Publishers::new(limits.streams_per_address_max),
             limits,
             stats: Arc::new(Stats::default()),
-            refusals: RefusalLog::default(),
+            refusals: RefusalLog::new(),
         };
         Ok(Self {
             listener,

@@ -70,7 +70,7 @@ impl PlaneScaler {
         let (width, height) = (from.width as usize, to.height as usize);
         let groups = height.div_ceil(ROWS);
 
-        resized(&mut self.low, width * height);
+        self.low.resize(width * height, 0);
         let rows = source.get(..bytes(from)).ok_or(Error::Short)?;
         let rows = ImageRef::new(from.stride, from.height, rows, fir::PixelType::U8)?;
         let mut low =
@@ -78,12 +78,12 @@ impl PlaneScaler {
         let options = options(sharpness, from.width, from.height);
         self.resizer.resize(&rows, &mut low, &options)?;
 
-        resized(&mut self.packed, width * ROWS * groups);
+        self.packed.resize(width * ROWS * groups, 0);
         pack(&self.low, width, &mut self.packed);
 
         let (wide, narrow) = (from.width, to.width);
         let tall = u32::try_from(groups).unwrap_or(u32::MAX);
-        resized(&mut self.narrow, narrow as usize * ROWS * groups);
+        self.narrow.resize(narrow as usize * ROWS * groups, 0);
         let packed = ImageRef::new(wide, tall, &self.packed, fir::PixelType::U8x4)?;
         let mut out = Image::from_slice_u8(narrow, tall, &mut self.narrow, fir::PixelType::U8x4)?;
         let options = self::options(sharpness, wide, tall);
@@ -97,10 +97,6 @@ impl PlaneScaler {
 /// Bytes of a plane.
 fn bytes(layout: Layout) -> usize {
     layout.stride as usize * layout.height as usize
-}
-
-fn resized(buffer: &mut Vec<u8>, length: usize) {
-    buffer.resize(length, 0);
 }
 
 fn options(sharpness: Sharpness, width: u32, height: u32) -> fir::ResizeOptions {
