@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use gst::prelude::*;
 use gst_app::{AppSink, AppSinkCallbacks};
 
-use super::{Intake, fail};
+use super::{Intake, fail, upright};
 use crate::ladder::{Canvas, Source};
 use crate::media::caps;
 use crate::media::template::{self, Kind, Library, Values};
@@ -73,14 +73,15 @@ impl Fit {
         raw: &gst::Pad,
         library: &Library,
     ) -> Result<(), template::Error> {
-        let (first, last) = library
-            .build_kind(Kind::VideoFit, &Values::default())?
-            .add_to(pipeline.upcast_ref())?;
+        let chain = library.build_kind(Kind::VideoFit, &Values::default())?;
+        upright::spare_copies(chain.elements());
+        let (first, last) = chain.add_to(pipeline.upcast_ref())?;
         let filter = add(pipeline, "capsfilter")?;
         let this = self.clone();
         let sink = self.sink(move |buffer, pts_ns| {
             this.intake.picture(this.input, pts_ns, buffer);
         });
+        take_any_layout(&sink);
         pipeline.add(&sink).map_err(fail)?;
         gst::Element::link_many([&last, &filter, sink.upcast_ref()]).map_err(fail)?;
         self.scout(raw, filter);
@@ -181,6 +182,29 @@ impl Fit {
         let source = scout.source(&caps, self.fps_hint)?;
         self.intake.canvas_for(source)
     }
+}
+
+/// Offers a pool for pictures whose rows may lie apart from each other, as `GstVideoMeta` says:
+/// then a decoder of libav hands out the picture that it decoded into, not a copy of it.
+fn take_any_layout(sink: &AppSink) {
+    let Some(pad) = sink.static_pad("sink") else {
+        return;
+    };
+    pad.add_probe(gst::PadProbeType::QUERY_DOWNSTREAM, |_, info| {
+        let Some(gst::QueryViewMut::Allocation(query)) =
+            info.query_mut().map(gst::QueryRef::view_mut)
+        else {
+            return gst::PadProbeReturn::Ok;
+        };
+        let (caps, _) = query.get_owned();
+        let size = caps.and_then(|caps| gst_video::VideoInfo::from_caps(&caps).ok());
+        if let Some(size) = size.and_then(|info| u32::try_from(info.size()).ok()) {
+            let pool = gst_video::VideoBufferPool::new();
+            query.add_allocation_pool(Some(&pool), size, 0, 0);
+            query.add_allocation_meta::<gst_video::VideoMeta>(None);
+        }
+        gst::PadProbeReturn::Handled
+    });
 }
 
 fn add(pipeline: &gst::Pipeline, factory: &str) -> Result<gst::Element, template::Error> {

@@ -5,6 +5,7 @@ mod fit;
 mod intake;
 mod pull;
 mod push;
+mod upright;
 
 pub use intake::{Intake, Media};
 pub use pull::{Address, Puller};

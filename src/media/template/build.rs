@@ -68,6 +68,11 @@ impl Chain {
     pub fn first(&self) -> Option<&gst::Element> {
         self.elements.first()
     }
+
+    /// All elements.
+    pub fn elements(&self) -> &[gst::Element] {
+        &self.elements
+    }
 }
 
 /// Instantiates a template's elements and sets their properties.
