@@ -6,6 +6,16 @@
 /** Where a stream stands. `waiting` is playable, but its source is away and may return. */
 export type StreamState = 'idle' | 'starting' | 'live' | 'waiting' | 'failed';
 
+/** How a source's pictures become the ladder's. */
+export interface InputStatus {
+  /** Delay by which jitter is hidden, in milliseconds. */
+  delay_ms: number;
+  /** Frames that showed the picture before once more. */
+  repeated: number;
+  /** Pictures that were not shown. */
+  skipped: number;
+}
+
 /** One rendition a stream is made in. */
 export interface RungStatus {
   name: string;
@@ -30,6 +40,8 @@ export interface StreamStatus {
   /** When `state` was entered, RFC 3339. */
   since: string;
   viewers: number;
+  /** `null` until the source arrives, and always for `test:`. */
+  input: InputStatus | null;
   rungs: RungStatus[];
   worker_pid: number | null;
   last_error: string | null;
@@ -76,9 +88,14 @@ export async function lookUpStream(name: string): Promise<Lookup> {
   }
 }
 
-/** Whether somebody has to publish the stream. All other sources start when a viewer asks. */
+/** Whether somebody has to publish the stream. */
 export function isPush(status: Pick<StreamStatus, 'source'>): boolean {
   return status.source.startsWith('push:');
+}
+
+/** Whether a viewer's request starts the stream. Cameras run always, and need none. */
+export function startsWhenWatched(status: Pick<StreamStatus, 'source'>): boolean {
+  return status.source.startsWith('test:');
 }
 
 /** The stream's name in `/watch/NAME` or `/embed/NAME`, or `null` if it is not one. */

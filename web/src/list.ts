@@ -4,7 +4,7 @@ import { listStreams, type StreamStatus } from './api.ts';
 import { backoffMs } from './backoff.ts';
 import { byId, setText } from './dom.ts';
 import { Card } from './list/card.ts';
-import { sectionOf, type Section } from './wording.ts';
+import { awaitsPublisher, sectionOf, type Section } from './wording.ts';
 
 const REFRESH_MS = 2_000;
 const SECTIONS: Section[] = ['live', 'on-demand', 'offline'];
@@ -47,7 +47,7 @@ function show(streams: StreamStatus[]): void {
   for (const section of SECTIONS) place(section, sorted[section]);
   byId('empty', HTMLElement).hidden = streams.length > 0;
   byId('quiet', HTMLElement).hidden = streams.length === 0 || sorted.live.length > 0;
-  document.body.classList.remove('is-loading');
+  byId('howto', HTMLElement).hidden = !awaitsPublisher(streams);
 }
 
 /** Moves only what is out of place: a card that stays keeps its focus and its picture. */
@@ -64,5 +64,4 @@ function place(section: Section, wanted: Card[]): void {
 document.addEventListener('visibilitychange', () => {
   if (!document.hidden) void refresh();
 });
-for (const host of document.querySelectorAll('[data-host]')) setText(host, location.hostname);
 void refresh();

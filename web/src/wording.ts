@@ -1,6 +1,6 @@
 /** The words for a stream's state, the same on every page. Pure. */
 
-import { isPush, type StreamState, type StreamStatus } from './api.ts';
+import { isPush, startsWhenWatched, type StreamState, type StreamStatus } from './api.ts';
 import { lasted, rungLabel } from './format.ts';
 
 /** A badge's words and its colour. */
@@ -36,10 +36,13 @@ export function describe(status: StreamStatus, nowMs: number): string {
   }
   if (status.state === 'starting') parts.push('the first pictures are on their way');
   if (status.state === 'waiting') parts.push('the publisher is away for a moment');
-  if (status.state === 'idle') {
-    parts.push(isPush(status) ? 'waiting for a publisher' : 'starts when you watch');
-  }
+  if (status.state === 'idle') parts.push(whyIdle(status));
   return parts.join(' · ');
+}
+
+function whyIdle(status: StreamStatus): string {
+  if (isPush(status)) return 'waiting for a publisher';
+  return startsWhenWatched(status) ? 'starts when you watch' : 'the source is not connected';
 }
 
 /** Where a stream belongs on the list. */
@@ -48,5 +51,10 @@ export type Section = 'live' | 'on-demand' | 'offline';
 /** The section of a stream. */
 export function sectionOf(status: StreamStatus): Section {
   if (status.state !== 'idle' && status.state !== 'failed') return 'live';
-  return isPush(status) ? 'offline' : 'on-demand';
+  return startsWhenWatched(status) ? 'on-demand' : 'offline';
+}
+
+/** Whether it helps to be told how to publish: something that is published is offline. */
+export function awaitsPublisher(streams: StreamStatus[]): boolean {
+  return streams.some((status) => isPush(status) && sectionOf(status) === 'offline');
 }

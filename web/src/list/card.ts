@@ -1,6 +1,6 @@
 /** One stream on the list. */
 
-import { isPush, type StreamStatus } from '../api.ts';
+import { startsWhenWatched, type StreamStatus } from '../api.ts';
 import { make, setText } from '../dom.ts';
 import { viewers } from '../format.ts';
 import { badgeFor, describe, sectionOf } from '../wording.ts';
@@ -29,7 +29,7 @@ export class Card {
 
   update(status: StreamStatus, nowMs: number): void {
     const section = sectionOf(status);
-    const onDemand = status.state === 'idle' && !isPush(status);
+    const onDemand = status.state === 'idle' && startsWhenWatched(status);
     const badge = onDemand ? { text: 'On demand', tone: 'quiet' } : badgeFor(status.state);
     setText(this.#badge, badge.text);
     this.#badge.dataset['tone'] = badge.tone;

@@ -59,6 +59,7 @@ export class Controls {
   }
 
   togglePictureInPicture(): void {
+    if (!document.pictureInPictureEnabled) return;
     if (document.pictureInPictureElement) void document.exitPictureInPicture();
     else void this.player.video.requestPictureInPicture().catch(() => undefined);
   }
@@ -151,7 +152,7 @@ export class Controls {
     onClick('live', () => this.goLive());
     onClick('fullscreen', () => this.toggleFullscreen());
     onClick('pip', () => this.togglePictureInPicture());
-    byId('pip', HTMLButtonElement).hidden = !document.pictureInPictureEnabled;
+    for (const id of ['pip', 'help-pip']) byId(id, HTMLElement).hidden = !document.pictureInPictureEnabled;
     for (const type of ['play', 'pause', 'volumechange', 'seeked']) {
       video.addEventListener(type, () => this.refresh());
     }

@@ -169,11 +169,18 @@ export class HlsEngine implements Engine {
     if (!data.fatal) return;
     if (data.type === Hls.ErrorTypes.MEDIA_ERROR && playback.mediaRecoveries < MEDIA_RECOVERIES_MAX) {
       playback.mediaRecoveries += 1;
-      hls.recoverMediaError();
+      this.#recover(hls);
       return;
     }
     // hls.js is still inside its own handler: let it finish before it is destroyed.
     queueMicrotask(() => this.events.onFatal(data.details));
+  }
+
+  /** A recovery loads the element anew, and that alone leaves it paused. */
+  #recover(hls: Hls): void {
+    const wasPlaying = !this.video.paused;
+    hls.recoverMediaError();
+    if (wasPlaying) void this.video.play().catch(() => undefined);
   }
 
   #tick(): void {

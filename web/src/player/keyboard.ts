@@ -30,21 +30,45 @@ export function wireKeyboard(controls: Controls, panels: Panels): void {
   };
   document.addEventListener('keydown', (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || help.open) return;
-    if (keepsKey(event.target, event.key)) return;
+    if (event.target instanceof Element && keepsKey(event.target, event.key)) return;
     const action = actions[event.key.length === 1 ? event.key.toLowerCase() : event.key];
     if (!action) return;
+    // Also where nothing is done: a Space that is held must not scroll the page.
     event.preventDefault();
+    if (event.repeat && !repeats(event.key)) return;
     controls.wake();
     action();
   });
 }
 
+/** As much of the focused element as decides whose a key is. */
+export interface Focus {
+  localName: string;
+  id: string;
+  /** Of an input: which kind. */
+  type?: string;
+}
+
 /** Whether the focused element has a use for the key itself. */
-function keepsKey(target: EventTarget | null, key: string): boolean {
-  if (!(target instanceof HTMLElement)) return false;
-  if (target instanceof HTMLInputElement) {
-    return target.type === 'text' || key.startsWith('Arrow') || (key === ' ' && target.type === 'radio');
+export function keepsKey({ localName, id, type }: Focus, key: string): boolean {
+  switch (localName) {
+    case 'input':
+      if (type === 'text') return true;
+      // Its own steps are so small that none leaves the live edge: there the page's keys seek.
+      if (key.startsWith('Arrow')) return id !== 'seek';
+      return key === ' ' && type === 'radio';
+    case 'textarea':
+      return true;
+    case 'button':
+    case 'a':
+    case 'summary':
+      return key === ' ';
+    default:
+      return false;
   }
-  if (target instanceof HTMLTextAreaElement) return true;
-  return key === ' ' && (target instanceof HTMLButtonElement || target instanceof HTMLAnchorElement);
+}
+
+/** Whether a key that is held acts again and again: what steps does, what toggles would flap. */
+export function repeats(key: string): boolean {
+  return key.startsWith('Arrow');
 }

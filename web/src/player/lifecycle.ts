@@ -3,7 +3,7 @@
  * events of the engine come in with the time; what to do and what to show come out.
  */
 
-import { isPush, type Lookup, type StreamStatus } from '../api.ts';
+import { startsWhenWatched, type Lookup, type StreamStatus } from '../api.ts';
 import { backoffMs } from '../backoff.ts';
 
 /** What the engine is doing: nothing, reaching the first frame, or playing. */
@@ -138,8 +138,8 @@ function loadable(model: Model, status: StreamStatus): boolean {
       return model.endedSince !== status.since;
     case 'idle':
     case 'failed':
-      // A viewer's request is what starts a source that is not published.
-      return !isPush(status);
+      // Everything else has to start by itself first, and a request would only fail until then.
+      return startsWhenWatched(status);
   }
 }
 

@@ -28,7 +28,7 @@ export function messageFor(view: View, name: string, lastError: string | null): 
     case 'ended':
       return {
         title: 'The broadcast has ended',
-        detail: 'Should it come back, this page starts by itself.',
+        detail: 'If it comes back, playback starts by itself.',
         busy: false,
       };
     case 'failed':
@@ -40,7 +40,7 @@ export function messageFor(view: View, name: string, lastError: string | null): 
     case 'unreachable':
       return {
         title: 'The server cannot be reached',
-        detail: 'Trying again; nothing to do for you.',
+        detail: "Trying again. You don't need to do anything.",
         busy: true,
       };
     case 'missing':

@@ -21,21 +21,23 @@ export class Panels {
     this.#opener.addEventListener('click', () => this.#open(this.#settings.hidden === true));
     byId('stats-toggle', HTMLButtonElement).addEventListener('click', () => {
       this.toggleStats();
-      this.#open(false);
+      this.#dismiss();
     });
-    byId('stats-close', HTMLButtonElement).addEventListener('click', () => this.toggleStats());
+    byId('stats-close', HTMLButtonElement).addEventListener('click', () => {
+      this.toggleStats();
+      this.#opener.focus();
+    });
     byId('help-open', HTMLButtonElement).addEventListener('click', () => {
-      this.#open(false);
+      // Before the dialog opens: it gives the focus back to where it was.
+      this.#dismiss();
       byId('help', HTMLDialogElement).showModal();
     });
     document.addEventListener('pointerdown', (event) => {
       const inside = event.target instanceof Element && event.target.closest('#settings, #settings-button');
       if (!inside) this.#open(false);
     });
-    this.#settings.addEventListener('keydown', (event) => {
-      if (event.key !== 'Escape') return;
-      this.#open(false);
-      this.#opener.focus();
+    player.stage.addEventListener('keydown', (event) => {
+      if (event.key === 'Escape' && !this.#settings.hidden) this.#dismiss();
     });
     player.onChange(() => this.#drawQualities());
   }
@@ -54,6 +56,12 @@ export class Panels {
     this.#settings.hidden = !open;
     this.#opener.setAttribute('aria-expanded', String(open));
     if (open) this.#list.querySelector<HTMLInputElement>('input:checked')?.focus();
+  }
+
+  /** Closes the settings from within: the focus would be lost with what is hidden. */
+  #dismiss(): void {
+    this.#open(false);
+    this.#opener.focus();
   }
 
   #drawQualities(): void {

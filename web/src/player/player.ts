@@ -1,6 +1,6 @@
 /** The player: asks the API, drives an engine by the lifecycle, and shows where things stand. */
 
-import { lookUpStream, masterUrl, thumbUrl, type StreamStatus } from '../api.ts';
+import { lookUpStream, masterUrl, thumbUrl, type Lookup, type StreamStatus } from '../api.ts';
 import { byId, setText } from '../dom.ts';
 import type { Engine, EngineEvents } from './engine.ts';
 import { initial, pollMs, step, viewOf, type Happening, type Model, type View } from './lifecycle.ts';
@@ -8,13 +8,13 @@ import { messageFor } from './messages.ts';
 import { NativeEngine } from './native-engine.ts';
 import { restoreVolume } from './volume.ts';
 
-/** The pause before the page is loaded again when part of its code could not be fetched. */
+/** How old the page must be to be loaded again when part of its code could not be fetched. */
 const RELOAD_MS = 5_000;
 
 /** Somebody who wants to know when something about the player has changed. */
 export type Listener = (player: Player) => void;
 
-/** One player on a page that contains `player.html`. */
+/** One player on a page that contains `_player.html`. */
 export class Player {
   readonly stage = byId('stage', HTMLElement);
   readonly video = byId('video', HTMLVideoElement);
@@ -24,6 +24,8 @@ export class Player {
   #engineReady: Promise<void> = Promise.resolve();
   #pollTimer = 0;
   #polling = false;
+  /** Outlives what is loaded: sound must not come back unasked. */
+  #pausedByViewer = false;
   #notPlayingSinceMs = Date.now();
   #shown: View | null = null;
 
@@ -33,6 +35,9 @@ export class Player {
     byId('big-play', HTMLButtonElement).addEventListener('click', () => this.#play());
     this.video.addEventListener('playing', () => this.stage.classList.remove('is-blocked', 'is-stalled'));
     this.video.addEventListener('waiting', () => this.stage.classList.add('is-stalled'));
+    this.video.addEventListener('play', () => (this.#pausedByViewer = false));
+    // A load pauses without this event; the end of a playlist pauses with it.
+    this.video.addEventListener('pause', () => (this.#pausedByViewer = !this.video.ended));
     this.video.addEventListener('resize', () => this.#fitStage());
     this.video.addEventListener('volumechange', () => {
       if (!this.video.muted) this.stage.classList.remove('is-silenced');
@@ -50,11 +55,12 @@ export class Player {
       onEnded: () => this.#happen({ type: 'ended' }),
       onFatal: () => this.#happen({ type: 'fatal' }),
       onQualities: () => this.#notify(),
-    }).then((engine) => {
-      this.engine = engine;
-    });
-    // A browser remembers a module that did not arrive: only a new page asks for it again.
-    this.#engineReady.catch(() => window.setTimeout(() => location.reload(), RELOAD_MS));
+    }).then(
+      (engine) => {
+        this.engine = engine;
+      },
+      () => undefined, // Its code did not arrive; see #startOver.
+    );
     void this.#poll();
   }
 
@@ -89,7 +95,8 @@ export class Player {
     // The question to the API travels while the engine's code is still arriving.
     const [lookup] = await Promise.all([lookUpStream(this.name), this.#engineReady]);
     this.#polling = false;
-    this.#happen({ type: 'lookup', lookup });
+    if (this.engine) this.#happen({ type: 'lookup', lookup });
+    else this.#startOver(lookup);
     const pace = {
       hidden: document.hidden,
       phase: this.#model.phase,
@@ -98,12 +105,21 @@ export class Player {
     this.#pollTimer = window.setTimeout(() => void this.#poll(), pollMs(pace));
   }
 
+  /**
+   * A browser remembers a module that did not arrive: only a new page asks for it again. While the
+   * server is away, the new page would be the browser's own error, which tries nothing by itself.
+   */
+  #startOver(lookup: Lookup): void {
+    if (lookup.kind === 'unreachable') this.#happen({ type: 'lookup', lookup });
+    else if (performance.now() >= RELOAD_MS) location.reload();
+  }
+
   #happen(happening: Happening): void {
     const before = this.#model.phase;
     const [model, command] = step(this.#model, happening, Date.now(), Math.random());
     this.#model = model;
     if (before === 'playing' && model.phase !== 'playing') this.#notPlayingSinceMs = Date.now();
-    if (command === 'unload') this.engine?.unload();
+    if (command === 'unload') this.#unload();
     if (command === 'load') this.#load();
     this.#show();
     if (command === 'unload') void this.#poll();
@@ -113,8 +129,21 @@ export class Player {
     const state = this.status?.state;
     // Before the first picture there is no thumbnail either.
     if (state === 'live' || state === 'waiting') byId('poster', HTMLImageElement).src = thumbUrl(this.name);
+    if (this.#pausedByViewer) this.#waitForClick();
     this.engine?.load(masterUrl(this.name));
-    this.#play();
+    if (!this.#pausedByViewer) this.#play();
+  }
+
+  #unload(): void {
+    this.engine?.unload();
+    this.stage.classList.remove('is-blocked');
+  }
+
+  /** Shows the first frame and a button. */
+  #waitForClick(): void {
+    // The page loads nothing ahead of play(): without it there would be no frame.
+    this.video.preload = 'auto';
+    this.stage.classList.add('is-blocked');
   }
 
   /** Plays with sound if the browser lets it, else without, else asks for a click. */

@@ -1,6 +1,6 @@
 /**
  * Opens the pages in Chromium against a stand-in daemon, tries what a viewer would, and takes
- * pictures of every state. Needs ffmpeg and Chromium (`CHROMIUM`, default `/usr/bin/chromium`).
+ * pictures of every state. Needs ffmpeg and Chromium (`WEIR_CHROMIUM`, default `/usr/bin/chromium`).
  *
  *     node test/browser/look.mjs [FOLDER FOR THE PICTURES]
  */
@@ -27,7 +27,7 @@ const daemon = new Daemon();
 const origin = await daemon.listen();
 const launch = (policy) =>
   chromium.launch({
-    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+    executablePath: process.env.WEIR_CHROMIUM ?? '/usr/bin/chromium',
     args: ['--no-sandbox', '--disable-gpu', `--autoplay-policy=${policy}`],
   });
 const browser = await launch('no-user-gesture-required');

@@ -8,7 +8,7 @@ const found = (state, { source = 'push:', since = 'a' } = {}) => ({
   type: 'lookup',
   lookup: {
     kind: 'found',
-    status: { name: 'x', state, source, since, viewers: 0, rungs: [], worker_pid: null, last_error: null },
+    status: { name: 'x', state, source, since, viewers: 0, input: null, rungs: [], worker_pid: null, last_error: null },
   },
 });
 const MISSING = { type: 'lookup', lookup: { kind: 'missing' } };
@@ -97,10 +97,15 @@ test('a missing stream and a server out of reach are told apart, and both are re
   assert.equal(run(MISSING, found('live')).commands.at(-1), 'load');
 });
 
-test('a failed push stream waits for its publisher, a failed camera is asked again', () => {
-  assert.deepEqual(run(found('failed')).commands, ['none']);
-  assert.deepEqual(run(found('failed', { source: 'http://camera/' })).commands, ['load']);
-  assert.equal(run(found('failed', { source: 'http://camera/' }), FATAL).view, 'failed');
+test('what failed is asked for again only where asking starts it', () => {
+  for (const source of ['push:', 'http://camera/']) {
+    const { commands, view } = run(found('failed', { source }));
+    assert.deepEqual(commands, ['none'], source);
+    assert.equal(view, 'failed', source);
+    assert.equal(run(found('failed', { source }), found('starting', { source })).commands.at(-1), 'load', source);
+  }
+  assert.deepEqual(run(found('failed', { source: 'test:' })).commands, ['load']);
+  assert.equal(run(found('failed', { source: 'test:' }), FATAL).view, 'failed');
 });
 
 test('the pace of asking', () => {

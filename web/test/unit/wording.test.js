@@ -3,11 +3,11 @@ import { test } from 'node:test';
 
 import { nameInPath } from '../../src/api.ts';
 import { embedCode } from '../../src/share.ts';
-import { describe, sectionOf } from '../../src/wording.ts';
+import { awaitsPublisher, describe, sectionOf } from '../../src/wording.ts';
 
 const RUNG = { name: '720p', width: 1280, height: 720, fps: 30, bitrate: 2_800_000, encoder: 'x264', speed: 2, dropped: 0 };
 const status = (state, source, rungs = []) => ({
-  name: 'x', state, source, since: '2025-01-01T10:00:00Z', viewers: 0, rungs, worker_pid: null, last_error: null,
+  name: 'x', state, source, since: '2025-01-01T10:00:00Z', viewers: 0, input: null, rungs, worker_pid: null, last_error: null,
 });
 const NOW = Date.parse('2025-01-01T10:12:00Z');
 
@@ -22,16 +22,30 @@ test('a clock of the viewer that is behind gives no negative duration', () => {
 test('an idle stream says who starts it', () => {
   assert.equal(describe(status('idle', 'push:'), NOW), 'waiting for a publisher');
   assert.equal(describe(status('idle', 'test:'), NOW), 'starts when you watch');
+  assert.equal(describe(status('idle', 'http://camera/'), NOW), 'the source is not connected');
 });
 
 test('sections of the list', () => {
   const rows = [
     ['live', 'push:', 'live'], ['starting', 'test:', 'live'], ['waiting', 'push:', 'live'],
-    ['idle', 'test:', 'on-demand'], ['failed', 'http://camera/', 'on-demand'],
+    ['idle', 'test:', 'on-demand'], ['failed', 'test:', 'on-demand'],
     ['idle', 'push:', 'offline'], ['failed', 'push:', 'offline'],
+    ['idle', 'http://camera/', 'offline'], ['failed', 'http://camera/', 'offline'],
   ];
   for (const [state, source, wanted] of rows) {
     assert.equal(sectionOf(status(state, source)), wanted, `${state} ${source}`);
+  }
+});
+
+test('how to publish is told where a published stream is offline', () => {
+  const camera = status('failed', 'http://camera/');
+  const rows = [
+    [[], false], [[camera], false], [[camera, status('idle', 'test:')], false],
+    [[status('live', 'push:'), camera], false], [[camera, status('idle', 'push:')], true],
+    [[status('failed', 'push:')], true],
+  ];
+  for (const [streams, wanted] of rows) {
+    assert.equal(awaitsPublisher(streams), wanted, streams.map((it) => `${it.state} ${it.source}`).join(', '));
   }
 });
 
