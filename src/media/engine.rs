@@ -242,15 +242,6 @@ impl Report {
                 Feed::Input(intake) => intake.stats(),
                 Feed::Test(_) => None,
             },
-            resident_bytes: resident_bytes(),
         })
     }
-}
-
-/// This process's resident memory; zero where `/proc` is not there to tell.
-fn resident_bytes() -> u64 {
-    let pages = std::fs::read_to_string("/proc/self/statm")
-        .ok()
-        .and_then(|text| text.split_whitespace().nth(1)?.parse::<u64>().ok());
-    pages.unwrap_or(0) * u64::try_from(rustix::param::page_size()).unwrap_or(4096)
 }

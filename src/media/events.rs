@@ -2,6 +2,7 @@
 
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
+use crate::frame::Track;
 use crate::ladder::Source;
 
 /// Reports that may wait; when there are more, the oldest already say what is wrong.
@@ -22,6 +23,15 @@ pub enum Event {
         /// Its number.
         input: u64,
         /// Why.
+        reason: String,
+    },
+    /// One track of an input cannot be decoded now; it is tried again.
+    Undecodable {
+        /// The input's number.
+        input: u64,
+        /// Which track.
+        track: Track,
+        /// What its decoder said.
         reason: String,
     },
     /// One rung's encoder failed.

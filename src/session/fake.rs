@@ -222,7 +222,6 @@ impl FakeWorker {
             position,
             video: Vec::new(),
             input: None,
-            resident_bytes: 1,
         };
         self.say(FromWorker::Stats(stats)).await;
         self.say(FromWorker::Part(part(TrackId::Video(0), msn)))

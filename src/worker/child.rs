@@ -49,10 +49,12 @@ fn write(mut socket: UnixStream, messages: Receiver<FromWorker>) {
     for message in messages {
         let last = matches!(
             message,
-            FromWorker::Finished | FromWorker::EncoderFailed { .. }
+            FromWorker::Finished | FromWorker::EncoderFailed { .. } | FromWorker::Failed(_)
         );
-        if write_message(&mut socket, &message).is_err() {
-            // The daemon is gone, and with it every reason to go on.
+        if let Err(error) = write_message(&mut socket, &message) {
+            // The daemon is gone, and with it every reason to go on; or, as it should never be,
+            // the message is too long, which the daemon's log should have.
+            eprintln!("worker: a message cannot be sent: {error}");
             std::process::exit(1);
         }
         if last {

@@ -197,7 +197,6 @@ mod tests {
                     repeated: 1 << 33,
                     skipped: 7,
                 }),
-                resident_bytes: 1 << 40,
             })
         });
         let log = any::<Option<String>>().prop_map(|rung| {

@@ -16,7 +16,7 @@ use crate::hls::{Part, TrackId, TsSegment};
 use crate::ladder::{Plan, Rung};
 
 /// Version of this protocol; any change of a message raises it.
-pub const VERSION: u16 = 2;
+pub const VERSION: u16 = 3;
 /// Longest message either side accepts.
 pub const MESSAGE_BYTES_MAX: usize = 32 * 1024 * 1024;
 
@@ -100,7 +100,7 @@ pub enum FromWorker {
         /// The worker's [`VERSION`].
         version: u16,
     },
-    /// The source is known and the output half is built.
+    /// The source is known; the output half is built next.
     Planned {
         /// What is made; equal to [`Start::plan`] when that was given.
         plan: Plan,
@@ -139,6 +139,8 @@ pub enum FromWorker {
         /// What it said.
         reason: String,
     },
+    /// The worker cannot go on, for this reason, which is no encoder's; it exits after this.
+    Failed(String),
     /// Answer to [`ToWorker::Finish`]: everything has been sent.
     Finished,
 }
@@ -152,8 +154,6 @@ pub struct Stats {
     pub video: Vec<RungStats>,
     /// How the input arrives; `None` for the test signal, and before the first picture.
     pub input: Option<InputStats>,
-    /// Resident memory in bytes.
-    pub resident_bytes: u64,
 }
 
 /// How an input's pictures become the canvas's.
@@ -207,7 +207,7 @@ pub enum InputState {
     Connecting,
     /// Pictures or sound arrive.
     Live {
-        /// Such as `1920x1080 30 fps H.264, AAC`.
+        /// Such as `H264, AAC`.
         description: String,
     },
     /// Gone; a pull is tried again after `retry_in`.

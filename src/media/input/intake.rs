@@ -72,7 +72,7 @@ impl Intake {
     pub fn begin(&self, canvas: Canvas, start: Instant) {
         *self.media() = Some(Media {
             timeline: Timeline::new(),
-            pictures: PictureQueue::new(canvas.fps),
+            pictures: PictureQueue::new(canvas),
             samples: SampleQueue::new(),
         });
         let mut state = self.state();

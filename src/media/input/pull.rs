@@ -1,6 +1,6 @@
 //! An input half that fetches its media over HTTP.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use gst::prelude::*;
 
@@ -212,16 +212,23 @@ impl Graph {
         });
     }
 
+    /// One picture and one sound are taken, the first of each: a second language would be mixed
+    /// into the first.
     fn take_raw_pads(&self, decoder: &gst::Element) {
         let graph = self.clone();
+        let (video, audio) = (Taken::default(), Taken::default());
         decoder.connect_pad_added(move |_, pad| {
             let added = || -> Result<(), template::Error> {
                 let pipeline = graph.pipeline.upgrade().ok_or_else(|| fail("stopped"))?;
                 let fit = graph.fit(Times::Shifted(0), true);
                 let caps = pad.current_caps().unwrap_or_else(|| pad.query_caps(None));
                 match caps.structure(0).map(|s| s.name().to_string()).as_deref() {
-                    Some("video/x-raw") => fit.video(&pipeline, pad, &graph.library),
-                    Some("audio/x-raw") => fit.audio(&pipeline, pad, &graph.library),
+                    Some("video/x-raw") if video.take(pad) => {
+                        fit.video(&pipeline, pad, &graph.library)
+                    }
+                    Some("audio/x-raw") if audio.take(pad) => {
+                        fit.audio(&pipeline, pad, &graph.library)
+                    }
                     _ => Ok(()),
                 }
             };
@@ -238,6 +245,22 @@ impl Graph {
         if let Err(error) = result {
             self.lost(error.to_string());
         }
+    }
+}
+
+/// The pad of one kind that is in use.
+#[derive(Default)]
+struct Taken(Mutex<gst::glib::WeakRef<gst::Pad>>);
+
+impl Taken {
+    /// True when there is none yet, or the one there was has gone.
+    fn take(&self, pad: &gst::Pad) -> bool {
+        let current = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let free = current.upgrade().is_none_or(|pad| pad.parent().is_none());
+        if free {
+            current.set(Some(pad));
+        }
+        free
     }
 }
 

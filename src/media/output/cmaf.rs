@@ -13,7 +13,7 @@ use gst_app::{AppSink, AppSinkCallbacks, AppSrc};
 use super::cutter::Grid;
 use super::encode::source;
 use super::failure;
-use super::{Spec, template};
+use super::{Epoch, Spec, template};
 use crate::hls::{Part, TrackId};
 use crate::ladder::clock::Position;
 use crate::media::caps;
@@ -150,7 +150,7 @@ struct Writer {
     track: TrackId,
     grid: Grid,
     codec: Arc<OnceLock<String>>,
-    epoch_ns: u64,
+    epoch: Epoch,
     outbox: Outbox,
 }
 
@@ -160,7 +160,7 @@ impl Writer {
             track,
             grid,
             codec: Arc::default(),
-            epoch_ns: spec.epoch_ns,
+            epoch: spec.epoch.clone(),
             outbox: outbox.clone(),
         }
     }
@@ -218,7 +218,7 @@ impl Writer {
             duration: head.duration().unwrap_or_default().into(),
             independent,
             last: self.grid.is_last_part(position),
-            date_ns: self.epoch_ns + pts.nseconds(),
+            date_ns: self.epoch.date_ns(pts.into()),
             data,
         }));
     }

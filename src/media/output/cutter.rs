@@ -143,7 +143,7 @@ impl Tap {
     }
 
     fn take(&mut self, sample: &gst::Sample) -> Result<gst::FlowSuccess, gst::FlowError> {
-        let Some((mut buffer, start)) = retimed(sample) else {
+        let Some((buffer, start)) = retimed(sample) else {
             return Ok(gst::FlowSuccess::Ok);
         };
         if let Some(counter) = &self.counter {
@@ -156,7 +156,7 @@ impl Tap {
                 self.cmaf.open(caps);
             }
             for ts in &self.ts {
-                ts.push(&mut buffer, caps, position);
+                ts.push(&buffer, caps, position);
             }
         }
         self.position = Some(position);

@@ -19,9 +19,9 @@ mod ts;
 
 pub use encode::{encoder_values, filter};
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, SystemTime};
 
 use gst::prelude::*;
 
@@ -42,10 +42,30 @@ pub struct Spec<'a> {
     pub encoders: &'a [String],
     /// Make the MPEG-TS set.
     pub ts: bool,
-    /// Wall-clock time of canvas frame 0, nanoseconds since the Unix epoch.
-    pub epoch_ns: u64,
+    /// When canvas frame 0 is shown.
+    pub epoch: Epoch,
     /// Media sequence number of the first segment.
     pub first_msn: u64,
+}
+
+/// Wall-clock time of canvas frame 0. It is known only when everything is built, and nothing has
+/// to be dated before.
+#[derive(Debug, Clone, Default)]
+pub struct Epoch(Arc<OnceLock<u64>>);
+
+impl Epoch {
+    /// Frame 0 is now; gives its time in nanoseconds since the Unix epoch.
+    pub fn begin(&self) -> u64 {
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        let now_ns = since.map_or(0, |since| u64::try_from(since.as_nanos()).unwrap_or(0));
+        *self.0.get_or_init(|| now_ns)
+    }
+
+    /// Date of what is shown `after` frame 0, in nanoseconds since the Unix epoch.
+    fn date_ns(&self, after: Duration) -> u64 {
+        let after_ns = u64::try_from(after.as_nanos()).unwrap_or(u64::MAX);
+        self.0.get().copied().unwrap_or(0).saturating_add(after_ns)
+    }
 }
 
 /// Counters of one rung, shared with its encoder's thread.

@@ -58,7 +58,7 @@ fn run(fps: FrameRate, seconds: u64) -> (LadderClock, Vec<FromWorker>) {
         clock: &clock,
         encoders: &["x264".to_owned(), "x264".to_owned()],
         ts: true,
-        epoch_ns: 1_000_000_000,
+        epoch: Epoch(Arc::new(1_000_000_000.into())),
         first_msn: 5,
     };
     let (library, errors) = Library::load(None);

@@ -11,7 +11,7 @@ use gst_app::AppSrc;
 
 use super::encode::{filter, make, source};
 use super::failure;
-use super::{Spec, template};
+use super::{Epoch, Spec, template};
 use crate::hls::TsSegment;
 use crate::ladder::clock::{LadderClock, Position};
 use crate::media::events::{Event, Events};
@@ -44,7 +44,7 @@ pub struct Input {
 
 #[derive(Debug)]
 struct State {
-    /// Opened by the first video frame, so that no sound comes before the first picture.
+    /// It was too far behind and gets nothing more.
     given_up: AtomicBool,
     outbox: Outbox,
     rung: String,
@@ -52,7 +52,7 @@ struct State {
 
 impl Input {
     /// Appends a frame; a segment's first video frame announces the cut after it.
-    pub fn push(&self, buffer: &mut gst::Buffer, caps: &gst::CapsRef, position: Position) {
+    pub fn push(&self, buffer: &gst::Buffer, caps: &gst::CapsRef, position: Position) {
         if self.state.given_up.load(Ordering::Relaxed) {
             return;
         }
@@ -192,7 +192,7 @@ fn branch(
 struct Segments {
     video: u8,
     clock: LadderClock,
-    epoch_ns: u64,
+    epoch: Epoch,
     outbox: Outbox,
     /// Media sequence number of the fragment being written, and its bytes.
     open: Option<(u64, Fragment)>,
@@ -207,7 +207,7 @@ impl Segments {
         Self {
             video: u8::try_from(index).unwrap_or(u8::MAX),
             clock: spec.clock.clone(),
-            epoch_ns: spec.epoch_ns,
+            epoch: spec.epoch.clone(),
             outbox: outbox.clone(),
             open: None,
             next_msn: spec.first_msn,
@@ -236,7 +236,7 @@ impl Segments {
             video: self.video,
             msn,
             duration: self.clock.segment_time(msn + 1) - start,
-            date_ns: self.epoch_ns + u64::try_from(start.as_nanos()).unwrap_or(0),
+            date_ns: self.epoch.date_ns(start),
             data: Bytes::from(data),
         }));
     }

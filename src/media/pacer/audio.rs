@@ -13,8 +13,8 @@ pub const BLOCK_VALUES: usize = 2 * BLOCK_FRAMES;
 /// One sample of left and right.
 type Stereo = [i16; 2];
 
-/// Four seconds of sound wait at most.
-const QUEUED_MAX: usize = 4 * SAMPLE_RATE_HZ as usize;
+/// Eight seconds of sound wait at most: tracks may be five apart, and two more hide jitter.
+const QUEUED_MAX: usize = 8 * SAMPLE_RATE_HZ as usize;
 /// Unconnected pieces of sound that wait at most.
 const RUNS_MAX: usize = 32;
 /// Fades last 5 ms.
@@ -45,8 +45,8 @@ pub struct Counters {
     pub overflowed_frames: u64,
 }
 
-/// Sound at 48 kHz, stereo, interleaved, in the order of its arrival. When four seconds wait the
-/// oldest go.
+/// Sound at 48 kHz, stereo, interleaved, in the order of its arrival. When eight seconds wait
+/// the oldest go.
 ///
 /// Connected sound passes sample after sample, however its due times jitter. When it is more
 /// than 20 ms from where it ought to be, it is stretched by up to 1 % until it is there again;
@@ -129,11 +129,6 @@ impl SampleQueue {
         for (values, sample) in out.chunks_exact_mut(2).zip(block) {
             values.copy_from_slice(&sample);
         }
-    }
-
-    /// Drops everything that waits: the input is gone.
-    pub fn clear(&mut self) {
-        self.runs.clear();
     }
 
     /// What was done to the sound so far.
@@ -459,7 +454,7 @@ mod tests {
     }
 
     #[test]
-    fn four_seconds_wait_at_most() {
+    fn eight_seconds_wait_at_most() {
         let mut queue = SampleQueue::new();
         for block in 0..1000 {
             queue.push(at(block), &tone(block * BLOCK_FRAMES, BLOCK_FRAMES));

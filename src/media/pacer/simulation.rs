@@ -9,6 +9,7 @@ use super::audio::{BLOCK_FRAMES, BLOCK_VALUES, SampleQueue};
 use super::timeline::Timeline;
 use super::video::{PictureQueue, Taken};
 use crate::frame::Track;
+use crate::ladder::Canvas;
 use crate::units::FrameRate;
 
 const SECOND: f64 = 1e9;
@@ -36,8 +37,11 @@ impl Noise {
 
 struct Network {
     seconds: u64,
+    fps: u64,
     drift_ppm: f64,
     jitter_ms: f64,
+    /// For how long nothing comes, from the 15th second on.
+    stall_ms: f64,
     seed: u64,
 }
 
@@ -49,17 +53,28 @@ struct Outcome {
     repeated_share: f64,
     /// Output time less the publisher's, of the last picture, in milliseconds.
     delay_ms: f64,
+    /// The longest that one picture stood, in slots.
+    longest_still: u64,
 }
 
 /// Arrivals as (output time, track, number), in order of time, each track in its own order.
 fn arrivals(net: &Network) -> Vec<(f64, Track, u64)> {
     let mut noise = Noise(net.seed);
     let mut all = Vec::new();
-    for (track, rate) in [(Track::Video, 30.0), (Track::Audio, 48_000.0 / 1024.0)] {
+    for (track, rate) in [
+        (Track::Video, net.fps as f64),
+        (Track::Audio, 48_000.0 / 1024.0),
+    ] {
         let mut last = 0.0_f64;
         for n in 0..(net.seconds as f64 * rate) as u64 {
             let sent = n as f64 / rate * (1.0 + net.drift_ppm / 1e6) * SECOND;
-            let path = 50e6 + noise.jitter(net.jitter_ms * 1e6);
+            let stall = 15.0 * SECOND..15.0 * SECOND + net.stall_ms * 1e6;
+            let held = if stall.contains(&sent) {
+                stall.end - sent
+            } else {
+                0.0
+            };
+            let path = 50e6 + held + noise.jitter(net.jitter_ms * 1e6);
             // TCP delivers in order.
             last = last.max(sent + path);
             all.push((last, track, n));
@@ -70,9 +85,9 @@ fn arrivals(net: &Network) -> Vec<(f64, Track, u64)> {
 }
 
 /// Timestamp of a frame on the publisher's clock, in whole milliseconds as in RTMP.
-fn pts_ns(track: Track, n: u64) -> i64 {
+fn pts_ns(track: Track, fps: u64, n: u64) -> i64 {
     let ms = match track {
-        Track::Video => n * 1000 / 30,
+        Track::Video => n * 1000 / fps,
         Track::Audio => n * 1024 / 48,
     };
     ms as i64 * 1_000_000
@@ -88,8 +103,17 @@ fn numbered(block: u64) -> Vec<i16> {
 
 fn simulate(net: &Network) -> Outcome {
     let fps = FrameRate::whole(30);
-    let (mut timeline, mut pictures, mut sound) =
-        (Timeline::new(), PictureQueue::new(fps), SampleQueue::new());
+    let canvas = Canvas {
+        width: 1920,
+        height: 1080,
+        fps,
+    };
+    let (mut timeline, mut pictures, mut sound) = (
+        Timeline::new(),
+        PictureQueue::new(canvas),
+        SampleQueue::new(),
+    );
+    let mut still = 0;
     let mut arrivals = arrivals(net).into_iter().peekable();
     let mut block_index = 0_u64;
     // Publisher time less output time of what is heard, in ms, by the middle of each block.
@@ -99,12 +123,13 @@ fn simulate(net: &Network) -> Outcome {
         splices: 0,
         repeated_share: 0.0,
         delay_ms: 0.0,
+        longest_still: 0,
     };
     let mut counted_from = None;
     for slot in 0..(net.seconds - 1) * 30 {
         let now = fps.time_of(slot);
         while let Some((at, track, n)) = arrivals.next_if(|a| a.0 <= now.as_nanos() as f64) {
-            let pts = pts_ns(track, n);
+            let pts = pts_ns(track, net.fps, n);
             timeline.arrived(track, pts, Duration::from_nanos(at as u64));
             let due = timeline.due(track, pts);
             match track {
@@ -121,6 +146,10 @@ fn simulate(net: &Network) -> Outcome {
             block_index += 1;
         }
         let taken = pictures.take(now);
+        still = if taken == Taken::Repeat { still + 1 } else { 0 };
+        if slot > 300 {
+            outcome.longest_still = outcome.longest_still.max(still);
+        }
         if slot == 300 {
             counted_from = Some((sound.counters().splices, pictures.counters().repeated));
         }
@@ -154,8 +183,10 @@ fn lips_and_voice_stay_together_over_minutes_of_drift() {
     for drift_ppm in [-100.0, 100.0] {
         let net = Network {
             seconds: 600,
+            fps: 30,
             drift_ppm,
             jitter_ms: 40.0,
+            stall_ms: 0.0,
             seed: 7,
         };
         let outcome = simulate(&net);
@@ -173,6 +204,28 @@ fn lips_and_voice_stay_together_over_minutes_of_drift() {
     }
 }
 
+/// A hiccup of the network raises the delay; pictures must go on right after it.
+#[test]
+fn a_stall_costs_no_more_than_itself() {
+    for (fps, stall_ms) in [(30, 600.0), (60, 600.0), (30, 1500.0), (60, 1200.0)] {
+        let outcome = simulate(&Network {
+            seconds: 60,
+            fps,
+            drift_ppm: 0.0,
+            jitter_ms: 5.0,
+            stall_ms,
+            seed: 3,
+        });
+        let slots = (stall_ms / 33.3) as u64 + 4;
+        let longest = outcome.longest_still;
+        assert!(
+            longest <= slots,
+            "{fps} fps, {stall_ms} ms: {longest} slots"
+        );
+        assert!(outcome.repeated_share < 0.05, "{}", outcome.repeated_share);
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 8, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -180,7 +233,8 @@ proptest! {
     fn ordinary_jitter_is_neither_heard_nor_seen(
         seed in any::<u64>(), jitter_ms in 0.0..60.0_f64, drift_ppm in -100.0..100.0_f64,
     ) {
-        let outcome = simulate(&Network { seconds: 60, drift_ppm, jitter_ms, seed });
+        let (fps, stall_ms) = (30, 0.0);
+        let outcome = simulate(&Network { seconds: 60, fps, drift_ppm, jitter_ms, stall_ms, seed });
         prop_assert!(outcome.av_offset_ms_max < AV_OFFSET_MS_MAX, "{}", outcome.av_offset_ms_max);
         prop_assert_eq!(outcome.splices, 0);
         prop_assert!(outcome.repeated_share < 0.02, "{}", outcome.repeated_share);

@@ -169,7 +169,13 @@ impl Transits {
         }
         self.samples.push_back((now_ns, transit_ns));
         let age_ns = now_ns.saturating_sub(self.measured_at_ns);
-        if afresh || transit_ns < self.base_ns || age_ns >= MEASURED_EACH_NS {
+        let late_ns = transit_ns
+            .saturating_sub(self.base_ns)
+            .saturating_sub(self.margin_ns);
+        // The burst after a stall is shown from its beginning only if the delay is raised now: were
+        // it raised once the burst is spent, pictures would stand still a second time.
+        let measure_now = transit_ns < self.base_ns || late_ns > STEP_UP_NS;
+        if afresh || measure_now || age_ns >= MEASURED_EACH_NS {
             self.measured_at_ns = now_ns;
             self.measure();
         }

@@ -3,10 +3,14 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::units::FrameRate;
+use crate::ladder::Canvas;
 
-/// Pictures that wait at most; a raw 1080p picture is 3 MB.
-pub const PICTURES_MAX: usize = 16;
+/// Memory that waiting pictures may take: two seconds of 1080p at 30 frames a second and more, the
+/// longest delay by which jitter is hidden.
+const WAITING_BYTES_MAX: u64 = 256 << 20;
+/// Bounds of how many may wait, whatever their size.
+const PICTURES_MIN: u64 = 16;
+const PICTURES_MAX: u64 = 256;
 
 /// What a slot of the grid shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,11 +31,12 @@ pub struct Counters {
     /// Left out because a newer one was due in the same slot, or replaced by a later arrival
     /// that is due earlier.
     pub skipped: u64,
-    /// Left out because the queue was full.
+    /// Left out on arrival because the queue was full.
     pub overflowed: u64,
 }
 
-/// Pictures in the order of their arrival. When it is full the oldest goes.
+/// Pictures in the order of their arrival. When it is full a new one is left out: to drop one that
+/// waits, the next to be shown, would leave nothing to show for as long as pictures come early.
 ///
 /// Each slot shows the picture that is due nearest to it. A source of the output's own rate may
 /// have its pictures due right between two slots, where a millisecond of rounding would show
@@ -41,6 +46,7 @@ pub struct Counters {
 pub struct PictureQueue<F> {
     waiting: VecDeque<(Duration, F)>,
     slot_ns: i64,
+    pictures_max: usize,
     border: Border,
     counters: Counters,
 }
@@ -53,12 +59,17 @@ enum Border {
 }
 
 impl<F> PictureQueue<F> {
-    /// A queue for an output of `fps`.
-    pub fn new(fps: FrameRate) -> Self {
-        let slot_ns = i64::try_from(fps.frame_duration().as_nanos()).unwrap_or(i64::MAX / 4);
+    /// A queue for an output of this canvas.
+    pub fn new(canvas: Canvas) -> Self {
+        let slot_ns = i64::try_from(canvas.fps.frame_duration().as_nanos()).unwrap_or(i64::MAX / 4);
+        // 4:2:0: a byte and a half a pixel.
+        let picture_bytes = u64::from(canvas.width) * u64::from(canvas.height) * 3 / 2;
+        let pictures_max =
+            (WAITING_BYTES_MAX / picture_bytes.max(1)).clamp(PICTURES_MIN, PICTURES_MAX);
         Self {
-            waiting: VecDeque::with_capacity(PICTURES_MAX),
+            waiting: VecDeque::new(),
             slot_ns: slot_ns.min(i64::MAX / 4),
+            pictures_max: usize::try_from(pictures_max).unwrap_or(usize::MAX),
             border: Border::Late,
             counters: Counters::default(),
         }
@@ -72,9 +83,9 @@ impl<F> PictureQueue<F> {
             self.waiting.pop_back();
             self.counters.skipped += 1;
         }
-        if self.waiting.len() >= PICTURES_MAX {
-            self.waiting.pop_front();
+        if self.waiting.len() >= self.pictures_max {
             self.counters.overflowed += 1;
+            return;
         }
         self.waiting.push_back((due, frame));
     }
@@ -109,11 +120,6 @@ impl<F> PictureQueue<F> {
         self.count(taken.map(|(_, frame)| frame))
     }
 
-    /// Drops everything that waits: the input is gone.
-    pub fn clear(&mut self) {
-        self.waiting.clear();
-    }
-
     /// What became of the pictures so far.
     pub fn counters(&self) -> Counters {
         self.counters
@@ -145,14 +151,23 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::units::FrameRate;
 
     const MS: Duration = Duration::from_millis(1);
+
+    fn queue<F>(fps: FrameRate) -> PictureQueue<F> {
+        PictureQueue::new(Canvas {
+            width: 1920,
+            height: 1080,
+            fps,
+        })
+    }
 
     /// Numbers of the pictures that `slots` slots of `out` show of a source of rate `rate` whose
     /// picture n is due at `phase_us` + its time, rounded to the millisecond as RTMP does.
     fn shown(out: u32, rate: u32, phase_us: u64, drift_ppm: i64, slots: u64) -> Vec<u64> {
         let (out, rate) = (FrameRate::whole(out), FrameRate::whole(rate));
-        let mut queue = PictureQueue::new(out);
+        let mut queue = queue(out);
         let (mut shown, mut next) = (Vec::new(), 0);
         for slot in 0..slots {
             let at = out.time_of(slot) + 1000 * MS;
@@ -179,7 +194,7 @@ mod tests {
 
     #[test]
     fn the_nearest_picture_is_shown_and_older_ones_are_not() {
-        let mut queue = PictureQueue::new(FrameRate::whole(25));
+        let mut queue = queue(FrameRate::whole(25));
         for (n, due) in [100, 108, 139, 180].into_iter().enumerate() {
             queue.push(due * MS, n);
         }
@@ -196,19 +211,39 @@ mod tests {
     }
 
     #[test]
-    fn a_full_queue_drops_the_oldest() {
-        let mut queue = PictureQueue::new(FrameRate::whole(25));
-        for n in 0..PICTURES_MAX as u32 + 3 {
+    fn a_full_queue_leaves_new_pictures_out() {
+        let mut queue = queue(FrameRate::whole(25));
+        let room = u32::try_from(queue.pictures_max).unwrap();
+        assert!(room >= 60, "two seconds of 30 fps");
+        for n in 0..room + 3 {
             queue.push(n * 40 * MS, n);
         }
         assert_eq!(queue.counters().overflowed, 3);
-        assert_eq!(queue.take(Duration::ZERO), Taken::Repeat);
-        assert_eq!(queue.take(120 * MS), Taken::New(3));
+        assert_eq!(queue.take(Duration::ZERO), Taken::New(0));
+        assert_eq!(queue.take(40 * MS), Taken::New(1));
+    }
+
+    /// Larger than their delay allows to hold: fewer pictures, but never none.
+    #[test]
+    fn pictures_too_large_to_hold_all_are_still_shown() {
+        let fps = FrameRate::whole(60);
+        let mut queue = PictureQueue::new(Canvas {
+            width: 7680,
+            height: 4320,
+            fps,
+        });
+        let mut shown = 0;
+        for slot in 0..600 {
+            let now = fps.time_of(slot);
+            queue.push(now + 2000 * MS, slot);
+            shown += usize::from(queue.take(now) != Taken::Repeat);
+        }
+        assert!(shown >= 48, "{shown}");
     }
 
     #[test]
     fn after_a_jump_back_the_new_pictures_win() {
-        let mut queue = PictureQueue::new(FrameRate::whole(25));
+        let mut queue = queue(FrameRate::whole(25));
         queue.push(10_000 * MS, "old");
         queue.push(40 * MS, "new");
         assert_eq!(queue.take(40 * MS), Taken::New("new"));

@@ -62,7 +62,7 @@ pub enum Event {
     Lost(String),
     /// The worker is lost with its encoder; another family takes over at once.
     EncoderLost(String),
-    /// The worker knows its source and has built its output.
+    /// The worker knows its source and builds its output.
     Planned,
     /// The worker made a part.
     Produced,

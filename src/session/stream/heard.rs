@@ -55,6 +55,10 @@ impl<S: Shelf> Stream<S> {
                 self.tell(Event::Finished);
                 Ok(())
             }
+            FromWorker::Failed(reason) => {
+                self.tell(Event::Lost(bounded(&reason)));
+                Ok(())
+            }
             FromWorker::Hello { .. } => {
                 self.tell(Event::Lost("worker said hello twice".into()));
                 Ok(())

@@ -2,22 +2,25 @@
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
+use crate::frame::Track;
 use crate::ladder::clock::{LadderClock, Settings};
 use crate::ladder::{self, Plan, Source};
 use crate::media::engine::{Engine, Feed};
 use crate::media::events::{Event, Events};
 use crate::media::input::{Address, Intake, Puller};
-use crate::media::output::{Output, Spec};
+use crate::media::output::{Epoch, Output, Spec};
 use crate::media::template::Library;
 use crate::media::test_source::{self, TestSource};
 use crate::media::{Outbox, template};
 use crate::units::FrameRate;
 use crate::worker::protocol::{FromWorker, InputState, Level, SourceSpec, Start};
 
-/// A publisher that sends sound only gets a dark picture after this long.
+/// A publisher that sends sound only gets a dark picture after this long...
 const PICTURES_WAIT: Duration = Duration::from_secs(3);
+/// ...and a pull, whose pictures may yet wait for a key frame, after this long.
+const PULLED_PICTURES_WAIT: Duration = Duration::from_secs(8);
 /// Picture of a source without one.
 const NO_PICTURE: Source = Source {
     width: 640,
@@ -110,13 +113,18 @@ impl Director {
             }
             Event::Flowing { input } => self.flowing(input),
             Event::Lost { input, reason } => self.lost(input, &reason),
+            Event::Undecodable {
+                input,
+                track,
+                reason,
+            } => self.undecodable(input, track, &reason),
             Event::EncoderFailed { video, reason } => self.encoder_failed(video, reason),
             Event::TsFailed { video, reason } => {
                 let message = format!("MPEG-TS stopped: {reason}; CMAF goes on");
                 let rung = self.names.get(video).map(String::as_str);
                 self.outbox.log(Level::Error, rung, message);
             }
-            Event::Fatal(reason) => self.give_up(&reason),
+            Event::Fatal(reason) => self.fail(&reason),
             Event::Finish => {}
         }
     }
@@ -136,17 +144,18 @@ impl Director {
             self.outbox.send(FromWorker::Input(InputState::Connecting));
             let attempt = pull.attempt(&self.intake, &self.library, &self.events);
             if let Err(error) = attempt {
-                self.give_up(&error.to_string());
+                self.fail(&error.to_string());
             }
         }
     }
 
-    /// An encoder that refuses at start is treated as one that fails later.
+    /// What cannot be built is nearly always an encoder that refuses; it is treated as one that
+    /// fails later.
     fn build(&mut self, plan: Plan) {
         self.names = plan.video.iter().map(|video| video.name.clone()).collect();
         match self.try_build(&plan) {
             Ok(engine) => self.engine = Some(engine),
-            Err(error) => self.give_up(&error.to_string()),
+            Err(error) => self.encoder_refused(&error.to_string()),
         }
     }
 
@@ -161,16 +170,13 @@ impl Director {
         });
         let family = self.start.encoders.first().cloned().unwrap_or_default();
         let encoders = vec![family; plan.video.len()];
-        let begin = Instant::now();
-        let epoch_ns = SystemTime::now()
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .map_or(0, |since| u64::try_from(since.as_nanos()).unwrap_or(0));
+        let epoch = Epoch::default();
         let spec = Spec {
             plan,
             clock: &clock,
             encoders: &encoders,
             ts: packaging.ts,
-            epoch_ns,
+            epoch: epoch.clone(),
             first_msn: self.start.first_msn,
         };
         self.outbox.send(FromWorker::Planned {
@@ -179,6 +185,9 @@ impl Director {
             part_target: clock.part_target(),
         });
         let output = Output::start(&spec, &self.library, &self.outbox, &self.events)?;
+        // Not before: hardware encoders may take seconds to open, which would be lost.
+        let begin = Instant::now();
+        let epoch_ns = epoch.begin();
         let feed = match self.start.source {
             SourceSpec::Test => Feed::Test(Box::new(TestSource::new(plan.canvas, epoch_ns))),
             _ => {
@@ -196,8 +205,11 @@ impl Director {
     }
 
     /// A push is announced with its codecs when it begins; a pull when it brings something.
-    fn flowing(&self, input: u64) {
+    fn flowing(&mut self, input: u64) {
         if self.pull.is_some() && self.intake.is_current(input) {
+            if self.engine.is_none() {
+                self.dark_at = Some(Instant::now() + PULLED_PICTURES_WAIT);
+            }
             self.outbox.send(FromWorker::Input(InputState::Live {
                 description: "HTTP".to_owned(),
             }));
@@ -209,11 +221,26 @@ impl Director {
             return;
         }
         let retry_in = self.pull.as_mut().map(Pull::retry);
+        self.dark_at = None;
         self.intake.close();
         self.outbox.send(FromWorker::Input(InputState::Lost {
             reason: reason.to_owned(),
             retry_in,
         }));
+    }
+
+    /// The other track goes on.
+    fn undecodable(&self, input: u64, track: Track, reason: &str) {
+        if self.intake.is_current(input) {
+            let track = match track {
+                Track::Video => "picture",
+                Track::Audio => "sound",
+            };
+            self.outbox.send(FromWorker::Input(InputState::Lost {
+                reason: format!("the {track} cannot be decoded now: {reason}"),
+                retry_in: None,
+            }));
+        }
     }
 
     fn encoder_failed(&mut self, video: usize, reason: String) {
@@ -224,9 +251,12 @@ impl Director {
         });
     }
 
-    fn give_up(&self, reason: &str) {
-        self.outbox
-            .log(Level::Error, None, format!("cannot go on: {reason}"));
+    /// Another worker is to go on.
+    fn fail(&self, reason: &str) {
+        self.outbox.send(FromWorker::Failed(reason.to_owned()));
+    }
+
+    fn encoder_refused(&self, reason: &str) {
         self.outbox.send(FromWorker::EncoderFailed {
             rung: String::new(),
             encoder: self.start.encoders.first().cloned().unwrap_or_default(),

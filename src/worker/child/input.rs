@@ -54,7 +54,7 @@ impl Feeder {
         if let Some(format) = self.pending.take() {
             self.start(&format, frame.dts_ns);
         }
-        if let Some(push) = &self.push {
+        if let Some(push) = &mut self.push {
             push.frame(frame);
         }
     }
