@@ -77,7 +77,7 @@ impl Page<'_> {
             let part_hold_back = self.timing.part_hold_back(part);
             let _ = write!(out, ",PART-HOLD-BACK={part_hold_back}");
         }
-        let hold_back = Seconds::nearest(self.timing.three_targets());
+        let hold_back = self.timing.hold_back();
         let _ = write!(out, ",HOLD-BACK={hold_back}");
         if self.packaging == Packaging::Cmaf {
             let skip_until = Seconds::nearest(self.timing.skip_boundary());

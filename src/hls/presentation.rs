@@ -117,11 +117,6 @@ impl Presentation {
         &self.timing
     }
 
-    /// The playlists have got their `EXT-X-ENDLIST`.
-    pub fn ended(&self) -> bool {
-        self.ended
-    }
-
     fn track(&mut self, packaging: Packaging, track: TrackId) -> Result<usize, Refused> {
         if self.ended {
             return Err(Refused::Ended);

@@ -46,9 +46,13 @@ struct Show {
 
 impl Show {
     fn new(part_target: Duration) -> Self {
+        Self::with_hold_back(part_target, None)
+    }
+
+    fn with_hold_back(part_target: Duration, hold_back: Option<Duration>) -> Self {
         let plan = plan();
         let segment = PART * PARTS_PER_SEGMENT;
-        let timing = Timing::new(&plan, segment, part_target, None);
+        let timing = Timing::new(&plan, segment, part_target, hold_back);
         let mut show = Self {
             media: Presentation::new(plan, timing, true),
             date_ns: START_NS,
@@ -175,6 +179,12 @@ fn no_low_latency() -> Show {
     show
 }
 
+fn held_back() -> Show {
+    let mut show = Show::with_hold_back(PART, Some(Duration::from_secs(5)));
+    show.segment(1);
+    show
+}
+
 /// One test: the texts of both packagings of `$show`.
 macro_rules! texts {
     ($($show:ident, skip = $skip:literal;)*) => {$(
@@ -206,6 +216,7 @@ texts! {
     ended, skip = true;
     delta, skip = true;
     no_low_latency, skip = false;
+    held_back, skip = false;
 }
 
 /// The rung that had nothing of segment 3 when the worker died.
@@ -299,6 +310,25 @@ fn media_out_of_order_is_refused() {
     let mut bare = Presentation::new(plan(), timing, false);
     let without_init = bare.part(&part(VIDEO, 1, 0));
     assert_eq!(without_init, Err(Refused::OutOfOrder));
+}
+
+/// Until a segment names it, an init section may be replaced under the same number, but whoever
+/// fetched it may keep it for ever.
+#[test]
+fn an_init_section_is_found_once_a_segment_names_it() {
+    let mut show = Show::new(PART);
+    let find = |show: &Show, number| {
+        let (window, _) = show.media.window(0).unwrap();
+        matches!(window.find_init(number), Lookup::Found(_))
+    };
+    assert!(!find(&show, 1));
+    show.parts(1, 0);
+    assert!(find(&show, 1));
+    show.media.interrupt();
+    show.inits();
+    assert!(find(&show, 1) && !find(&show, 2));
+    show.parts(2, 0);
+    assert!(find(&show, 1) && find(&show, 2));
 }
 
 #[test]

@@ -18,7 +18,8 @@ pub struct Timing {
 
 impl Timing {
     /// Of segments of nominally `segment` and parts of at most `part_target` (zero: none).
-    /// `hold_back` raises `PART-HOLD-BACK`; too small a value is taken up to three parts.
+    /// `hold_back` raises `PART-HOLD-BACK` and `HOLD-BACK`; too small a value is taken up to three
+    /// parts and three Target Durations.
     pub fn new(
         plan: &Plan,
         segment: Duration,
@@ -96,7 +97,18 @@ impl Timing {
     /// three times the Part Target Duration" (section 4.4.3.8); of the printed one.
     pub(super) fn part_hold_back(&self, part_target: Duration) -> Seconds {
         let least = Self::part_target_printed(part_target).times(3);
-        least.max(Seconds::at_least(self.hold_back.unwrap_or_default()))
+        least.max(self.configured_hold_back())
+    }
+
+    /// "HOLD-BACK: […] Its value is a decimal-floating-point number of seconds and MUST be at
+    /// least three times the Target Duration" (section 4.4.3.8).
+    pub(super) fn hold_back(&self) -> Seconds {
+        let least = Seconds::at_least(self.three_targets());
+        least.max(self.configured_hold_back())
+    }
+
+    fn configured_hold_back(&self) -> Seconds {
+        Seconds::at_least(self.hold_back.unwrap_or_default())
     }
 }
 
@@ -158,6 +170,24 @@ mod tests {
             let hold_back = hold_back_ms.map(Duration::from_millis);
             let timing = Timing::new(&plan, Duration::from_secs(2), part, hold_back);
             assert_eq!(timing.part_hold_back(part).to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn hold_back_is_at_least_three_targets() {
+        let plan = plan(FrameRate::whole(30), 1);
+        for (part_ms, hold_back_ms, expected) in [
+            (200, None, "6.0"),
+            (200, Some(3000), "6.0"),
+            (200, Some(7500), "7.5"),
+            (0, None, "6.0"),
+            (0, Some(5999), "6.0"),
+            (0, Some(9000), "9.0"),
+        ] {
+            let part = Duration::from_millis(part_ms);
+            let hold_back = hold_back_ms.map(Duration::from_millis);
+            let timing = Timing::new(&plan, Duration::from_secs(2), part, hold_back);
+            assert_eq!(timing.hold_back().to_string(), expected);
         }
     }
 

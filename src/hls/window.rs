@@ -374,9 +374,11 @@ impl Window {
         self.inits.iter().map(|init| init.codec.as_str())
     }
 
-    /// An init section by its number.
+    /// An init section by its number. One that no segment names yet may still be replaced, while
+    /// its address promises the same bytes for ever: it is not there.
     pub fn find_init(&self, number: u32) -> Lookup<&Init> {
-        match self.inits.iter().find(|init| init.number == number) {
+        let mut used = self.inits.iter().filter(|init| init.used);
+        match used.find(|init| init.number == number) {
             Some(init) => Lookup::Found(init),
             None if (1..self.inits.front().map_or(1, |i| i.number)).contains(&number) => {
                 Lookup::Gone

@@ -9,8 +9,8 @@ use super::errors::Problem;
 const HINT: &str =
     "use _HLS_msn=NUMBER, with it _HLS_part=NUMBER, and _HLS_skip=YES (RFC 8216bis section 6.2.5)";
 
-/// Reads the directives. Other parameters are left alone: an application may add its own, and a
-/// later version of the protocol its own too.
+/// Reads the directives; what they may ask of a playlist is judged there. Other parameters are left
+/// alone: an application may add its own, and a later version of the protocol its own too.
 pub(super) fn parse(query: &str) -> Result<Reload, Problem> {
     let mut reload = Reload::default();
     for (key, value) in url::form_urlencoded::parse(query.as_bytes()) {
@@ -22,10 +22,6 @@ pub(super) fn parse(query: &str) -> Result<Reload, Problem> {
             "_HLS_skip" => reload.skip |= matches!(&*value, "YES" | "v2"),
             _ => {}
         }
-    }
-    // A part is one of the segment that `_HLS_msn` names: alone it means nothing.
-    if reload.part.is_some() && reload.msn.is_none() {
-        return Err(Problem::bad_request("_HLS_part without _HLS_msn", HINT));
     }
     Ok(reload)
 }
@@ -58,6 +54,8 @@ mod tests {
             ("_HLS_msn=0", reload(Some(0), None, false)),
             ("_HLS_msn=7&_HLS_part=2", reload(Some(7), Some(2), false)),
             ("_HLS_part=2&_HLS_msn=7", reload(Some(7), Some(2), false)),
+            // Whether that is allowed depends on the playlist: see `hls::Reload`.
+            ("_HLS_part=2", reload(None, Some(2), false)),
             ("_HLS_skip=YES", reload(None, None, true)),
             ("_HLS_skip=v2", reload(None, None, true)),
             ("_HLS_skip=NO", reload(None, None, false)),
@@ -79,7 +77,6 @@ mod tests {
             "_HLS_msn=18446744073709551616",
             "_HLS_msn=1&_HLS_msn=1",
             "_HLS_msn=1&_HLS_part=4294967296",
-            "_HLS_part=1",
         ] {
             assert!(parse(query).is_err(), "{query}");
         }

@@ -37,7 +37,8 @@ pub struct Limits {
     /// become shorter than three target durations (RFC 8216bis section 6.2.2): when even those
     /// do not fit, this is exceeded and a warning logged.
     pub memory: ByteSize,
-    /// `PART-HOLD-BACK`; `None` is three part targets.
+    /// `PART-HOLD-BACK` and `HOLD-BACK`, where it is more than the three part targets and three
+    /// target durations that `None` gives.
     pub hold_back: Option<Duration>,
 }
 

@@ -58,9 +58,6 @@ pub struct Usage {
     pub bytes: u64,
     /// Bytes by stream.
     pub streams: Vec<(String, u64)>,
-    /// How often a segment of a session still held exceeded the `BANDWIDTH` its viewers had been
-    /// told.
-    pub bandwidth_raised: u64,
 }
 
 /// What a request for a master finds.
@@ -182,8 +179,6 @@ impl Origin {
         let mut usage = Usage::default();
         for (name, stream) in &*self.streams() {
             let bytes: u64 = stream.sessions.iter().map(|s| s.bytes()).sum();
-            let raised = stream.sessions.iter().map(|s| s.bandwidth_raised());
-            usage.bandwidth_raised += raised.sum::<u64>();
             usage.bytes += bytes;
             usage.streams.push((name.clone(), bytes));
         }

@@ -80,7 +80,6 @@ async fn delivery_directives_reach_the_origin_and_mistakes_do_not() {
     for query in [
         "?_HLS_msn=x",
         "?_HLS_msn=-1",
-        "?_HLS_part=1",
         "?_HLS_msn=1&_HLS_msn=2",
         "?_HLS_msn=99999999999999999999",
     ] {

@@ -155,7 +155,6 @@ impl Library for Stub {
 
     fn usage(&self) -> Usage {
         Usage {
-            bandwidth_raised: 0,
             bytes: 10,
             streams: vec![("demo".to_owned(), 10)],
         }

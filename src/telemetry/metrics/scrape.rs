@@ -260,7 +260,6 @@ mod tests {
         let scrape = Scrape {
             streams: vec![live()],
             usage: Usage {
-                bandwidth_raised: 0,
                 bytes: 11,
                 streams: vec![("demo".to_owned(), 10)],
             },
