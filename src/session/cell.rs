@@ -119,6 +119,7 @@ impl Cell {
         match board.status.state {
             State::Starting => Demand::Starting,
             _ if board.open => Demand::Playable,
+            State::Failed => Demand::Nothing,
             _ if self.kind == Kind::OnDemand => Demand::Starting,
             _ if board.ended.is_some_and(recent) => Demand::Playable,
             _ => Demand::Nothing,

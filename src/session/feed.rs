@@ -34,7 +34,7 @@ pub enum Pass {
 }
 
 impl Feed {
-    /// The input's format has changed; its first frame can be decoded.
+    /// The input's format has changed.
     pub fn format(&mut self, has_video: bool) {
         self.has_video = has_video;
     }

@@ -17,16 +17,23 @@ const AUDIO_ONLY_FRAMES_MAX: usize = 100;
 pub struct GopCache {
     frames: VecDeque<EncodedFrame>,
     bytes: usize,
-    has_video: bool,
+    format: InputFormat,
     /// Whether the frames held can be decoded from the first one on.
     whole: bool,
 }
 
 impl GopCache {
-    /// The input's format has changed: older frames belong to another decoder.
+    /// The input's format has changed: older frames of a track that changed belong to another
+    /// decoder. An encoder that tells its sound's format after its first pictures must not lose
+    /// the key frame they hang on.
     pub fn format(&mut self, format: &InputFormat) {
-        self.clear();
-        self.has_video = format.video.is_some();
+        let before = std::mem::replace(&mut self.format, format.clone());
+        if before.video != format.video {
+            self.clear();
+        } else if before.audio != format.audio {
+            self.frames.retain(|frame| frame.track == Track::Video);
+            self.bytes = self.frames.iter().map(|frame| frame.data.len()).sum();
+        }
     }
 
     /// Forgets everything.
@@ -39,7 +46,7 @@ impl GopCache {
     /// Takes a frame. False when it made the cache overflow: nothing is kept until the next key
     /// frame.
     pub fn push(&mut self, frame: EncodedFrame) -> bool {
-        if !self.has_video {
+        if self.format.video.is_none() {
             self.push_audio(frame);
             return true;
         }
@@ -82,7 +89,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::frame::{VideoCodec, VideoFormat};
+    use crate::frame::{AudioCodec, AudioFormat, VideoCodec, VideoFormat};
 
     fn with_video() -> InputFormat {
         let (codec, config) = (VideoCodec::H264, Bytes::new());
@@ -170,12 +177,32 @@ mod tests {
     }
 
     #[test]
-    fn a_new_format_forgets_the_frames_of_the_old_one() {
-        let mut cache = GopCache::default();
-        cache.format(&with_video());
-        cache.push(frame(0, Track::Video, true, 1));
-        cache.format(&with_video());
-        cache.push(frame(1, Track::Video, false, 1));
-        assert_eq!(cache.frames().count(), 0);
+    fn a_new_format_forgets_the_frames_of_what_changed() {
+        let video = with_video();
+        let mut other_video = with_video();
+        other_video.video.as_mut().unwrap().codec = VideoCodec::H265;
+        let sound = Some(AudioFormat {
+            codec: AudioCodec::Aac,
+            config: Bytes::from_static(&[1]),
+        });
+        let with_sound = |format: &InputFormat| InputFormat {
+            audio: sound.clone(),
+            ..format.clone()
+        };
+        for (before, after, kept) in [
+            (&video, video.clone(), vec![0, 1, 2]),
+            (&video, other_video.clone(), vec![]),
+            (&video, with_sound(&video), vec![0, 2]),
+            (&video, with_sound(&other_video), vec![]),
+        ] {
+            let mut cache = GopCache::default();
+            cache.format(before);
+            cache.push(frame(0, Track::Video, true, 1));
+            cache.push(frame(1, Track::Audio, true, 1));
+            cache.format(&after);
+            cache.push(frame(2, Track::Video, false, 1));
+            let times: Vec<i64> = cache.frames().map(|frame| frame.pts_ns).collect();
+            assert_eq!(times, kept, "{after:?}");
+        }
     }
 }

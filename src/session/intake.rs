@@ -51,7 +51,7 @@ impl Intake {
             return false;
         };
         publisher.revoked.cancel();
-        self.cache.clear();
+        self.cache = GopCache::default();
         if self.format.take().is_some()
             && let Some(outbox) = outbox
         {
@@ -91,6 +91,11 @@ impl Intake {
                 self.feed.format(format.video.is_some());
                 if let Some(outbox) = outbox {
                     outbox.push(ToWorker::InputOpened(format.clone()));
+                    // Formats that change faster than the worker takes frames are not worth more
+                    // memory: its decoder then waits for a key frame.
+                    if outbox.has_room() {
+                        self.replay_cache(outbox);
+                    }
                 }
                 self.format = Some(format);
             }
@@ -127,11 +132,14 @@ impl Intake {
 
     /// Gives a new worker what it needs to go on at once.
     pub fn replay(&mut self, outbox: &Outbox) {
+        if let Some(format) = &self.format {
+            outbox.push(ToWorker::InputOpened(format.clone()));
+        }
+        self.replay_cache(outbox);
+    }
+
+    fn replay_cache(&mut self, outbox: &Outbox) {
         self.feed.restart();
-        let Some(format) = &self.format else {
-            return;
-        };
-        outbox.push(ToWorker::InputOpened(format.clone()));
         for frame in self.cache.frames() {
             outbox.push(ToWorker::Frame(frame.clone()));
         }

@@ -55,6 +55,8 @@ pub struct Machine {
     worker: Worker,
     session: Session,
     demanded_until: Option<Instant>,
+    /// Whatever viewers want, an abandoned stream is not begun again before this.
+    resting_until: Option<Instant>,
     restarts: Restarts,
     failed: bool,
     stopping: bool,
@@ -77,6 +79,7 @@ impl Machine {
             worker: Worker::Off,
             session: Session::None,
             demanded_until: None,
+            resting_until: None,
             restarts: Restarts::default(),
             failed: false,
             stopping: false,
@@ -337,7 +340,10 @@ impl Machine {
     fn settle(&mut self, now: Instant) {
         let wanted = match self.kind {
             Kind::Push => self.source == Source::Present,
-            Kind::OnDemand => self.demanded_until.is_some_and(|until| until > now),
+            Kind::OnDemand => {
+                self.demanded_until.is_some_and(|until| until > now)
+                    && self.resting_until.is_none_or(|until| until <= now)
+            }
             Kind::Pull => true,
         };
         if self.stopping || !wanted || self.worker != Worker::Off {
@@ -402,6 +408,7 @@ impl Machine {
             _ => Worker::Off,
         };
         self.demanded_until = None;
+        self.resting_until = Some(now + DELAY_MAX);
     }
 }
 

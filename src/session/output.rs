@@ -1,6 +1,7 @@
 //! The worker's side of a stream: what it made goes to the session's writer, once it has been
 //! checked. A worker handles hostile input, so what it says is not trusted.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,6 +17,8 @@ use crate::worker::protocol::{InputStats, Packaging, RungStats, Start, Stats};
 const THUMBNAIL_BYTES_MAX: usize = 1024 * 1024;
 /// Renditions of one kind a plan may have.
 const RENDITIONS_MAX: usize = 32;
+/// Longest segment or part that is believed; configured ones are shorter by far.
+const SEGMENT_MAX: Duration = Duration::from_secs(600);
 
 /// The session in the making, if any.
 #[derive(Debug)]
@@ -55,6 +58,9 @@ pub enum Fault {
     /// It sent media of a rendition that is not in the plan.
     #[error("worker sent a rendition that is not planned")]
     NoSuchTrack,
+    /// It sent media of a duration that makes no sense.
+    #[error("worker sent media of an absurd duration")]
+    Absurd,
 }
 
 impl<W: Writer> Output<W> {
@@ -119,6 +125,7 @@ impl<W: Writer> Output<W> {
     /// A part.
     pub fn part(&mut self, part: Part) -> Result<(), Fault> {
         let open = self.fed(part.track)?;
+        believable(part.duration)?;
         if open.writer.part(part) {
             Ok(())
         } else {
@@ -129,6 +136,7 @@ impl<W: Writer> Output<W> {
     /// An MPEG-TS segment.
     pub fn ts_segment(&mut self, segment: TsSegment) -> Result<(), Fault> {
         let open = self.fed(TrackId::Video(segment.video))?;
+        believable(segment.duration)?;
         open.writer.ts_segment(segment);
         Ok(())
     }
@@ -222,14 +230,29 @@ impl<W: Writer> Output<W> {
 
 /// Bounds that everything behind relies on; postcard checks types only.
 fn sound(plan: &Plan) -> bool {
+    let video_names = plan.video.iter().map(|video| video.name.as_str());
+    let names: Vec<&str> = video_names
+        .chain(plan.audio.iter().map(|audio| audio.name.as_str()))
+        .collect();
     let counts = [plan.video.len(), plan.audio.len()];
+    let unique: HashSet<&&str> = names.iter().collect();
     counts
         .iter()
         .all(|count| (1..=RENDITIONS_MAX).contains(count))
-        && plan.video.iter().all(|video| {
-            video.divisor > 0 && video.audio < plan.audio.len() && is_name(&video.name)
-        })
-        && plan.audio.iter().all(|audio| is_name(&audio.name))
+        && plan
+            .video
+            .iter()
+            .all(|video| video.divisor > 0 && video.audio < plan.audio.len())
+        && names.iter().all(|name| is_name(name))
+        && unique.len() == names.len()
+}
+
+/// Durations are added up and compared: none may be beyond reason.
+fn believable(duration: Duration) -> Result<(), Fault> {
+    if duration > SEGMENT_MAX {
+        return Err(Fault::Absurd);
+    }
+    Ok(())
 }
 
 /// Names become parts of addresses: `[a-z0-9_-]{1,64}`.
@@ -261,7 +284,7 @@ mod tests {
 
     #[test]
     fn plans_that_make_no_sense_are_refused() {
-        let spoil: [fn(&mut Made); 7] = [
+        let spoil: [fn(&mut Made); 9] = [
             |made| made.0.video.clear(),
             |made| made.0.audio.clear(),
             |made| made.0.video.iter_mut().for_each(|v| v.divisor = 0),
@@ -269,6 +292,8 @@ mod tests {
             |made| made.0.video.iter_mut().for_each(|v| v.name = "../x".into()),
             |made| made.0.audio.iter_mut().for_each(|a| a.name = String::new()),
             |made| made.1.clear(),
+            |made| made.0.audio.push(made.0.audio[0].clone()),
+            |made| made.0.audio[0].name.clone_from(&made.0.video[0].name),
         ];
         for (case, spoil) in spoil.iter().enumerate() {
             let mut made = made(plan());
@@ -285,6 +310,15 @@ mod tests {
         output.part(part(TrackId::Video(0), 1)).unwrap();
         let later = output.part(part(TrackId::Video(0), 3));
         assert_eq!(later, Err(Fault::LeftOut));
+    }
+
+    #[test]
+    fn absurd_durations_are_a_fault_of_the_worker() {
+        let mut output = Output::new();
+        planned(&mut output, made(plan())).unwrap();
+        let mut part = part(TrackId::Video(0), 1);
+        part.duration = Duration::MAX;
+        assert_eq!(output.part(part), Err(Fault::Absurd));
     }
 
     #[test]

@@ -44,6 +44,8 @@ pub struct Deps<S> {
     pub metrics: StreamMetrics,
     /// Folder of the user's own pipeline templates.
     pub pipelines: Option<PathBuf>,
+    /// How long an ended session can be played.
+    pub window: Duration,
 }
 
 /// All streams. Cheap to clone; the [`Gate`] of every ingest and the [`Catalog`] of the web side.
@@ -54,8 +56,10 @@ struct Inner<S> {
     spares: Arc<Spares>,
     metrics: StreamMetrics,
     pipelines: Option<PathBuf>,
+    window: Duration,
     limits: Limits,
     tested: watch::Sender<Option<Arc<[Tested]>>>,
+    works: AtomicBool,
     closing: AtomicBool,
     streams: RwLock<Streams>,
 }
@@ -67,8 +71,6 @@ struct Streams {
     entries: HashMap<String, Entry>,
     /// Tasks of streams that were removed.
     leaving: Vec<JoinHandle<()>>,
-    /// How long an ended session can be played.
-    window: Duration,
 }
 
 /// One configured stream.
@@ -103,8 +105,10 @@ impl<S: Shelf> Registry<S> {
             spares: Arc::new(Spares::new(deps.launch)),
             metrics: deps.metrics,
             pipelines: deps.pipelines,
+            window: deps.window,
             limits,
             tested: watch::Sender::new(None),
+            works: AtomicBool::new(false),
             closing: AtomicBool::new(false),
             streams: RwLock::default(),
         }))
@@ -113,7 +117,13 @@ impl<S: Shelf> Registry<S> {
     /// Tells which encoders passed a test encode. Streams wait for it before they start
     /// a worker; with none the daemon is not [ready](Catalog::ready).
     pub fn set_encoders(&self, tested: Vec<Tested>) {
+        self.0.works.store(!tested.is_empty(), Ordering::SeqCst);
         self.0.tested.send_replace(Some(tested.into()));
+    }
+
+    /// Encoders are to be tested again: workers that start from now on wait for the outcome.
+    pub fn await_encoders(&self) {
+        self.0.tested.send_replace(None);
     }
 
     /// Makes the streams those of `settings`: new ones begin, missing ones end, changed ones end
@@ -124,7 +134,6 @@ impl<S: Shelf> Registry<S> {
             return;
         }
         let mut streams = self.write();
-        streams.window = settings.hls.window;
         streams.leaving.retain(|task| !task.is_finished());
         let mut before = std::mem::take(&mut streams.entries);
         for stream in &settings.streams {
@@ -323,7 +332,7 @@ impl<S: Shelf> Catalog for Registry<S> {
         };
         let demand = entry
             .cell
-            .demand(address, agent, streams.window, Instant::now());
+            .demand(address, agent, self.0.window, Instant::now());
         if self.0.closing.load(Ordering::SeqCst) {
             return Demand::Playable;
         }
@@ -335,8 +344,7 @@ impl<S: Shelf> Catalog for Registry<S> {
     }
 
     fn ready(&self) -> bool {
-        let tested = self.0.tested.borrow();
-        tested.as_ref().is_some_and(|tested| !tested.is_empty())
+        self.0.works.load(Ordering::SeqCst)
     }
 }
 

@@ -8,7 +8,9 @@ use super::*;
 use crate::config::settings::{Encoder, Hls, OnFailure, Server, Session};
 use crate::frame::{EncodedFrame, InputFormat, Track, VideoCodec, VideoFormat};
 use crate::ingest::MediaEvent;
-use crate::session::fake::{FakeLaunch, FakeShelf, FakeWorker, Started, bounded, packaging, rung};
+use crate::session::fake::{
+    FakeLaunch, FakeShelf, FakeWorker, Started, bounded, packaging, plan, rung,
+};
 use crate::session::status::State;
 use crate::units::ByteSize;
 use crate::worker::protocol::{FromWorker, InputState, Start, ToWorker};
@@ -43,6 +45,7 @@ impl Rig {
             launch,
             metrics: StreamMetrics::default(),
             pipelines: None,
+            window: settings.hls.window,
         };
         let registry = Registry::with_limits(deps, patient());
         registry.set_encoders(vec![tested("nvidia"), tested("x264")]);
@@ -383,6 +386,7 @@ async fn a_worker_whose_output_stands_still_is_replaced() {
         launch,
         metrics: StreamMetrics::default(),
         pipelines: None,
+        window: LONG,
     };
     let stall_max = SHORT;
     let registry = Registry::with_limits(
@@ -477,6 +481,61 @@ async fn a_shed_rung_is_missing_from_the_next_session() {
     rig.state(State::Failed).await;
 }
 
+/// A source between two rungs has the upper one brought down to its size, under another name.
+#[tokio::test]
+async fn a_rung_brought_down_to_the_source_can_be_shed() {
+    let mut rig = Rig::push(LONG);
+    rig.settings.encoder.on_failure = OnFailure::Shed;
+    rig.apply();
+    let _lease = rig.publish("sesame").await.unwrap();
+    let (_, mut worker) = rig.started.next().await;
+    let mut plan = plan();
+    let top = &mut plan.video[0];
+    (top.width, top.height) = (1066, 600);
+    top.name = "600p".into();
+    worker
+        .say(FromWorker::Planned {
+            plan,
+            encoders: vec!["nvidia".into()],
+            part_target: Duration::from_millis(200),
+        })
+        .await;
+    worker.say(encoder_failed("600p", "nvidia")).await;
+    let (start, _worker) = rig.started.next().await;
+    let names: Vec<_> = start.rungs.iter().map(|rung| rung.name.as_str()).collect();
+    assert_eq!(names, ["360p"]);
+}
+
+#[tokio::test]
+async fn an_encoder_that_cannot_be_built_is_replaced_even_where_rungs_are_shed() {
+    let mut rig = Rig::push(LONG);
+    rig.settings.encoder.on_failure = OnFailure::Shed;
+    rig.apply();
+    let _lease = rig.publish("sesame").await.unwrap();
+    let (_, mut worker) = rig.started.next().await;
+    worker.say(encoder_failed("", "nvidia")).await;
+    let (start, _worker) = rig.started.next().await;
+    assert_eq!(start.encoders, ["x264"]);
+    assert_eq!(start.rungs.len(), 2);
+}
+
+#[tokio::test]
+async fn workers_wait_while_encoders_are_tested_again() {
+    let mut rig = Rig::push(LONG);
+    rig.registry.await_encoders();
+    assert!(
+        rig.registry.ready(),
+        "what worked a moment ago still counts"
+    );
+    let _lease = rig.publish("sesame").await.unwrap();
+    rig.state(State::Starting).await;
+    rig.registry.set_encoders(vec![tested("x264")]);
+    let (start, _worker) = rig.started.next().await;
+    assert_eq!(start.encoders, ["x264"]);
+    rig.registry.set_encoders(Vec::new());
+    assert!(!rig.registry.ready());
+}
+
 #[tokio::test]
 async fn a_failed_encoder_can_end_the_stream() {
     let mut rig = Rig::push(LONG);
@@ -555,6 +614,7 @@ async fn a_stream_waits_for_the_encoders_test() {
         launch,
         metrics: StreamMetrics::default(),
         pipelines: None,
+        window: LONG,
     });
     registry.apply(
         &settings(LONG, vec![stream("demo", Source::Test)]),

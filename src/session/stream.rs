@@ -233,7 +233,10 @@ impl<S: Shelf> Stream<S> {
                 }
                 Action::Dismiss => self.dismiss(),
                 Action::Expect => self.setup.shelf.expect(self.name()),
-                Action::GiveUp => self.setup.shelf.give_up(self.name()),
+                Action::GiveUp => {
+                    self.setup.shelf.give_up(self.name());
+                    self.forget_failures();
+                }
                 Action::EndSession => self.end_session(),
                 Action::Abandon(cause) => self.abandoned(&cause),
             }
@@ -307,6 +310,11 @@ impl<S: Shelf> Stream<S> {
         if self.output.end() {
             self.setup.cell.ended(now());
         }
+        self.forget_failures();
+    }
+
+    /// The next session tries everything again.
+    fn forget_failures(&mut self) {
         self.failed_encoders.clear();
         self.shed.clear();
     }

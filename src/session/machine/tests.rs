@@ -327,6 +327,25 @@ fn a_viewer_that_comes_while_the_session_ends_gets_a_new_one() {
 }
 
 #[test]
+fn an_abandoned_stream_rests_however_many_viewers_ask() {
+    let mut rig = Rig::new(Kind::OnDemand);
+    rig.on(Event::Demand, &[Action::Expect, Action::Hire]);
+    let cause = "no encoder".to_owned();
+    let end = [
+        Action::Dismiss,
+        Action::GiveUp,
+        Action::Abandon(cause.clone()),
+    ];
+    rig.on(Event::Hired, &[]).on(Event::Abandon(cause), &end);
+    for _ in 0..29 {
+        assert_eq!(rig.pass(secs(1)), []);
+        rig.on(Event::Demand, &[]).state(State::Failed);
+    }
+    assert_eq!(rig.pass(secs(1)), []);
+    rig.on(Event::Demand, &[Action::Expect, Action::Hire]);
+}
+
+#[test]
 fn a_pull_keeps_its_worker_while_its_camera_is_away() {
     let mut rig = Rig::new(Kind::Pull);
     assert_eq!(rig.machine.on_time(rig.now), [Action::Expect, Action::Hire]);

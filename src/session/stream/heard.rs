@@ -121,21 +121,27 @@ impl<S: Shelf> Stream<S> {
     /// An encoder failed; what happens is configured as `encoder.on_failure`.
     fn encoder_failed(&mut self, rung: &str, encoder: String, reason: &str) {
         let usable = self.encoders();
-        let cause = format!("encoder {encoder} of rung {rung} failed: {reason}");
+        let whose = if rung.is_empty() {
+            String::new()
+        } else {
+            format!(" of rung {rung}")
+        };
+        let cause = format!("encoder {encoder}{whose} failed: {reason}");
         let cause = bounded(&cause);
         if !usable.contains(&encoder) {
             return self.tell(Event::Lost(cause));
         }
         match self.setup.spec.on_failure {
-            OnFailure::Fallback if usable.len() > 1 => {
+            OnFailure::Fail => self.tell(Event::Abandon(cause)),
+            // Whose encoder refused to be built is not always told.
+            OnFailure::Shed if !rung.is_empty() => self.shed(rung, &cause),
+            OnFailure::Fallback | OnFailure::Shed if usable.len() > 1 => {
                 self.failed_encoders.push(encoder);
                 self.tell(Event::EncoderLost(cause));
             }
-            OnFailure::Fallback => {
+            OnFailure::Fallback | OnFailure::Shed => {
                 self.tell(Event::Abandon(format!("{cause}; no other family is left")));
             }
-            OnFailure::Shed => self.shed(rung, &cause),
-            OnFailure::Fail => self.tell(Event::Abandon(cause)),
         }
     }
 
@@ -143,10 +149,9 @@ impl<S: Shelf> Stream<S> {
     /// but stands still would stall its viewers: so this session ends and another begins.
     fn shed(&mut self, rung: &str, cause: &str) {
         let mut shed = self.shed.clone();
-        shed.push(rung.to_owned());
+        shed.extend(self.configured(rung));
         let rungs = &self.setup.spec.rungs;
-        let known = rungs.iter().any(|known| known.name == rung);
-        if !known || rungs.iter().all(|rung| shed.contains(&rung.name)) {
+        if shed == self.shed || rungs.iter().all(|rung| shed.contains(&rung.name)) {
             return self.tell(Event::Abandon(format!("{cause}; no rung is left")));
         }
         tracing::warn!(
@@ -160,6 +165,23 @@ impl<S: Shelf> Stream<S> {
             .error(&format!("{cause}; going on without the rung"));
         self.tell(Event::Renew);
         self.shed = shed;
+    }
+
+    /// The configured rung that a rendition was made from: the one of its name, or the lowest
+    /// above it, brought down to the source's size (see [`crate::ladder::plan`]).
+    fn configured(&self, rendition: &str) -> Option<String> {
+        let rungs = self.setup.spec.rungs.iter();
+        let left: Vec<_> = rungs.filter(|r| !self.shed.contains(&r.name)).collect();
+        if let Some(rung) = left.iter().find(|rung| rung.name == rendition) {
+            return Some(rung.name.clone());
+        }
+        let made = self.output.rungs();
+        let made = made.iter().find(|made| made.name == rendition)?;
+        let higher = left
+            .iter()
+            .filter(|r| r.height > made.width.min(made.height));
+        let rung = higher.min_by_key(|rung| rung.height)?;
+        Some(rung.name.clone())
     }
 }
 
