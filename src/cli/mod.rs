@@ -2,6 +2,7 @@
 
 mod address;
 mod check;
+mod daemon;
 mod doctor;
 mod exit;
 mod keys;

@@ -1,33 +1,18 @@
-//! `weir run`: the daemon. Wires listeners, streams and origin together, and takes them apart in
-//! order: publishers first, then sessions, then viewers, then processes.
+//! `weir run`: starts the daemon, follows its configuration, stops it when told to.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::task::JoinSet;
-use tokio::time::MissedTickBehavior;
-use tokio_util::sync::CancellationToken;
 
-use super::{Config, Exit, fail, this_machine};
+use super::daemon::{Daemon, Listeners};
+use super::{Config, Exit, fail};
 use crate::config::settings::{Secret, Settings};
 use crate::config::watch::Watcher;
 use crate::config::{self, keys};
-use crate::http::{self, Catalog};
-use crate::ingest::rtmp;
-use crate::origin::{Limits, Origin};
-use crate::session::{Deps, Registry, Tested};
-use crate::telemetry::{logs, metrics::Metrics};
-use crate::worker::probe;
-use crate::worker::spawner::{Program, Spawner};
-
-/// How long ended playlists are served to the viewers that are still there.
-const FAREWELL: Duration = Duration::from_secs(10);
-/// How often ended sessions are swept up and connection counts are read.
-const HOUSEKEEPING: Duration = Duration::from_secs(1);
+use crate::http;
+use crate::telemetry::logs;
 
 /// Runs the daemon until it is told to stop.
 pub(super) fn run(config: &Config) -> Exit {
@@ -42,16 +27,21 @@ pub(super) fn run(config: &Config) -> Exit {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build();
-    match runtime {
-        Ok(runtime) => match runtime.block_on(serve(config, settings)) {
-            Ok(()) => Exit::Ok,
-            Err((exit, message)) => fail(exit, &message),
-        },
-        Err(error) => fail(Exit::Failure, &format!("no threads to run on: {error}")),
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(Exit::Failure, &format!("no threads to run on: {error}")),
+    };
+    let served = runtime.block_on(serve(config, settings));
+    // An encoder's test that still runs keeps nobody waiting: its process ends with this one.
+    runtime.shutdown_background();
+    match served {
+        Ok(()) => Exit::Ok,
+        Err((exit, message)) => fail(exit, &message),
     }
 }
 
-type Failure = (Exit, String);
+/// How the process ends, and what is said about it.
+pub(super) type Failure = (Exit, String);
 
 async fn serve(config: &Config, settings: Settings) -> Result<(), Failure> {
     let settings = Arc::new(settings);
@@ -68,29 +58,50 @@ async fn serve(config: &Config, settings: Settings) -> Result<(), Failure> {
         })?;
 
     let mut daemon = Daemon::new(config, &settings)?;
-    daemon.listen(&settings).await?;
-    daemon.registry.apply(&settings, &keys);
-    daemon.probe(&settings);
+    // A taken port is known before any camera is bothered, and a stream is there before any
+    // publisher is let in.
+    let listeners = Listeners::bind(&settings, &daemon).await?;
+    daemon.apply(&settings, &keys);
+    daemon.serve(listeners);
 
+    let ended = follow(&mut daemon, &mut signals, &watcher).await;
+    let farewell = async { tokio::join!(daemon.drain(), watcher.stop()) };
+    tokio::select! {
+        _ = farewell => {}
+        () = signals.stop() => tracing::warn!("stopped at once by a second signal"),
+    }
+    ended
+}
+
+/// Applies what the configuration says whenever it changes, until a signal says stop, or a part
+/// of the daemon that never ends does.
+async fn follow(
+    daemon: &mut Daemon,
+    signals: &mut Signals,
+    watcher: &Watcher,
+) -> Result<(), Failure> {
     let mut changes = watcher.subscribe();
     loop {
         tokio::select! {
-            () = signals.stop() => break,
+            () = signals.stop() => return Ok(()),
+            cause = daemon.broken() => return Err((Exit::Failure, cause)),
             changed = changes.changed() => {
                 if changed.is_err() {
-                    break;
+                    let cause = "the configuration's watcher ended by itself".to_owned();
+                    return Err((Exit::Failure, cause));
                 }
                 let new = changes.borrow_and_update().clone();
-                daemon.reload(&new).await;
+                match publish_keys(&new).await {
+                    Ok(keys) => daemon.apply(&new, &keys),
+                    Err((_, cause)) => tracing::error!(
+                        %cause,
+                        "streams stay as they were: make that right, then change the \
+                         configuration again"
+                    ),
+                }
             }
         }
     }
-    tokio::select! {
-        () = daemon.drain() => {}
-        () = signals.stop() => tracing::warn!("stopped at once by a second signal"),
-    }
-    watcher.stop().await;
-    Ok(())
 }
 
 async fn publish_keys(settings: &Arc<Settings>) -> Result<BTreeMap<String, Secret>, Failure> {
@@ -133,168 +144,6 @@ impl Signals {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
-        }
-    }
-}
-
-/// Everything that runs.
-struct Daemon {
-    origin: Origin,
-    registry: Registry,
-    metrics: Metrics,
-    spawner: Arc<Spawner>,
-    pipelines: Option<PathBuf>,
-    ingest: CancellationToken,
-    viewers: CancellationToken,
-    tasks: JoinSet<()>,
-}
-
-impl Daemon {
-    fn new(config: &Config, settings: &Settings) -> Result<Self, Failure> {
-        let spawner = Spawner::new(Program::own_worker())
-            .map_err(|e| (Exit::Failure, format!("workers cannot be started: {e}")))?;
-        let spawner = Arc::new(spawner);
-        let origin = Origin::new(Limits {
-            window: settings.hls.window,
-            memory: settings.hls.memory,
-            hold_back: settings.hls.hold_back,
-        });
-        let metrics = Metrics::new(settings.hls.memory);
-        let pipelines = config.pipelines();
-        let registry = Registry::new(Deps {
-            shelf: origin.clone(),
-            launch: spawner.clone(),
-            metrics: metrics.streams.clone(),
-            pipelines: pipelines.clone(),
-        });
-        Ok(Self {
-            origin,
-            registry,
-            metrics,
-            spawner,
-            pipelines,
-            ingest: CancellationToken::new(),
-            viewers: CancellationToken::new(),
-            tasks: JoinSet::new(),
-        })
-    }
-
-    async fn listen(&mut self, settings: &Settings) -> Result<(), Failure> {
-        let mut rtmp_stats = None;
-        if let Some(address) = settings.server.rtmp {
-            let limits = rtmp::Limits::default();
-            let server = rtmp::Server::bind(address, self.registry.clone(), limits)
-                .await
-                .map_err(|error| (Exit::Unavailable, taken("rtmp", address, &error)))?;
-            tracing::info!(address = %this_machine(server.local_addr()), "RTMP is listening");
-            rtmp_stats = Some(server.stats());
-            self.tasks.spawn(server.run(self.ingest.clone()));
-        }
-        if let Some(address) = settings.server.http {
-            let server = http::Server::bind(address)
-                .map_err(|error| (Exit::Unavailable, error.to_string()))?;
-            tracing::info!(address = %this_machine(server.address()), "HTTP is listening");
-            self.tasks.spawn(server.run(
-                self.registry.clone(),
-                self.origin.clone(),
-                self.metrics.clone(),
-                self.viewers.clone(),
-            ));
-        }
-        let housekeeper = housekeeping(
-            self.origin.clone(),
-            self.metrics.clone(),
-            rtmp_stats,
-            self.viewers.clone(),
-        );
-        self.tasks.spawn(housekeeper);
-        Ok(())
-    }
-
-    /// Finds out, aside, which encoders work; streams wait for the answer.
-    fn probe(&mut self, settings: &Settings) {
-        let registry = self.registry.clone();
-        let (order, pipelines) = (settings.encoder.order.clone(), self.pipelines.clone());
-        self.tasks.spawn(async move {
-            let probing = move || probe::encoders(&order, pipelines.as_deref());
-            let Ok(outcomes) = tokio::task::spawn_blocking(probing).await else {
-                return;
-            };
-            for outcome in &outcomes {
-                match &outcome.failure {
-                    None => tracing::info!(encoder = %outcome.template, "encoder works"),
-                    Some(cause) => {
-                        tracing::debug!(encoder = %outcome.template, %cause, "encoder left out");
-                    }
-                }
-            }
-            let working = outcomes
-                .into_iter()
-                .filter(|outcome| outcome.failure.is_none());
-            let working: Vec<_> = working
-                .map(|outcome| Tested {
-                    family: outcome.family,
-                    template: outcome.template,
-                })
-                .collect();
-            if working.is_empty() {
-                tracing::error!("no encoder works: run `scripts/setup`, then `weir doctor`");
-            }
-            registry.set_encoders(working);
-        });
-    }
-
-    async fn reload(&mut self, settings: &Arc<Settings>) {
-        match publish_keys(settings).await {
-            Ok(keys) => {
-                self.registry.apply(settings, &keys);
-                self.probe(settings);
-            }
-            Err((_, cause)) => {
-                tracing::error!(%cause, "reload left out; the old configuration stays");
-            }
-        }
-    }
-
-    /// Sends publishers away, ends sessions, serves their ends to those who watch, stops.
-    async fn drain(mut self) {
-        tracing::info!("stopping: live playlists end now");
-        self.ingest.cancel();
-        let watched = self.registry.list().iter().any(|status| status.viewers > 0);
-        self.registry.shutdown().await;
-        if watched {
-            tokio::time::sleep(FAREWELL).await;
-        }
-        self.viewers.cancel();
-        while self.tasks.join_next().await.is_some() {}
-        drop(self.registry);
-        self.spawner.reaped().await;
-    }
-}
-
-fn taken(what: &str, address: SocketAddr, error: &std::io::Error) -> String {
-    format!(
-        "cannot listen on {address} ({error}); stop what listens there or set server.{what} in \
-         the configuration"
-    )
-}
-
-async fn housekeeping(
-    origin: Origin,
-    metrics: Metrics,
-    rtmp: Option<Arc<rtmp::Stats>>,
-    stop: CancellationToken,
-) {
-    let mut ticks = tokio::time::interval(HOUSEKEEPING);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
-    loop {
-        tokio::select! {
-            _ = ticks.tick() => {}
-            () = stop.cancelled() => return,
-        }
-        origin.purge();
-        if let Some(stats) = &rtmp {
-            metrics.rtmp.follow(stats);
         }
     }
 }

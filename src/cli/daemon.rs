@@ -1,0 +1,252 @@
+//! The running daemon. Wires listeners, streams and origin together, and takes them apart in
+//! order: publishers first, then sessions, then viewers, then processes.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+
+use super::run::Failure;
+use super::{Config, Exit, this_machine};
+use crate::config::settings::{Secret, Settings};
+use crate::http::{self, Catalog};
+use crate::ingest::rtmp;
+use crate::origin::{Limits, Origin};
+use crate::session::{Deps, Registry, Tested};
+use crate::telemetry::metrics::Metrics;
+use crate::worker::probe;
+use crate::worker::spawner::{Program, Spawner};
+
+/// How long ended playlists are served to the viewers that are still there.
+const FAREWELL: Duration = Duration::from_secs(10);
+/// How often ended sessions are swept up and connection counts are read.
+const HOUSEKEEPING: Duration = Duration::from_secs(1);
+
+/// Everything that runs.
+pub(super) struct Daemon {
+    origin: Origin,
+    registry: Registry,
+    metrics: Metrics,
+    spawner: Arc<Spawner>,
+    pipelines: Option<PathBuf>,
+    ingest: CancellationToken,
+    viewers: CancellationToken,
+    /// Servers and housekeeping: none of them ends before it is told to.
+    tasks: JoinSet<()>,
+    probing: Probing,
+}
+
+/// The ports, open but not served yet.
+pub(super) struct Listeners {
+    rtmp: Option<rtmp::Server<Registry>>,
+    http: Option<http::Server>,
+}
+
+impl Listeners {
+    /// Opens the configured ports.
+    pub(super) async fn bind(settings: &Settings, daemon: &Daemon) -> Result<Self, Failure> {
+        let rtmp = match settings.server.rtmp {
+            None => None,
+            Some(address) => {
+                let (gate, limits) = (daemon.registry.clone(), rtmp::Limits::default());
+                let server = rtmp::Server::bind(address, gate, limits).await;
+                Some(server.map_err(|e| (Exit::Unavailable, taken("rtmp", address, &e)))?)
+            }
+        };
+        let http = settings.server.http.map(http::Server::bind).transpose();
+        let http = http.map_err(|error| (Exit::Unavailable, error.to_string()))?;
+        Ok(Self { rtmp, http })
+    }
+}
+
+fn taken(what: &str, address: SocketAddr, error: &std::io::Error) -> String {
+    format!(
+        "cannot listen on {address} ({error}); stop what listens there or set server.{what} in \
+         the configuration"
+    )
+}
+
+impl Daemon {
+    /// A daemon without streams that serves nobody yet.
+    pub(super) fn new(config: &Config, settings: &Settings) -> Result<Self, Failure> {
+        let spawner = Spawner::new(Program::own_worker())
+            .map_err(|e| (Exit::Failure, format!("workers cannot be started: {e}")))?;
+        let spawner = Arc::new(spawner);
+        let origin = Origin::new(Limits {
+            window: settings.hls.window,
+            memory: settings.hls.memory,
+            hold_back: settings.hls.hold_back,
+        });
+        let metrics = Metrics::new(settings.hls.memory);
+        let pipelines = config.pipelines();
+        let registry = Registry::new(Deps {
+            shelf: origin.clone(),
+            launch: spawner.clone(),
+            metrics: metrics.streams.clone(),
+            pipelines: pipelines.clone(),
+            window: settings.hls.window,
+        });
+        Ok(Self {
+            origin,
+            registry,
+            metrics,
+            spawner,
+            pipelines,
+            ingest: CancellationToken::new(),
+            viewers: CancellationToken::new(),
+            tasks: JoinSet::new(),
+            probing: Probing::default(),
+        })
+    }
+
+    /// Lets publishers and viewers in.
+    pub(super) fn serve(&mut self, listeners: Listeners) {
+        let mut rtmp_stats = None;
+        if let Some(server) = listeners.rtmp {
+            tracing::info!(address = %this_machine(server.local_addr()), "RTMP is listening");
+            rtmp_stats = Some(server.stats());
+            self.tasks.spawn(server.run(self.ingest.clone()));
+        }
+        if let Some(server) = listeners.http {
+            tracing::info!(address = %this_machine(server.address()), "HTTP is listening");
+            self.tasks.spawn(server.run(
+                self.registry.clone(),
+                self.origin.clone(),
+                self.metrics.clone(),
+                self.viewers.clone(),
+            ));
+        }
+        self.tasks.spawn(housekeeping(
+            self.origin.clone(),
+            self.metrics.clone(),
+            rtmp_stats,
+            self.viewers.clone(),
+        ));
+    }
+
+    /// Makes the streams those of `settings`. Encoders are tested, aside, when others are asked
+    /// for than before, or none works; streams that begin wait for the outcome.
+    pub(super) fn apply(&mut self, settings: &Settings, keys: &BTreeMap<String, Secret>) {
+        let order = &settings.encoder.order;
+        if self.probing.is_needed(order, &self.registry) {
+            self.registry.await_encoders();
+            let registry = self.registry.clone();
+            self.probing.start(order, self.pipelines.clone(), registry);
+        }
+        self.registry.apply(settings, keys);
+    }
+
+    /// Returns when a task has ended that never should, with what to say.
+    pub(super) async fn broken(&mut self) -> String {
+        match self.tasks.join_next().await {
+            Some(Err(error)) => format!("a task of the daemon failed: {error}"),
+            // There is always the housekeeping.
+            _ => "a task of the daemon ended by itself".to_owned(),
+        }
+    }
+
+    /// Sends publishers away, ends sessions, serves their ends to those who watch, stops.
+    pub(super) async fn drain(mut self) {
+        tracing::info!("stopping: live playlists end now");
+        self.ingest.cancel();
+        self.probing.stop().await;
+        let watched = self.registry.list().iter().any(|status| status.viewers > 0);
+        self.registry.shutdown().await;
+        if watched {
+            tokio::time::sleep(FAREWELL).await;
+        }
+        self.viewers.cancel();
+        while self.tasks.join_next().await.is_some() {}
+        drop(self.registry);
+        self.spawner.reaped().await;
+    }
+}
+
+async fn housekeeping(
+    origin: Origin,
+    metrics: Metrics,
+    rtmp: Option<Arc<rtmp::Stats>>,
+    stop: CancellationToken,
+) {
+    let mut ticks = tokio::time::interval(HOUSEKEEPING);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => {}
+            () = stop.cancelled() => return,
+        }
+        origin.purge();
+        if let Some(stats) = &rtmp {
+            metrics.rtmp.follow(stats);
+        }
+    }
+}
+
+/// The test of the encoders that runs, or ran last.
+#[derive(Default)]
+struct Probing {
+    order: Vec<String>,
+    task: Option<JoinHandle<()>>,
+}
+
+impl Probing {
+    fn is_needed(&self, order: &[String], registry: &Registry) -> bool {
+        let runs = self.task.as_ref().is_some_and(|task| !task.is_finished());
+        self.order != order || (!runs && !registry.ready())
+    }
+
+    /// Tests the encoders of these families; the outcome of an earlier test no longer counts.
+    fn start(&mut self, order: &[String], pipelines: Option<PathBuf>, registry: Registry) {
+        if let Some(task) = &self.task {
+            task.abort();
+        }
+        self.order = order.to_vec();
+        let order = order.to_vec();
+        self.task = Some(tokio::spawn(async move {
+            let probing = move || probe::encoders(&order, pipelines.as_deref());
+            match tokio::task::spawn_blocking(probing).await {
+                Ok(outcomes) => registry.set_encoders(working(outcomes)),
+                Err(error) => {
+                    tracing::error!(%error, "encoders cannot be tested; restart weir");
+                    registry.set_encoders(Vec::new());
+                }
+            }
+        }));
+    }
+
+    async fn stop(self) {
+        if let Some(task) = self.task {
+            task.abort();
+            // Aborted, most likely; whatever it is, it is over.
+            let _ = task.await;
+        }
+    }
+}
+
+/// Those that passed; says in the log what works.
+fn working(outcomes: Vec<crate::media::probe::Outcome>) -> Vec<Tested> {
+    let mut working = Vec::new();
+    for outcome in outcomes {
+        match outcome.failure {
+            None => {
+                tracing::info!(encoder = %outcome.template, "encoder works");
+                working.push(Tested {
+                    family: outcome.family,
+                    template: outcome.template,
+                });
+            }
+            Some(cause) => {
+                tracing::debug!(encoder = %outcome.template, %cause, "encoder left out");
+            }
+        }
+    }
+    if working.is_empty() {
+        tracing::error!("no encoder works: run `scripts/setup`, then `weir doctor`");
+    }
+    working
+}
