@@ -17,11 +17,10 @@ READY_S_MAX = 30
 
 
 def release_binary():
-    """The release build, made now when it is not there."""
-    binary = ROOT / "target" / "release" / "weir"
-    if not binary.exists():
-        subprocess.run(["cargo", "build", "--release", "--locked", "--bin", "weir"], cwd=ROOT, check=True)
-    return binary
+    """The release build of the present tree."""
+    build = ["cargo", "build", "--release", "--locked", "--bin", "weir", "--target-dir", ROOT / "target"]
+    subprocess.run(build, cwd=ROOT, check=True)
+    return ROOT / "target" / "release" / "weir"
 
 
 def free_port():

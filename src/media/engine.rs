@@ -157,7 +157,7 @@ impl Pacer {
                     self.stills.keep(picture);
                 }
                 match self.presence.state(slot) {
-                    State::Live | State::Stalled => self.stills.last(),
+                    State::Live => self.stills.last(),
                     State::Reconnecting => self.stills.reconnecting(),
                     State::Waiting => self.stills.waiting(),
                 }

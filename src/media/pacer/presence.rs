@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-/// Without a picture for longer than this the input is stalled.
-pub const STALLED_AFTER: Duration = Duration::from_secs(1);
 /// Without a picture for longer than this viewers are told.
 pub const RECONNECTING_AFTER: Duration = Duration::from_millis(1500);
 
@@ -12,10 +10,8 @@ pub const RECONNECTING_AFTER: Duration = Duration::from_millis(1500);
 pub enum State {
     /// No picture has ever come: a card says so.
     Waiting,
-    /// Pictures come.
+    /// Pictures come, or the last one has not stood still for long.
     Live,
-    /// The last picture stands still.
-    Stalled,
     /// The last picture, dimmed under a note.
     Reconnecting,
 }
@@ -42,7 +38,6 @@ impl Presence {
         match self.last.map(|last| now.saturating_sub(last)) {
             None => State::Waiting,
             Some(age) if age > RECONNECTING_AFTER => State::Reconnecting,
-            Some(age) if age > STALLED_AFTER => State::Stalled,
             Some(_) => State::Live,
         }
     }
@@ -60,9 +55,7 @@ mod tests {
         presence.seen(ms(60_000));
         for (now, state) in [
             (60_000, State::Live),
-            (61_000, State::Live),
-            (61_001, State::Stalled),
-            (61_500, State::Stalled),
+            (61_500, State::Live),
             (61_501, State::Reconnecting),
         ] {
             assert_eq!(presence.state(ms(now)), state, "{now}");
