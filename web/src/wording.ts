@@ -35,7 +35,7 @@ export function describe(status: StreamStatus, nowMs: number): string {
     parts.push(`live for ${lasted(Math.max(0, nowMs - sinceMs))}`);
   }
   if (status.state === 'starting') parts.push('the first pictures are on their way');
-  if (status.state === 'waiting') parts.push('the publisher is away for a moment');
+  if (status.state === 'waiting') parts.push(`the ${isPush(status) ? 'publisher' : 'source'} is away for a moment`);
   if (status.state === 'idle') parts.push(whyIdle(status));
   return parts.join(' · ');
 }
