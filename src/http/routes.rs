@@ -61,7 +61,7 @@ pub(super) fn all<C: Catalog, L: Library>(app: Shared<C, L>) -> Routes {
         .unify()
         .or(asset_routes(&app))
         .unify()
-        .or(warp::path::full().map(|path: FullPath| nowhere(path.as_str())))
+        .or(no_route(&app))
         .unify();
     other_methods()
         .or(routes)
@@ -150,12 +150,12 @@ fn page_routes<C: Catalog, L: Library>(app: &Shared<C, L>) -> Routes {
         .untuple_one()
         .and(ask())
         .and(with(app))
-        .map(
-            |name: Name, file, ask, app: Shared<C, L>| match app.catalog.status(name.as_str()) {
+        .map(|name: Name, file, ask: Ask, app: Shared<C, L>| {
+            match app.catalog.status(name.as_str()) {
                 Some(_) => pages::page(app.assets, &ask, file),
-                None => pages::not_found(&Problem::no_stream()),
-            },
-        );
+                None => pages::not_found(app.assets, &ask),
+            }
+        });
     index.or(player).unify().boxed()
 }
 
@@ -189,11 +189,14 @@ fn or_json(answer: Result<Response, Problem>) -> Response {
 }
 
 /// What no route takes: a page for people, JSON where programs ask.
-fn nowhere(path: &str) -> Response {
-    match route_of(path) {
-        Route::Page => pages::not_found(&Problem::no_route()),
-        _ => Problem::no_route().json(),
-    }
+fn no_route<C: Catalog, L: Library>(app: &Shared<C, L>) -> Routes {
+    ask()
+        .and(with(app))
+        .map(|ask: Ask, app: Shared<C, L>| match route_of(ask.path()) {
+            Route::Page => pages::not_found(app.assets, &ask),
+            _ => Problem::no_route().json(),
+        })
+        .boxed()
 }
 
 /// Headers that belong to every response, and those that let other sites use media and API.
