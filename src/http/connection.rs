@@ -57,8 +57,8 @@ pub(super) fn protocol(limits: &Limits, tasks: Tracked) -> auto::Builder<Tracked
     builder
 }
 
-/// Serves `stream` to its end: closed by the peer, idle for too long, a response that does not
-/// get finished, or `shutdown`, after which the requests that are being answered are finished.
+/// Serves `stream` to its end: closed by the peer, idle for too long, responses that do not get
+/// finished, or `shutdown`, after which the requests that are being answered are finished.
 pub(super) async fn serve<S, B>(
     protocol: Arc<auto::Builder<Tracked>>,
     stream: TcpStream,
@@ -95,10 +95,12 @@ pub(super) async fn serve<S, B>(
             }
             now = look.tick() => match activity.verdict(now, limits.idle_max, limits.request_max) {
                 Verdict::Well => {}
-                Verdict::Idle if !closing => {
+                // New requests go to another connection, and what is well under way gets done.
+                Verdict::Idle | Verdict::Straggling if !closing => {
                     closing = true;
                     connection.as_mut().graceful_shutdown();
                 }
+                Verdict::Straggling => {}
                 verdict => {
                     tracing::debug!(?peer, ?verdict, "connection closed");
                     return;
