@@ -38,6 +38,11 @@ const HEADERS_MAX: usize = 64;
 /// Players ask for a playlist and a part of each rendition at once, not for hundreds.
 const HTTP2_STREAMS_MAX: u32 = 64;
 
+/// What a peer may send us unread, on one stream and on all of a connection: requests of viewers
+/// have no bodies.
+const HTTP2_STREAM_WINDOW_BYTES: u32 = 16 * 1024;
+const HTTP2_CONNECTION_WINDOW_BYTES: u32 = 64 * 1024;
+
 /// How all connections speak HTTP.
 pub(super) fn protocol(limits: &Limits, tasks: Tracked) -> auto::Builder<Tracked> {
     let mut builder = auto::Builder::new(tasks);
@@ -53,6 +58,8 @@ pub(super) fn protocol(limits: &Limits, tasks: Tracked) -> auto::Builder<Tracked
         .keep_alive_interval(limits.idle_max)
         .keep_alive_timeout(limits.idle_max)
         .max_concurrent_streams(HTTP2_STREAMS_MAX)
+        .initial_stream_window_size(HTTP2_STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(HTTP2_CONNECTION_WINDOW_BYTES)
         .max_header_list_size(u32::try_from(limits.head_bytes_max).unwrap_or(u32::MAX));
     builder
 }

@@ -127,6 +127,32 @@ async fn a_stalled_stream_moves_new_ones_elsewhere_and_spares_the_others() {
 }
 
 #[tokio::test]
+async fn little_may_be_sent_to_us() {
+    let server = Running::start();
+    let (sender, connection) = connect(&server).await;
+    // The settings have arrived when the first answer has.
+    answer(ask(&sender, Method::GET, "/healthz").await).await;
+    let mut streams = Vec::new();
+    for n in 1..=5 {
+        let mut ready = sender.clone().ready().await.unwrap();
+        let request = Request::get(format!("http://test{BLOCKING}"));
+        let (answer, mut body) = ready
+            .send_request(request.body(()).unwrap(), false)
+            .unwrap();
+        body.reserve_capacity(1 << 20);
+        streams.push((answer, body));
+        server.blocked(n).await;
+    }
+    let bytes: Vec<usize> = streams.iter().map(|(_, body)| body.capacity()).collect();
+    assert_eq!(bytes[0], 16 * 1024);
+    assert!(bytes.iter().sum::<usize>() <= 64 * 1024, "{bytes:?}");
+    drop(streams);
+    drop(sender);
+    let _closed = connection.await.unwrap();
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn an_idle_connection_is_told_to_go() {
     let limits = Limits {
         idle_max: Duration::from_millis(100),
