@@ -89,30 +89,24 @@ pub(super) async fn serve<S, B>(
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut closing = false;
     loop {
-        tokio::select! {
+        let enough = tokio::select! {
             ended = connection.as_mut() => {
-                if let Err(error) = ended {
+                return ended.unwrap_or_else(|error| {
                     tracing::debug!(?peer, error, "connection ended early");
-                }
-                return;
+                });
             }
-            () = shutdown.cancelled(), if !closing => {
-                closing = true;
-                connection.as_mut().graceful_shutdown();
-            }
+            () = shutdown.cancelled(), if !closing => true,
             now = look.tick() => match activity.verdict(now, limits.idle_max, limits.request_max) {
-                Verdict::Well => {}
+                Verdict::Well => false,
                 // New requests go to another connection, and what is well under way gets done.
-                Verdict::Idle | Verdict::Straggling if !closing => {
-                    closing = true;
-                    connection.as_mut().graceful_shutdown();
-                }
-                Verdict::Straggling => {}
-                verdict => {
-                    tracing::debug!(?peer, ?verdict, "connection closed");
-                    return;
-                }
+                Verdict::Straggling => true,
+                Verdict::Idle if !closing => true,
+                verdict => return tracing::debug!(?peer, ?verdict, "connection closed"),
             },
+        };
+        if enough && !closing {
+            closing = true;
+            connection.as_mut().graceful_shutdown();
         }
     }
 }
