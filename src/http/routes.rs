@@ -108,7 +108,23 @@ fn live_routes<C: Catalog, L: Library>(app: &Shared<C, L>) -> Routes {
                 or_json(live::file(&app, &ask, place, &file).await)
             },
         );
-    master.or(thumbnail).unify().or(file).unify().boxed()
+    one_spelling()
+        .and(master.or(thumbnail).unify().or(file).unify())
+        .boxed()
+}
+
+/// Rejects an address with a slash at its end, which `warp::path` would let pass: a second address
+/// of the same media would fill caches with copies.
+fn one_spelling() -> impl Filter<Extract = (), Error = Rejection> + Clone {
+    warp::path::full()
+        .and_then(|path: FullPath| async move {
+            if path.as_str().ends_with('/') {
+                Err(warp::reject::not_found())
+            } else {
+                Ok(())
+            }
+        })
+        .untuple_one()
 }
 
 fn api_routes<C: Catalog, L: Library>(app: &Shared<C, L>) -> Routes {

@@ -29,6 +29,8 @@ async fn a_segment_is_whole_and_immutable() {
         ("/live/demo/s1/720p/..%2f7.m4s", 404),
         ("/live/demo/s1/720p/.m4s", 404),
         ("/live/demo/s1/7.m4s", 404),
+        ("/live/demo/s1/720p/7.m4s/", 404),
+        ("/live/demo/s1/720p//7.m4s", 404),
         ("/live/demo/s1/720p/x/7.m4s", 404),
     ] {
         get(server.address, path).await.assert_problem(status);

@@ -23,6 +23,9 @@ async fn masters_by_what_the_stream_is_doing() {
         ("/live/../master.m3u8", 404),
         ("/live//master.m3u8", 404),
         ("/live/demo/other.m3u8", 404),
+        ("/live/demo/master.m3u8/", 404),
+        ("/live/demo//master.m3u8", 404),
+        ("/live/demo/ts.m3u8/", 404),
     ] {
         let reply = get(server.address, path).await;
         if status == 200 {
@@ -106,6 +109,8 @@ async fn what_is_gone_or_never_was() {
         ("/live/demo/s9/720p/index.m3u8", 404),
         ("/live/nobody/s1/720p/index.m3u8", 404),
         ("/live/studio/thumb.jpg", 404),
+        ("/live/demo/thumb.jpg/", 404),
+        ("/live/demo/s1/720p/index.m3u8/", 404),
     ] {
         let reply = get(server.address, path).await;
         reply.assert_problem(status);
