@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use warp::Reply;
 use warp::reply::Response;
 
-use crate::origin::{Document, Object, Packaging};
+use crate::origin::{Document, Missing, Object, Packaging};
 
 use super::ask::Ask;
 use super::caching::{self, Entity, IMMUTABLE};
@@ -85,7 +85,9 @@ async fn playlist<C: Catalog, L: Library>(
         .library
         .playlist(name, session, rendition, packaging, reload)
         .await;
-    if reload.msn.is_some() {
+    // A refusal has not waited for anything.
+    let blocking = reload.msn.is_some();
+    if blocking && matches!(answer, Ok(_) | Err(Missing::NotReady)) {
         let waited = asked.elapsed().as_secs_f64();
         app.metrics.http.blocking_reload.observe(waited);
     }

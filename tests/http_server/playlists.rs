@@ -137,6 +137,27 @@ async fn a_blocking_reload_answers_when_the_part_is_there_and_is_measured() {
 }
 
 #[tokio::test]
+async fn only_what_waited_is_measured() {
+    let server = Running::start();
+    for (path, status) in [
+        ("/live/demo/s1/720p/index.m3u8", 200),
+        ("/live/demo/s1/720p/index.m3u8?_HLS_msn=x", 400),
+        ("/live/demo/s1/720p/index.m3u8?_HLS_msn=100", 400),
+        ("/live/demo/old/720p/index.m3u8?_HLS_msn=8", 410),
+        ("/live/demo/s9/720p/index.m3u8?_HLS_msn=8", 404),
+        ("/live/nobody/s1/720p/index.m3u8?_HLS_msn=8", 404),
+        ("/live/demo/slow/720p/index.m3u8", 503),
+        ("/live/demo/slow/720p/index.m3u8?_HLS_msn=8", 503),
+    ] {
+        assert_eq!(get(server.address, path).await.status, status, "{path}");
+    }
+    let metrics = get(server.address, "/metrics").await;
+    let line = "weir_http_blocking_reload_wait_seconds_count 1";
+    assert!(metrics.text().contains(line), "{}", metrics.text());
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn who_has_the_playlist_gets_304() {
     let server = Running::start();
     let tagged = |tag| [("If-None-Match", tag)];

@@ -112,6 +112,7 @@ impl Library for Stub {
         self.reloads.lock().unwrap().push((packaging, reload));
         match session {
             "s1" => {}
+            "slow" => return Err(Missing::NotReady),
             "old" => return Err(Missing::Gone),
             _ => return Err(Missing::NotFound),
         }
