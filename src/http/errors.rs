@@ -8,6 +8,7 @@ use serde::Serialize;
 use warp::reply::Response;
 
 use super::caching::BRIEFLY;
+use super::reload;
 use crate::origin::Missing;
 
 /// Methods weir answers.
@@ -127,10 +128,8 @@ impl From<Missing> for Problem {
                 "not ready yet",
                 "ask again after the time in Retry-After",
             ),
-            Missing::BadRequest(error) => Self::bad_request(
-                error,
-                "see RFC 8216bis section 6.2.5 for the delivery directives",
-            ),
+            // Only a playlist's delivery directives are refused.
+            Missing::BadRequest(error) => Self::bad_request(error, reload::HINT),
         }
     }
 }
