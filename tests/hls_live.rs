@@ -14,7 +14,7 @@ use weir::units::{Bitrate, ByteSize, FrameRate};
 #[path = "support/llhls/mod.rs"]
 mod llhls;
 
-use llhls::{Checker, Kind, Rendition, cross, master};
+use llhls::{Checker, Fetch, Kind, Rendition, cross, master};
 
 const STREAM: &str = "s";
 const START_NS: u64 = 1_767_225_600_000_000_000;
@@ -171,7 +171,9 @@ impl Audience {
                 .await
                 .unwrap();
             let text = String::from_utf8(document.body.to_vec()).unwrap();
-            assert_eq!(checker.observe(&text, now), [], "{uri}\n{text}");
+            // Looks at the same moment of the stream come one after the other.
+            let fetch = Fetch::at(now + Duration::from_nanos(self.fetches.into()));
+            assert_eq!(checker.observe(&text, fetch), [], "{uri}\n{text}");
         }
     }
 
@@ -234,12 +236,7 @@ impl Live {
     /// Sends `segments` whole segments and `parts` parts more of the top rung alone, while the
     /// audience looks on after each part.
     async fn feed(&mut self, worker: &Worker, segments: u64, parts: u64) {
-        let video = Cutter(worker.fps);
-        let tracks = [
-            (TrackId::Video(0), video, "avc1.64001f"),
-            (TrackId::Video(1), video, "avc1.64001e"),
-            (TrackId::Audio(0), Cutter(AAC_RATE), "mp4a.40.2"),
-        ];
+        let tracks = tracks(worker);
         for (track, _, codec) in tracks {
             self.writer.init(track, codec, Bytes::from_static(b"init"));
         }
@@ -259,7 +256,7 @@ impl Live {
             self.look(worker, worker.cut(n + 1, 0)).await;
         }
         for index in 0..parts {
-            let part = worker.part(TrackId::Video(0), video, segments, index);
+            let part = worker.part(TrackId::Video(0), Cutter(worker.fps), segments, index);
             self.writer.part(part);
             self.look(worker, worker.cut(segments, index + 1)).await;
         }
@@ -275,6 +272,53 @@ impl Live {
     fn compare(&self) {
         self.audience.as_ref().unwrap().compare();
     }
+
+    /// Asks for part `index` of segment `n` in every rendition that has parts, then makes it.
+    async fn blocking_reload(&mut self, worker: &Worker, n: u64, index: u64) {
+        let audience = self.audience.as_mut().unwrap();
+        let msn = worker.first_msn + n;
+        let fetch = Fetch {
+            asked: worker.cut(n, index),
+            answered: worker.cut(n, index + 1),
+            msn: Some(msn),
+            part: Some(index),
+        };
+        let mut waiting = Vec::new();
+        for (uri, _, checker) in audience.seats.iter_mut().filter(|seat| seat.1 != Kind::Ts) {
+            let (origin, session) = (self.origin.clone(), audience.session.clone());
+            let rendition = uri.split('/').nth(1).unwrap().to_owned();
+            let reload = Reload {
+                msn: Some(msn),
+                part: Some(u32::try_from(index).unwrap()),
+                skip: false,
+            };
+            let answer = tokio::spawn(async move {
+                let cmaf = Packaging::Cmaf;
+                origin
+                    .playlist(STREAM, &session, &rendition, cmaf, reload)
+                    .await
+            });
+            waiting.push((answer, checker));
+        }
+        tokio::task::yield_now().await;
+        assert!(waiting.iter().all(|(answer, _)| !answer.is_finished()));
+        for (track, cutter, _) in tracks(worker) {
+            self.writer.part(worker.part(track, cutter, n, index));
+        }
+        for (answer, checker) in waiting {
+            let text = String::from_utf8(answer.await.unwrap().unwrap().body.to_vec()).unwrap();
+            assert_eq!(checker.observe(&text, fetch), [], "{text}");
+        }
+    }
+}
+
+fn tracks(worker: &Worker) -> [(TrackId, Cutter, &'static str); 3] {
+    let video = Cutter(worker.fps);
+    [
+        (TrackId::Video(0), video, "avc1.64001f"),
+        (TrackId::Video(1), video, "avc1.64001e"),
+        (TrackId::Audio(0), Cutter(AAC_RATE), "mp4a.40.2"),
+    ]
 }
 
 fn frame_rates() -> [FrameRate; 4] {
@@ -316,6 +360,21 @@ async fn so_does_one_whose_worker_dies_at_any_part() {
         let gone = worker.cut(12, parts) + Duration::from_millis(1500);
         let worker = live.worker(next, gone);
         live.feed(&worker, 16, 3).await;
+        live.compare();
+    }
+}
+
+#[tokio::test]
+async fn a_blocking_reload_has_what_it_asked_for() {
+    for fps in frame_rates() {
+        let mut live = Live::new(fps, true);
+        let worker = live.worker(1, Duration::ZERO);
+        live.feed(&worker, 3, 0).await;
+        for n in 3..6 {
+            for index in 0..worker.parts_of(n) {
+                live.blocking_reload(&worker, n, index).await;
+            }
+        }
         live.compare();
     }
 }

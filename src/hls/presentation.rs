@@ -89,13 +89,8 @@ impl Presentation {
     }
 
     /// How many renditions there are, both packagings together.
-    pub fn len(&self) -> usize {
+    pub fn rendition_count(&self) -> usize {
         self.renditions.len()
-    }
-
-    /// A plan always has renditions.
-    pub fn is_empty(&self) -> bool {
-        self.renditions.is_empty()
     }
 
     /// Number of a rendition by its name in addresses.

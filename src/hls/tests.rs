@@ -475,7 +475,7 @@ fn look(show: &Show) -> Vec<Option<(u64, Option<u64>)>> {
         let (window, _) = show.media.window(n)?;
         Some((window.first_listed()?, window.last_closed()))
     };
-    (0..show.media.len()).map(look).collect()
+    (0..show.media.rendition_count()).map(look).collect()
 }
 
 proptest! {
@@ -490,7 +490,7 @@ proptest! {
                 Step::Shorten => drop(show.media.shorten()),
                 Step::Interrupt => {
                     let next = show.media.interrupt();
-                    for n in 0..show.media.len() {
+                    for n in 0..show.media.rendition_count() {
                         let (window, _) = show.media.window(n).unwrap();
                         let begun = window.last_closed().is_some();
                         prop_assert!(!begun || window.next_part() == Some((next, 0)));
@@ -500,13 +500,13 @@ proptest! {
                 }
             }
             compare(&before, &show);
-            let sum: u64 = (0..show.media.len())
+            let sum: u64 = (0..show.media.rendition_count())
                 .map(|n| show.media.window(n).unwrap().0.bytes())
                 .sum();
             prop_assert_eq!(show.media.bytes(), sum);
             // The same segment has the same Discontinuity Sequence Number in every rendition.
             let mut numbers = std::collections::BTreeMap::new();
-            for n in 0..show.media.len() {
+            for n in 0..show.media.rendition_count() {
                 for segment in show.media.window(n).unwrap().0.listed() {
                     let number = *numbers.entry(segment.msn).or_insert(segment.discontinuities);
                     prop_assert_eq!(segment.discontinuities, number, "segment {}", segment.msn);

@@ -43,6 +43,11 @@ impl Ask {
         self.peer
     }
 
+    /// A header is there, be it several times or no text.
+    pub(super) fn has(&self, name: HeaderName) -> bool {
+        self.headers.contains_key(name)
+    }
+
     /// A header that is there once and is text.
     pub(super) fn header(&self, name: HeaderName) -> Option<&str> {
         let mut values = self.headers.get_all(name).iter();
@@ -125,6 +130,7 @@ pub(super) mod tests {
         ];
         let ask = asked("/", &headers).await;
         assert_eq!(ask.header(header::RANGE), None);
+        assert!(ask.has(header::RANGE) && !ask.has(header::IF_RANGE));
         assert_eq!(ask.list(header::RANGE).count(), 2);
         assert_eq!(ask.agent().len(), AGENT_BYTES_MAX);
     }

@@ -149,7 +149,7 @@ mod tests {
 
     #[test]
     fn the_pages_are_embedded() {
-        for page in ["index.html", "watch.html", "embed.html"] {
+        for page in ["index.html", "watch.html", "embed.html", "404.html"] {
             assert!(Assets::embedded().get(page).is_some(), "{page}");
         }
     }

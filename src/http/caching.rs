@@ -23,6 +23,9 @@ pub(super) const IMMUTABLE: HeaderValue =
 /// Keep it, but ask each time whether it is still the same.
 pub(super) const REVALIDATE: HeaderValue = HeaderValue::from_static("no-cache");
 
+/// What is missing now may be there with the next segment.
+pub(super) const BRIEFLY: HeaderValue = HeaderValue::from_static("public, max-age=1");
+
 /// `Cache-Control` for a time; what is left of a second does not count.
 pub(super) fn for_a_time(max_age: Duration) -> HeaderValue {
     match max_age.as_secs() {
@@ -50,8 +53,22 @@ pub(super) struct Entity {
 impl Entity {
     /// The entity, or 304 when the client has it.
     pub(super) fn respond(self, ask: &Ask) -> Response {
+        let known = knows(ask, &self.etag) || knows(ask, &compressed_tag(&self.etag));
+        self.assemble(ask, known)
+    }
+
+    /// The entity in place of what is not there: 404. "A server MUST ignore all received
+    /// preconditions if its response to the same request without those conditions […] would have
+    /// been a status code other than a 2xx" (RFC 9110 section 13.2.1), so it needs no tag.
+    pub(super) fn respond_not_found(self, ask: &Ask) -> Response {
+        let mut response = self.assemble(ask, false);
+        *response.status_mut() = StatusCode::NOT_FOUND;
+        response.headers_mut().remove(ETAG);
+        response
+    }
+
+    fn assemble(self, ask: &Ask, known: bool) -> Response {
         let compressed_tag = compressed_tag(&self.etag);
-        let known = knows(ask, &self.etag) || knows(ask, &compressed_tag);
         let gzip = self.gzip.filter(|_| accepts_gzip(ask));
         let compressed = gzip.is_some();
         let body = gzip.unwrap_or(self.body);

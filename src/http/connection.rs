@@ -38,6 +38,11 @@ const HEADERS_MAX: usize = 64;
 /// Players ask for a playlist and a part of each rendition at once, not for hundreds.
 const HTTP2_STREAMS_MAX: u32 = 64;
 
+/// What a peer may send us unread, on one stream and on all of a connection: requests of viewers
+/// have no bodies.
+const HTTP2_STREAM_WINDOW_BYTES: u32 = 16 * 1024;
+const HTTP2_CONNECTION_WINDOW_BYTES: u32 = 64 * 1024;
+
 /// How all connections speak HTTP.
 pub(super) fn protocol(limits: &Limits, tasks: Tracked) -> auto::Builder<Tracked> {
     let mut builder = auto::Builder::new(tasks);
@@ -53,12 +58,14 @@ pub(super) fn protocol(limits: &Limits, tasks: Tracked) -> auto::Builder<Tracked
         .keep_alive_interval(limits.idle_max)
         .keep_alive_timeout(limits.idle_max)
         .max_concurrent_streams(HTTP2_STREAMS_MAX)
+        .initial_stream_window_size(HTTP2_STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(HTTP2_CONNECTION_WINDOW_BYTES)
         .max_header_list_size(u32::try_from(limits.head_bytes_max).unwrap_or(u32::MAX));
     builder
 }
 
-/// Serves `stream` to its end: closed by the peer, idle for too long, a response that does not
-/// get finished, or `shutdown`, after which the requests that are being answered are finished.
+/// Serves `stream` to its end: closed by the peer, idle for too long, responses that do not get
+/// finished, or `shutdown`, after which the requests that are being answered are finished.
 pub(super) async fn serve<S, B>(
     protocol: Arc<auto::Builder<Tracked>>,
     stream: TcpStream,
@@ -82,28 +89,24 @@ pub(super) async fn serve<S, B>(
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut closing = false;
     loop {
-        tokio::select! {
+        let enough = tokio::select! {
             ended = connection.as_mut() => {
-                if let Err(error) = ended {
+                return ended.unwrap_or_else(|error| {
                     tracing::debug!(?peer, error, "connection ended early");
-                }
-                return;
+                });
             }
-            () = shutdown.cancelled(), if !closing => {
-                closing = true;
-                connection.as_mut().graceful_shutdown();
-            }
+            () = shutdown.cancelled(), if !closing => true,
             now = look.tick() => match activity.verdict(now, limits.idle_max, limits.request_max) {
-                Verdict::Well => {}
-                Verdict::Idle if !closing => {
-                    closing = true;
-                    connection.as_mut().graceful_shutdown();
-                }
-                verdict => {
-                    tracing::debug!(?peer, ?verdict, "connection closed");
-                    return;
-                }
+                Verdict::Well => false,
+                // New requests go to another connection, and what is well under way gets done.
+                Verdict::Straggling => true,
+                Verdict::Idle if !closing => true,
+                verdict => return tracing::debug!(?peer, ?verdict, "connection closed"),
             },
+        };
+        if enough && !closing {
+            closing = true;
+            connection.as_mut().graceful_shutdown();
         }
     }
 }

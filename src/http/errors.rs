@@ -1,13 +1,14 @@
-//! What went wrong, for programs as JSON and for people as a page.
+//! What went wrong, for programs: as JSON. People get the page `404.html` (see `pages`).
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use http::{Response as HttpResponse, StatusCode};
 use serde::Serialize;
 use warp::reply::Response;
 
+use super::caching::BRIEFLY;
+use super::reload;
 use crate::origin::Missing;
 
 /// Methods weir answers.
@@ -84,29 +85,10 @@ impl Problem {
             hint: self.hint,
         };
         let text = serde_json::to_vec(&body).unwrap_or_default();
-        self.respond("application/json", text.into())
-    }
-
-    /// As a small page.
-    pub(super) fn page(&self) -> Response {
-        let (code, error, hint) = (self.status.as_u16(), self.error, self.hint);
-        let text = format!(
-            "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
-             <meta name=\"viewport\" content=\"width=device-width\">\n\
-             <meta name=\"color-scheme\" content=\"light dark\">\n<title>{code}: {error}</title>\n\
-             <style>body{{font:1.1rem/1.5 system-ui,sans-serif;max-width:34rem;margin:18vh auto;\
-             padding:0 1rem}}</style>\n<h1>{code}: {error}</h1>\n<p>{hint}</p>\n\
-             <p><a href=\"/\">All live streams</a></p>\n</html>\n"
-        );
-        self.respond("text/html; charset=utf-8", text.into())
-    }
-
-    fn respond(&self, content_type: &'static str, body: Bytes) -> Response {
-        let mut response = HttpResponse::new(body.into());
+        let mut response = HttpResponse::new(text.into());
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-        // Briefly: what is missing now may be there with the next segment.
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(CACHE_CONTROL, self.cache_control());
         match self.status {
             StatusCode::METHOD_NOT_ALLOWED => {
@@ -121,10 +103,10 @@ impl Problem {
     }
 
     fn cache_control(&self) -> HeaderValue {
-        HeaderValue::from_static(match self.status {
-            StatusCode::NOT_FOUND | StatusCode::GONE => "public, max-age=1",
-            _ => "no-store",
-        })
+        match self.status {
+            StatusCode::NOT_FOUND | StatusCode::GONE => BRIEFLY,
+            _ => HeaderValue::from_static("no-store"),
+        }
     }
 }
 
@@ -146,10 +128,8 @@ impl From<Missing> for Problem {
                 "not ready yet",
                 "ask again after the time in Retry-After",
             ),
-            Missing::BadRequest(error) => Self::bad_request(
-                error,
-                "see RFC 8216bis section 6.2.5 for the delivery directives",
-            ),
+            // Only a playlist's delivery directives are refused.
+            Missing::BadRequest(error) => Self::bad_request(error, reload::HINT),
         }
     }
 }

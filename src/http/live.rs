@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use warp::Reply;
 use warp::reply::Response;
 
-use crate::origin::{Document, Object, Packaging};
+use crate::origin::{Document, Missing, Object, Packaging};
 
 use super::ask::Ask;
 use super::caching::{self, Entity, IMMUTABLE};
@@ -85,7 +85,9 @@ async fn playlist<C: Catalog, L: Library>(
         .library
         .playlist(name, session, rendition, packaging, reload)
         .await;
-    if reload.msn.is_some() {
+    // A refusal has not waited for anything.
+    let blocking = reload.msn.is_some();
+    if blocking && matches!(answer, Ok(_) | Err(Missing::NotReady)) {
         let waited = asked.elapsed().as_secs_f64();
         app.metrics.http.blocking_reload.observe(waited);
     }
@@ -180,9 +182,11 @@ fn object_response(ask: &Ask, object: Object, etag: &str) -> Response {
 
 /// "A server MUST ignore a Range header field received with a request method that is
 /// unrecognized or for which range handling is not defined": it is defined for GET alone (RFC
-/// 9110 section 14.2). With an `If-Range` that is not our tag the whole is sent (section 13.1.5).
+/// 9110 section 14.2). With an `If-Range` that is not our tag, be it another, several or no text,
+/// the whole is sent: "A server MUST ignore the Range header field received with a conditional
+/// request that is not satisfied" (section 13.1.5).
 fn wanted(ask: &Ask, etag: &str, total: u64) -> Wanted {
-    let same = ask.header(IF_RANGE).is_none_or(|tag| tag == etag);
+    let same = !ask.has(IF_RANGE) || ask.header(IF_RANGE) == Some(etag);
     if ask.is_head() || !same {
         return Wanted::Whole;
     }

@@ -16,6 +16,7 @@ mod live;
 mod names;
 mod pages;
 mod ranges;
+mod refusal;
 mod reload;
 mod routes;
 mod server;

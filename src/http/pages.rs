@@ -5,7 +5,7 @@ use warp::reply::Response;
 
 use super::ask::Ask;
 use super::assets::{Asset, Assets};
-use super::caching::Entity;
+use super::caching::{BRIEFLY, Entity};
 use super::errors::Problem;
 
 /// Scripts and styles only from here; `blob:` for hls.js, whose media source is made in the page.
@@ -29,19 +29,26 @@ const EMBED_POLICY: HeaderValue = policy!("*");
 /// A page, by its file.
 pub(super) fn page(assets: &Assets, ask: &Ask, file: &str) -> Response {
     let Some(asset) = assets.get(file) else {
-        return not_found(&Problem::no_route());
+        return not_found(assets, ask);
     };
     let policy = if file == "embed.html" {
         EMBED_POLICY
     } else {
         POLICY
     };
-    protected(send(asset, ask), policy)
+    protected(entity(asset).respond(ask), policy)
 }
 
 /// A friendly 404.
-pub(super) fn not_found(problem: &Problem) -> Response {
-    protected(problem.page(), POLICY)
+pub(super) fn not_found(assets: &Assets, ask: &Ask) -> Response {
+    let Some(asset) = assets.get("404.html") else {
+        return Problem::no_route().json();
+    };
+    let entity = Entity {
+        cache_control: BRIEFLY,
+        ..entity(asset)
+    };
+    protected(entity.respond_not_found(ask), POLICY)
 }
 
 /// What pages load: any embedded file that is not a page.
@@ -55,19 +62,18 @@ pub(super) fn asset(assets: &Assets, ask: &Ask) -> Option<Response> {
         path if path.ends_with(".html") => None,
         path => assets.get(path),
     };
-    Some(send(found?, ask))
+    Some(entity(found?).respond(ask))
 }
 
-fn send(asset: &Asset, ask: &Ask) -> Response {
-    let entity = Entity {
+fn entity(asset: &Asset) -> Entity {
+    Entity {
         content_type: asset.content_type.clone(),
         cache_control: asset.cache_control.clone(),
         etag: asset.etag.clone(),
         body: asset.body.clone(),
         gzip: asset.gzip.clone(),
         varies: asset.gzip.is_some(),
-    };
-    entity.respond(ask)
+    }
 }
 
 fn protected(mut response: Response, policy: HeaderValue) -> Response {
@@ -92,6 +98,7 @@ mod tests {
             [
                 "index.html",
                 "embed.html",
+                "404.html",
                 "assets/player-3KF7Q2ZD.js",
                 "assets/logo.png",
                 "assets/favicon.svg",
@@ -113,7 +120,21 @@ mod tests {
         assert!(policy(&index).ends_with("frame-ancestors 'self'"));
         let embed = page(&assets, &ask, "embed.html");
         assert!(policy(&embed).ends_with("frame-ancestors *"));
-        assert_eq!(page(&assets, &ask, "watch.html").status(), 404);
+        let absent = page(&assets, &ask, "watch.html");
+        assert_eq!(absent.status(), 404);
+        assert!(policy(&absent).ends_with("frame-ancestors 'self'"));
+    }
+
+    #[tokio::test]
+    async fn a_404_is_never_a_304_and_may_come_true_soon() {
+        let assets = assets();
+        let headers = [("if-none-match", "*"), ("accept-encoding", "gzip")];
+        let response = not_found(&assets, &asked("/nothing", &headers).await);
+        assert_eq!(response.status(), 404);
+        assert_eq!(response.headers()[CACHE_CONTROL], "public, max-age=1");
+        assert_eq!(response.headers()[CONTENT_ENCODING], "gzip");
+        assert_eq!(response.headers()[VARY], "Accept-Encoding");
+        assert!(!response.headers().contains_key(ETAG));
     }
 
     #[tokio::test]

@@ -6,8 +6,9 @@ use crate::origin::Reload;
 
 use super::errors::Problem;
 
-const HINT: &str =
-    "use _HLS_msn=NUMBER, with it _HLS_part=NUMBER, and _HLS_skip=YES (RFC 8216bis section 6.2.5)";
+/// What may be asked of a playlist.
+pub(super) const HINT: &str = "use _HLS_msn=NUMBER at most two segments ahead, only with it \
+                               _HLS_part=NUMBER, and _HLS_skip=YES (RFC 8216bis section 6.2.5)";
 
 /// Reads the directives; what they may ask of a playlist is judged there. Other parameters are left
 /// alone: an application may add its own, and a later version of the protocol its own too.

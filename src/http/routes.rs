@@ -61,7 +61,7 @@ pub(super) fn all<C: Catalog, L: Library>(app: Shared<C, L>) -> Routes {
         .unify()
         .or(asset_routes(&app))
         .unify()
-        .or(warp::path::full().map(|path: FullPath| nowhere(path.as_str())))
+        .or(no_route(&app))
         .unify();
     other_methods()
         .or(routes)
@@ -108,7 +108,23 @@ fn live_routes<C: Catalog, L: Library>(app: &Shared<C, L>) -> Routes {
                 or_json(live::file(&app, &ask, place, &file).await)
             },
         );
-    master.or(thumbnail).unify().or(file).unify().boxed()
+    one_spelling()
+        .and(master.or(thumbnail).unify().or(file).unify())
+        .boxed()
+}
+
+/// Rejects an address with a slash at its end, which `warp::path` would let pass: a second address
+/// of the same media would fill caches with copies.
+fn one_spelling() -> impl Filter<Extract = (), Error = Rejection> + Clone {
+    warp::path::full()
+        .and_then(|path: FullPath| async move {
+            if path.as_str().ends_with('/') {
+                Err(warp::reject::not_found())
+            } else {
+                Ok(())
+            }
+        })
+        .untuple_one()
 }
 
 fn api_routes<C: Catalog, L: Library>(app: &Shared<C, L>) -> Routes {
@@ -150,12 +166,12 @@ fn page_routes<C: Catalog, L: Library>(app: &Shared<C, L>) -> Routes {
         .untuple_one()
         .and(ask())
         .and(with(app))
-        .map(
-            |name: Name, file, ask, app: Shared<C, L>| match app.catalog.status(name.as_str()) {
+        .map(|name: Name, file, ask: Ask, app: Shared<C, L>| {
+            match app.catalog.status(name.as_str()) {
                 Some(_) => pages::page(app.assets, &ask, file),
-                None => pages::not_found(&Problem::no_stream()),
-            },
-        );
+                None => pages::not_found(app.assets, &ask),
+            }
+        });
     index.or(player).unify().boxed()
 }
 
@@ -189,11 +205,14 @@ fn or_json(answer: Result<Response, Problem>) -> Response {
 }
 
 /// What no route takes: a page for people, JSON where programs ask.
-fn nowhere(path: &str) -> Response {
-    match route_of(path) {
-        Route::Page => pages::not_found(&Problem::no_route()),
-        _ => Problem::no_route().json(),
-    }
+fn no_route<C: Catalog, L: Library>(app: &Shared<C, L>) -> Routes {
+    ask()
+        .and(with(app))
+        .map(|ask: Ask, app: Shared<C, L>| match route_of(ask.path()) {
+            Route::Page => pages::not_found(app.assets, &ask),
+            _ => Problem::no_route().json(),
+        })
+        .boxed()
 }
 
 /// Headers that belong to every response, and those that let other sites use media and API.

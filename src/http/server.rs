@@ -1,7 +1,7 @@
 //! The listener and its accept loop.
 
 use std::convert::Infallible;
-use std::io::{self, Write};
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,7 +26,8 @@ use super::ask::Peer;
 use super::assets::Assets;
 use super::caching::GzipCache;
 use super::connection::{self, Tracked};
-use super::gate::{Admission, Gate, Refusal};
+use super::gate::{Admission, Gate};
+use super::refusal::{REFUSALS_MAX, Refusals};
 use super::routes::{self, App};
 use super::tap::{Activity, Tap};
 use super::{Catalog, Library};
@@ -163,6 +164,7 @@ impl Server {
             service: warp::service(routes::all(Arc::new(app))),
             protocol: Arc::new(connection::protocol(&limits, tasks)),
             gate: Gate::new(places(&limits), limits.connections_per_address_max),
+            refusals: Refusals::new(),
             metrics: metrics.http,
             limits,
             shutdown: shutdown.clone(),
@@ -186,6 +188,7 @@ struct Door<S> {
     service: S,
     protocol: Arc<auto::Builder<Tracked>>,
     gate: Arc<Gate>,
+    refusals: Refusals,
     metrics: HttpMetrics,
     limits: Limits,
     shutdown: CancellationToken,
@@ -204,8 +207,12 @@ where
         let admission = match self.gate.admit(peer.ip()) {
             Ok(admission) => admission,
             Err(refusal) => {
+                tracing::debug!(%peer, reason = refusal.reason(), "connection refused");
                 self.metrics.refused(refusal.reason());
-                return refuse(stream, peer, refusal);
+                if let Some(telling) = self.refusals.tell(stream, peer) {
+                    self.connections.spawn(telling);
+                }
+                return;
             }
         };
         self.metrics.connections.inc();
@@ -278,7 +285,8 @@ fn places(limits: &Limits) -> usize {
         descriptors
             .and_then(|n| usize::try_from(n).ok())
             .map_or(limits.connections_max, |n| {
-                let for_viewers = n.saturating_sub(RESERVED_FDS).max(CONNECTIONS_MIN);
+                let reserved = RESERVED_FDS + REFUSALS_MAX;
+                let for_viewers = n.saturating_sub(reserved).max(CONNECTIONS_MIN);
                 limits.connections_max.min(for_viewers)
             });
     if places < limits.connections_max {
@@ -333,20 +341,6 @@ fn is_about_the_peer(error: &io::Error) -> bool {
             | io::ErrorKind::ConnectionReset
             | io::ErrorKind::ConnectionRefused
     )
-}
-
-/// Says so in a word, if that is possible without waiting, and closes.
-fn refuse(stream: TcpStream, peer: SocketAddr, refusal: Refusal) {
-    tracing::debug!(%peer, reason = refusal.reason(), "connection refused");
-    let answer: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 2\r\n\
-                          Content-Length: 0\r\nConnection: close\r\n\r\n";
-    // The socket of a tokio stream does not block, and a new one has room for a line.
-    let written = stream
-        .into_std()
-        .and_then(|mut socket| socket.write(answer));
-    if let Err(error) = written {
-        tracing::trace!(%peer, %error, "the refusal could not be said");
-    }
 }
 
 /// Parts must not wait for more data (Nagle), and a peer that stops reading must not hold a

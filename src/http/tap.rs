@@ -30,7 +30,7 @@ pub(super) struct Activity {
 #[derive(Debug)]
 struct State {
     next: u64,
-    /// When each request came; the first entry is the oldest.
+    /// When each request came; the first entry is the oldest, the last the newest.
     busy: BTreeMap<u64, Instant>,
     idle_since: Instant,
 }
@@ -42,7 +42,10 @@ pub(super) enum Verdict {
     Well,
     /// Nothing asked for too long.
     Idle,
-    /// A response is not finished after far too long.
+    /// Some responses (of HTTP/2, which has many at a time) are not finished after far too long;
+    /// the others still may be.
+    Straggling,
+    /// No response is finished after far too long.
     Overdue,
 }
 
@@ -71,9 +74,17 @@ impl Activity {
         request_max: Duration,
     ) -> Verdict {
         let state = self.lock();
-        match state.busy.first_key_value() {
+        let age = |(_, since): (&u64, &Instant)| now.duration_since(*since);
+        let oldest = state.busy.first_key_value().map(age);
+        let newest = state.busy.last_key_value().map(age);
+        // Who straggles is told to begin nothing new, so that all is over when the oldest has had
+        // twice its time; a peer that does not listen ends here all the same.
+        match oldest.zip(newest) {
             None if now.duration_since(state.idle_since) >= idle_max => Verdict::Idle,
-            Some((_, since)) if now.duration_since(*since) >= request_max => Verdict::Overdue,
+            Some((oldest, newest)) if newest >= request_max || oldest >= request_max * 2 => {
+                Verdict::Overdue
+            }
+            Some((oldest, _)) if oldest >= request_max => Verdict::Straggling,
             _ => Verdict::Well,
         }
     }
@@ -246,14 +257,27 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_request_decides() {
+    fn a_connection_is_overdue_when_all_its_requests_are() {
         let start = Instant::now();
         let activity = Activity::new(start);
         let oldest = activity.begin(start);
-        let _newer = activity.begin(start + REQUEST / 2);
         let after = |time| activity.verdict(start + time, IDLE, REQUEST);
+        assert_eq!(after(REQUEST - Duration::from_nanos(1)), Verdict::Well);
         assert_eq!(after(REQUEST), Verdict::Overdue);
+        let _newer = activity.begin(start + REQUEST / 2);
+        assert_eq!(after(REQUEST), Verdict::Straggling);
+        assert_eq!(after(REQUEST * 3 / 2), Verdict::Overdue);
         activity.end(oldest, start + REQUEST);
         assert_eq!(after(REQUEST), Verdict::Well);
+    }
+
+    #[test]
+    fn always_newer_requests_do_not_save_an_old_one() {
+        let start = Instant::now();
+        let activity = Activity::new(start);
+        let _oldest = activity.begin(start);
+        let _newer = activity.begin(start + REQUEST * 2);
+        let verdict = activity.verdict(start + REQUEST * 2, IDLE, REQUEST);
+        assert_eq!(verdict, Verdict::Overdue);
     }
 }

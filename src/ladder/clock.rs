@@ -38,6 +38,7 @@ pub struct LadderClock {
     first_msn: u64,
     first_segment_frames: u64,
     segment_frames: u64,
+    /// Canvas frames in every part but the last of a segment, which may be shorter.
     part_frames: u64,
     audio_part_frames: u64,
 }
@@ -83,16 +84,6 @@ impl LadderClock {
         }
     }
 
-    /// Rate of the canvas.
-    pub fn fps(&self) -> FrameRate {
-        self.fps
-    }
-
-    /// Media sequence number of the first segment.
-    pub fn first_msn(&self) -> u64 {
-        self.first_msn
-    }
-
     /// Where canvas frame `frame` lies.
     pub fn locate(&self, frame: u64) -> Position {
         let msn = self.msn_of(frame);
@@ -124,26 +115,9 @@ impl LadderClock {
         }
     }
 
-    /// Canvas frames in every part but the last of a segment, which may be shorter.
-    pub fn part_frames(&self) -> u64 {
-        self.part_frames
-    }
-
     /// Parts in segment `msn` of a video rendition.
     pub fn parts_in_segment(&self, msn: u64) -> u32 {
         saturating_u32(self.segment_frames(msn).div_ceil(self.part_frames))
-    }
-
-    /// `frame`, of a rendition that encodes every `divisor`-th frame, is the last of its part.
-    pub fn ends_part(&self, frame: u64, divisor: u32) -> bool {
-        self.locate(frame.saturating_add(u64::from(divisor.max(1))))
-            .starts_part
-    }
-
-    /// `frame`, of a rendition that encodes every `divisor`-th frame, is the last of its segment.
-    pub fn ends_segment(&self, frame: u64, divisor: u32) -> bool {
-        self.locate(frame.saturating_add(u64::from(divisor.max(1))))
-            .starts_segment
     }
 
     /// `PART-TARGET` of every playlist: the longest part of any rendition, audio included.
@@ -184,6 +158,7 @@ impl LadderClock {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AudioClock {
     video: LadderClock,
+    /// AAC frames in every part but the last of a segment, which may be shorter.
     part_frames: u64,
 }
 
@@ -211,14 +186,9 @@ impl AudioClock {
             .saturating_sub(self.segment_start(msn))
     }
 
-    /// AAC frames in every part but the last of a segment, which may be shorter.
-    pub fn part_frames(&self) -> u64 {
-        self.part_frames
-    }
-
     /// Parts in segment `msn` of an audio rendition.
     pub fn parts_in_segment(&self, msn: u64) -> u32 {
-        saturating_u32(self.segment_frames(msn).div_ceil(self.part_frames().max(1)))
+        saturating_u32(self.segment_frames(msn).div_ceil(self.part_frames.max(1)))
     }
 
     /// Output time at which AAC frame `index` starts, rounded down to the nanosecond.
@@ -226,16 +196,6 @@ impl AudioClock {
         let nanos =
             u128::from(index) * u128::from(AAC_FRAME_SAMPLES) * NANOS / u128::from(SAMPLE_RATE_HZ);
         Duration::from_nanos(saturating_u64(nanos))
-    }
-
-    /// AAC frame `index` is the last of its part.
-    pub fn ends_part(&self, index: u64) -> bool {
-        self.locate(index.saturating_add(1)).starts_part
-    }
-
-    /// AAC frame `index` is the last of its segment.
-    pub fn ends_segment(&self, index: u64) -> bool {
-        self.locate(index.saturating_add(1)).starts_segment
     }
 }
 
@@ -349,7 +309,7 @@ mod tests {
             (5, 10)
         );
         assert_eq!(clock.part_target(), Duration::from_millis(200));
-        assert_eq!(clock.audio().part_frames(), 9);
+        assert_eq!(clock.audio().part_frames, 9);
         assert_eq!(clock.segment_start(3), 90);
         assert_eq!(clock.segment_time(3), Duration::from_secs(3));
         let at = |frame| {
@@ -363,8 +323,6 @@ mod tests {
         assert_eq!(at(30), (2, 0, true, true));
         assert_eq!(at(89), (2, 9, false, false));
         assert_eq!(at(90), (3, 0, true, true));
-        assert!(clock.ends_part(5, 1) && !clock.ends_part(4, 1));
-        assert!(clock.ends_segment(28, 2) && !clock.ends_segment(28, 1));
     }
 
     #[test]
@@ -443,7 +401,7 @@ mod tests {
             let clock = clock(fps, grid, segment_ms, part_ms);
             let (start, frames) = (clock.segment_start(msn), clock.segment_frames(msn));
             prop_assert_eq!(start % u64::from(grid), 0);
-            prop_assert_eq!(clock.part_frames() % u64::from(grid), 0);
+            prop_assert_eq!(clock.part_frames % u64::from(grid), 0);
             prop_assert_eq!(clock.segment_start(msn + 1), start + frames);
             let video = parts(start, frames, |f| clock.locate(f), msn);
             prop_assert_eq!(video.len(), clock.parts_in_segment(msn) as usize);
@@ -458,7 +416,7 @@ mod tests {
             let sound = parts(start, frames, |f| audio.locate(f), msn);
             prop_assert_eq!(sound.len(), audio.parts_in_segment(msn) as usize);
             check_lengths(&sound, |n| audio.start_time(n), clock.part_target());
-            prop_assert!(audio.ends_segment(start + frames - 1) && audio.ends_part(start + frames - 1));
+            prop_assert!(audio.locate(start + frames).starts_segment);
         }
 
         /// A rounded part is off its nominal length by no more than half a step, unless that
@@ -468,9 +426,9 @@ mod tests {
             let fps = standard_rates()[rate];
             let clock = clock(fps, grid, 4000, part_ms);
             let step = fps.time_of(u64::from(grid));
-            let off = fps.time_of(clock.part_frames()).abs_diff(Duration::from_millis(part_ms));
+            let off = fps.time_of(clock.part_frames).abs_diff(Duration::from_millis(part_ms));
             prop_assert!(
-                off <= step / 2 + Duration::from_nanos(2) || clock.part_frames() == u64::from(grid)
+                off <= step / 2 + Duration::from_nanos(2) || clock.part_frames == u64::from(grid)
             );
         }
     }

@@ -15,7 +15,7 @@ pub(super) enum File {
 
 impl File {
     /// Parses a file name. Exactly one name is right for each file, so no second one can fill a
-    /// cache with copies.
+    /// cache with copies; the web side sees to the rest of the path.
     pub(super) fn parse(name: &str) -> Option<Self> {
         let (stem, suffix) = name.rsplit_once('.')?;
         match suffix {

@@ -66,7 +66,7 @@ impl Session {
     pub(super) fn new(name: String, spec: SessionSpec, limits: &Limits) -> Self {
         let timing = Timing::new(&spec.plan, spec.segment, spec.part_target, limits.hold_back);
         let media = Presentation::new(spec.plan, timing, spec.ts);
-        let renditions = media.len();
+        let renditions = media.rendition_count();
         Self {
             name,
             window: limits.window,

@@ -37,7 +37,7 @@ pub struct Metrics {
     /// Counters by stream.
     pub streams: StreamMetrics,
     /// The configured bound of all windows together.
-    pub origin_limit_bytes: Gauge,
+    origin_limit_bytes: Gauge,
     registry: Arc<Registry>,
 }
 
@@ -62,11 +62,11 @@ pub struct HttpMetrics {
 #[derive(Debug, Clone, Default)]
 pub struct RtmpMetrics {
     /// Connections that are open.
-    pub connections: Gauge,
-    /// Connections or publishes refused.
-    pub refused: Family<ReasonLabels, Counter>,
+    connections: Gauge,
+    /// Publishers refused.
+    refused: Counter,
     /// Connections closed to make room for better ones.
-    pub evicted: Counter,
+    evicted: Counter,
 }
 
 impl RtmpMetrics {
@@ -74,13 +74,10 @@ impl RtmpMetrics {
     pub fn follow(&self, stats: &crate::ingest::rtmp::Stats) {
         let as_gauge = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
         self.connections.set(as_gauge(stats.connections_open.get()));
-        let refused = self.refused.get_or_create(&ReasonLabels {
-            reason: "publisher",
-        });
-        refused.inc_by(stats.refused_total.get().saturating_sub(refused.get()));
-        let evicted = stats.evicted_total.get();
-        self.evicted
-            .inc_by(evicted.saturating_sub(self.evicted.get()));
+        let follow =
+            |counter: &Counter, total: u64| counter.inc_by(total.saturating_sub(counter.get()));
+        follow(&self.refused, stats.refused_total.get());
+        follow(&self.evicted, stats.evicted_total.get());
     }
 }
 
@@ -194,15 +191,10 @@ impl Metrics {
             origin_limit_bytes: Gauge::default(),
             registry: Arc::default(),
         };
-        metrics.set_origin_limit(origin_limit);
+        let bytes = i64::try_from(origin_limit.bytes()).unwrap_or(i64::MAX);
+        metrics.origin_limit_bytes.set(bytes);
         metrics.registry = Arc::new(metrics.registered());
         metrics
-    }
-
-    /// Changes the bound shown as `weir_origin_limit_bytes`.
-    pub fn set_origin_limit(&self, limit: ByteSize) {
-        let bytes = i64::try_from(limit.bytes()).unwrap_or(i64::MAX);
-        self.origin_limit_bytes.set(bytes);
     }
 
     fn registered(&self) -> Registry {
@@ -299,11 +291,6 @@ impl HttpMetrics {
 }
 
 impl RtmpMetrics {
-    /// Counts a connection or publish refused for a fixed `reason`, such as `wrong_key`.
-    pub fn refuse(&self, reason: &'static str) {
-        self.refused.get_or_create(&ReasonLabels { reason }).inc();
-    }
-
     fn register(&self, registry: &mut Registry) {
         registry.register(
             "rtmp_connections",
@@ -312,7 +299,7 @@ impl RtmpMetrics {
         );
         registry.register(
             "rtmp_refused",
-            "RTMP connections and publishes refused",
+            "Publishers refused, by RTMP",
             self.refused.clone(),
         );
         registry.register(
@@ -390,13 +377,14 @@ mod tests {
         let metrics = Metrics::new(ByteSize::from_mib(1));
         metrics.http.responded(Route::Playlist, 200);
         metrics.http.blocking_reload.observe(0.2);
-        metrics.rtmp.refuse("wrong_key");
+        metrics.rtmp.refused.inc();
+        metrics.rtmp.follow(&crate::ingest::rtmp::Stats::default());
         metrics.streams.of("demo").ingest_bytes.inc_by(7);
         let text = metrics.render(&Scrape::default());
         for line in [
             "weir_http_requests_total{route=\"playlist\",code=\"200\"} 1",
             "weir_http_blocking_reload_wait_seconds_count 1",
-            "weir_rtmp_refused_total{reason=\"wrong_key\"} 1",
+            "weir_rtmp_refused_total 1",
             "weir_ingest_bytes_total{stream=\"demo\"} 7",
             "weir_worker_restarts_total{stream=\"demo\"} 0",
             "weir_origin_limit_bytes 1048576",

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use url::Url;
 
-use crate::llhls::{Checker, Kind, Rendition, cross, master};
+use crate::llhls::{Checker, Fetch, Kind, Rendition, cross, master};
 use crate::support::clips::Clip;
 use crate::support::daemon::Daemon;
 use crate::support::http::Client;
@@ -19,41 +19,41 @@ const SEGMENTS: u64 = 5;
 const LIMIT: Duration = Duration::from_secs(2 * 2 * SEGMENTS + 10);
 
 /// Follows one playlist as a player does: always asking for the part that comes next, every other
-/// time as a delta update.
-fn follow(base: &Url, uri: &str, kind: Kind) -> Checker {
+/// time as a delta update. `started` is the same for all.
+fn follow(base: &Url, uri: &str, kind: Kind, started: Instant) -> Checker {
     let client = Client::new();
     let url = base.join(uri).expect("an address");
     let mut checker = Checker::new();
-    let started = Instant::now();
     let mut ask = url.clone();
+    let mut fetch = Fetch::default();
     let mut until = None;
-    for fetch in 1.. {
+    for count in 1.. {
+        fetch.asked = started.elapsed();
         let answer = client
             .get(ask.as_str())
             .unwrap_or_else(|error| panic!("{ask}: {error}"));
         let text = answer.text();
         assert_eq!(answer.status, 200, "{ask}: {text}");
-        let violations = checker.observe(&text, started.elapsed());
+        fetch.answered = started.elapsed();
+        let violations = checker.observe(&text, fetch);
         assert_eq!(violations, [], "{ask}\n{text}");
-        let edge = next_edge(&text);
-        if edge.0 >= *until.get_or_insert(edge.0 + SEGMENTS) {
+        let (msn, part) = next_edge(&text);
+        if msn >= *until.get_or_insert(msn + SEGMENTS) {
             break;
         }
-        assert!(started.elapsed() < LIMIT, "{uri} stands at {edge:?}");
+        assert!(started.elapsed() < LIMIT, "{uri} stands at {msn}.{part:?}");
+        (fetch.msn, fetch.part) = (Some(msn), part.filter(|_| kind != Kind::Ts));
+        let part = fetch.part.map(|part| format!("&_HLS_part={part}"));
+        let skip = if count % 2 == 0 { "&_HLS_skip=YES" } else { "" };
         ask = url.clone();
-        let part = edge
-            .1
-            .filter(|_| kind != Kind::Ts)
-            .map(|part| format!("&_HLS_part={part}"));
-        let skip = if fetch % 2 == 0 { "&_HLS_skip=YES" } else { "" };
-        let query = format!("_HLS_msn={}{}{skip}", edge.0, part.unwrap_or_default());
+        let query = format!("_HLS_msn={msn}{}{skip}", part.unwrap_or_default());
         ask.set_query(Some(&query));
     }
     checker
 }
 
 /// Number of the segment that is being made, and how many parts of it there are.
-fn next_edge(text: &str) -> (u64, Option<usize>) {
+fn next_edge(text: &str) -> (u64, Option<u64>) {
     let skipped = text
         .lines()
         .find_map(|line| line.strip_prefix("#EXT-X-SKIP:"));
@@ -66,7 +66,7 @@ fn next_edge(text: &str) -> (u64, Option<usize>) {
     let low_latency = page.part_target.is_some();
     (
         page.last_msn() + skipped + 1,
-        low_latency.then_some(page.open_parts),
+        low_latency.then_some(page.open_parts as u64),
     )
 }
 
@@ -93,12 +93,13 @@ fn conforms(clip: Clip) {
         "two rungs, sound, and two rungs as TS"
     );
     let base = Url::parse(&daemon.url("/live/s/master.m3u8")).expect("an address");
+    let started = Instant::now();
     let checkers: Vec<Checker> = thread::scope(|scope| {
-        let started: Vec<_> = seats
+        let followed: Vec<_> = seats
             .iter()
-            .map(|(uri, kind)| scope.spawn(|| follow(&base, uri, *kind)))
+            .map(|(uri, kind)| scope.spawn(|| follow(&base, uri, *kind, started)))
             .collect();
-        started
+        followed
             .into_iter()
             .map(|one| one.join().expect("no violation"))
             .collect()

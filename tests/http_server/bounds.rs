@@ -6,7 +6,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use weir::http::Limits;
 
-use super::client::{ask, get, parse, read_to_end, send};
+use super::client::{PATIENCE, ask, get, parse, read_to_end, send};
 use super::stub::Running;
 
 const BLOCKING: &str = "/live/demo/s1/720p/index.m3u8?_HLS_msn=8";
@@ -128,6 +128,50 @@ async fn one_address_gets_only_its_share() {
     let metrics = get(server.address, "/metrics").await;
     let line = "weir_http_connections_refused_total{reason=\"per_address\"} 1";
     assert!(metrics.text().contains(line), "{}", metrics.text());
+    server.stop().await;
+}
+
+/// Whose request lies unread when its connection is closed would be reset, perhaps before it has
+/// read the answer.
+#[tokio::test]
+async fn a_refused_request_is_read_before_the_end() {
+    use std::io::Write;
+    let limits = Limits {
+        connections_max: 0,
+        ..Limits::default()
+    };
+    let server = Running::with(limits);
+    // The server runs only while this task waits: the whole request is there before it looks.
+    let mut client = std::net::TcpStream::connect(server.address).unwrap();
+    let head = format!(
+        "GET / HTTP/1.1\r\nHost: test\r\nCookie: {}\r\n\r\n",
+        "x".repeat(8000)
+    );
+    client.write_all(head.as_bytes()).unwrap();
+    client.set_nonblocking(true).unwrap();
+    let mut client = TcpStream::from_std(client).unwrap();
+    let mut answer = Vec::new();
+    client.read_to_end(&mut answer).await.expect("no reset");
+    assert_eq!(parse(&answer).status, 503);
+    client.write_all(b"more").await.expect("still no reset");
+    server.stop().await;
+}
+
+/// Who sends without end, or never ends, is not waited for.
+#[tokio::test]
+async fn a_refused_connection_is_closed_soon() {
+    let limits = Limits {
+        connections_max: 0,
+        ..Limits::default()
+    };
+    let server = Running::with(limits);
+    let mut silent = TcpStream::connect(server.address).await.unwrap();
+    let mut endless = TcpStream::connect(server.address).await.unwrap();
+    let sending = async { while endless.write_all(&[b'x'; 1024]).await.is_ok() {} };
+    tokio::time::timeout(PATIENCE, sending).await.unwrap();
+    let reply = parse(&read_to_end(&mut silent).await);
+    assert_eq!(reply.status, 503);
+    assert_eq!(server.metrics.http.connections.get(), 0);
     server.stop().await;
 }
 

@@ -91,6 +91,68 @@ async fn shutdown_cuts_off_streams_that_never_end() {
 }
 
 #[tokio::test]
+async fn a_stalled_stream_moves_new_ones_elsewhere_and_spares_the_others() {
+    let limits = Limits {
+        request_max: Duration::from_secs(2),
+        ..Limits::default()
+    };
+    let server = Running::with(limits);
+    let stream = TcpStream::connect(server.address).await.unwrap();
+    // So large that the stalled stream does not stop the other.
+    let (sender, connection) = h2::client::Builder::new()
+        .initial_connection_window_size(1 << 20)
+        .handshake(stream)
+        .await
+        .unwrap();
+    let connection = tokio::spawn(connection);
+    let stalled = ask(&sender, Method::GET, "/live/demo/s1/720p/big.m4s").await;
+    let stalled = stalled.await.unwrap().into_body();
+    tokio::time::sleep(limits.request_max * 3 / 5).await;
+    let waiting = ask(&sender, Method::GET, BLOCKING).await;
+    server.blocked(1).await;
+    // Until the server says GOAWAY.
+    let told = async {
+        while sender.clone().ready().await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, told).await.unwrap();
+    server.stub.released.send_replace(true);
+    let (head, body) = answer(waiting).await;
+    assert_eq!((head.status.as_u16(), body), (200, playlist().into_bytes()));
+    // Only what is overdue is left.
+    let _closed = tokio::time::timeout(PATIENCE, connection).await.unwrap();
+    drop(stalled);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn little_may_be_sent_to_us() {
+    let server = Running::start();
+    let (sender, connection) = connect(&server).await;
+    // The settings have arrived when the first answer has.
+    answer(ask(&sender, Method::GET, "/healthz").await).await;
+    let mut streams = Vec::new();
+    for n in 1..=5 {
+        let mut ready = sender.clone().ready().await.unwrap();
+        let request = Request::get(format!("http://test{BLOCKING}"));
+        let (answer, mut body) = ready
+            .send_request(request.body(()).unwrap(), false)
+            .unwrap();
+        body.reserve_capacity(1 << 20);
+        streams.push((answer, body));
+        server.blocked(n).await;
+    }
+    let bytes: Vec<usize> = streams.iter().map(|(_, body)| body.capacity()).collect();
+    assert_eq!(bytes[0], 16 * 1024);
+    assert!(bytes.iter().sum::<usize>() <= 64 * 1024, "{bytes:?}");
+    drop(streams);
+    drop(sender);
+    let _closed = connection.await.unwrap();
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn an_idle_connection_is_told_to_go() {
     let limits = Limits {
         idle_max: Duration::from_millis(100),

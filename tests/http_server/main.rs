@@ -17,6 +17,8 @@ mod http2;
 #[cfg(test)]
 mod media;
 #[cfg(test)]
+mod origin;
+#[cfg(test)]
 mod pages;
 #[cfg(test)]
 mod playlists;

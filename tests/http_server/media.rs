@@ -29,6 +29,8 @@ async fn a_segment_is_whole_and_immutable() {
         ("/live/demo/s1/720p/..%2f7.m4s", 404),
         ("/live/demo/s1/720p/.m4s", 404),
         ("/live/demo/s1/7.m4s", 404),
+        ("/live/demo/s1/720p/7.m4s/", 404),
+        ("/live/demo/s1/720p//7.m4s", 404),
         ("/live/demo/s1/720p/x/7.m4s", 404),
     ] {
         get(server.address, path).await.assert_problem(status);
@@ -75,11 +77,17 @@ async fn a_range_holds_only_while_the_tag_does() {
         ("\"other\"", 200),
         ("W/\"s1/720p/7.m4s\"", 200),
         ("Wed, 21 Oct 2015 07:28:00 GMT", 200),
+        ("", 200),
+        ("\"\u{e4}\"", 200),
     ] {
         let headers = [("Range", "bytes=0-3"), ("If-Range", tag)];
         let reply = ask(server.address, "GET", OBJECT_PATH, &headers).await;
         assert_eq!(reply.status, status, "{tag}");
     }
+    let tag = ("If-Range", "\"s1/720p/7.m4s\"");
+    let twice = [("Range", "bytes=0-3"), tag, tag];
+    let reply = ask(server.address, "GET", OBJECT_PATH, &twice).await;
+    assert_eq!(reply.status, 200);
     let headers = [
         ("If-None-Match", "\"s1/720p/7.m4s\""),
         ("Range", "bytes=0-3"),

@@ -130,8 +130,15 @@ async fn nothing_there_is_a_page_for_people_and_json_for_programs() {
             reply.header("content-type"),
             Some("text/html; charset=utf-8")
         );
-        assert!(reply.text().contains("<h1>404"), "{path}");
+        assert!(reply.text().contains("Nothing flows here"), "{path}");
         assert!(reply.header("content-security-policy").is_some());
+        let known = [("If-None-Match", "*")];
+        let again = ask(server.address, "HEAD", path, &known).await;
+        assert_eq!(again.status, 404, "{path}");
+        assert_eq!(
+            again.header("content-length"),
+            reply.header("content-length")
+        );
     }
     for path in [
         "/api/v1/streams/nobody",

@@ -23,6 +23,9 @@ async fn masters_by_what_the_stream_is_doing() {
         ("/live/../master.m3u8", 404),
         ("/live//master.m3u8", 404),
         ("/live/demo/other.m3u8", 404),
+        ("/live/demo/master.m3u8/", 404),
+        ("/live/demo//master.m3u8", 404),
+        ("/live/demo/ts.m3u8/", 404),
     ] {
         let reply = get(server.address, path).await;
         if status == 200 {
@@ -106,6 +109,8 @@ async fn what_is_gone_or_never_was() {
         ("/live/demo/s9/720p/index.m3u8", 404),
         ("/live/nobody/s1/720p/index.m3u8", 404),
         ("/live/studio/thumb.jpg", 404),
+        ("/live/demo/thumb.jpg/", 404),
+        ("/live/demo/s1/720p/index.m3u8/", 404),
     ] {
         let reply = get(server.address, path).await;
         reply.assert_problem(status);
@@ -126,6 +131,27 @@ async fn a_blocking_reload_answers_when_the_part_is_there_and_is_measured() {
     assert_eq!(reply.status, 200);
     assert_eq!(reply.header("cache-control"), Some("public, max-age=12"));
     let metrics = get(address, "/metrics").await;
+    let line = "weir_http_blocking_reload_wait_seconds_count 1";
+    assert!(metrics.text().contains(line), "{}", metrics.text());
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn only_what_waited_is_measured() {
+    let server = Running::start();
+    for (path, status) in [
+        ("/live/demo/s1/720p/index.m3u8", 200),
+        ("/live/demo/s1/720p/index.m3u8?_HLS_msn=x", 400),
+        ("/live/demo/s1/720p/index.m3u8?_HLS_msn=100", 400),
+        ("/live/demo/old/720p/index.m3u8?_HLS_msn=8", 410),
+        ("/live/demo/s9/720p/index.m3u8?_HLS_msn=8", 404),
+        ("/live/nobody/s1/720p/index.m3u8?_HLS_msn=8", 404),
+        ("/live/demo/slow/720p/index.m3u8", 503),
+        ("/live/demo/slow/720p/index.m3u8?_HLS_msn=8", 503),
+    ] {
+        assert_eq!(get(server.address, path).await.status, status, "{path}");
+    }
+    let metrics = get(server.address, "/metrics").await;
     let line = "weir_http_blocking_reload_wait_seconds_count 1";
     assert!(metrics.text().contains(line), "{}", metrics.text());
     server.stop().await;

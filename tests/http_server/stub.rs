@@ -112,6 +112,7 @@ impl Library for Stub {
         self.reloads.lock().unwrap().push((packaging, reload));
         match session {
             "s1" => {}
+            "slow" => return Err(Missing::NotReady),
             "old" => return Err(Missing::Gone),
             _ => return Err(Missing::NotFound),
         }
@@ -176,14 +177,19 @@ impl Running {
     }
 
     pub fn with(limits: Limits) -> Self {
+        let stub = Stub::default();
+        Self::serving(stub.clone(), stub, limits)
+    }
+
+    /// One whose media comes from `library`.
+    pub fn serving(library: impl Library, stub: Stub, limits: Limits) -> Self {
         let server = Server::bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = server.address();
-        let stub = Stub::default();
         let shutdown = CancellationToken::new();
         let metrics = Metrics::new(ByteSize::from_mib(1));
         let run = server.with_limits(limits).run(
             stub.clone(),
-            stub.clone(),
+            library,
             metrics.clone(),
             shutdown.clone(),
         );

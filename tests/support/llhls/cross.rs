@@ -39,6 +39,7 @@ pub fn cross(renditions: &[Rendition<'_>]) -> Vec<Violation> {
     }
     for rendition in renditions {
         reported(rendition, renditions, &mut report);
+        timely(rendition, renditions, &mut report);
     }
     report.0
 }
@@ -119,6 +120,38 @@ fn reported(rendition: &Rendition<'_>, all: &[Rendition<'_>], report: &mut Repor
     report.rule("B.1", reported == others, || {
         format!("{} reports {reported:?}, not {others:?}", rendition.uri)
     });
+}
+
+/// A report "carries information about an associated Rendition that is as up-to-date as the
+/// Playlist that contains it" (section 4.4.5.4): nothing that the other one listed before this
+/// playlist was asked for is missing, and nothing that it does not list after.
+fn timely(rendition: &Rendition<'_>, all: &[Rendition<'_>], report: &mut Report) {
+    for look in rendition.checker.looks() {
+        for (uri, said) in &look.reports {
+            let uri = resolve(rendition.uri, uri);
+            let Some(other) = all.iter().find(|other| other.uri == uri) else {
+                continue;
+            };
+            let looks = other.checker.looks();
+            let before = looks.iter().rfind(|one| one.answered <= look.asked);
+            let before = before.and_then(|one| one.edge);
+            report.rule("4.4.5.4", before <= Some(*said), || {
+                format!(
+                    "{} says {uri} is at {said:?}, it was at {before:?}",
+                    rendition.uri
+                )
+            });
+            let after = looks.iter().find(|one| one.asked >= look.answered);
+            let after = after.map(|one| one.edge);
+            let reached = after.is_none_or(|after| Some(*said) <= after);
+            report.rule("4.4.5.4", reached, || {
+                format!(
+                    "{} says {uri} is at {said:?}, it then is at {after:?}",
+                    rendition.uri
+                )
+            });
+        }
+    }
 }
 
 /// `relative` to the playlist `base`.

@@ -3,16 +3,53 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::parse::{self, Page, Segment};
+use super::parse::{self, Edge, Page, Segment, integer};
 use super::{Report, Violation, page};
 
 /// How late an observer may see an update before the server is blamed for it.
 const OBSERVER_SLACK: Duration = Duration::from_secs(2);
 
+/// When a playlist was fetched, on any clock that only rises and that all checkers share, and
+/// what it was asked for.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Fetch {
+    /// The request was sent.
+    pub asked: Duration,
+    /// The answer was there.
+    pub answered: Duration,
+    /// `_HLS_msn`
+    pub msn: Option<u64>,
+    /// `_HLS_part`
+    pub part: Option<u64>,
+}
+
+impl Fetch {
+    /// One without delivery directives, answered at once.
+    pub fn at(now: Duration) -> Self {
+        Self {
+            asked: now,
+            answered: now,
+            ..Self::default()
+        }
+    }
+}
+
+/// How far one fetch said that things were.
+#[derive(Debug)]
+pub(super) struct Look {
+    pub(super) asked: Duration,
+    pub(super) answered: Duration,
+    /// This very playlist.
+    pub(super) edge: Option<Edge>,
+    /// The other ones, by their addresses as written.
+    pub(super) reports: Vec<(String, Edge)>,
+}
+
 /// Follows one media playlist.
 #[derive(Debug, Default)]
 pub struct Checker {
     last: Option<Page>,
+    looks: Vec<Look>,
     seen: BTreeMap<u64, Segment>,
     /// When the last new segment was seen.
     fed: Duration,
@@ -24,16 +61,18 @@ impl Checker {
         Self::default()
     }
 
-    /// Judges a fetch that was answered at `now`, on any clock that only rises.
-    pub fn observe(&mut self, text: &str, now: Duration) -> Vec<Violation> {
+    /// Judges what was fetched.
+    pub fn observe(&mut self, text: &str, fetch: Fetch) -> Vec<Violation> {
         let mut report = Report::default();
         let mut page = parse::page(text, &mut report);
         self.merge(&mut page, &mut report);
         page::check(&page, &mut report);
-        self.compare(&page, now, &mut report);
+        waited(&page, fetch, &mut report);
+        self.compare(&page, fetch.answered, &mut report);
         for segment in &page.segments {
             self.seen.insert(segment.msn, segment.clone());
         }
+        self.looks.push(look(&page, fetch));
         self.last = Some(page);
         report.0
     }
@@ -41,6 +80,11 @@ impl Checker {
     /// Every closed segment ever listed, by number, as it was last seen.
     pub(super) fn seen(&self) -> &BTreeMap<u64, Segment> {
         &self.seen
+    }
+
+    /// Every fetch, in order.
+    pub(super) fn looks(&self) -> &[Look] {
+        &self.looks
     }
 
     /// The last fetch, delta updates merged.
@@ -167,6 +211,36 @@ impl Checker {
             self.fed = now;
         }
     }
+}
+
+fn look(page: &Page, fetch: Fetch) -> Look {
+    let reports = page.reports.iter().filter_map(|list| {
+        let last_part = list.get("LAST-PART").map(|text| integer(text));
+        let edge = (integer(list.get("LAST-MSN")?)?, last_part.flatten());
+        Some((list.get("URI")?.clone(), edge))
+    });
+    Look {
+        asked: fetch.asked,
+        answered: fetch.answered,
+        edge: page.edge(),
+        reports: reports.collect(),
+    }
+}
+
+/// "The Server MUST hold the request until a Playlist contains" what it asks for, "or later"
+/// (section 6.2.5.2).
+fn waited(page: &Page, fetch: Fetch, report: &mut Report) {
+    let Some(msn) = fetch.msn else {
+        return;
+    };
+    let there = page.ended || page.has(msn, fetch.part);
+    report.rule("6.2.5.2", there, || {
+        let part = fetch.part;
+        format!(
+            "segment {msn}, part {part:?}, was asked for and the end is {:?}",
+            page.edge()
+        )
+    });
 }
 
 fn constants(last: &Page, page: &Page, report: &mut Report) {

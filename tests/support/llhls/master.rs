@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::parse::{Attributes, attributes};
+use super::parse::{self, Attributes, attributes};
 use super::{Report, Violation};
 
 /// What a player takes from a multivariant playlist.
@@ -26,12 +26,12 @@ pub fn master(text: &str) -> (Master, Vec<Violation>) {
     });
     for line in text.lines() {
         if let Some(list) = line.strip_prefix("#EXT-X-MEDIA:") {
-            let list = attributes(list);
+            let list = attributes(list, &mut report);
             media(&list, &mut names, &mut report);
             groups.extend(list.get("GROUP-ID").cloned());
             master.audio.extend(list.get("URI").cloned());
         } else if let Some(list) = line.strip_prefix("#EXT-X-STREAM-INF:") {
-            variants.push(attributes(list));
+            variants.push(attributes(list, &mut report));
         } else if !line.starts_with('#') {
             master.variants.push(line.to_owned());
         }
@@ -54,7 +54,7 @@ pub fn master(text: &str) -> (Master, Vec<Violation>) {
 }
 
 fn number(list: &Attributes, name: &str) -> Option<u64> {
-    list.get(name)?.parse().ok()
+    parse::integer(list.get(name)?)
 }
 
 fn media(list: &Attributes, names: &mut BTreeSet<(String, String)>, report: &mut Report) {

@@ -1,7 +1,7 @@
 //! A checker of live low-latency HLS against draft-pantos-hls-rfc8216bis-22. It shares no code
 //! with weir: it reads playlists as a player gets them.
 //!
-//! Feed every fetch of one media playlist to one [`Checker`]; compare the checkers of all
+//! Feed every [`Fetch`] of one media playlist to one [`Checker`]; compare the checkers of all
 //! renditions with [`cross`]; read the multivariant playlist with [`master`]. A [`Violation`]
 //! names the section whose rule is broken; `house` marks what weir promises beyond the draft.
 
@@ -14,7 +14,7 @@ mod parse;
 use std::fmt;
 
 pub use cross::{Kind, Rendition, cross};
-pub use history::Checker;
+pub use history::{Checker, Fetch};
 pub use master::master;
 
 /// A broken rule.

@@ -1,7 +1,7 @@
 //! Rules that one fetch alone can break. Pages come here whole: delta updates are merged first.
 
 use super::Report;
-use super::parse::{Page, Segment};
+use super::parse::{Page, Segment, integer};
 
 /// Rounding of the last digit printed.
 const ROUNDING_S: f64 = 0.001;
@@ -214,5 +214,12 @@ fn reports(page: &Page, report: &mut Report) {
             && list.contains_key("LAST-MSN")
             && (!low_latency || list.contains_key("LAST-PART"));
         report.rule("4.4.5.4", whole, || format!("incomplete report {list:?}"));
+        let numbers = ["LAST-MSN", "LAST-PART"]
+            .iter()
+            .filter_map(|name| list.get(*name));
+        let digits = numbers.map(|text| integer(text)).all(|n| n.is_some());
+        report.rule("4.4.5.4", digits, || {
+            format!("no numbers in report {list:?}")
+        });
     }
 }

@@ -44,6 +44,10 @@ impl Segment {
     }
 }
 
+/// Number of the last segment that has parts, and of its last part; of the last segment, where
+/// there are no parts.
+pub(super) type Edge = (u64, Option<u64>);
+
 /// One media playlist as fetched.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Page {
@@ -73,25 +77,98 @@ impl Page {
 
     /// A seconds attribute of `EXT-X-SERVER-CONTROL`.
     pub fn control_s(&self, name: &str) -> Option<f64> {
-        self.control.get(name)?.parse().ok()
+        seconds(self.control.get(name)?)
+    }
+
+    /// How far it has come.
+    pub fn edge(&self) -> Option<Edge> {
+        let mut all = self.segments.iter().chain(&self.open).rev();
+        let last_part = all.find_map(|segment| {
+            let last = segment.parts.len().checked_sub(1)?;
+            Some((segment.msn, Some(last as u64)))
+        });
+        last_part.or(self.segments.last().map(|segment| (segment.msn, None)))
+    }
+
+    /// It has what a reload with `_HLS_msn` and `_HLS_part` must wait for (section 6.2.5.2).
+    pub fn has(&self, msn: u64, part: Option<u64>) -> bool {
+        match part.filter(|_| self.part_target_s.is_some()) {
+            None => self.segments.last().is_some_and(|last| last.msn >= msn),
+            // A part beyond the last of its segment stands for the first of the next one.
+            Some(part) => self.edge() >= Some((msn, Some(part))),
+        }
     }
 }
 
-pub fn attributes(text: &str) -> Attributes {
+/// Attributes whose value is a quoted-string; those of all others known here are not.
+const QUOTED: [&str; 6] = ["AUDIO", "CHANNELS", "CODECS", "GROUP-ID", "NAME", "URI"];
+
+/// Reads an attribute list (section 4.2); what breaks its grammar is reported.
+pub(super) fn attributes(text: &str, report: &mut Report) -> Attributes {
     let mut list = Attributes::new();
-    let mut rest = text;
-    while let Some((name, after)) = rest.split_once('=') {
-        let (value, after) = match after.strip_prefix('"') {
-            Some(quoted) => {
-                let (value, after) = quoted.split_once('"').unwrap_or((quoted, ""));
-                (value, after.strip_prefix(',').unwrap_or(after))
-            }
-            None => after.split_once(',').unwrap_or((after, "")),
+    let mut rest = Some(text);
+    while let Some(text) = rest {
+        let Some(first) = attribute(text) else {
+            report.rule("4.2", false, || format!("no attribute list: {text}"));
+            break;
         };
-        list.insert(name.to_owned(), value.to_owned());
-        rest = after;
+        let name = first.name;
+        let quoted = QUOTED.contains(&name);
+        report.rule("4.2", first.quoted == quoted, || {
+            let not = if quoted { "not " } else { "" };
+            format!("the value of {name} is {not}quoted")
+        });
+        // "A given AttributeName MUST NOT appear more than once in a given attribute-list."
+        let twice = list.insert(name.to_owned(), first.value.to_owned());
+        report.rule("4.2", twice.is_none(), || format!("{name} is there twice"));
+        rest = first.rest;
     }
     list
+}
+
+struct Attribute<'a> {
+    name: &'a str,
+    value: &'a str,
+    quoted: bool,
+    /// What comes behind the comma.
+    rest: Option<&'a str>,
+}
+
+fn attribute(text: &str) -> Option<Attribute<'_>> {
+    let (name, after) = text.split_once('=')?;
+    // "An unquoted string containing characters from the set [A..Z], [0..9] and '-'."
+    let allowed = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'-';
+    let quoted = after.strip_prefix('"');
+    let (value, after) = match quoted {
+        Some(after) => after.split_once('"')?,
+        None => after.split_at(after.find(',').unwrap_or(after.len())),
+    };
+    // "An enumerated-string MUST NOT contain double quotes ("), commas (,), or whitespace."
+    let bare = |value: &str| !value.is_empty() && !value.contains([' ', '\t', '"']);
+    if name.is_empty() || !name.bytes().all(allowed) || (quoted.is_none() && !bare(value)) {
+        return None;
+    }
+    Some(Attribute {
+        name,
+        value,
+        quoted: quoted.is_some(),
+        rest: match after {
+            "" => None,
+            after => Some(after.strip_prefix(',')?),
+        },
+    })
+}
+
+/// A decimal-integer (section 4.2): no sign, no space.
+pub(super) fn integer(text: &str) -> Option<u64> {
+    let digits = text.bytes().all(|b| b.is_ascii_digit());
+    text.parse().ok().filter(|_| digits)
+}
+
+/// A decimal-floating-point (section 4.2): no sign, no exponent.
+fn seconds(text: &str) -> Option<f64> {
+    let digits = text.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+    text.parse().ok().filter(|_| digits)
 }
 
 /// Reads a page; what cannot be read is reported.
@@ -104,8 +181,8 @@ pub(super) fn page(text: &str, report: &mut Report) -> Page {
     for line in text.lines().skip(1).filter(|line| !line.is_empty()) {
         let understood = match line.split_once(':') {
             _ if !line.starts_with('#') => reader.uri(line),
-            Some((tag, value)) => reader.tag(tag, value),
-            None => reader.tag(line, ""),
+            Some((tag, value)) => reader.tag(tag, value, report),
+            None => reader.tag(line, "", report),
         };
         report.rule("4.1", understood.is_some(), || {
             format!("cannot be read: {line}")
@@ -125,35 +202,36 @@ struct Reader {
 }
 
 impl Reader {
-    fn tag(&mut self, tag: &str, value: &str) -> Option<()> {
+    fn tag(&mut self, tag: &str, value: &str, report: &mut Report) -> Option<()> {
         let page = &mut self.page;
         match tag {
-            "#EXT-X-VERSION" => page.version = value.parse().ok()?,
-            "#EXT-X-TARGETDURATION" => page.target_s = Some(value.parse().ok()?),
+            "#EXT-X-VERSION" => page.version = integer(value)?,
+            "#EXT-X-TARGETDURATION" => page.target_s = Some(integer(value)?),
             "#EXT-X-PART-INF" => {
-                page.part_target_s = Some(attributes(value).get("PART-TARGET")?.parse().ok()?);
+                let list = attributes(value, report);
+                page.part_target_s = Some(seconds(list.get("PART-TARGET")?)?);
             }
-            "#EXT-X-SERVER-CONTROL" => page.control = attributes(value),
-            "#EXT-X-MEDIA-SEQUENCE" => page.media_sequence = Some(value.parse().ok()?),
+            "#EXT-X-SERVER-CONTROL" => page.control = attributes(value, report),
+            "#EXT-X-MEDIA-SEQUENCE" => page.media_sequence = Some(integer(value)?),
             "#EXT-X-DISCONTINUITY-SEQUENCE" => {
-                self.discontinuities = value.parse().ok()?;
+                self.discontinuities = integer(value)?;
                 page.discontinuity_sequence = Some(self.discontinuities);
             }
             "#EXT-X-INDEPENDENT-SEGMENTS" => page.independent = true,
             "#EXT-X-PLAYLIST-TYPE" => page.playlist_type = true,
             "#EXT-X-SKIP" => {
-                let skipped = attributes(value).get("SKIPPED-SEGMENTS")?.parse().ok()?;
-                page.skips.push(skipped);
+                let list = attributes(value, report);
+                page.skips.push(integer(list.get("SKIPPED-SEGMENTS")?)?);
             }
-            "#EXT-X-PRELOAD-HINT" => page.hints.push(attributes(value)),
-            "#EXT-X-RENDITION-REPORT" => page.reports.push(attributes(value)),
+            "#EXT-X-PRELOAD-HINT" => page.hints.push(attributes(value, report)),
+            "#EXT-X-RENDITION-REPORT" => page.reports.push(attributes(value, report)),
             "#EXT-X-ENDLIST" => page.ended = true,
-            _ => return self.segment_tag(tag, value),
+            _ => return self.segment_tag(tag, value, report),
         }
         Some(())
     }
 
-    fn segment_tag(&mut self, tag: &str, value: &str) -> Option<()> {
+    fn segment_tag(&mut self, tag: &str, value: &str, report: &mut Report) -> Option<()> {
         let early = matches!(
             tag,
             "#EXT-X-DISCONTINUITY" | "#EXT-X-MAP" | "#EXT-X-PROGRAM-DATE-TIME"
@@ -164,25 +242,23 @@ impl Reader {
         self.begun = true;
         match tag {
             "#EXT-X-DISCONTINUITY" => self.next.discontinuity = true,
-            "#EXT-X-MAP" => self.map = Some(attributes(value).remove("URI")?),
+            "#EXT-X-MAP" => self.map = Some(attributes(value, report).remove("URI")?),
             "#EXT-X-PROGRAM-DATE-TIME" => {
                 let date = chrono::DateTime::parse_from_rfc3339(value).ok()?;
                 self.next.date_ms = Some(date.timestamp_millis());
             }
             "#EXT-X-GAP" => self.next.gap = true,
             "#EXT-X-PART" => {
-                let list = attributes(value);
+                let list = attributes(value, report);
                 let yes = |name: &str| list.get(name).is_some_and(|value| value == "YES");
                 self.next.parts.push(Part {
                     uri: list.get("URI")?.clone(),
-                    duration_s: list.get("DURATION")?.parse().ok()?,
+                    duration_s: seconds(list.get("DURATION")?)?,
                     independent: yes("INDEPENDENT"),
                     gap: yes("GAP"),
                 });
             }
-            "#EXTINF" => {
-                self.next.duration_s = Some(value.split(',').next()?.parse().ok()?);
-            }
+            "#EXTINF" => self.next.duration_s = Some(seconds(value.split(',').next()?)?),
             _ => return None,
         }
         Some(())

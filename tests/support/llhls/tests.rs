@@ -40,6 +40,7 @@ fn good() -> String {
 /// The same a part later.
 fn later() -> String {
     good()
+        .replace("LAST-PART=0", "LAST-PART=1")
         .replace("#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"3.1.m4s\"\n", "")
         .replace(
             "#EXT-X-RENDITION",
@@ -48,12 +49,16 @@ fn later() -> String {
         )
 }
 
+fn at(second: u64) -> Fetch {
+    Fetch::at(Duration::from_secs(second))
+}
+
 fn sections(violations: &[Violation]) -> Vec<&'static str> {
     violations.iter().map(|v| v.section).collect()
 }
 
 fn check(text: &str) -> Vec<Violation> {
-    Checker::new().observe(text, Duration::ZERO)
+    Checker::new().observe(text, at(0))
 }
 
 /// Replaces what must be there, so that no case goes stale.
@@ -65,8 +70,8 @@ fn edit(text: &str, from: &str, to: &str) -> String {
 #[test]
 fn a_good_playlist_breaks_no_rule() {
     let mut checker = Checker::new();
-    assert_eq!(checker.observe(&good(), Duration::ZERO), []);
-    assert_eq!(checker.observe(&later(), Duration::from_secs(1)), []);
+    assert_eq!(checker.observe(&good(), at(0)), []);
+    assert_eq!(checker.observe(&later(), at(1)), []);
 }
 
 #[test]
@@ -130,6 +135,9 @@ fn each_rule_of_one_page_can_be_broken() {
         ("B.1", "#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"3.1.m4s\"\n", ""),
         ("4.4.5.4", ",LAST-PART=0", ""),
         ("4.4.5.4", "LAST-MSN=3,", ""),
+        ("4.4.5.4", "LAST-MSN=3,", "LAST-MSN=+3,"),
+        ("4.1", "TARGETDURATION:1", "TARGETDURATION:+1"),
+        ("4.1", "#EXTINF:1.0", "#EXTINF:1e0"),
     ] {
         let broken = sections(&check(&edit(&good(), from, to)));
         assert!(broken.contains(&section), "{from:?} → {to:?}: {broken:?}");
@@ -143,6 +151,137 @@ fn each_rule_of_one_page_can_be_broken() {
         "#EXT-X-PART:DURATION=0.2,URI=\"2.1.m4s\"\n#EXT-X-PART:DURATION=0.3,URI=\"2.2.m4s\"\n",
     );
     assert_eq!(sections(&check(&short)), ["4.4.4.9"]);
+}
+
+#[test]
+fn attribute_lists_are_read_strictly() {
+    let hint = "TYPE=PART,URI=\"3.1.m4s\"";
+    for broken in [
+        "TYPE=PART,URI=\"3.1.m4s\",URI=\"3.1.m4s\"",
+        "TYPE=PART,URI=\"3.1.m4s\",TYPE=PART",
+        "TYPE=PART,URI=3.1.m4s",
+        "TYPE=\"PART\",URI=\"3.1.m4s\"",
+        "TYPE=PART,URI=\"3.1.m4s",
+        "TYPE=PART,URI=\"3.1.m4s\" ",
+        "TYPE=PART,URI=\"3.1.m4s\"X=1",
+        "TYPE=PART, URI=\"3.1.m4s\"",
+        "TYPE=PART,URI=\"3.1.m4s\",",
+        ",TYPE=PART,URI=\"3.1.m4s\"",
+        "TYPE=PART,URI=\"3.1.m4s\",x=1",
+        "TYPE=PART,URI=\"3.1.m4s\",X_Y=1",
+        "TYPE=PART,URI=\"3.1.m4s\",=1",
+        "TYPE=PART,URI=\"3.1.m4s\",X=",
+        "TYPE=PART,URI=\"3.1.m4s\",X=A B",
+        "TYPE=PART,URI=\"3.1.m4s\",X=A\"B",
+        "TYPE=PART,URI=\"3.1.m4s\",X",
+    ] {
+        let found = sections(&check(&edit(&good(), hint, broken)));
+        assert!(found.contains(&"4.2"), "{broken}: {found:?}");
+    }
+    // Names that nobody knows (yet) are for clients to ignore; commas may stand in quotes.
+    for fine in [
+        "TYPE=PART,URI=\"3.1.m4s\",X-2=1",
+        "TYPE=PART,URI=\"3,1=.m4s\"",
+    ] {
+        assert_eq!(check(&edit(&good(), hint, fine)), [], "{fine}");
+    }
+}
+
+/// What a reload of `good` (to 3.0) or `later` (to 3.1, which ends its segment) must contain.
+#[test]
+fn a_blocking_reload_has_what_it_asked_for() {
+    let ask = |text: &str, msn, part| {
+        let fetch = Fetch {
+            msn: Some(msn),
+            part,
+            ..at(0)
+        };
+        sections(&Checker::new().observe(text, fetch))
+    };
+    let kept = [] as [&str; 0];
+    let (good, later) = (good(), later());
+    for (text, msn, part) in [
+        (&good, 1, None),
+        (&good, 2, None),
+        (&good, 2, Some(1)),
+        (&good, 3, Some(0)),
+        // As part 0 of segment 3.
+        (&good, 2, Some(2)),
+        (&later, 3, None),
+        (&later, 3, Some(1)),
+    ] {
+        assert_eq!(ask(text, msn, part), kept, "{msn} {part:?}");
+    }
+    for (text, msn, part) in [
+        (&good, 3, None),
+        (&good, 4, None),
+        (&good, 3, Some(1)),
+        (&later, 3, Some(2)),
+        (&later, 4, Some(0)),
+    ] {
+        assert_eq!(ask(text, msn, part), ["6.2.5.2"], "{msn} {part:?}");
+    }
+    // Where no parts are listed, their numbers mean nothing.
+    assert_eq!(ask(&long(1, 9, ""), 9, Some(7)), kept);
+    assert_eq!(ask(&long(1, 9, ""), 10, None), ["6.2.5.2"]);
+    // "A Server MUST ignore _HLS_msn and _HLS_part" once it has ended.
+    let ended = long(1, 9, "") + "#EXT-X-ENDLIST\n";
+    assert_eq!(ask(&ended, 99, Some(0)), kept);
+}
+
+/// What is wrong with the reports of `a`, fetched three times in a row, about `b`, which is at 3.0
+/// before each of the first two and at 3.1 before the last.
+fn reports_of_a(said: [&str; 3]) -> Vec<&'static str> {
+    let says = |text: String, said: &str| {
+        let (msn, part) = said.split_once('.').unwrap();
+        let place = text.find("LAST-MSN=").unwrap();
+        format!("{}LAST-MSN={msn},LAST-PART={part}\n", &text[..place])
+    };
+    let mut a = Checker::new();
+    let mut b = Checker::new();
+    let pages = [good(), good(), later()];
+    for (n, (page, said)) in pages.into_iter().zip(said).enumerate() {
+        let fetch = |from_ms: u64| {
+            let asked = Duration::from_millis(40 * n as u64 + from_ms);
+            Fetch {
+                asked,
+                answered: asked + Duration::from_millis(10),
+                ..Fetch::default()
+            }
+        };
+        let _ = b.observe(&page.replace("../b/", "../a/"), fetch(0));
+        let _ = a.observe(&says(page, said), fetch(20));
+    }
+    let rendition = |uri, checker| Rendition {
+        uri,
+        kind: Kind::Video,
+        checker,
+    };
+    let found = cross(&[
+        rendition("s/a/index.m3u8", &a),
+        rendition("s/b/index.m3u8", &b),
+    ]);
+    let about_b = found.iter().filter(|v| v.what.starts_with("s/a/"));
+    about_b.map(|v| v.section).collect()
+}
+
+#[test]
+fn rendition_reports_are_neither_stale_nor_ahead() {
+    for (said, broken) in [
+        (["3.0", "3.0", "3.1"], 0),
+        // While `b` goes on, both its places are true.
+        (["3.0", "3.1", "3.1"], 0),
+        (["2.1", "3.0", "3.1"], 1),
+        (["3.1", "3.0", "3.1"], 1),
+        (["3.0", "2.9", "3.1"], 1),
+        (["3.0", "3.2", "3.1"], 1),
+        (["3.0", "4.0", "3.1"], 1),
+        (["3.0", "3.0", "3.0"], 1),
+        // Nobody has looked since.
+        (["3.0", "3.0", "9.9"], 0),
+    ] {
+        assert_eq!(reports_of_a(said), vec!["4.4.5.4"; broken], "{said:?}");
+    }
 }
 
 #[test]
@@ -165,9 +304,9 @@ fn each_rule_between_reloads_can_be_broken() {
         ("4.4.5.3", "URI=\"3.1.m4s\"", "URI=\"x3.1.m4s\""),
     ] {
         let mut checker = Checker::new();
-        assert_eq!(checker.observe(&good(), Duration::ZERO), []);
+        assert_eq!(checker.observe(&good(), at(0)), []);
         let next = edit(&later(), from, to);
-        let broken = sections(&checker.observe(&next, Duration::from_secs(1)));
+        let broken = sections(&checker.observe(&next, at(1)));
         assert!(broken.contains(&section), "{from:?} → {to:?}: {broken:?}");
     }
 }
@@ -175,8 +314,8 @@ fn each_rule_between_reloads_can_be_broken() {
 /// What `second` breaks after `first`, `seconds` later.
 fn then(first: &str, second: &str, seconds: u64) -> Vec<&'static str> {
     let mut checker = Checker::new();
-    let _ = checker.observe(first, Duration::ZERO);
-    sections(&checker.observe(second, Duration::from_secs(seconds)))
+    let _ = checker.observe(first, at(0));
+    sections(&checker.observe(second, at(seconds)))
 }
 
 #[test]
@@ -235,8 +374,8 @@ fn delta_updates_are_merged_and_judged() {
 fn each_rule_between_renditions_can_be_broken() {
     let judge = |kind, other: &str| {
         let mut checkers = [Checker::new(), Checker::new()];
-        let _ = checkers[0].observe(&later(), Duration::ZERO);
-        let _ = checkers[1].observe(other, Duration::ZERO);
+        let _ = checkers[0].observe(&later(), at(0));
+        let _ = checkers[1].observe(other, at(0));
         let rendition = |uri, kind, checker| Rendition { uri, kind, checker };
         sections(&cross(&[
             rendition("s/a/index.m3u8", Kind::Video, &checkers[0]),
@@ -262,6 +401,10 @@ fn each_rule_between_renditions_can_be_broken() {
         (Kind::Ts, "6.2.4", "#EXTINF:1.0", "#EXTINF:1.002"),
         (Kind::Video, "6.2.4", "MEDIA-SEQUENCE:1", "MEDIA-SEQUENCE:7"),
         (Kind::Video, "B.1", "../a/", "../c/"),
+        (Kind::Video, "4.4.5.4", "LAST-MSN=3", "LAST-MSN=4"),
+        (Kind::Video, "4.4.5.4", "LAST-MSN=3", "LAST-MSN=2"),
+        (Kind::Video, "4.4.5.4", "LAST-PART=1", "LAST-PART=2"),
+        (Kind::Video, "4.4.5.4", "LAST-PART=1", "LAST-PART=0"),
         (Kind::Ts, "B.1", "../a/", "../a/"),
     ] {
         let broken = judge(kind, &edit(&good, from, to));
@@ -311,6 +454,12 @@ s/360p/index.m3u8
         ("4.4.6.2", "AVERAGE-BANDWIDTH=200", "AVERAGE-BANDWIDTH=301"),
         ("4.4.6.2", "RESOLUTION=1280x720,", ""),
         ("4.4.6.2", "29.970", "29.97"),
+        (
+            "4.2",
+            "CODECS=\"avc1.64001f,mp4a.40.2\"",
+            "CODECS=avc1.64001f",
+        ),
+        ("4.2", "NAME=\"Main\"", "NAME=\"Main\",NAME=\"Main\""),
         ("6.2.4", ",mp4a.40.2", ""),
         ("4.4.6.2.1", "AUDIO=\"a\"", "AUDIO=\"b\""),
         (
