@@ -170,7 +170,6 @@ impl Server {
             shutdown: shutdown.clone(),
             connections: JoinSet::new(),
         };
-        tracing::info!(address = %self.address, "http listens");
         loop {
             tokio::select! {
                 () = shutdown.cancelled() => break,
