@@ -11,7 +11,7 @@ use crate::support::daemon::Daemon;
 use crate::support::http::Client;
 use crate::support::publisher::Publisher;
 use crate::support::viewer::Viewer;
-use crate::support::{KEY, playlist, small_ladder, turn};
+use crate::support::{KEY, doctor, playlist, small_ladder, turn};
 
 /// How much of each stream is followed, in segments.
 const SEGMENTS: u64 = 5;
@@ -37,6 +37,7 @@ fn follow(base: &Url, uri: &str, kind: Kind, started: Instant) -> Checker {
         fetch.answered = started.elapsed();
         let violations = checker.observe(&text, fetch);
         assert_eq!(violations, [], "{ask}\n{text}");
+        assert_eq!(doctor::playlist(&text), [""; 0], "{ask}\n{text}");
         let (msn, part) = next_edge(&text);
         if msn >= *until.get_or_insert(msn + SEGMENTS) {
             break;

@@ -7,7 +7,7 @@ use crate::support::daemon::Daemon;
 use crate::support::playlist::MediaPlaylist;
 use crate::support::publisher::Publisher;
 use crate::support::viewer::Viewer;
-use crate::support::{KEY, probe, push_stream, turn};
+use crate::support::{KEY, doctor, probe, push_stream, turn};
 
 /// Segments that are downloaded and decoded.
 const SEGMENTS: u64 = 3;
@@ -129,10 +129,9 @@ fn four_rungs_and_one_sound_that_agree_in_both_packagings() {
     sound(&cmaf, &cmaf_all[sizes.len()]);
     for (uri, playlist) in &ts_all {
         let segment = playlist.segment(2).expect("segment 2");
-        assert_eq!(
-            probe::stream_kinds(&ts.download(uri, [segment])),
-            ["video", "audio"]
-        );
+        let segment = ts.download(uri, [segment]);
+        assert_eq!(probe::stream_kinds(&segment), ["video", "audio"]);
+        assert_eq!(doctor::transport_stream(&segment), [""; 0], "{uri}");
     }
 }
 
