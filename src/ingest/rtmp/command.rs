@@ -20,7 +20,8 @@ const AUDIO_FOURCCS: [&str; 1] = ["mp4a"];
 pub struct Command {
     /// Its name, such as `connect`.
     pub name: String,
-    /// Ties the answer to the command; 0 asks for none.
+    /// Ties the answer to the command: an answer repeats it, whatever it is. 0 when it is missing
+    /// or no number.
     pub transaction: f64,
     /// The command object and what follows it.
     pub arguments: Vec<Value>,
