@@ -98,6 +98,7 @@ fn validate(
     let source = |name: &str, text: String| Source {
         name: name.to_owned(),
         text,
+        is_variable: false,
     };
     let mut sources = vec![
         source(name, text),

@@ -76,6 +76,7 @@ pub(super) fn apply(
         sources.push(Source {
             name: "environment".to_owned(),
             text: format!("{name}={value}"),
+            is_variable: true,
         });
         if let Some(variable) = variable {
             problems.extend(apply_one(variable, root));
