@@ -7,6 +7,7 @@ use super::reader::{At, Section};
 use super::report::{Place, Problem};
 use super::values;
 use crate::ladder::Rung;
+use crate::names::NAME_CHARS_MAX;
 use crate::units::{Bitrate, FrameRate};
 
 pub(super) const KEYS: &[&str] = &["name", "height", "fps", "bitrate", "audio"];
@@ -183,7 +184,7 @@ fn out_of_order(upper: &Read, lower: &Read) -> Option<Problem> {
 /// What an element of an array is called in messages.
 pub(super) fn title(array: &str, table: &Table) -> String {
     match table.text("name") {
-        Some(name) if name.len() <= values::NAME_CHARS_MAX => format!("[[{array}]] \"{name}\""),
+        Some(name) if name.len() <= NAME_CHARS_MAX => format!("[[{array}]] \"{name}\""),
         _ => format!("[[{array}]]"),
     }
 }
