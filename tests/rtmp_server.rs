@@ -247,7 +247,11 @@ async fn no_secret_is_logged() {
         .finish();
     // Tasks of this test run on this thread.
     let _guard = tracing::subscriber::set_default(subscriber);
-    let fixture = Fixture::start(Limits::default()).await;
+    let limits = Limits {
+        streams_per_address_max: 1,
+        ..Limits::default()
+    };
+    let fixture = Fixture::start(limits).await;
     for stream_key in [
         "studio?key=h0pefully-secret",
         "h0pefully-secret",
@@ -261,12 +265,16 @@ async fn no_secret_is_logged() {
         .await
         .unwrap();
     assert_eq!(status, START);
+    // One stream too many: nobody has looked whether there is one of this name.
+    let (_other, status) = Client::publish(fixture.address, "h0pefully-secret")
+        .await
+        .unwrap();
+    assert_eq!(status, DENIED);
     fixture.stop().await;
     let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-    assert!(
-        log.contains("publisher refused") && log.contains("wrong key"),
-        "{log}"
-    );
+    for cause in ["wrong key", "no such stream", "too many streams"] {
+        assert!(log.contains(cause), "{log}");
+    }
     assert!(
         !log.contains("h0pefully") && !log.contains("s3cret"),
         "{log}"

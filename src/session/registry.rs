@@ -279,8 +279,9 @@ impl<S: Shelf> Gate for Registry<S> {
     async fn publish(&self, request: PublishRequest) -> Result<Lease, Refusal> {
         let (peer, protocol) = (request.peer, request.protocol);
         let commands = self.admit(&request).inspect_err(|refusal| {
-            tracing::debug!(stream = request.stream, %peer, protocol, cause = %refusal,
-                "publisher refused");
+            // Of no other name is it known that a stream has it: it may be a key.
+            let stream = (*refusal == Refusal::WrongKey).then_some(request.stream.as_str());
+            tracing::debug!(stream, %peer, protocol, cause = %refusal, "publisher refused");
         })?;
         let (media, receiver) = mpsc::channel(LEASE_EVENTS_MAX);
         let revoked = CancellationToken::new();

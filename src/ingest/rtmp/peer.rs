@@ -204,16 +204,17 @@ impl<G: Gate> Publication<'_, G> {
     fn log_refusal(&self, end: &End) {
         let (stream, peer) = (&self.stream, self.peer);
         match end {
-            // A key in the place of the name would be shown by showing the name.
-            End::Refused(Refusal::UnknownStream) => {
-                warn!(%peer, cause = %end, next = "compare the name before `?key=` with the \
-                     streams in config.toml", "publisher refused");
-            }
             End::Refused(Refusal::WrongKey) => {
                 warn!(stream, %peer, cause = %end, next = "`weir keys` shows the right one",
                     "publisher refused");
             }
-            _ => warn!(stream, %peer, cause = %end, "publisher refused"),
+            // Of no other name is it known that a stream has it. What stands in its place may be
+            // a key, so it is not shown.
+            End::Refused(Refusal::UnknownStream) => {
+                warn!(%peer, cause = %end, next = "compare the name before `?key=` with the \
+                     streams in config.toml", "publisher refused");
+            }
+            _ => warn!(%peer, cause = %end, "publisher refused"),
         }
     }
 

@@ -158,7 +158,8 @@ mod tests {
 
     #[test]
     fn a_restart_goes_on_from_the_newest_of_all_tracks() {
-        let cases: [(&[(Track, u32)], &[i64]); 6] = [
+        type Case = (&'static [(Track, u32)], &'static [i64]);
+        let cases: [Case; 6] = [
             // Sound is ahead of the picture, and stays ahead by as much.
             (
                 &[(Video, 58_000), (Audio, 60_000), (Video, 0), (Audio, 2000)],
