@@ -24,7 +24,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use weir::frame::{EncodedFrame, InputFormat, Track, VideoCodec};
 use weir::ingest::rtmp::{Limits, Server, Stats, message};
-use weir::ingest::{Gate, LEASE_EVENTS_MAX, Lease, MediaEvent, PublishRequest, Refusal};
+use weir::ingest::{Gate, LEASE_EVENTS_MAX, Lease, MediaEvent, PublishRequest, Refusal, Revoked};
 
 const START: &str = "NetStream.Publish.Start";
 const DENIED: &str = "NetStream.Publish.Denied";
@@ -34,7 +34,7 @@ const AVC_KEY: &[u8] = b"\x17\x01\0\0\0KEY";
 /// Takes streams `studio` and `garage` with the key `s3cret`; the newest publisher wins.
 #[derive(Clone)]
 struct StubGate {
-    leases: Arc<Mutex<HashMap<String, CancellationToken>>>,
+    leases: Arc<Mutex<HashMap<String, Revoked>>>,
     accepted: mpsc::UnboundedSender<mpsc::Receiver<MediaEvent>>,
 }
 
@@ -47,10 +47,11 @@ impl Gate for StubGate {
             return Err(Refusal::WrongKey);
         }
         let (media, received) = mpsc::channel(LEASE_EVENTS_MAX);
-        let revoked = CancellationToken::new();
+        let revoked = Revoked::default();
         let mut leases = self.leases.lock().unwrap();
         if let Some(old) = leases.insert(request.stream, revoked.clone()) {
-            old.cancel();
+            old.mark_taken_over();
+            old.token().cancel();
         }
         self.accepted.send(received).unwrap();
         Ok(Lease { media, revoked })

@@ -7,6 +7,8 @@ pub mod rtmp;
 
 use std::future::Future;
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -59,8 +61,57 @@ pub enum MediaEvent {
 pub struct Lease {
     /// Where the media goes; closed when the session is over.
     pub media: mpsc::Sender<MediaEvent>,
-    /// Cancelled when another publisher took over, or the daemon stops: close the connection.
-    pub revoked: CancellationToken,
+    /// Says when the publisher has to go: close the connection.
+    pub revoked: Revoked,
+}
+
+/// Why a publisher has to go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Revocation {
+    /// Another one came with the right key.
+    #[error("another publisher took over")]
+    TakenOver,
+    /// The stream was removed, its settings changed, or it cannot be made.
+    #[error("the stream was ended")]
+    Ended,
+}
+
+/// Tells a publisher that it has to go, and why. All clones are one.
+#[derive(Debug, Clone, Default)]
+pub struct Revoked {
+    token: CancellationToken,
+    taken_over: Arc<AtomicBool>,
+}
+
+impl Revoked {
+    /// What sends the publisher away when it is cancelled.
+    pub fn token(&self) -> CancellationToken {
+        self.token.clone()
+    }
+
+    /// Makes [`Revocation::TakenOver`] the reason. For before the publisher is sent away.
+    pub fn mark_taken_over(&self) {
+        self.taken_over.store(true, Ordering::SeqCst);
+    }
+
+    /// The publisher has to go.
+    pub fn is_cancelled(&self) -> bool {
+        self.token.is_cancelled()
+    }
+
+    /// Waits until the publisher has to go.
+    pub async fn cancelled(&self) -> Revocation {
+        self.token.cancelled().await;
+        self.reason()
+    }
+
+    /// Why, once it has to go.
+    pub fn reason(&self) -> Revocation {
+        match self.taken_over.load(Ordering::SeqCst) {
+            true => Revocation::TakenOver,
+            false => Revocation::Ended,
+        }
+    }
 }
 
 /// Decides who may publish; the session registry in the daemon, a stub in tests.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, watch};
@@ -21,7 +21,7 @@ use super::status::StreamStatus;
 use super::stream::{self, Command, Setup, Tested};
 use crate::config::settings::{Secret, Settings, Source, Stream};
 use crate::http::{Catalog, Demand};
-use crate::ingest::{Gate, LEASE_EVENTS_MAX, Lease, PublishRequest, Refusal};
+use crate::ingest::{Gate, LEASE_EVENTS_MAX, Lease, PublishRequest, Refusal, Revoked};
 use crate::origin::Origin;
 use crate::telemetry::metrics::StreamMetrics;
 use crate::worker::spare::Spares;
@@ -77,11 +77,36 @@ struct Entry {
     key: Option<Secret>,
     grace: Duration,
     cell: Arc<Cell>,
-    commands: mpsc::Sender<Command>,
+    door: Door,
     /// Dropping it stops the task.
     stop: Option<DropGuard>,
     /// `None` once a shutdown waits for it.
     task: Option<JoinHandle<()>>,
+}
+
+/// Where publishers of one stream are let in.
+#[derive(Clone)]
+struct Door {
+    commands: mpsc::Sender<Command>,
+    /// The lease of the last one that was.
+    newest: Arc<Mutex<Revoked>>,
+}
+
+impl Door {
+    /// Lets a publisher in; false when the stream is ending. The one before is told that it was
+    /// taken over, should it still be there.
+    async fn enter(&self, publisher: Publisher, revoked: &Revoked) -> bool {
+        let room = timeout(LET_IN_WAIT_MAX, self.commands.reserve()).await;
+        let Ok(Ok(room)) = room else {
+            return false;
+        };
+        // Held until the publisher is in: of two at once the same one is newest here and there.
+        let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
+        newest.mark_taken_over();
+        *newest = revoked.clone();
+        room.send(Command::Publish(publisher));
+        true
+    }
 }
 
 impl<S: Shelf> Clone for Registry<S> {
@@ -164,7 +189,7 @@ impl<S: Shelf> Registry<S> {
         }
         let grace = settings.session.grace;
         if entry.grace != grace {
-            match entry.commands.try_send(Command::Grace(grace)) {
+            match entry.door.commands.try_send(Command::Grace(grace)) {
                 Ok(()) => entry.grace = grace,
                 Err(error) => tracing::warn!(stream = stream.name, %error, "grace not changed"),
             }
@@ -203,7 +228,10 @@ impl<S: Shelf> Registry<S> {
             key,
             grace,
             cell,
-            commands,
+            door: Door {
+                commands,
+                newest: Arc::default(),
+            },
             stop: Some(stop.drop_guard()),
             task: Some(task),
         }
@@ -249,7 +277,7 @@ impl<S: Shelf> Registry<S> {
     }
 
     /// Where a publisher with this key is let in.
-    fn admit(&self, request: &PublishRequest) -> Result<mpsc::Sender<Command>, Refusal> {
+    fn admit(&self, request: &PublishRequest) -> Result<Door, Refusal> {
         if self.0.closing.load(Ordering::SeqCst) {
             return Err(Refusal::ShuttingDown);
         }
@@ -260,7 +288,7 @@ impl<S: Shelf> Registry<S> {
         match &entry.key {
             // An empty key would let everybody in.
             Some(key) if key.matches(request.key.expose()) && !key.expose().is_empty() => {
-                Ok(entry.commands.clone())
+                Ok(entry.door.clone())
             }
             _ => Err(Refusal::WrongKey),
         }
@@ -278,23 +306,23 @@ fn key_of(stream: &Stream, keys: &BTreeMap<String, Secret>) -> Option<Secret> {
 impl<S: Shelf> Gate for Registry<S> {
     async fn publish(&self, request: PublishRequest) -> Result<Lease, Refusal> {
         let (peer, protocol) = (request.peer, request.protocol);
-        let commands = self.admit(&request).inspect_err(|refusal| {
+        let door = self.admit(&request).inspect_err(|refusal| {
             // Of no other name is it known that a stream has it: it may be a key.
             let stream = (*refusal == Refusal::WrongKey).then_some(request.stream.as_str());
             tracing::debug!(stream, %peer, protocol, cause = %refusal, "publisher refused");
         })?;
         let (media, receiver) = mpsc::channel(LEASE_EVENTS_MAX);
-        let revoked = CancellationToken::new();
-        let command = Command::Publish(Publisher {
+        let revoked = Revoked::default();
+        let publisher = Publisher {
             media: receiver,
-            revoked: revoked.clone(),
+            revoked: revoked.token(),
             peer,
             protocol,
-        });
-        match timeout(LET_IN_WAIT_MAX, commands.send(command)).await {
-            Ok(Ok(())) => Ok(Lease { media, revoked }),
+        };
+        match door.enter(publisher, &revoked).await {
+            true => Ok(Lease { media, revoked }),
             // The stream is ending; one of the same name may begin at once.
-            _ => Err(Refusal::ShuttingDown),
+            false => Err(Refusal::ShuttingDown),
         }
     }
 }

@@ -154,7 +154,7 @@ impl Status {
         level: "error",
         code: "NetStream.Publish.Rejected",
     };
-    /// The publisher stopped.
+    /// The publisher stopped, or the stream was ended under it.
     pub const UNPUBLISH_SUCCESS: Self = Self {
         level: "status",
         code: "NetStream.Unpublish.Success",
