@@ -251,7 +251,10 @@ impl Daemon {
                 self.probe(settings);
             }
             Err((_, cause)) => {
-                tracing::error!(%cause, "reload left out; the old configuration stays");
+                tracing::error!(
+                    %cause, next = "put that right, then send SIGHUP",
+                    "the new configuration is left out, the old one stays in force"
+                );
             }
         }
     }

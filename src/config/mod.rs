@@ -57,10 +57,19 @@ pub fn default_path() -> PathBuf {
 /// # Errors
 /// A [`Report`] of every mistake.
 pub fn load(path: &Path, env: impl Iterator<Item = (String, String)>) -> Result<Settings, Report> {
+    load_text(path, read(path), env)
+}
+
+/// The same of what [`read`] said.
+fn load_text(
+    path: &Path,
+    text: Result<String, String>,
+    env: impl Iterator<Item = (String, String)>,
+) -> Result<Settings, Report> {
     let name = path.display().to_string();
     let of_file =
         |title: String, help: &str| Report::of_file(name.clone(), Problem::of_file(title, help));
-    let text = match read(path) {
+    let text = match text {
         Ok(text) => text,
         Err(error) => {
             let title = format!("{} cannot be read: {error}", path.display());
@@ -77,15 +86,16 @@ pub fn load(path: &Path, env: impl Iterator<Item = (String, String)>) -> Result<
     validate(&name, text, &base, env)
 }
 
-fn read(path: &Path) -> std::io::Result<String> {
-    let mut text = String::new();
-    File::open(path)?
-        .take(FILE_BYTES_MAX + 1)
-        .read_to_string(&mut text)?;
-    if text.len() as u64 > FILE_BYTES_MAX {
-        return Err(std::io::Error::other("it has more than 1 MiB"));
+/// What a configuration file says, or why that cannot be known.
+fn read(path: &Path) -> Result<String, String> {
+    let mut bytes = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes))
+        .map_err(|error| error.to_string())?;
+    if bytes.len() as u64 > FILE_BYTES_MAX {
+        return Err("it has more than 1 MiB".to_owned());
     }
-    Ok(text)
+    String::from_utf8(bytes).map_err(|_| "it is not UTF-8 text".to_owned())
 }
 
 /// `text` as settings; `name` is what the report calls it, `base` what paths are relative to.

@@ -184,6 +184,25 @@ fn lists_of_names_are_bounded() {
 }
 
 #[test]
+fn a_file_is_bounded() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("config.toml");
+    for (bytes, said) in [
+        ("é".repeat(1 << 20).into_bytes(), "it has more than 1 MiB"),
+        // The bound lies within a character.
+        (
+            [b"#", "é".repeat(1 << 20).as_bytes()].concat(),
+            "it has more than 1 MiB",
+        ),
+        (vec![0xff], "it is not UTF-8 text"),
+    ] {
+        std::fs::write(&path, bytes).unwrap();
+        let report = load(&path, std::iter::empty()).unwrap_err().to_string();
+        assert!(report.contains(said), "{report}");
+    }
+}
+
+#[test]
 fn a_report_is_bounded() {
     let keys: String = (0..5000).map(|n| format!("k{n} = 1\n")).collect();
     let report = check(&keys, &[]).unwrap_err();
