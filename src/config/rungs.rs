@@ -1,5 +1,6 @@
 //! `[[rung]]`: the ladder.
 
+use std::fmt::Display;
 use std::ops::RangeInclusive;
 
 use super::document::{Entry, Table};
@@ -124,7 +125,7 @@ fn rung(table: &Table, place: Place, problems: &mut Vec<Problem>) -> Option<Read
         (Some(name), _) => name,
         (None, Some(_)) => return None,
         (None, None) => At {
-            value: format!("{}p", height.value),
+            value: default_name(height.value),
             place: height.place.clone(),
         },
     };
@@ -139,6 +140,11 @@ fn rung(table: &Table, place: Place, problems: &mut Vec<Problem>) -> Option<Read
         name,
         height,
     })
+}
+
+/// The name of a rung that has none.
+pub(super) fn default_name(height: impl Display) -> String {
+    format!("{height}p")
 }
 
 fn default_bitrate(height: u32) -> Bitrate {

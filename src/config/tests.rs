@@ -163,6 +163,32 @@ fn the_environment_overrides_any_key() {
 }
 
 #[test]
+fn a_rung_without_a_name_is_overridden_by_its_height() {
+    let text = "[[rung]]\nheight = 720\n[[rung]]\nheight = 360\nname = \"low\"\n\
+                [[stream]]\nname = \"a\"";
+    let env = [
+        ("WEIR__RUNG__720p__BITRATE", "3M"),
+        ("WEIR__RUNG__720p__HEIGHT", "540"),
+        ("WEIR__RUNG__720p__NAME", "high"),
+        ("WEIR__RUNG__low__HEIGHT", "240"),
+    ];
+    let settings = check(text, &env).unwrap();
+    let [high, low] = ladder(&settings)[..] else {
+        panic!("{settings:?}");
+    };
+    assert_eq!(high, ("high", 540, 3_000_000));
+    assert_eq!((low.0, low.1), ("low", 240));
+
+    let text = "[[rung]]\nheight = 720\n[[rung]]\nheight = 720\nbitrate = \"1M\"";
+    let report = check(text, &[("WEIR__RUNG__720p__NAME", "high")]).unwrap_err();
+    let report = report.to_string();
+    assert!(
+        report.contains("more than one rung is named `720p`"),
+        "{report}"
+    );
+}
+
+#[test]
 fn an_address_is_shown_without_secrets() {
     let text = "[[stream]]\nname = \"a\"\nsource = \"https://10.0.0.7/a?pwd=hunter2#b\"\n\
                 user = \"viewer\"\npassword = \"hunter2\"";
