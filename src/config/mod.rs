@@ -25,7 +25,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use document::{Table, parse};
-use reader::{Section, table, tables};
+use reader::{At, Section, table, tables};
 use report::{Place, Problem, Source};
 use settings::Settings;
 
@@ -146,14 +146,20 @@ fn settings(root: &Table, base: &Path, problems: &mut Vec<Problem>) -> Settings 
     };
     let server = open("server", sections::SERVER_KEYS, problems);
     let server = sections::server(&server, base, problems);
-    let hls = open("hls", sections::HLS_KEYS, problems);
-    let hls = sections::hls(&hls, problems);
+    let hls_section = open("hls", sections::HLS_KEYS, problems);
+    let before = problems.len();
+    let hls = sections::hls(&hls_section, problems);
+    // Of values that are wrong by themselves nothing more is said.
+    let whole_segment = (hls.has_whole_segments() && problems.len() == before).then(|| At {
+        value: hls.segment,
+        place: hls_section.node("segment").map(|node| node.place.clone()),
+    });
     let session = open("session", sections::SESSION_KEYS, problems);
     let session = sections::session(&session, problems);
     let encoder = open("encoder", sections::ENCODER_KEYS, problems);
     let encoder = sections::encoder(&encoder, problems);
     let rung_tables = tables(&section, "rung", problems);
-    let ladder = rungs::read(rung_tables, root.get("rung"), problems);
+    let ladder = rungs::read(rung_tables, root.get("rung"), whole_segment, problems);
     let stream_tables = tables(&section, "stream", problems);
     let streams = streams::read(stream_tables, &ladder, base, problems);
     Settings {

@@ -119,6 +119,23 @@ fn parts_and_hold_back_fit_each_other() {
 }
 
 #[test]
+fn whole_segments_are_bounded() {
+    for (hls, bitrate, fits) in [
+        ("segment = \"1s\"", "200M", true),
+        ("segment = \"10s\"", "20M", true),
+        ("segment = \"10s\"", "21M", false),
+        ("segment = \"8s\"", "25165k", true),
+        ("segment = \"8s\"", "25166k", false),
+        // Only parts are sent.
+        ("segment = \"10s\"\nts = false", "200M", true),
+        ("segment = \"10s\"\nts = false\npart = \"0\"", "200M", false),
+    ] {
+        let text = format!("[hls]\n{hls}\n[[rung]]\nheight = 720\nbitrate = \"{bitrate}\"");
+        assert_eq!(check(&text, &[]).is_ok(), fits, "{hls} {bitrate}");
+    }
+}
+
+#[test]
 fn listeners_may_share_a_port_on_different_addresses() {
     for (http, rtmp, fits) in [
         ("127.0.0.1:80", "127.0.0.2:80", true),
