@@ -11,6 +11,8 @@ pub mod http;
 pub mod ingest;
 pub mod ladder;
 pub mod media;
+mod names;
+mod network;
 pub mod origin;
 pub mod session;
 pub mod telemetry;

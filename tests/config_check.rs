@@ -95,9 +95,11 @@ fn a_valid_configuration_is_said_to_be_valid() {
 #[test]
 fn a_file_that_is_not_there_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
-    let output = weir(folder.path(), &[], &["check", "--config", "none.toml"]);
-    assert_eq!(output.status.code(), Some(2));
-    assert!(text(&output.stderr).contains("none.toml cannot be read: No such file"));
+    for command in ["check", "keys", "doctor", "run"] {
+        let output = weir(folder.path(), &[], &[command, "--config", "none.toml"]);
+        assert_eq!(output.status.code(), Some(2), "{command}");
+        assert!(text(&output.stderr).contains("none.toml cannot be read: No such file"));
+    }
 }
 
 #[test]

@@ -16,7 +16,7 @@ use tokio::process::Command;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use weir::ingest::rtmp::{Limits, Server};
-use weir::ingest::{Gate, Lease, MediaEvent, PublishRequest, Refusal};
+use weir::ingest::{Gate, Lease, MediaEvent, PublishRequest, Refusal, Revoked};
 
 /// Descriptors left for connections; fewer than there are idle strangers.
 const DESCRIPTORS_LEFT: usize = 20;
@@ -28,7 +28,7 @@ impl Gate for OpenGate {
     async fn publish(&self, _: PublishRequest) -> Result<Lease, Refusal> {
         Ok(Lease {
             media: self.0.clone(),
-            revoked: CancellationToken::new(),
+            revoked: Revoked::default(),
         })
     }
 }

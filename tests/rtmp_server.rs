@@ -24,7 +24,9 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use weir::frame::{EncodedFrame, InputFormat, Track, VideoCodec};
 use weir::ingest::rtmp::{Limits, Server, Stats, message};
-use weir::ingest::{Gate, LEASE_EVENTS_MAX, Lease, MediaEvent, PublishRequest, Refusal};
+use weir::ingest::{
+    Gate, LEASE_EVENTS_MAX, Lease, MediaEvent, PublishRequest, Refusal, Revocation, Revoked,
+};
 
 const START: &str = "NetStream.Publish.Start";
 const DENIED: &str = "NetStream.Publish.Denied";
@@ -34,7 +36,7 @@ const AVC_KEY: &[u8] = b"\x17\x01\0\0\0KEY";
 /// Takes streams `studio` and `garage` with the key `s3cret`; the newest publisher wins.
 #[derive(Clone)]
 struct StubGate {
-    leases: Arc<Mutex<HashMap<String, CancellationToken>>>,
+    leases: Arc<Mutex<HashMap<String, Revoked>>>,
     accepted: mpsc::UnboundedSender<mpsc::Receiver<MediaEvent>>,
 }
 
@@ -47,10 +49,10 @@ impl Gate for StubGate {
             return Err(Refusal::WrongKey);
         }
         let (media, received) = mpsc::channel(LEASE_EVENTS_MAX);
-        let revoked = CancellationToken::new();
+        let revoked = Revoked::default();
         let mut leases = self.leases.lock().unwrap();
         if let Some(old) = leases.insert(request.stream, revoked.clone()) {
-            old.cancel();
+            old.revoke(Revocation::TakenOver);
         }
         self.accepted.send(received).unwrap();
         Ok(Lease { media, revoked })
@@ -247,7 +249,11 @@ async fn no_secret_is_logged() {
         .finish();
     // Tasks of this test run on this thread.
     let _guard = tracing::subscriber::set_default(subscriber);
-    let fixture = Fixture::start(Limits::default()).await;
+    let limits = Limits {
+        streams_per_address_max: 1,
+        ..Limits::default()
+    };
+    let fixture = Fixture::start(limits).await;
     for stream_key in [
         "studio?key=h0pefully-secret",
         "h0pefully-secret",
@@ -261,12 +267,16 @@ async fn no_secret_is_logged() {
         .await
         .unwrap();
     assert_eq!(status, START);
+    // One stream too many: nobody has looked whether there is one of this name.
+    let (_other, status) = Client::publish(fixture.address, "h0pefully-secret")
+        .await
+        .unwrap();
+    assert_eq!(status, DENIED);
     fixture.stop().await;
     let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-    assert!(
-        log.contains("publisher refused") && log.contains("wrong key"),
-        "{log}"
-    );
+    for cause in ["wrong key", "no such stream", "too many streams"] {
+        assert!(log.contains(cause), "{log}");
+    }
     assert!(
         !log.contains("h0pefully") && !log.contains("s3cret"),
         "{log}"

@@ -27,8 +27,10 @@ struct Examination {
 
 /// Tries every encoder and decoder.
 pub(super) fn run(config: &Config, args: &Args) -> Exit {
-    // The machine can be examined without a configuration; a wrong one is worth its own report.
-    let order = match config.path.exists().then(|| config.load()).transpose() {
+    // The machine can be examined without a configuration. One that was named has to be there, and
+    // a wrong one is worth its own report.
+    let is_wanted = config.is_named || config.path.exists();
+    let order = match is_wanted.then(|| config.load()).transpose() {
         Ok(settings) => settings.map(|settings| settings.encoder.order),
         Err(exit) => return exit,
     };

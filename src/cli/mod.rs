@@ -47,17 +47,35 @@ enum Command {
     Worker(worker::Args),
 }
 
+impl Command {
+    /// What is not as it should be when root runs it.
+    fn warning_to_root(&self) -> Option<&'static str> {
+        match self {
+            Self::Run | Self::Keys(_) => Some(
+                "this runs as root, and what it writes will be root's; weir needs no rights of \
+                 root's, so run it as an ordinary user",
+            ),
+            Self::Doctor(_) => Some(
+                "this runs as root, which may use devices that others may not; run it as the user \
+                 weir runs as to see what works there",
+            ),
+            Self::Check | Self::Worker(_) => None,
+        }
+    }
+}
+
 /// Does what the command line says.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let config = Config {
+        is_named: cli.config.is_some(),
         path: cli.config.unwrap_or_else(config::default_path),
     };
     let command = cli.command.unwrap_or(Command::Run);
-    // These two write files, and the others are none the worse for it.
-    let writes = matches!(command, Command::Run | Command::Keys(_));
-    if writes && rustix::process::geteuid().is_root() {
-        warn("weir runs as root; it needs no rights, run it as an ordinary user");
+    if rustix::process::geteuid().is_root()
+        && let Some(warning) = command.warning_to_root()
+    {
+        warn(warning);
     }
     let exit = match command {
         Command::Run => run::run(&config),
@@ -74,6 +92,8 @@ pub fn main() -> ExitCode {
 pub struct Config {
     /// Its file.
     pub path: PathBuf,
+    /// The command line named it; else it is where one is looked for.
+    pub is_named: bool,
 }
 
 impl Config {

@@ -1,15 +1,12 @@
 //! `weir worker`: one stream's media process, and the tests that need a process of their own.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use super::{Exit, fail, say};
 use crate::media::template::{self, Library};
 use crate::media::{self, probe};
 use crate::worker::child;
-
-/// A test that takes longer than this ends its process: a driver hangs.
-const TEST_MAX: Duration = Duration::from_secs(10);
+use crate::worker::probe::ORPHAN_MAX;
 
 /// `weir worker`
 #[derive(Debug, clap::Args)]
@@ -39,7 +36,7 @@ pub(super) fn run(args: &Args) -> Exit {
 
 fn answer(args: &Args, test: impl FnOnce(&Library) -> Result<(), String>) -> Exit {
     std::thread::spawn(|| {
-        std::thread::sleep(TEST_MAX);
+        std::thread::sleep(ORPHAN_MAX);
         std::process::exit(i32::from(Exit::Failure.code()));
     });
     let (library, _) = Library::load(args.pipelines.as_deref());

@@ -1,64 +1,81 @@
 //! What a reload changes.
 
-use super::settings::Settings;
+use super::settings::{Settings, Source, Stream};
 
-/// The difference between two configurations.
+/// The difference between two configurations, by what becomes of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Changes {
-    /// Streams that are new.
+    /// Streams that are new: they begin.
     pub added: Vec<String>,
-    /// Streams that are gone.
+    /// Streams that are gone: their sessions end.
     pub removed: Vec<String>,
-    /// Streams whose own settings (or rungs) differ.
+    /// Streams whose own settings (or rungs) differ: their sessions end, and others begin.
     pub changed: Vec<String>,
-    /// Keys that differ and that each stream's next session takes up; a running session keeps
-    /// what it began with.
-    pub next_session: Vec<&'static str>,
-    /// Keys that differ and are only read when the daemon starts.
+    /// Streams of which only the publish key differs. Whoever publishes goes on.
+    pub new_keys: Vec<String>,
+    /// Keys that differ and are in force at once; no session notices.
+    pub at_once: Vec<&'static str>,
+    /// Keys that differ and that sessions are made with: those of all streams end, and others
+    /// begin.
+    pub all_sessions: Vec<&'static str>,
+    /// Keys that differ from what they were when the daemon started, and are read only then.
     pub needs_restart: Vec<&'static str>,
 }
 
-impl Changes {
-    /// Whether nothing differs.
-    pub fn is_empty(&self) -> bool {
-        *self == Self::default()
-    }
-}
-
-/// What differs from `old` in `new`. Streams are told apart by name.
-pub fn diff(old: &Settings, new: &Settings) -> Changes {
-    let find =
-        |settings: &Settings, name: &str| settings.streams.iter().find(|s| s.name == name).cloned();
+/// What differs from `old`, the settings in force, in `new`; `started` is what the daemon started
+/// with. Streams are told apart by name.
+pub fn diff(started: &Settings, old: &Settings, new: &Settings) -> Changes {
+    let find = |settings: &'_ Settings, name: &str| -> Option<Stream> {
+        settings.streams.iter().find(|s| s.name == name).cloned()
+    };
     let mut changes = Changes::default();
     for stream in &new.streams {
-        match find(old, &stream.name) {
-            None => changes.added.push(stream.name.clone()),
-            Some(before) if before != *stream => changes.changed.push(stream.name.clone()),
-            Some(_) => {}
-        }
+        let names = match find(old, &stream.name) {
+            None => &mut changes.added,
+            Some(before) if before == *stream => continue,
+            Some(before) if differs_in_key_alone(&before, stream) => &mut changes.new_keys,
+            Some(_) => &mut changes.changed,
+        };
+        names.push(stream.name.clone());
     }
     let gone = old.streams.iter().filter(|s| find(new, &s.name).is_none());
     changes.removed = gone.map(|s| s.name.clone()).collect();
-    changes.next_session = differing([
+    changes.at_once = differing([
+        ("session.grace", old.session.grace != new.session.grace),
+        // Where publish keys are kept, which is all there is in it.
+        ("server.data", old.server.data != new.server.data),
+    ]);
+    // What `session::spec::Spec` takes.
+    changes.all_sessions = differing([
         ("hls.segment", old.hls.segment != new.hls.segment),
         ("hls.part", old.hls.part != new.hls.part),
-        ("hls.hold_back", old.hls.hold_back != new.hls.hold_back),
-        ("hls.window", old.hls.window != new.hls.window),
         ("hls.ts", old.hls.ts != new.hls.ts),
-        ("session.grace", old.session.grace != new.session.grace),
         ("encoder.order", old.encoder.order != new.encoder.order),
         (
             "encoder.on_failure",
             old.encoder.on_failure != new.encoder.on_failure,
         ),
     ]);
-    changes.needs_restart = differing([
+    changes.needs_restart = needs_restart(started, new);
+    changes
+}
+
+/// Listeners stay where they are, and the origin has its limits for life.
+fn needs_restart(old: &Settings, new: &Settings) -> Vec<&'static str> {
+    differing([
         ("server.http", old.server.http != new.server.http),
         ("server.rtmp", old.server.rtmp != new.server.rtmp),
-        ("server.data", old.server.data != new.server.data),
+        ("hls.hold_back", old.hls.hold_back != new.hls.hold_back),
+        ("hls.window", old.hls.window != new.hls.window),
         ("hls.memory", old.hls.memory != new.hls.memory),
-    ]);
-    changes
+    ])
+}
+
+fn differs_in_key_alone(old: &Stream, new: &Stream) -> bool {
+    matches!(
+        (&old.source, &new.source),
+        (Source::Push { .. }, Source::Push { .. })
+    ) && old.rungs == new.rungs
 }
 
 fn differing<const N: usize>(keys: [(&'static str, bool); N]) -> Vec<&'static str> {
@@ -71,59 +88,100 @@ fn differing<const N: usize>(keys: [(&'static str, bool); N]) -> Vec<&'static st
 mod tests {
     use super::super::validate;
     use super::*;
+    use crate::session::spec::Spec;
 
     fn settings(text: &str) -> Settings {
         let base = std::path::Path::new("/etc/weir");
         validate("config.toml", text.to_owned(), base, std::iter::empty()).unwrap()
     }
 
+    fn between(old: &str, new: &str) -> Changes {
+        let old = settings(old);
+        diff(&old, &old, &settings(new))
+    }
+
     #[test]
     fn nothing_differs_from_itself() {
-        let same = settings("[[stream]]\nname = \"a\"\npublish_key = \"12345678\"");
-        assert!(diff(&same, &same).is_empty());
+        let same = "[[stream]]\nname = \"a\"\npublish_key = \"12345678\"";
+        assert_eq!(between(same, same), Changes::default());
     }
 
     #[test]
     fn streams_come_go_and_change() {
-        let old = settings(
+        let changes = between(
             "[[stream]]\nname = \"a\"\n[[stream]]\nname = \"b\"\n[[stream]]\nname = \"c\"\n\
-             publish_key = \"12345678\"",
-        );
-        let new = settings(
+             publish_key = \"12345678\"\n[[stream]]\nname = \"e\"",
             "[[stream]]\nname = \"d\"\n[[stream]]\nname = \"b\"\n[[stream]]\nname = \"c\"\n\
-             publish_key = \"12345679\"",
+             publish_key = \"12345679\"\n[[stream]]\nname = \"e\"\nsource = \"test:\"",
         );
-        let changes = diff(&old, &new);
-        assert_eq!(changes.added, ["d"]);
-        assert_eq!(changes.removed, ["a"]);
-        assert_eq!(changes.changed, ["c"]);
-        assert!(changes.next_session.is_empty() && changes.needs_restart.is_empty());
+        let expected = Changes {
+            added: vec!["d".to_owned()],
+            removed: vec!["a".to_owned()],
+            changed: vec!["e".to_owned()],
+            new_keys: vec!["c".to_owned()],
+            ..Changes::default()
+        };
+        assert_eq!(changes, expected);
     }
 
     #[test]
     fn a_changed_rung_changes_its_streams() {
         let with = |bitrate: &str| {
-            settings(&format!(
+            format!(
                 "[[rung]]\nheight = 720\n[[rung]]\nheight = 360\nbitrate = \"{bitrate}\"\n\
                  [[stream]]\nname = \"all\"\n[[stream]]\nname = \"top\"\nrungs = [\"720p\"]"
-            ))
+            )
         };
-        assert_eq!(diff(&with("800k"), &with("900k")).changed, ["all"]);
+        assert_eq!(between(&with("800k"), &with("900k")).changed, ["all"]);
     }
+
+    /// Every key outside of streams and rungs, with a value that is not its default.
+    const KEYS: [(&str, &str, &str); 12] = [
+        ("server", "http", "\"\""),
+        ("server", "rtmp", "\"\""),
+        ("server", "data", "\"/srv\""),
+        ("hls", "segment", "\"3s\""),
+        ("hls", "part", "\"0\""),
+        ("hls", "hold_back", "\"9s\""),
+        ("hls", "window", "\"2m\""),
+        ("hls", "memory", "\"1GiB\""),
+        ("hls", "ts", "false"),
+        ("session", "grace", "\"1s\""),
+        ("encoder", "order", "[\"x264\"]"),
+        ("encoder", "on_failure", "\"fail\""),
+    ];
 
     #[test]
     fn keys_say_when_they_take_effect() {
-        let (next, restart) = (
-            "[hls]\nsegment = \"3s\"\npart = \"0\"\nhold_back = \"9s\"\nwindow = \"2m\"\n\
-             ts = false\n[session]\ngrace = \"1s\"\n[encoder]\norder = [\"x264\"]\n\
-             on_failure = \"fail\"",
-            "[server]\nhttp = \"\"\nrtmp = \"\"\ndata = \"/srv\"\n[hls]\nmemory = \"1GiB\"",
-        );
-        let changes = diff(&settings(""), &settings(next));
-        assert_eq!(changes.next_session.len(), 8, "{changes:?}");
-        assert!(changes.needs_restart.is_empty());
-        let changes = diff(&settings(""), &settings(restart));
-        assert_eq!(changes.needs_restart.len(), 4, "{changes:?}");
-        assert!(changes.next_session.is_empty());
+        let stream = "[[stream]]\nname = \"a\"\n";
+        let old = settings(stream);
+        for (section, key, value) in KEYS {
+            let new = settings(&format!("[{section}]\n{key} = {value}\n{stream}"));
+            let changes = diff(&old, &old, &new);
+            let name = format!("{section}.{key}");
+            let told = [
+                &changes.at_once,
+                &changes.all_sessions,
+                &changes.needs_restart,
+            ];
+            let told: Vec<_> = told.into_iter().flatten().collect();
+            assert_eq!(told, [&name], "told once and nothing else");
+            let spec = |settings: &Settings| Spec::of(settings, &settings.streams[0], None);
+            let begins_anew = spec(&old) != spec(&new);
+            assert_eq!(begins_anew, !changes.all_sessions.is_empty(), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_waits_for_a_restart_is_told_until_it_is_back() {
+        let with = |window: &str| settings(&format!("[hls]\nwindow = \"{window}\""));
+        let (started, other) = (with("1m"), with("2m"));
+        for (old, new, waits) in [
+            (&started, &other, true),
+            (&other, &other, true),
+            (&other, &started, false),
+        ] {
+            assert_eq!(!diff(&started, old, new).needs_restart.is_empty(), waits);
+        }
     }
 }

@@ -25,7 +25,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use document::{Table, parse};
-use reader::{Section, table, tables};
+use reader::{At, Section, table, tables};
 use report::{Place, Problem, Source};
 use settings::Settings;
 
@@ -57,10 +57,19 @@ pub fn default_path() -> PathBuf {
 /// # Errors
 /// A [`Report`] of every mistake.
 pub fn load(path: &Path, env: impl Iterator<Item = (String, String)>) -> Result<Settings, Report> {
+    load_text(path, read(path), env)
+}
+
+/// The same of what [`read`] said.
+fn load_text(
+    path: &Path,
+    text: Result<String, String>,
+    env: impl Iterator<Item = (String, String)>,
+) -> Result<Settings, Report> {
     let name = path.display().to_string();
     let of_file =
         |title: String, help: &str| Report::of_file(name.clone(), Problem::of_file(title, help));
-    let text = match read(path) {
+    let text = match text {
         Ok(text) => text,
         Err(error) => {
             let title = format!("{} cannot be read: {error}", path.display());
@@ -77,15 +86,16 @@ pub fn load(path: &Path, env: impl Iterator<Item = (String, String)>) -> Result<
     validate(&name, text, &base, env)
 }
 
-fn read(path: &Path) -> std::io::Result<String> {
-    let mut text = String::new();
-    File::open(path)?
-        .take(FILE_BYTES_MAX + 1)
-        .read_to_string(&mut text)?;
-    if text.len() as u64 > FILE_BYTES_MAX {
-        return Err(std::io::Error::other("it has more than 1 MiB"));
+/// What a configuration file says, or why that cannot be known.
+fn read(path: &Path) -> Result<String, String> {
+    let mut bytes = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes))
+        .map_err(|error| error.to_string())?;
+    if bytes.len() as u64 > FILE_BYTES_MAX {
+        return Err("it has more than 1 MiB".to_owned());
     }
-    Ok(text)
+    String::from_utf8(bytes).map_err(|_| "it is not UTF-8 text".to_owned())
 }
 
 /// `text` as settings; `name` is what the report calls it, `base` what paths are relative to.
@@ -98,6 +108,7 @@ fn validate(
     let source = |name: &str, text: String| Source {
         name: name.to_owned(),
         text,
+        is_variable: false,
     };
     let mut sources = vec![
         source(name, text),
@@ -135,14 +146,20 @@ fn settings(root: &Table, base: &Path, problems: &mut Vec<Problem>) -> Settings 
     };
     let server = open("server", sections::SERVER_KEYS, problems);
     let server = sections::server(&server, base, problems);
-    let hls = open("hls", sections::HLS_KEYS, problems);
-    let hls = sections::hls(&hls, problems);
+    let hls_section = open("hls", sections::HLS_KEYS, problems);
+    let before = problems.len();
+    let hls = sections::hls(&hls_section, problems);
+    // Of values that are wrong by themselves nothing more is said.
+    let whole_segment = (hls.has_whole_segments() && problems.len() == before).then(|| At {
+        value: hls.segment,
+        place: hls_section.node("segment").map(|node| node.place.clone()),
+    });
     let session = open("session", sections::SESSION_KEYS, problems);
     let session = sections::session(&session, problems);
     let encoder = open("encoder", sections::ENCODER_KEYS, problems);
     let encoder = sections::encoder(&encoder, problems);
     let rung_tables = tables(&section, "rung", problems);
-    let ladder = rungs::read(rung_tables, root.get("rung"), problems);
+    let ladder = rungs::read(rung_tables, root.get("rung"), whole_segment, problems);
     let stream_tables = tables(&section, "stream", problems);
     let streams = streams::read(stream_tables, &ladder, base, problems);
     Settings {

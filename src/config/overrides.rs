@@ -4,6 +4,7 @@
 use super::document::{Entry, Node, Table, Value};
 use super::reader::nearest;
 use super::report::{Place, Problem, Source};
+use super::rungs::default_name;
 
 /// What the names of all overrides begin with.
 const PREFIX: &str = "WEIR__";
@@ -71,36 +72,43 @@ pub(super) fn apply(
     let mut env: Vec<_> = env.filter(|(name, _)| name.starts_with(PREFIX)).collect();
     // Reports do not depend on the order of the environment.
     env.sort();
+    // As the file has them: an override of a name or height does not change what others mean.
+    let names = ARRAYS.map(|section| (section, names(root, section)));
     for (name, value) in env {
         let variable = Variable::new(sources.len(), &name, &value);
         sources.push(Source {
             name: "environment".to_owned(),
             text: format!("{name}={value}"),
+            is_variable: true,
         });
         if let Some(variable) = variable {
-            problems.extend(apply_one(variable, root));
+            problems.extend(apply_one(variable, root, &names));
         }
     }
 }
 
-/// Puts a variable over `root`, or says why it cannot.
-fn apply_one(variable: Variable, root: &mut Table) -> Option<Problem> {
+/// Puts a variable over `root`, or says why it cannot. `names` are those of each array's tables.
+fn apply_one(
+    variable: Variable,
+    root: &mut Table,
+    names: &[(&str, Vec<Option<String>>)],
+) -> Option<Problem> {
     let section = variable
         .parts
         .first()
         .map(|(part, _)| part.to_ascii_lowercase())
         .unwrap_or_default();
-    let is_array = ARRAYS.contains(&section.as_str());
-    match variable.parts.as_slice() {
-        [_, _] if TABLES.contains(&section.as_str()) => {
+    let of_array = names.iter().find(|(array, _)| *array == section);
+    match (variable.parts.as_slice(), of_array) {
+        ([_, _], _) if TABLES.contains(&section.as_str()) => {
             set_in_table(root, section, variable);
             None
         }
         // A name may have "__" in it; a section or a key has not.
-        [_, names @ .., _] if is_array && !names.is_empty() => {
-            let names: Vec<&str> = names.iter().map(|(part, _)| part.as_str()).collect();
-            let name = names.join("__");
-            set_in_array(root, &section, &name, variable)
+        ([_, parts @ .., _], Some((_, names))) if !parts.is_empty() => {
+            let parts: Vec<&str> = parts.iter().map(|(part, _)| part.as_str()).collect();
+            let name = parts.join("__");
+            set_in_array(root, &section, &name, names, variable)
         }
         _ => Some(unknown(&section, &variable)),
     }
@@ -159,38 +167,61 @@ fn set_in_array(
     root: &mut Table,
     section: &str,
     name: &str,
+    names: &[Option<String>],
     variable: Variable,
 ) -> Option<Problem> {
-    let mut tables: Vec<&mut Table> = match root.get_mut(section).map(|e| &mut e.node.value) {
-        Some(Value::Array(items)) => items
-            .iter_mut()
-            .filter_map(|item| match &mut item.value {
-                Value::Table(table) => Some(table),
-                _ => None,
-            })
-            .collect(),
-        _ => Vec::new(),
-    };
-    let is_named = |table: &Table| {
-        table
-            .text("name")
-            .is_some_and(|n| n.eq_ignore_ascii_case(name))
-    };
-    if let Some(at) = tables.iter().position(|table| is_named(table)) {
-        if let (Some(table), Some(entry)) = (tables.get_mut(at), entry(variable)) {
+    let mut found = names.iter().enumerate().filter(|(_, known)| {
+        let known = known.as_deref();
+        known.is_some_and(|known| known.eq_ignore_ascii_case(name))
+    });
+    let (at, is_only) = (found.next().map(|(at, _)| at), found.next().is_none());
+    if let (Some(at), true) = (at, is_only) {
+        if let (Some(table), Some(entry)) = (tables(root, section).nth(at), entry(variable)) {
             table.set(entry);
         }
         return None;
     }
-    let names: Vec<&str> = tables
-        .iter()
-        .filter_map(|table| table.text("name"))
-        .collect();
-    let label = match names.as_slice() {
-        [] => format!("there is no [[{section}]] with a name"),
-        names => format!("expected the name of a {section}: {}", names.join(", ")),
+    let names: Vec<&str> = names.iter().flatten().map(String::as_str).collect();
+    let (title, label, help) = if at.is_some() {
+        (
+            format!("more than one {section} is named `{name}`"),
+            "this variable could override any of them".to_owned(),
+            Some(format!("give each [[{section}]] a `name` of its own")),
+        )
+    } else {
+        (
+            format!("there is no {section} named `{name}` to override"),
+            match names.as_slice() {
+                [] => format!("there is no [[{section}]] with a name"),
+                names => format!("expected the name of a {section}: {}", names.join(", ")),
+            },
+            nearest(name, names.iter().copied()).map(|n| format!("did you mean `{n}`?")),
+        )
     };
-    let help = nearest(name, names.iter().copied()).map(|n| format!("did you mean `{n}`?"));
-    let title = format!("there is no {section} named `{name}` to override");
     Some(Problem::at(variable.name_place(), title, label).help(help))
+}
+
+/// The tables of an array.
+fn tables<'a>(root: &'a mut Table, section: &str) -> impl Iterator<Item = &'a mut Table> {
+    let items = match root.get_mut(section).map(|e| &mut e.node.value) {
+        Some(Value::Array(items)) => items.as_mut_slice(),
+        _ => &mut [],
+    };
+    items.iter_mut().filter_map(|item| match &mut item.value {
+        Value::Table(table) => Some(table),
+        _ => None,
+    })
+}
+
+/// What the tables of an array are called: a rung that is not named, by its height.
+fn names(root: &mut Table, section: &str) -> Vec<Option<String>> {
+    let name = |table: &mut Table| match (table.get("name"), table.get("height")) {
+        (Some(_), _) => table.text("name").map(str::to_owned),
+        (None, Some(height)) if section == "rung" => match height.node.value {
+            Value::Integer(height) => Some(default_name(height)),
+            _ => None,
+        },
+        _ => None,
+    };
+    tables(root, section).map(name).collect()
 }

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 
-use super::mask::mask;
+use super::mask::{mask, mask_variable};
 
 /// Mistakes that are shown; the rest is counted.
 const PROBLEMS_SHOWN_MAX: usize = 100;
@@ -17,6 +17,8 @@ pub(super) struct Source {
     pub name: String,
     /// What it says.
     pub text: String,
+    /// It is an environment variable, `NAME=value`.
+    pub is_variable: bool,
 }
 
 /// A range of bytes in one of the sources.
@@ -115,7 +117,10 @@ impl Report {
     pub(super) fn new(sources: Vec<Source>, mut problems: Vec<Problem>) -> Self {
         problems.sort_by(|a, b| a.place.cmp(&b.place));
         let masked = |source: Source| Source {
-            text: mask(&source.text),
+            text: match source.is_variable {
+                true => mask_variable(&source.text),
+                false => mask(&source.text),
+            },
             ..source
         };
         Self {

@@ -1,13 +1,16 @@
 //! `[[rung]]`: the ladder.
 
+use std::fmt::Display;
 use std::ops::RangeInclusive;
+use std::time::Duration;
 
-use super::document::{Entry, Table};
+use super::document::{Entry, Table, Value};
 use super::reader::{At, Section};
 use super::report::{Place, Problem};
 use super::values;
 use crate::ladder::Rung;
-use crate::units::{Bitrate, FrameRate};
+use crate::names::NAME_CHARS_MAX;
+use crate::units::{self, Bitrate, ByteSize, FrameRate};
 
 pub(super) const KEYS: &[&str] = &["name", "height", "fps", "bitrate", "audio"];
 
@@ -39,6 +42,10 @@ const AUDIO_BITRATES: RangeInclusive<Bitrate> =
 const FPS_DEFAULT: FrameRate = FrameRate::whole(30);
 const AUDIO_DEFAULT: Bitrate = Bitrate::from_bps(128_000);
 
+/// A segment that a worker sends in one message stays under this: three quarters of
+/// `worker::protocol::MESSAGE_BYTES_MAX`, as an encoder may exceed its bitrate for a while.
+const SEGMENT_BYTES_MAX: ByteSize = ByteSize::from_mib(24);
+
 /// The ladder as far as it could be read.
 pub(super) struct Ladder {
     /// Rungs, top first.
@@ -52,37 +59,22 @@ struct Read {
     rung: Rung,
     name: At<String>,
     height: At<u32>,
+    bitrate: Option<Place>,
 }
 
-/// Reads the ladder. `entry` is the key `rung` itself.
+/// Reads the ladder. `entry` is the key `rung` itself, `whole_segment` the duration of the
+/// segments that workers send whole, if they do.
 pub(super) fn read(
     tables: Vec<(&Table, Place)>,
     entry: Option<&Entry>,
+    whole_segment: Option<At<Duration>>,
     problems: &mut Vec<Problem>,
 ) -> Ladder {
     let declared = tables.iter().filter_map(|(table, _)| table.text("name"));
     let mut names: Vec<String> = declared.map(str::to_owned).collect();
     names.dedup();
-    if let (Some(entry), true) = (entry, tables.is_empty())
-        && matches!(&entry.node.value, super::document::Value::Array(items) if items.is_empty())
-    {
-        problems.push(
-            Problem::at(
-                entry.node.place.clone(),
-                "the ladder is empty",
-                "expected a rung",
-            )
-            .help(Some("leave `rung` out for the default ladder".to_owned())),
-        );
-    }
-    if let Some((_, place)) = tables.get(RUNGS_MAX) {
-        let label = format!("expected at most {RUNGS_MAX} rungs");
-        problems.push(Problem::at(
-            place.clone(),
-            "the ladder has too many rungs",
-            label,
-        ));
-    }
+    problems.extend(empty(&tables, entry));
+    problems.extend(too_many(&tables));
     let read: Vec<Read> = tables
         .into_iter()
         .take(RUNGS_MAX)
@@ -94,6 +86,9 @@ pub(super) fn read(
             problems.extend(out_of_order(upper, lower));
         }
     }
+    if let Some(segment) = whole_segment {
+        problems.extend(read.iter().filter_map(|rung| too_large(rung, &segment)));
+    }
     // Also those that were left to be named by their height.
     let nameless = read.iter().map(|read| &read.rung.name);
     let nameless: Vec<String> = nameless.filter(|n| !names.contains(n)).cloned().collect();
@@ -102,6 +97,24 @@ pub(super) fn read(
         rungs: read.into_iter().map(|read| read.rung).collect(),
         names,
     }
+}
+
+fn empty(tables: &[(&Table, Place)], entry: Option<&Entry>) -> Option<Problem> {
+    let node = entry
+        .filter(|_| tables.is_empty())
+        .map(|entry| &entry.node)?;
+    if !matches!(&node.value, Value::Array(items) if items.is_empty()) {
+        return None;
+    }
+    let problem = Problem::at(node.place.clone(), "the ladder is empty", "expected a rung");
+    Some(problem.help(Some("leave `rung` out for the default ladder".to_owned())))
+}
+
+fn too_many(tables: &[(&Table, Place)]) -> Option<Problem> {
+    let (_, place) = tables.get(RUNGS_MAX)?;
+    let label = format!("expected at most {RUNGS_MAX} rungs");
+    let title = "the ladder has too many rungs";
+    Some(Problem::at(place.clone(), title, label))
 }
 
 fn rung(table: &Table, place: Place, problems: &mut Vec<Problem>) -> Option<Read> {
@@ -118,12 +131,15 @@ fn rung(table: &Table, place: Place, problems: &mut Vec<Problem>) -> Option<Read
         problems,
     );
     let height = height?;
-    let bitrate = bitrate.map_or(default_bitrate(height.value), |bitrate| bitrate.value);
+    let (bitrate, bitrate_place) = match bitrate {
+        Some(bitrate) => (bitrate.value, bitrate.place),
+        None => (default_bitrate(height.value), None),
+    };
     let name = match (name, section.node("name")) {
         (Some(name), _) => name,
         (None, Some(_)) => return None,
         (None, None) => At {
-            value: format!("{}p", height.value),
+            value: default_name(height.value),
             place: height.place.clone(),
         },
     };
@@ -137,7 +153,13 @@ fn rung(table: &Table, place: Place, problems: &mut Vec<Problem>) -> Option<Read
         },
         name,
         height,
+        bitrate: bitrate_place,
     })
+}
+
+/// The name of a rung that has none.
+pub(super) fn default_name(height: impl Display) -> String {
+    format!("{height}p")
 }
 
 fn default_bitrate(height: u32) -> Bitrate {
@@ -180,10 +202,43 @@ fn out_of_order(upper: &Read, lower: &Read) -> Option<Problem> {
     })
 }
 
+/// A segment that does not fit into a message would end the session whenever there is one.
+fn too_large(read: &Read, segment: &At<Duration>) -> Option<Problem> {
+    let bits_max = SEGMENT_BYTES_MAX.bytes() * 8 - 1;
+    let bps = read.rung.bitrate.bps().max(1);
+    let ms = u64::try_from(segment.value.as_millis())
+        .unwrap_or(u64::MAX)
+        .max(1);
+    if bps.saturating_mul(ms) / 1000 <= bits_max {
+        return None;
+    }
+    let mib = bps.saturating_mul(ms) / 8000 / ByteSize::from_mib(1).bytes();
+    let duration = units::duration_text(segment.value);
+    let label = format!(
+        "{duration} at {} are {mib} MiB, and a segment has to stay under 24 MiB",
+        read.rung.bitrate
+    );
+    // In round numbers: every segment may have 20M, and every bitrate a segment of 1s.
+    let bitrate = Bitrate::from_bps(bits_max * 1000 / ms / 1_000_000 * 1_000_000);
+    let longest = Duration::from_millis(bits_max * 1000 / bps / 100 * 100);
+    let help = format!(
+        "write bitrate = \"{bitrate}\" or less, or segment = \"{}\" or less in [hls]",
+        units::duration_text(longest)
+    );
+    let places = [&read.bitrate, &segment.place, &read.height.place];
+    let mut places = places.into_iter().flatten();
+    let title = format!("segments of rung `{}` are too large", read.rung.name);
+    let problem = Problem::at(places.next()?.clone(), title, label).help(Some(help));
+    Some(match (&read.bitrate, &segment.place) {
+        (Some(_), Some(segment)) => problem.context(segment.clone(), "the segments"),
+        _ => problem,
+    })
+}
+
 /// What an element of an array is called in messages.
 pub(super) fn title(array: &str, table: &Table) -> String {
     match table.text("name") {
-        Some(name) if name.len() <= values::NAME_CHARS_MAX => format!("[[{array}]] \"{name}\""),
+        Some(name) if name.len() <= NAME_CHARS_MAX => format!("[[{array}]] \"{name}\""),
         _ => format!("[[{array}]]"),
     }
 }
@@ -208,5 +263,17 @@ pub(super) fn unique<'a>(
                 None => problem,
             });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::worker::protocol::MESSAGE_BYTES_MAX;
+
+    #[test]
+    fn the_largest_segment_fits_a_message_with_room_to_spare() {
+        let longest = u64::try_from(MESSAGE_BYTES_MAX).unwrap();
+        assert_eq!(SEGMENT_BYTES_MAX.bytes(), longest / 4 * 3);
     }
 }

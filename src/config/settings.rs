@@ -50,6 +50,13 @@ pub struct Hls {
     pub ts: bool,
 }
 
+impl Hls {
+    /// A worker sends whole segments, and not only parts of them.
+    pub fn has_whole_segments(&self) -> bool {
+        self.ts || self.part.is_zero()
+    }
+}
+
 /// `[session]`: how a stream lives.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Session {

@@ -119,6 +119,23 @@ fn parts_and_hold_back_fit_each_other() {
 }
 
 #[test]
+fn whole_segments_are_bounded() {
+    for (hls, bitrate, fits) in [
+        ("segment = \"1s\"", "200M", true),
+        ("segment = \"10s\"", "20M", true),
+        ("segment = \"10s\"", "21M", false),
+        ("segment = \"8s\"", "25165k", true),
+        ("segment = \"8s\"", "25166k", false),
+        // Only parts are sent.
+        ("segment = \"10s\"\nts = false", "200M", true),
+        ("segment = \"10s\"\nts = false\npart = \"0\"", "200M", false),
+    ] {
+        let text = format!("[hls]\n{hls}\n[[rung]]\nheight = 720\nbitrate = \"{bitrate}\"");
+        assert_eq!(check(&text, &[]).is_ok(), fits, "{hls} {bitrate}");
+    }
+}
+
+#[test]
 fn listeners_may_share_a_port_on_different_addresses() {
     for (http, rtmp, fits) in [
         ("127.0.0.1:80", "127.0.0.2:80", true),
@@ -163,6 +180,32 @@ fn the_environment_overrides_any_key() {
 }
 
 #[test]
+fn a_rung_without_a_name_is_overridden_by_its_height() {
+    let text = "[[rung]]\nheight = 720\n[[rung]]\nheight = 360\nname = \"low\"\n\
+                [[stream]]\nname = \"a\"";
+    let env = [
+        ("WEIR__RUNG__720p__BITRATE", "3M"),
+        ("WEIR__RUNG__720p__HEIGHT", "540"),
+        ("WEIR__RUNG__720p__NAME", "high"),
+        ("WEIR__RUNG__low__HEIGHT", "240"),
+    ];
+    let settings = check(text, &env).unwrap();
+    let [high, low] = ladder(&settings)[..] else {
+        panic!("{settings:?}");
+    };
+    assert_eq!(high, ("high", 540, 3_000_000));
+    assert_eq!((low.0, low.1), ("low", 240));
+
+    let text = "[[rung]]\nheight = 720\n[[rung]]\nheight = 720\nbitrate = \"1M\"";
+    let report = check(text, &[("WEIR__RUNG__720p__NAME", "high")]).unwrap_err();
+    let report = report.to_string();
+    assert!(
+        report.contains("more than one rung is named `720p`"),
+        "{report}"
+    );
+}
+
+#[test]
 fn an_address_is_shown_without_secrets() {
     let text = "[[stream]]\nname = \"a\"\nsource = \"https://10.0.0.7/a?pwd=hunter2#b\"\n\
                 user = \"viewer\"\npassword = \"hunter2\"";
@@ -181,6 +224,25 @@ fn lists_of_names_are_bounded() {
     assert_eq!(check(&order(65), &[]).unwrap_err().mistakes(), 1);
     // Repeated names are each a mistake.
     assert_eq!(check(&order(64), &[]).unwrap_err().mistakes(), 63);
+}
+
+#[test]
+fn a_file_is_bounded() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("config.toml");
+    for (bytes, said) in [
+        ("é".repeat(1 << 20).into_bytes(), "it has more than 1 MiB"),
+        // The bound lies within a character.
+        (
+            [b"#", "é".repeat(1 << 20).as_bytes()].concat(),
+            "it has more than 1 MiB",
+        ),
+        (vec![0xff], "it is not UTF-8 text"),
+    ] {
+        std::fs::write(&path, bytes).unwrap();
+        let report = load(&path, std::iter::empty()).unwrap_err().to_string();
+        assert!(report.contains(said), "{report}");
+    }
 }
 
 #[test]

@@ -9,10 +9,8 @@ use std::time::Duration;
 
 use super::document::Value;
 use super::reader::{Wrong, nearest};
+use crate::names::{NAME_CHARS_MAX, fits_name, is_name};
 use crate::units::{self, FrameRate, UnitError};
-
-/// Characters a name may have.
-pub(super) const NAME_CHARS_MAX: usize = 64;
 
 /// A string, whatever it says.
 pub(super) fn text(value: &Value) -> Result<String, Wrong> {
@@ -55,15 +53,14 @@ pub(super) fn boolean(value: &Value) -> Result<bool, Wrong> {
 pub(super) fn name(value: &Value) -> Result<String, Wrong> {
     let expected = "1 to 64 of the characters a-z, 0-9, _ and -";
     let text = str(value, &format!("a name: {expected}"))?;
-    let fits = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-';
-    if !text.is_empty() && text.len() <= NAME_CHARS_MAX && text.bytes().all(fits) {
+    if is_name(text) {
         return Ok(text.to_owned());
     }
     let fixed: String = text
         .to_ascii_lowercase()
         .chars()
         .map(|c| {
-            if u8::try_from(c).is_ok_and(fits) {
+            if u8::try_from(c).is_ok_and(fits_name) {
                 c
             } else {
                 '-'

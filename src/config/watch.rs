@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::settings::Settings;
-use super::{Changes, Report, diff, load};
+use super::{Changes, Report, diff, load_text, read};
 
 /// A change is read when nothing has changed for this long: editors write in several steps.
 const QUIET: Duration = Duration::from_millis(200);
@@ -40,7 +40,7 @@ impl Watcher {
         initial: Arc<Settings>,
     ) -> std::io::Result<Self> {
         let hangup = signal(SignalKind::hangup())?;
-        let (publisher, settings) = watch::channel(initial);
+        let (publisher, settings) = watch::channel(initial.clone());
         let cancel = CancellationToken::new();
         // One place is enough: a full queue already says that something has changed.
         let (changed, changes) = mpsc::channel(1);
@@ -55,9 +55,10 @@ impl Watcher {
             }
         };
         let reloader = Reloader {
-            seen: std::fs::read(&path).ok(),
             path,
             env,
+            started: initial,
+            seen: None,
             publisher,
         };
         let task = tokio::spawn(run(reloader, hangup, changes, files, cancel.clone()));
@@ -117,15 +118,9 @@ async fn run(
     cancel: CancellationToken,
 ) {
     let mut reloader = reloader;
+    // It may have changed between being loaded and being watched.
+    let mut cause = Cause::File;
     loop {
-        let cause = tokio::select! {
-            () = cancel.cancelled() => break,
-            Some(()) = hangup.recv() => Cause::Signal,
-            Some(()) = changes.recv() => {
-                settle(&mut changes).await;
-                Cause::File
-            }
-        };
         // Files are read here, which may block.
         let reloaded = tokio::task::spawn_blocking(move || {
             let outcome = reloader.reload(cause);
@@ -141,6 +136,14 @@ async fn run(
                 break;
             }
         }
+        cause = tokio::select! {
+            () = cancel.cancelled() => break,
+            Some(()) = hangup.recv() => Cause::Signal,
+            Some(()) = changes.recv() => {
+                settle(&mut changes).await;
+                Cause::File
+            }
+        };
     }
     drop(files);
 }
@@ -188,13 +191,21 @@ impl Outcome {
                     added,
                     removed,
                     changed,
-                    next_session,
+                    new_keys,
+                    at_once,
+                    all_sessions,
                     needs_restart,
                 } = changes;
                 tracing::info!(
-                    %file, ?added, ?removed, ?changed, ?next_session,
+                    %file, ?added, ?removed, ?changed, ?new_keys, ?at_once,
                     "configuration reloaded"
                 );
+                if !all_sessions.is_empty() {
+                    tracing::warn!(
+                        %file, keys = ?all_sessions,
+                        "these keys end the session of every stream; others begin with them"
+                    );
+                }
                 if !needs_restart.is_empty() {
                     tracing::warn!(
                         %file, keys = ?needs_restart,
@@ -211,27 +222,31 @@ impl Outcome {
 struct Reloader {
     path: PathBuf,
     env: Vec<(String, String)>,
-    /// What the file said when it was last looked at.
-    seen: Option<Vec<u8>>,
+    /// What the daemon started with.
+    started: Arc<Settings>,
+    /// What the file said, or why it could not be read, when it was last looked at; `None` before
+    /// the first look.
+    seen: Option<Result<String, String>>,
     publisher: watch::Sender<Arc<Settings>>,
 }
 
 impl Reloader {
     fn reload(&mut self, cause: Cause) -> Outcome {
-        let seen = std::fs::read(&self.path).ok();
+        let text = read(&self.path);
         // A signal always reloads: key files beside it may have changed.
-        if cause == Cause::File && seen == self.seen {
+        if cause == Cause::File && self.seen.as_ref() == Some(&text) {
             return Outcome::Unchanged;
         }
-        self.seen = seen;
-        let settings = match load(&self.path, self.env.iter().cloned()) {
+        self.seen = Some(text.clone());
+        let settings = match load_text(&self.path, text, self.env.iter().cloned()) {
             Ok(settings) => settings,
             Err(report) => return Outcome::Rejected(report),
         };
-        let changes = diff(&self.publisher.borrow(), &settings);
-        if changes.is_empty() && cause == Cause::File {
+        let old = self.publisher.borrow().clone();
+        if *old == settings && cause == Cause::File {
             return Outcome::Unchanged;
         }
+        let changes = diff(&self.started, &old, &settings);
         self.publisher.send_replace(Arc::new(settings));
         Outcome::Applied(changes)
     }
@@ -239,6 +254,7 @@ impl Reloader {
 
 #[cfg(test)]
 mod tests {
+    use super::super::load;
     use super::*;
 
     const ONE: &str = "[[stream]]\nname = \"a\"\n";
@@ -262,16 +278,22 @@ mod tests {
         }
     }
 
+    fn reloader(config: &Config) -> (Reloader, watch::Receiver<Arc<Settings>>) {
+        let (publisher, settings) = watch::channel(config.initial.clone());
+        let reloader = Reloader {
+            path: config.path.clone(),
+            env: Vec::new(),
+            started: config.initial.clone(),
+            seen: None,
+            publisher,
+        };
+        (reloader, settings)
+    }
+
     #[test]
     fn only_a_valid_change_is_published() {
         let config = config(ONE);
-        let (publisher, mut settings) = watch::channel(config.initial);
-        let mut reloader = Reloader {
-            seen: std::fs::read(&config.path).ok(),
-            path: config.path.clone(),
-            env: Vec::new(),
-            publisher,
-        };
+        let (mut reloader, mut settings) = reloader(&config);
         let write = |text: &str| std::fs::write(&config.path, text).unwrap();
         assert!(matches!(reloader.reload(Cause::File), Outcome::Unchanged));
 
@@ -293,6 +315,31 @@ mod tests {
         assert_eq!(settings.borrow_and_update().streams.len(), 2);
         write(&format!("# a comment\n{TWO}"));
         assert!(matches!(reloader.reload(Cause::File), Outcome::Unchanged));
+    }
+
+    #[test]
+    fn order_counts_and_length_is_bounded() {
+        let config = config(TWO);
+        let (mut reloader, mut settings) = reloader(&config);
+        let write = |text: &str| std::fs::write(&config.path, text).unwrap();
+        // The list of streams shows it, though nothing else changes.
+        write("[[stream]]\nname = \"b\"\n[[stream]]\nname = \"a\"\n");
+        let outcome = reloader.reload(Cause::File);
+        assert!(matches!(outcome, Outcome::Applied(changes) if changes == Changes::default()));
+        assert_eq!(settings.borrow_and_update().streams[0].name, "b");
+        write(&"#".repeat(2 << 20));
+        let outcome = reloader.reload(Cause::File);
+        let said = "it has more than 1 MiB";
+        assert!(matches!(outcome, Outcome::Rejected(report) if report.to_string().contains(said)));
+    }
+
+    #[tokio::test]
+    async fn a_change_before_the_first_look_is_seen() {
+        let config = config(ONE);
+        std::fs::write(&config.path, TWO).unwrap();
+        let watcher = Watcher::spawn(config.path.clone(), Vec::new(), config.initial).unwrap();
+        assert_eq!(next(&mut watcher.subscribe()).await, 2);
+        watcher.stop().await;
     }
 
     async fn next(settings: &mut watch::Receiver<Arc<Settings>>) -> usize {

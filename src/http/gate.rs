@@ -2,8 +2,10 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::network::peer_of;
 
 /// Counts connections; shared by the accept loop and every connection.
 #[derive(Debug)]
@@ -56,7 +58,7 @@ impl Gate {
 
     /// A place for a connection from `address`.
     pub(super) fn admit(self: &Arc<Self>, address: IpAddr) -> Result<Admission, Refusal> {
-        let origin = origin_of(address);
+        let origin = peer_of(address);
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if open.total >= self.connections_max {
             return Err(Refusal::Full);
@@ -88,17 +90,6 @@ impl Drop for Admission {
                 entry.remove();
             }
         }
-    }
-}
-
-/// Who is behind an address: one IPv6 host usually has a whole /64 to itself.
-fn origin_of(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(v6) => {
-            let network = v6.to_bits() & (u128::MAX << 64);
-            IpAddr::V6(Ipv6Addr::from_bits(network))
-        }
-        v4 => v4,
     }
 }
 

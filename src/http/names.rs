@@ -3,6 +3,8 @@
 
 use std::str::FromStr;
 
+use crate::names::is_name;
+
 /// A segment that is not what the route wants; the request goes on to the next route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct NotOne;
@@ -15,7 +17,6 @@ pub(super) struct Name(String);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Token(String);
 
-const NAME_BYTES_MAX: usize = 64;
 const TOKEN_BYTES_MAX: usize = 96;
 
 impl Name {
@@ -34,9 +35,7 @@ impl FromStr for Name {
     type Err = NotOne;
 
     fn from_str(text: &str) -> Result<Self, NotOne> {
-        let allowed = |b: u8| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-');
-        let fits = (1..=NAME_BYTES_MAX).contains(&text.len());
-        if fits && text.bytes().all(allowed) {
+        if is_name(text) {
             Ok(Self(text.to_owned()))
         } else {
             Err(NotOne)

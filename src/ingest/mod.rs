@@ -7,6 +7,7 @@ pub mod rtmp;
 
 use std::future::Future;
 use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -59,8 +60,50 @@ pub enum MediaEvent {
 pub struct Lease {
     /// Where the media goes; closed when the session is over.
     pub media: mpsc::Sender<MediaEvent>,
-    /// Cancelled when another publisher took over, or the daemon stops: close the connection.
-    pub revoked: CancellationToken,
+    /// Says when the publisher has to go: close the connection.
+    pub revoked: Revoked,
+}
+
+/// Why a publisher has to go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Revocation {
+    /// Another one came with the right key.
+    #[error("another publisher took over")]
+    TakenOver,
+    /// The stream was removed, its settings changed, or it cannot be made.
+    #[error("the stream was ended")]
+    Ended,
+}
+
+/// Tells a publisher that it has to go, and why. All clones are one.
+#[derive(Debug, Clone, Default)]
+pub struct Revoked {
+    token: CancellationToken,
+    reason: Arc<OnceLock<Revocation>>,
+}
+
+impl Revoked {
+    /// Sends the publisher away. The first reason counts.
+    pub fn revoke(&self, reason: Revocation) {
+        self.reason.get_or_init(|| reason);
+        self.token.cancel();
+    }
+
+    /// The publisher has to go.
+    pub fn is_revoked(&self) -> bool {
+        self.token.is_cancelled()
+    }
+
+    /// Waits until the publisher has to go.
+    pub async fn revoked(&self) -> Revocation {
+        self.token.cancelled().await;
+        self.reason()
+    }
+
+    /// Why it has to go; when nobody said so but its media is no longer taken, its stream ended.
+    pub fn reason(&self) -> Revocation {
+        self.reason.get().copied().unwrap_or(Revocation::Ended)
+    }
 }
 
 /// Decides who may publish; the session registry in the daemon, a stub in tests.

@@ -5,12 +5,11 @@ use std::net::SocketAddr;
 
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
-use tokio_util::sync::CancellationToken;
 
 use super::feed::{Feed, Pass};
 use super::gop::GopCache;
 use crate::frame::{EncodedFrame, InputFormat};
-use crate::ingest::MediaEvent;
+use crate::ingest::{MediaEvent, Revocation, Revoked};
 use crate::telemetry::metrics::OneStream;
 use crate::worker::link::Outbox;
 use crate::worker::protocol::ToWorker;
@@ -21,7 +20,7 @@ pub struct Publisher {
     /// The session's end of its lease.
     pub media: mpsc::Receiver<MediaEvent>,
     /// Tells it to close its connection.
-    pub revoked: CancellationToken,
+    pub revoked: Revoked,
     /// Its address.
     pub peer: SocketAddr,
     /// Its protocol.
@@ -40,17 +39,17 @@ pub struct Intake {
 impl Intake {
     /// A publisher has come; an earlier one is sent away and true returned.
     pub fn arrive(&mut self, publisher: Publisher, outbox: Option<&Outbox>) -> bool {
-        let took_over = self.leave(outbox);
+        let took_over = self.leave(Revocation::TakenOver, outbox);
         self.publisher = Some(publisher);
         took_over
     }
 
     /// The publisher has gone, or has to go; false when there was none.
-    pub fn leave(&mut self, outbox: Option<&Outbox>) -> bool {
+    pub fn leave(&mut self, reason: Revocation, outbox: Option<&Outbox>) -> bool {
         let Some(publisher) = self.publisher.take() else {
             return false;
         };
-        publisher.revoked.cancel();
+        publisher.revoked.revoke(reason);
         self.cache = GopCache::default();
         if self.format.take().is_some()
             && let Some(outbox) = outbox

@@ -10,6 +10,7 @@ use super::sink::{Shelf, Writer};
 use super::status::{InputStatus, RungStatus};
 use crate::hls::{Part, TrackId, TsSegment};
 use crate::ladder::Plan;
+use crate::names::is_name;
 use crate::origin::SessionSpec;
 use crate::worker::protocol::{InputStats, Packaging, RungStats, Start, Stats};
 
@@ -253,12 +254,6 @@ fn believable(duration: Duration) -> Result<(), Fault> {
         return Err(Fault::Absurd);
     }
     Ok(())
-}
-
-/// Names become parts of addresses: `[a-z0-9_-]{1,64}`.
-fn is_name(name: &str) -> bool {
-    let fits = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-');
-    (1..=64).contains(&name.len()) && name.bytes().all(fits)
 }
 
 #[cfg(test)]

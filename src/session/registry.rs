@@ -21,7 +21,7 @@ use super::status::StreamStatus;
 use super::stream::{self, Command, Setup, Tested};
 use crate::config::settings::{Secret, Settings, Source, Stream};
 use crate::http::{Catalog, Demand};
-use crate::ingest::{Gate, LEASE_EVENTS_MAX, Lease, PublishRequest, Refusal};
+use crate::ingest::{Gate, LEASE_EVENTS_MAX, Lease, PublishRequest, Refusal, Revoked};
 use crate::origin::Origin;
 use crate::telemetry::metrics::StreamMetrics;
 use crate::worker::spare::Spares;
@@ -288,11 +288,12 @@ impl<S: Shelf> Gate for Registry<S> {
     async fn publish(&self, request: PublishRequest) -> Result<Lease, Refusal> {
         let (peer, protocol) = (request.peer, request.protocol);
         let commands = self.admit(&request).inspect_err(|refusal| {
-            tracing::debug!(stream = request.stream, %peer, protocol, cause = %refusal,
-                "publisher refused");
+            // Of no other name is it known that a stream has it: it may be a key.
+            let stream = (*refusal == Refusal::WrongKey).then_some(request.stream.as_str());
+            tracing::debug!(stream, %peer, protocol, cause = %refusal, "publisher refused");
         })?;
         let (media, receiver) = mpsc::channel(LEASE_EVENTS_MAX);
-        let revoked = CancellationToken::new();
+        let revoked = Revoked::default();
         let command = Command::Publish(Publisher {
             media: receiver,
             revoked: revoked.clone(),

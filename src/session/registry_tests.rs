@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::*;
 use crate::config::settings::{Encoder, Hls, OnFailure, Server, Session};
 use crate::frame::{EncodedFrame, InputFormat, Track, VideoCodec, VideoFormat};
-use crate::ingest::MediaEvent;
+use crate::ingest::{MediaEvent, Revocation};
 use crate::session::fake::{
     FakeLaunch, FakeShelf, FakeWorker, Started, bounded, packaging, plan, rung,
 };
@@ -310,7 +310,10 @@ async fn a_take_over_revokes_the_earlier_lease_and_keeps_the_session() {
     let mut rig = Rig::push(LONG);
     let (first, mut worker) = rig.live().await;
     let second = rig.publish("sesame").await.unwrap();
-    bounded(first.revoked.cancelled()).await;
+    assert_eq!(
+        bounded(first.revoked.revoked()).await,
+        Revocation::TakenOver
+    );
     bounded(first.media.closed()).await;
     assert_eq!(worker.hear().await, ToWorker::InputClosed);
     send(&second, MediaEvent::Format(format())).await;
@@ -318,7 +321,7 @@ async fn a_take_over_revokes_the_earlier_lease_and_keeps_the_session() {
     drop(first);
     send(&second, MediaEvent::Frame(frame(7, true))).await;
     hears_frame(&mut worker, 7).await;
-    assert!(!second.revoked.is_cancelled());
+    assert!(!second.revoked.is_revoked());
     rig.state(State::Live).await;
 }
 
@@ -357,7 +360,7 @@ async fn a_lost_worker_is_replaced_and_goes_on_with_the_group_of_pictures() {
     let status = rig.until(|status| status.last_error.is_some()).await;
     assert_eq!(status.state, State::Live);
     assert!(status.last_error.unwrap().contains("killed by the test"));
-    assert!(!lease.revoked.is_cancelled());
+    assert!(!lease.revoked.is_revoked());
 }
 
 #[tokio::test]
@@ -439,7 +442,7 @@ async fn a_failed_encoder_gives_way_to_the_next_family() {
     assert_eq!(start.first_msn, 2);
     worker.plans().await;
     worker.say(encoder_failed("720p", "x264")).await;
-    bounded(lease.revoked.cancelled()).await;
+    bounded(lease.revoked.revoked()).await;
     rig.state(State::Failed).await;
     rig.shelf.last("end").await;
     let error = rig.registry.status("cam").unwrap().last_error.unwrap();
@@ -477,7 +480,7 @@ async fn a_shed_rung_is_missing_from_the_next_session() {
     );
     assert_eq!(rig.shelf.log().last().unwrap(), "expect cam");
     worker.say(encoder_failed("360p", "nvidia")).await;
-    bounded(lease.revoked.cancelled()).await;
+    bounded(lease.revoked.revoked()).await;
     rig.state(State::Failed).await;
 }
 
@@ -543,7 +546,7 @@ async fn a_failed_encoder_can_end_the_stream() {
     rig.apply();
     let (lease, mut worker) = rig.live().await;
     worker.say(encoder_failed("720p", "nvidia")).await;
-    bounded(lease.revoked.cancelled()).await;
+    bounded(lease.revoked.revoked()).await;
     rig.shelf.last("end").await;
 }
 
@@ -633,7 +636,7 @@ async fn without_any_encoder_a_stream_fails_and_says_so() {
     rig.registry.set_encoders(Vec::new());
     assert!(!rig.registry.ready());
     let lease = rig.publish("sesame").await.unwrap();
-    bounded(lease.revoked.cancelled()).await;
+    bounded(lease.revoked.revoked()).await;
     let status = rig.until(|status| status.state == State::Failed).await;
     assert_eq!(status.last_error.unwrap(), "no configured encoder works");
 }
@@ -653,7 +656,7 @@ async fn a_reload_disturbs_only_what_changed() {
     assert_eq!(names.collect::<Vec<_>>(), ["demo", "cam"]);
     send(&lease, MediaEvent::Frame(frame(1, true))).await;
     hears_frame(&mut worker, 1).await;
-    assert!(!lease.revoked.is_cancelled());
+    assert!(!lease.revoked.is_revoked());
     drop(lease);
     assert_eq!(worker.hear().await, ToWorker::InputClosed);
     assert_eq!(worker.hear().await, ToWorker::Finish, "the new grace holds");
@@ -665,7 +668,7 @@ async fn a_changed_stream_ends_its_session_before_the_next_begins() {
     let (lease, mut worker) = rig.live().await;
     rig.settings.streams[0].rungs.pop();
     rig.apply();
-    bounded(lease.revoked.cancelled()).await;
+    bounded(lease.revoked.revoked()).await;
     assert_eq!(worker.hear().await, ToWorker::InputClosed);
     assert_eq!(worker.hear().await, ToWorker::Finish);
     let _lease = rig.publish("sesame").await.unwrap();
@@ -684,7 +687,7 @@ async fn a_removed_stream_ends() {
     let (lease, mut worker) = rig.live().await;
     rig.settings.streams.clear();
     rig.apply();
-    bounded(lease.revoked.cancelled()).await;
+    bounded(lease.revoked.revoked()).await;
     assert_eq!(
         rig.publish("sesame").await.unwrap_err(),
         Refusal::UnknownStream
@@ -701,7 +704,7 @@ async fn a_shutdown_flushes_ends_and_lets_nobody_in() {
     let (lease, mut worker) = rig.live().await;
     let registry = rig.registry.clone();
     let shutdown = tokio::spawn(async move { registry.shutdown().await });
-    bounded(lease.revoked.cancelled()).await;
+    bounded(lease.revoked.revoked()).await;
     assert_eq!(worker.hear().await, ToWorker::InputClosed);
     assert_eq!(worker.hear().await, ToWorker::Finish);
     worker.makes(2).await;

@@ -20,7 +20,7 @@ use super::output::Output;
 use super::sink::Shelf;
 use super::spec::Spec;
 use super::status::State;
-use crate::ingest::MediaEvent;
+use crate::ingest::{MediaEvent, Revocation};
 use crate::telemetry::metrics::OneStream;
 use crate::worker::link::{Gone, Link, Outbox};
 use crate::worker::protocol::{FromWorker, ToWorker};
@@ -193,7 +193,7 @@ impl<S: Shelf> Stream<S> {
 
     fn publish(&mut self, publisher: Publisher) {
         if self.setup.stop.is_cancelled() {
-            return publisher.revoked.cancel();
+            return publisher.revoked.revoke(Revocation::Ended);
         }
         let (peer, protocol) = (publisher.peer, publisher.protocol);
         let outbox = self.link.as_ref().map(Link::outbox);
@@ -207,7 +207,7 @@ impl<S: Shelf> Stream<S> {
 
     fn send_away(&mut self) {
         let outbox = self.link.as_ref().map(Link::outbox);
-        self.intake.leave(outbox);
+        self.intake.leave(Revocation::Ended, outbox);
     }
 
     fn tell(&mut self, event: Event) {

@@ -197,7 +197,8 @@ fn execute(program: &Program, socket: UnixStream) -> io::Result<Child> {
     command.spawn()
 }
 
-fn is_private(key: &OsStr) -> bool {
+/// Whether an environment variable is none of a worker's business.
+pub(super) fn is_private(key: &OsStr) -> bool {
     key.as_encoded_bytes()
         .starts_with(PRIVATE_ENV_PREFIX.as_bytes())
 }

@@ -5,11 +5,10 @@ use percent_encoding::percent_decode_str;
 
 use super::amf::{self, AmfError, Value};
 use crate::config::settings::Secret;
+use crate::names::is_name;
 
 /// The application that publishers connect to: `rtmp://HOST/live`.
 pub const APP: &str = "live";
-/// Longest name of a stream, in characters.
-const STREAM_NAME_CHARS_MAX: usize = 64;
 /// The video codecs of Enhanced RTMP that are taken, by their FourCC.
 const VIDEO_FOURCCS: [&str; 2] = ["hvc1", "avc1"];
 /// The same of audio.
@@ -20,7 +19,8 @@ const AUDIO_FOURCCS: [&str; 1] = ["mp4a"];
 pub struct Command {
     /// Its name, such as `connect`.
     pub name: String,
-    /// Ties the answer to the command; 0 asks for none.
+    /// Ties the answer to the command: an answer repeats it, whatever it is. 0 when it is missing
+    /// or no number.
     pub transaction: f64,
     /// The command object and what follows it.
     pub arguments: Vec<Value>,
@@ -99,12 +99,7 @@ impl PublishTarget {
         };
         let (stream, query) = split_query(&decoded);
         let stream = percent_decoded(stream.trim_matches('/'));
-        let valid = !stream.is_empty()
-            && stream.len() <= STREAM_NAME_CHARS_MAX
-            && stream
-                .bytes()
-                .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-'));
-        valid.then(|| Self {
+        is_name(&stream).then(|| Self {
             stream,
             key: key_in(query)
                 .or_else(|| connect_key.cloned())
@@ -159,7 +154,7 @@ impl Status {
         level: "error",
         code: "NetStream.Publish.Rejected",
     };
-    /// The publisher stopped.
+    /// The publisher stopped, or the stream was ended under it.
     pub const UNPUBLISH_SUCCESS: Self = Self {
         level: "status",
         code: "NetStream.Unpublish.Success",

@@ -1,21 +1,22 @@
 //! One publisher's connection without its socket: bytes and times in, events and bytes out.
 
 mod commands;
+mod errors;
 
 use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::BytesMut;
 
-use super::amf::AmfError;
-use super::chunk::{self, ChunkBounds, ChunkError, ChunkReader};
-use super::command::{self, ConnectRequest, PublishTarget, Status};
-use super::flv::Unsupported;
-use super::handshake::{Handshake, HandshakeError};
+use super::chunk::{self, ChunkBounds, ChunkReader};
+use super::command::{ConnectRequest, PublishTarget, Status};
+use super::handshake::Handshake;
 use super::limits::Limits;
 use super::media::Tracks;
-use super::message::{self, AggregateError, Message};
-use crate::ingest::MediaEvent;
+use super::message::{self, Message};
+use crate::ingest::{MediaEvent, Revocation};
+
+pub use errors::{Overdue, ProtocolError, Rejection};
 
 /// Chunk stream of protocol control messages: "they MUST be sent on chunk stream ID 2".
 const CONTROL_CHUNK_STREAM: u32 = 2;
@@ -32,72 +33,6 @@ pub enum Event {
     Unpublished,
     /// The peer was told that it cannot have what it wants. The connection is over.
     Rejected(Rejection),
-}
-
-/// Why a peer was turned away before, or in spite of, the gate.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Rejection {
-    /// The application is not [`command::APP`].
-    #[error(
-        "the application is not \"{}\"; publish to rtmp://HOST/{0}",
-        command::APP
-    )]
-    App,
-    /// The peer wants to play.
-    #[error("nothing is played over RTMP; watch over HTTP")]
-    Play,
-    /// The name cannot be that of a stream. It is not shown: it may be a key in the wrong place.
-    #[error("the stream key is not of the form NAME?key=SECRET with a NAME of [a-z0-9_-]{{1,64}}")]
-    Name,
-    /// The media is of a codec that is not supported.
-    #[error(transparent)]
-    Codec(Unsupported),
-}
-
-/// Why a connection cannot go on.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ProtocolError {
-    /// In the handshake.
-    #[error(transparent)]
-    Handshake(#[from] HandshakeError),
-    /// In the chunk stream.
-    #[error(transparent)]
-    Chunk(#[from] ChunkError),
-    /// In an aggregate message.
-    #[error(transparent)]
-    Aggregate(#[from] AggregateError),
-    /// In a command.
-    #[error(transparent)]
-    Amf(#[from] AmfError),
-    /// A protocol control message is cut short.
-    #[error("control message {0} is cut short")]
-    Control(u8),
-    /// Something came before what must go before it.
-    #[error("{0} came too early")]
-    TooEarly(&'static str),
-    /// `connect` or `publish` came twice.
-    #[error("{0} came twice")]
-    Twice(&'static str),
-    /// Too many messages before the publisher was accepted.
-    #[error("more than {0} messages before publishing")]
-    TooManyMessages(u32),
-    /// The peer does not read its answers.
-    #[error("more than {0} bytes of answers wait unread")]
-    OutputFull(usize),
-}
-
-/// What a peer took too long for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Overdue {
-    /// The handshake.
-    #[error("the handshake was not finished in {0:?}")]
-    Handshake(Duration),
-    /// To publish.
-    #[error("nothing was published in {0:?}")]
-    Publish(Duration),
-    /// To send anything.
-    #[error("no byte came in {0:?}")]
-    Idle(Duration),
 }
 
 #[derive(Debug)]
@@ -265,15 +200,21 @@ impl Connection {
         self.end(Status::PUBLISH_DENIED, reason)
     }
 
-    /// Another publisher took over.
+    /// The publisher has to go.
     ///
     /// # Errors
     /// [`ProtocolError::OutputFull`] when the status found no room.
-    pub fn revoke(&mut self) -> Result<(), ProtocolError> {
-        self.end(
-            Status::PUBLISH_BAD_NAME,
-            "Another publisher took this stream over.",
-        )
+    pub fn revoke(&mut self, reason: Revocation) -> Result<(), ProtocolError> {
+        let (status, description) = match reason {
+            Revocation::TakenOver => (
+                Status::PUBLISH_BAD_NAME,
+                "Another publisher took this stream over.",
+            ),
+            // No error: some encoders take one for good, and a stream whose settings have changed
+            // waits for its publisher to come again.
+            Revocation::Ended => (Status::UNPUBLISH_SUCCESS, "The server ended this stream."),
+        };
+        self.end(status, description)
     }
 
     /// The server stops.

@@ -1,5 +1,21 @@
 //! Reading big-endian fields from a byte slice without ever running past its end.
 
+use bytes::Bytes;
+
+/// `part`, which lies in `whole`, for keeps. A slice of [`Bytes`] keeps all of its buffer alive,
+/// and what is kept is counted by its own length: where that would leave out more than an eighth,
+/// the part is copied.
+///
+/// # Panics
+/// When `part` does not lie in `whole`.
+pub(super) fn keep(whole: &Bytes, part: &[u8]) -> Bytes {
+    if whole.len() - part.len() > whole.len() / 8 {
+        Bytes::copy_from_slice(part)
+    } else {
+        whole.slice_ref(part)
+    }
+}
+
 /// The unread rest of a slice. Every method returns `None`, and reads nothing, when too few
 /// bytes are left.
 #[derive(Debug, Clone)]
@@ -8,6 +24,11 @@ pub(super) struct Cursor<'a>(&'a [u8]);
 impl<'a> Cursor<'a> {
     pub(super) fn new(bytes: &'a [u8]) -> Self {
         Self(bytes)
+    }
+
+    /// What is unread.
+    pub(super) fn rest(&self) -> &'a [u8] {
+        self.0
     }
 
     pub(super) fn len(&self) -> usize {
@@ -76,6 +97,16 @@ mod tests {
         assert_eq!(cursor.u32(), Some(4));
         assert_eq!(cursor.u32_le(), Some(5));
         assert!(cursor.is_empty());
+    }
+
+    #[test]
+    fn a_small_part_does_not_keep_its_buffer() {
+        let whole = Bytes::from(vec![7; 800]);
+        for (part_bytes, is_copied) in [(800, false), (700, false), (699, true), (1, true)] {
+            let kept = keep(&whole, &whole[800 - part_bytes..]);
+            assert_eq!(kept, whole[800 - part_bytes..]);
+            assert_eq!(kept.is_unique(), is_copied, "{part_bytes}");
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::fmt;
 
 use bytes::Bytes;
 
-use super::cursor::Cursor;
+use super::cursor::{Cursor, keep};
 use crate::frame::{AudioCodec, VideoCodec};
 
 /// What a message of media is.
@@ -220,7 +220,7 @@ fn skip_one_mod_ex(cursor: &mut Cursor<'_>) -> Option<u8> {
 }
 
 fn rest(payload: &Bytes, cursor: &Cursor<'_>) -> Bytes {
-    payload.slice(payload.len() - cursor.len()..)
+    keep(payload, cursor.rest())
 }
 
 fn legacy_video_name(codec: u8) -> String {
@@ -338,6 +338,15 @@ mod tests {
         for bytes in [&b""[..], b"\xaf", b"\x91mp4"] {
             assert_eq!(audio(bytes), Err(TagError::Truncated), "{bytes:?}");
         }
+    }
+
+    #[test]
+    fn a_frame_does_not_keep_what_was_packed_around_it() {
+        let mod_ex = [b"\x97\xff\x03\xe7".as_slice(), &[0; 1000], b"\x03hvc1D"].concat();
+        let payload = Bytes::from(mod_ex);
+        let tag = parse_video(&payload).unwrap();
+        assert_eq!(tag, frame(VideoCodec::H265, true, 0, b"D"));
+        assert!(payload.is_unique());
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::cursor::Cursor;
+use super::cursor::{Cursor, keep};
 
 /// Set Chunk Size.
 pub const SET_CHUNK_SIZE: u8 = 1;
@@ -195,7 +195,7 @@ fn next_part(cursor: &mut Cursor<'_>, aggregate: &Message) -> Option<(Message, O
     // As in FLV, the fourth byte is the highest one of the timestamp.
     let timestamp_ms = timestamp_low | u32::from(cursor.u8()?) << 24;
     let _stream_id = cursor.u24()?;
-    let payload = aggregate.payload.slice_ref(cursor.take(payload_bytes)?);
+    let payload = keep(&aggregate.payload, cursor.take(payload_bytes)?);
     let back_pointer = cursor.u32();
     let message = Message {
         type_id,
@@ -248,6 +248,14 @@ mod tests {
             found,
             [(AUDIO, 1000, 1), (VIDEO, 1020, 2), (AUDIO, 1023, 0)]
         );
+    }
+
+    #[test]
+    fn a_small_part_does_not_keep_the_aggregate() {
+        let bytes = [part(AUDIO, 0, b"a"), part(COMMAND_AMF0, 0, &[0; 1000])].concat();
+        let whole = aggregate(bytes);
+        let parts = split_aggregate(&whole, 4).unwrap();
+        assert!(whole.payload.is_unique() && parts[0].payload.is_unique());
     }
 
     #[test]

@@ -9,6 +9,7 @@ pub mod chunk;
 pub mod command;
 pub mod connection;
 mod cursor;
+mod end;
 pub mod flv;
 pub mod handshake;
 mod limits;

@@ -8,18 +8,18 @@ use std::time::Instant;
 
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
-use tokio::sync::mpsc;
 use tokio::time::{timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, debug, info, info_span, warn};
 
 use super::command::PublishTarget;
-use super::connection::{Connection, Event, Overdue, ProtocolError, Rejection};
+use super::connection::{Connection, Event};
+use super::end::End;
 use super::limits::Limits;
 use super::pool::{Pool, Publishers, Stranger};
 use super::refusals::RefusalLog;
 use super::stats::{Open, Stats};
-use crate::ingest::{Gate, Lease, MediaEvent, PublishRequest, Refusal};
+use crate::ingest::{Gate, Lease, PublishRequest, Refusal};
 
 /// Bytes read at a time, into the stack: an idle connection holds no buffer.
 const READ_BYTES: usize = 16 << 10;
@@ -33,37 +33,6 @@ pub(super) struct Shared<G> {
     pub(super) refusals: RefusalLog,
     pub(super) strangers: Arc<Pool>,
     pub(super) publishers: Arc<Publishers>,
-}
-
-/// Why a connection ends.
-#[derive(Debug, thiserror::Error)]
-enum End {
-    #[error("the peer closed the connection")]
-    Closed,
-    #[error("the connection failed: {0}")]
-    Io(#[from] io::Error),
-    #[error(transparent)]
-    Protocol(#[from] ProtocolError),
-    #[error(transparent)]
-    Overdue(#[from] Overdue),
-    #[error("the peer does not read its answers")]
-    Unread,
-    #[error("room was needed for others")]
-    Evicted,
-    #[error(transparent)]
-    Rejected(Rejection),
-    #[error("{0}")]
-    Refused(Refusal),
-    #[error("the gate did not decide in time")]
-    GateOverdue,
-    #[error("too many streams from one address")]
-    TooManyStreams,
-    #[error("the publisher stopped")]
-    Unpublished,
-    #[error("another publisher took over, or the stream was closed")]
-    Revoked,
-    #[error("the daemon is stopping")]
-    ShuttingDown,
 }
 
 /// Serves one connection until it ends, or `shutdown` is cancelled.
@@ -156,8 +125,8 @@ impl<G: Gate> Publication<'_, G> {
         let end = tokio::select! {
             biased;
             () = self.shutdown.cancelled() => End::ShuttingDown,
-            () = lease.revoked.cancelled() => End::Revoked,
-            end = link.forward(&lease.media).instrument(span) => end,
+            reason = lease.revoked.revoked() => End::Revoked(reason),
+            end = link.forward(&lease).instrument(span) => end,
         };
         drop(lease);
         self.log_end(&end);
@@ -204,16 +173,17 @@ impl<G: Gate> Publication<'_, G> {
     fn log_refusal(&self, end: &End) {
         let (stream, peer) = (&self.stream, self.peer);
         match end {
-            // A key in the place of the name would be shown by showing the name.
-            End::Refused(Refusal::UnknownStream) => {
-                warn!(%peer, cause = %end, next = "compare the name before `?key=` with the \
-                     streams in config.toml", "publisher refused");
-            }
             End::Refused(Refusal::WrongKey) => {
                 warn!(stream, %peer, cause = %end, next = "`weir keys` shows the right one",
                     "publisher refused");
             }
-            _ => warn!(stream, %peer, cause = %end, "publisher refused"),
+            // Of no other name is it known that a stream has it. What stands in its place may be
+            // a key, so it is not shown.
+            End::Refused(Refusal::UnknownStream) => {
+                warn!(%peer, cause = %end, next = "compare the name before `?key=` with the \
+                     streams in config.toml", "publisher refused");
+            }
+            _ => warn!(%peer, cause = %end, "publisher refused"),
         }
     }
 
@@ -221,7 +191,7 @@ impl<G: Gate> Publication<'_, G> {
         let stats = &self.shared.stats;
         let (stream, peer) = (&self.stream, self.peer);
         match end {
-            End::Revoked => {
+            End::Revoked(_) => {
                 stats.revoked_total.add(1);
                 info!(stream, %peer, cause = %end, "publisher closed");
             }
@@ -281,14 +251,15 @@ impl Link {
     }
 
     /// Accepts the publisher and hands on its media.
-    async fn forward(&mut self, media: &mpsc::Sender<MediaEvent>) -> End {
+    async fn forward(&mut self, lease: &Lease) -> End {
         let result = async {
             self.connection.accept()?;
             loop {
                 match self.connection.poll()? {
                     // A full queue stops the reading of the socket; TCP slows the publisher down.
                     Some(Event::Media(event)) => {
-                        media.send(event).await.map_err(|_| End::Revoked)?;
+                        let sent = lease.media.send(event).await;
+                        sent.map_err(|_| End::Revoked(lease.revoked.reason()))?;
                     }
                     Some(Event::Unpublished) => return Err(End::Unpublished),
                     Some(Event::Rejected(rejection)) => return Err(End::Rejected(rejection)),
@@ -364,7 +335,7 @@ impl Link {
         evicted: &CancellationToken,
     ) {
         let told = match end {
-            End::Revoked => self.connection.revoke(),
+            End::Revoked(reason) => self.connection.revoke(*reason),
             End::ShuttingDown => self.connection.shut_down(),
             End::Rejected(_) | End::Refused(_) | End::Unpublished => Ok(()),
             End::TooManyStreams | End::GateOverdue => Ok(()),

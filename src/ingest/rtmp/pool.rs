@@ -1,10 +1,12 @@
 //! Who is connected: strangers, of which there are never too many, and publishers by address.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio_util::sync::CancellationToken;
+
+use crate::network::peer_of;
 
 /// Connections that do not publish yet.
 ///
@@ -59,7 +61,7 @@ impl Pool {
         let last_step = state.tick();
         let evicted = CancellationToken::new();
         let member = Member {
-            address: group(address),
+            address: peer_of(address),
             last_step,
             evicted: evicted.clone(),
         };
@@ -157,7 +159,7 @@ impl Publishers {
     /// Lets a publisher in; `None` when its address publishes too many streams already. One that
     /// comes back to its stream while its old connection lingers always gets in.
     pub(super) fn enter(self: &Arc<Self>, address: IpAddr, stream: &str) -> Option<Publisher> {
-        let address = group(address);
+        let address = peer_of(address);
         let mut state = self.lock();
         let known = state.get(&address);
         let streams = known.map_or(0, HashMap::len);
@@ -195,18 +197,6 @@ impl Drop for Publisher {
         if streams.is_empty() {
             state.remove(&self.address);
         }
-    }
-}
-
-/// What counts as one address: a host of IPv4, a /64 network of IPv6, which is what one customer
-/// is given.
-fn group(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => {
-            let network = address.to_bits() >> 64 << 64;
-            IpAddr::V6(Ipv6Addr::from_bits(network))
-        }
-        address => address,
     }
 }
 
@@ -262,13 +252,5 @@ mod tests {
         assert!(publishers.enter(address(1), "c").is_none());
         drop(again);
         assert!(publishers.enter(address(1), "c").is_some());
-    }
-
-    #[test]
-    fn addresses_are_counted_by_host_or_network() {
-        let parse = |text: &str| group(text.parse().unwrap());
-        assert_eq!(parse("::ffff:192.0.2.1"), address(1));
-        assert_eq!(parse("2001:db8::1"), parse("2001:db8::ffff:1"));
-        assert_ne!(parse("2001:db8::1"), parse("2001:db8:0:1::1"));
     }
 }

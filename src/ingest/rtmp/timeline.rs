@@ -8,14 +8,43 @@ const RESTART_MS: i64 = 1000;
 /// A timestamp this much above the newest of all tracks is one too: a publisher that is silent for
 /// so long is closed before.
 const LEAP_MS: i64 = 60_000;
-/// Two tracks that restart together did so for one reason, and keep their distance.
-const SAME_RESTART_MS: u64 = 1000;
 
 /// Where one track is.
 #[derive(Debug, Default, Clone, Copy)]
 struct Place {
     last_ms: Option<i64>,
     shift_ms: i64,
+}
+
+impl Place {
+    /// Shifts the track when the publisher's clock has started again: what comes goes on from the
+    /// newest of all tracks, so that it is neither shown late nor held up. A track that follows
+    /// takes the shift of the other, so that sound and picture stay in step. True when it shifted.
+    fn follow(&mut self, raw_ms: i64, other: Self) -> bool {
+        let Some(newest_ms) = self.last_ms.max(other.last_ms) else {
+            return false;
+        };
+        let last_ms = self.last_ms.unwrap_or(i64::MIN);
+        let plausible = last_ms.saturating_sub(RESTART_MS)..=newest_ms.saturating_add(LEAP_MS);
+        let own_ms = raw_ms.saturating_add(self.shift_ms);
+        let others_ms = raw_ms.saturating_add(other.shift_ms);
+        let can_follow = other.last_ms.is_some()
+            && other.shift_ms != self.shift_ms
+            && plausible.contains(&others_ms);
+        if plausible.contains(&own_ms) {
+            // The other track's jump may have been just long enough to be one, and this one's not.
+            let strays = own_ms < last_ms || own_ms > newest_ms.saturating_add(RESTART_MS);
+            let is_nearer = others_ms.abs_diff(newest_ms) < own_ms.abs_diff(newest_ms);
+            if !(can_follow && strays && is_nearer) {
+                return false;
+            }
+        }
+        self.shift_ms = match can_follow {
+            true => other.shift_ms,
+            false => newest_ms.saturating_sub(raw_ms),
+        };
+        true
+    }
 }
 
 /// The clock of one publisher, shared by its tracks.
@@ -46,31 +75,17 @@ impl Timeline {
             Track::Video => (&mut self.video, self.audio),
             Track::Audio => (&mut self.audio, self.video),
         };
-        let newest_ms = place.last_ms.max(other.last_ms);
         if place.last_ms.is_none() {
             place.shift_ms = other.shift_ms;
         }
-        let mut own_ms = raw_ms.saturating_add(place.shift_ms);
-        let fell_to_ms = place
-            .last_ms
-            .filter(|last_ms| own_ms < last_ms.saturating_sub(RESTART_MS));
-        let leapt_to_ms = newest_ms.filter(|newest_ms| own_ms.saturating_sub(LEAP_MS) > *newest_ms);
-        let goes_on_ms = fell_to_ms.or(leapt_to_ms);
-        if let Some(goes_on_ms) = goes_on_ms {
-            let shift_ms = goes_on_ms.saturating_sub(raw_ms);
-            // Sound and picture stay in step: the second track takes the shift of the first.
-            place.shift_ms = match shift_ms.abs_diff(other.shift_ms) < SAME_RESTART_MS {
-                true => other.shift_ms,
-                false => shift_ms,
-            };
-            own_ms = raw_ms.saturating_add(place.shift_ms);
-        }
+        let restarted = place.follow(raw_ms, other);
+        let own_ms = raw_ms.saturating_add(place.shift_ms);
         let dts_ms = place.last_ms.map_or(own_ms, |last_ms| own_ms.max(last_ms));
         place.last_ms = Some(dts_ms);
         Moment {
             own_ms,
             dts_ms,
-            restarted: goes_on_ms.is_some(),
+            restarted,
         }
     }
 
@@ -142,6 +157,81 @@ mod tests {
     }
 
     #[test]
+    fn a_restart_goes_on_from_the_newest_of_all_tracks() {
+        type Case = (&'static [(Track, u32)], &'static [i64]);
+        let cases: [Case; 6] = [
+            // Sound is ahead of the picture, and stays ahead by as much.
+            (
+                &[(Video, 58_000), (Audio, 60_000), (Video, 0), (Audio, 2000)],
+                &[58_000, 60_000, 60_000, 62_000],
+            ),
+            (
+                &[(Video, 58_000), (Audio, 60_000), (Audio, 2020), (Video, 40)],
+                &[58_000, 60_000, 60_000, 58_020],
+            ),
+            // The second track comes late.
+            (
+                &[
+                    (Video, 60_000),
+                    (Audio, 60_000),
+                    (Video, 0),
+                    (Video, 50_000),
+                    (Audio, 49_990),
+                ],
+                &[60_000, 60_000, 60_000, 110_000, 109_990],
+            ),
+            // A message of the old clock comes between.
+            (
+                &[
+                    (Video, 60_000),
+                    (Audio, 60_000),
+                    (Video, 0),
+                    (Audio, 60_023),
+                    (Audio, 46),
+                ],
+                &[60_000, 60_000, 60_000, 60_023, 60_046],
+            ),
+            // The same jump is a restart of one track, but would be jitter of the other.
+            (
+                &[
+                    (Video, 60_000),
+                    (Audio, 60_000),
+                    (Video, 58_990),
+                    (Audio, 59_010),
+                ],
+                &[60_000, 60_000, 60_000, 60_020],
+            ),
+            // The same the other way: just too long a leap, and one that is not.
+            (
+                &[
+                    (Video, 60_000),
+                    (Audio, 60_200),
+                    (Audio, 120_223),
+                    (Video, 120_040),
+                ],
+                &[60_000, 60_200, 60_200, 60_017],
+            ),
+        ];
+        for (messages, expected) in cases {
+            assert_eq!(
+                dts(&mut Timeline::default(), messages),
+                expected,
+                "{messages:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_track_that_restarts_alone_leaves_the_other_where_it_is() {
+        let mut timeline = Timeline::default();
+        let before = [(Video, 60_000), (Audio, 60_010), (Video, 55_000)];
+        assert_eq!(dts(&mut timeline, &before), [60_000, 60_010, 60_010]);
+        // Its jitter too.
+        let after = [(Audio, 60_030), (Audio, 60_020), (Video, 55_040)];
+        assert_eq!(dts(&mut timeline, &after), [60_030, 60_030, 60_050]);
+    }
+
+    #[test]
     fn a_clock_that_leaps_ahead_goes_on_with_tracks_in_step() {
         let mut timeline = Timeline::default();
         dts(&mut timeline, &[(Video, 0), (Audio, 10)]);
@@ -179,6 +269,33 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn tracks_stay_in_step_whatever_their_clock_does(
+            jump_ms in prop_oneof![-70_000..70_000, -1100..-900, 59_900..60_100, any::<i32>()],
+            audio_ahead_ms in -400..400_i32,
+            switch_at in 10..20_i32,
+            count in 40..60_i32,
+        ) {
+            let mut timeline = Timeline::default();
+            let mut apart_ms = [None; 2];
+            let mut newest_ms = i64::MIN;
+            for at in 0..count {
+                let track = if at % 2 == 0 { Video } else { Audio };
+                let ahead_ms = if track == Audio { audio_ahead_ms } else { 0 };
+                let jumped_ms = if at < switch_at { 0 } else { jump_ms };
+                let timestamp_ms = (1_000_000 + at * 20 + ahead_ms).wrapping_add(jumped_ms);
+                let moment = timeline.place(track, timestamp_ms.cast_unsigned());
+                if moment.restarted {
+                    prop_assert!((moment.own_ms - newest_ms).abs() <= 1000, "{:?}", moment);
+                }
+                newest_ms = newest_ms.max(moment.dts_ms);
+                let low = moment.own_ms.rem_euclid(1 << 32);
+                let apart = low - i64::from(timestamp_ms.cast_unsigned());
+                apart_ms[usize::from(track == Audio)] = Some(apart.rem_euclid(1 << 32));
+            }
+            prop_assert_eq!(apart_ms[0], apart_ms[1]);
+        }
+
         #[test]
         fn no_decode_time_falls(messages in prop::collection::vec((any::<bool>(), any::<u32>()), 0..50)) {
             let mut timeline = Timeline::default();

@@ -1,10 +1,13 @@
 //! Tests of the protocol on bytes alone, honest and hostile.
 
+use std::time::Duration;
+
 use bytes::{BufMut, Bytes};
 use proptest::prelude::*;
 
-use super::super::amf::Value;
-use super::super::command::Command;
+use super::super::amf::{AmfError, Value};
+use super::super::chunk::ChunkError;
+use super::super::command::{self, Command};
 use super::*;
 use crate::frame::Track;
 

@@ -1,0 +1,166 @@
+//! RTMP and the streams behind it: what publishers are told, and the log of them. There are no
+//! workers: the streams wait for one for ever.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+#[path = "support/rtmp_client.rs"]
+mod rtmp_client;
+
+use std::collections::BTreeMap;
+use std::future::pending;
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use rtmp_client::Client;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use weir::config;
+use weir::ingest::rtmp;
+use weir::origin::{Limits, Origin};
+use weir::session::{Deps, Registry};
+use weir::telemetry::metrics::StreamMetrics;
+use weir::units::ByteSize;
+use weir::worker::spawner::{Launch, Launched};
+
+const STUDIO: &str = "[[stream]]\nname = \"studio\"\npublish_key = \"s3cret-key\"\n";
+const KEY: &str = "studio?key=s3cret-key";
+const START: &str = "NetStream.Publish.Start";
+const TAKEN_OVER: &str = "NetStream.Publish.BadName";
+const ENDED: &str = "NetStream.Unpublish.Success";
+
+struct NoWorkers;
+
+impl Launch for NoWorkers {
+    fn launch(&self) -> BoxFuture<'_, io::Result<Launched>> {
+        Box::pin(pending())
+    }
+}
+
+struct Fixture {
+    registry: Registry,
+    address: SocketAddr,
+    shutdown: CancellationToken,
+    server: JoinHandle<()>,
+}
+
+impl Fixture {
+    async fn start() -> Self {
+        let shelf = Origin::new(Limits {
+            window: Duration::from_secs(60),
+            memory: ByteSize::from_mib(32),
+            hold_back: None,
+        });
+        let registry = Registry::new(Deps {
+            shelf,
+            launch: Arc::new(NoWorkers),
+            metrics: StreamMetrics::default(),
+            pipelines: None,
+            window: Duration::from_secs(60),
+        });
+        let any_port = ([127, 0, 0, 1], 0).into();
+        let limits = rtmp::Limits::default();
+        let server = rtmp::Server::bind(any_port, registry.clone(), limits)
+            .await
+            .unwrap();
+        let shutdown = CancellationToken::new();
+        let fixture = Self {
+            registry,
+            address: server.local_addr(),
+            server: tokio::spawn(server.run(shutdown.clone())),
+            shutdown,
+        };
+        fixture.configure(STUDIO);
+        fixture
+    }
+
+    /// Makes the streams those of a `config.toml`.
+    fn configure(&self, text: &str) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.toml");
+        std::fs::write(&path, text).unwrap();
+        let settings = config::load(&path, std::iter::empty()).unwrap();
+        self.registry.apply(&settings, &BTreeMap::new());
+    }
+
+    async fn publish(&self, key: &str) -> (Client, String) {
+        Client::publish(self.address, key).await.unwrap()
+    }
+
+    async fn stop(self) {
+        self.shutdown.cancel();
+        self.server.await.unwrap();
+        self.registry.shutdown().await;
+    }
+}
+
+#[tokio::test]
+async fn a_publisher_is_told_that_another_took_over() {
+    let fixture = Fixture::start().await;
+    let (mut first, status) = fixture.publish(KEY).await;
+    assert_eq!(status, START);
+    let (mut second, status) = fixture.publish(KEY).await;
+    assert_eq!(status, START);
+    assert_eq!(first.status().await.as_deref(), Some(TAKEN_OVER));
+    // The one that took over is not the one that was taken over.
+    fixture.configure("");
+    assert_eq!(second.status().await.as_deref(), Some(ENDED));
+    fixture.stop().await;
+}
+
+#[tokio::test]
+async fn a_publisher_is_told_that_its_stream_has_ended() {
+    let fixture = Fixture::start().await;
+    let (mut client, _) = fixture.publish(KEY).await;
+    fixture.configure(&format!("{STUDIO}rungs = [\"360p\"]"));
+    assert_eq!(client.status().await.as_deref(), Some(ENDED));
+    assert_eq!(client.status().await, None, "closed");
+    // It may come again at once.
+    let (mut client, status) = fixture.publish(KEY).await;
+    assert_eq!(status, START);
+    fixture.configure("");
+    assert_eq!(client.status().await.as_deref(), Some(ENDED));
+    fixture.stop().await;
+}
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn no_name_that_may_be_a_key_is_logged() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_writer(move || writer.clone())
+        .finish();
+    // Tasks of this test run on this thread.
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let fixture = Fixture::start().await;
+    for key in ["s3cret-key", "studio?key=s3cret-kex"] {
+        let (_client, status) = fixture.publish(key).await;
+        assert_eq!(status, "NetStream.Publish.Denied");
+    }
+    fixture.stop().await;
+    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    for cause in ["no such stream", "wrong key"] {
+        assert!(log.contains(cause), "{log}");
+    }
+    assert!(!log.contains("s3cret"), "{log}");
+}
