@@ -52,12 +52,12 @@ impl Command {
     fn warning_to_root(&self) -> Option<&'static str> {
         match self {
             Self::Run | Self::Keys(_) => Some(
-                "this runs as root, and what it writes will be root's; weir needs no rights of \
-                 root's, so run it as an ordinary user",
+                "running as root: what weir writes will belong to root, and it needs none of root's \
+                 rights; run it as an ordinary user",
             ),
             Self::Doctor(_) => Some(
-                "this runs as root, which may use devices that others may not; run it as the user \
-                 weir runs as to see what works there",
+                "running as root, which may use devices that others may not: run it as the user \
+                 that weir runs as to see what works there",
             ),
             Self::Check | Self::Worker(_) => None,
         }

@@ -190,13 +190,13 @@ impl AudioClock {
     pub fn parts_in_segment(&self, msn: u64) -> u32 {
         saturating_u32(self.segment_frames(msn).div_ceil(self.part_frames.max(1)))
     }
+}
 
-    /// Output time at which AAC frame `index` starts, rounded down to the nanosecond.
-    pub fn start_time(&self, index: u64) -> Duration {
-        let nanos =
-            u128::from(index) * u128::from(AAC_FRAME_SAMPLES) * NANOS / u128::from(SAMPLE_RATE_HZ);
-        Duration::from_nanos(saturating_u64(nanos))
-    }
+/// Output time at which AAC frame `index` starts, rounded down to the nanosecond.
+pub fn aac_time(index: u64) -> Duration {
+    let nanos =
+        u128::from(index) * u128::from(AAC_FRAME_SAMPLES) * NANOS / u128::from(SAMPLE_RATE_HZ);
+    Duration::from_nanos(saturating_u64(nanos))
 }
 
 const NANOS: u128 = 1_000_000_000;
@@ -409,13 +409,13 @@ mod tests {
 
             let audio = clock.audio();
             let (start, frames) = (audio.segment_start(msn), audio.segment_frames(msn));
-            let lead = audio.start_time(start).checked_sub(clock.segment_time(msn));
+            let lead = aac_time(start).checked_sub(clock.segment_time(msn));
             // Both are rounded down to the nanosecond.
             prop_assert!(lead.unwrap_or_default() < Duration::from_nanos(21_333_335));
-            prop_assert!(lead.is_some() || audio.start_time(start) + Duration::from_nanos(1) >= clock.segment_time(msn));
+            prop_assert!(lead.is_some() || aac_time(start) + Duration::from_nanos(1) >= clock.segment_time(msn));
             let sound = parts(start, frames, |f| audio.locate(f), msn);
             prop_assert_eq!(sound.len(), audio.parts_in_segment(msn) as usize);
-            check_lengths(&sound, |n| audio.start_time(n), clock.part_target());
+            check_lengths(&sound, aac_time, clock.part_target());
             prop_assert!(audio.locate(start + frames).starts_segment);
         }
 

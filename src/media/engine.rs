@@ -17,7 +17,7 @@ use super::pacer::video::Taken;
 use super::still::Stills;
 use super::test_source::TestSource;
 use crate::ladder::Canvas;
-use crate::ladder::clock::{AAC_FRAME_SAMPLES, AudioClock, LadderClock};
+use crate::ladder::clock::{AAC_FRAME_SAMPLES, LadderClock, aac_time};
 use crate::worker::protocol::{FromWorker, Level, RungStats, Stats};
 
 /// How often statistics are sent.
@@ -68,7 +68,6 @@ impl Engine {
             stop: stop.clone(),
             feed,
             canvas,
-            audio: clock.audio(),
             cuts: clock.clone(),
             start,
             stills: Stills::new(canvas),
@@ -99,7 +98,6 @@ struct Pacer {
     stop: Arc<AtomicBool>,
     feed: Feed,
     canvas: Canvas,
-    audio: AudioClock,
     cuts: LadderClock,
     start: Instant,
     stills: Stills,
@@ -120,7 +118,7 @@ impl Pacer {
                 break;
             }
             // A block of sound is taken when its last sample is due.
-            let sound_due = self.audio.start_time(block + 1 + PRIMING_BLOCKS);
+            let sound_due = aac_time(block + 1 + PRIMING_BLOCKS);
             if picture_due <= sound_due {
                 self.sleep_until(picture_due);
                 self.picture(frame, picture_due);
@@ -185,7 +183,7 @@ impl Pacer {
 
     fn sound(&mut self, block: u64) {
         let mut samples = [0i16; BLOCK];
-        let at = self.audio.start_time(block + PRIMING_BLOCKS);
+        let at = aac_time(block + PRIMING_BLOCKS);
         match &mut self.feed {
             Feed::Test(test) => test.sound(at, &mut samples),
             Feed::Input(intake) => {

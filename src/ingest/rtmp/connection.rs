@@ -226,7 +226,8 @@ impl Connection {
     }
 
     /// Nothing more is read of this connection.
-    pub fn is_over(&self) -> bool {
+    #[cfg(test)]
+    fn is_over(&self) -> bool {
         matches!(self.phase, Phase::Over)
     }
 

@@ -8,7 +8,7 @@ use gst_app::{AppSink, AppSrc};
 use super::cutter::{Tap, Taps};
 use super::failure;
 use super::{Spec, thumbnail};
-use crate::ladder::clock::{AAC_FRAME_SAMPLES, LadderClock, SAMPLE_RATE_HZ};
+use crate::ladder::clock::{LadderClock, aac_time};
 use crate::ladder::{AudioRendition, VideoRendition};
 use crate::media::caps;
 use crate::media::events::{Event, Events};
@@ -89,12 +89,6 @@ impl Encode {
         let _ = self.pictures.end_of_stream();
         let _ = self.samples.end_of_stream();
     }
-}
-
-/// Start of AAC frame `index`.
-fn aac_time(index: u64) -> std::time::Duration {
-    let nanos = u128::from(index * AAC_FRAME_SAMPLES) * 1_000_000_000 / u128::from(SAMPLE_RATE_HZ);
-    std::time::Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
 }
 
 fn stamp(buffer: &mut gst::Buffer, start: std::time::Duration, duration: std::time::Duration) {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::hls::{Part, TrackId, TsSegment};
-use crate::ladder::clock::Settings;
+use crate::ladder::clock::{Settings, aac_time};
 use crate::ladder::{AudioRendition, Canvas, VideoRendition};
 use crate::units::{Bitrate, FrameRate};
 use crate::worker::protocol::FromWorker;
@@ -72,7 +72,7 @@ fn run(fps: FrameRate, seconds: u64) -> (LadderClock, Vec<FromWorker>) {
             std::thread::yield_now();
         }
         output.picture(frame, picture(frame));
-        while clock.audio().start_time(audio) < fps.time_of(frame + 1) {
+        while aac_time(audio) < fps.time_of(frame + 1) {
             output.samples(audio, gst::Buffer::from_mut_slice(vec![0u8; 4096]));
             audio += 1;
         }

@@ -5,7 +5,7 @@
 //! significant first, white is one), and 6 bits of check: the top bits of value * 0x9E3779B1
 //! modulo 2^32.
 
-use super::{BLACK, Planes, PlanesMut, Rect, WHITE};
+use super::{BLACK, PlanesMut, Rect, WHITE};
 
 /// Cells across.
 const COLUMNS: usize = 10;
@@ -13,8 +13,6 @@ const COLUMNS: usize = 10;
 const ROWS: usize = 4;
 /// Cells that the picture's width would hold.
 const CELLS_A_WIDTH: usize = 40;
-/// Least difference of the white and the black cell that is believed.
-const CONTRAST_MIN: u32 = 60;
 
 /// Draws `value`; the test signal gives Unix milliseconds modulo 2^32.
 pub fn draw(value: u32, planes: &mut PlanesMut<'_>) {
@@ -24,21 +22,6 @@ pub fn draw(value: u32, planes: &mut PlanesMut<'_>) {
         let white = code >> (COLUMNS * ROWS - 1 - cell) & 1 == 1;
         planes.fill_grey(area(cell, width), if white { WHITE } else { BLACK });
     }
-}
-
-/// The value, or `None` where there is no barcode that checks.
-pub fn read(planes: &Planes<'_>) -> Option<u32> {
-    let brightness = |cell| middle_of(planes, area(cell, planes.y.width));
-    let (white, black) = (brightness(0)?, brightness(1)?);
-    if white < black + CONTRAST_MIN {
-        return None;
-    }
-    let mut read = 0_u64;
-    for cell in 0..COLUMNS * ROWS {
-        read = read << 1 | u64::from(brightness(cell)? * 2 > white + black);
-    }
-    let value = u32::try_from(read >> 6 & u64::from(u32::MAX)).ok()?;
-    (code(value) == read).then_some(value)
 }
 
 /// All forty cells, the first one in the highest bit.
@@ -59,17 +42,42 @@ fn area(cell: usize, width: usize) -> Rect {
     }
 }
 
-/// Mean luma of the middle quarter of an area.
-fn middle_of(planes: &Planes<'_>, area: Rect) -> Option<u32> {
-    let (mut sum, mut count) = (0_u32, 0_u32);
-    for y in area.y + area.height / 4..area.y + area.height.div_ceil(4) * 3 {
-        let row = planes.y.row(y);
-        let from = area.x + area.width / 4;
-        let middle = row.get(from..from + area.width.div_ceil(2))?;
-        sum += middle.iter().map(|luma| u32::from(*luma)).sum::<u32>();
-        count += u32::try_from(middle.len()).ok()?;
+/// Reads it back, as whoever measures the delay does.
+#[cfg(test)]
+pub(super) mod reading {
+    use super::super::{Planes, Rect};
+    use super::{COLUMNS, ROWS, area, code};
+
+    /// Least difference of the white and the black cell that is believed.
+    const CONTRAST_MIN: u32 = 60;
+
+    /// The value, or `None` where there is no barcode that checks.
+    pub fn read(planes: &Planes<'_>) -> Option<u32> {
+        let brightness = |cell| middle_of(planes, area(cell, planes.y.width));
+        let (white, black) = (brightness(0)?, brightness(1)?);
+        if white < black + CONTRAST_MIN {
+            return None;
+        }
+        let mut read = 0_u64;
+        for cell in 0..COLUMNS * ROWS {
+            read = read << 1 | u64::from(brightness(cell)? * 2 > white + black);
+        }
+        let value = u32::try_from(read >> 6 & u64::from(u32::MAX)).ok()?;
+        (code(value) == read).then_some(value)
     }
-    sum.checked_div(count)
+
+    /// Mean luma of the middle quarter of an area.
+    pub fn middle_of(planes: &Planes<'_>, area: Rect) -> Option<u32> {
+        let (mut sum, mut count) = (0_u32, 0_u32);
+        for y in area.y + area.height / 4..area.y + area.height.div_ceil(4) * 3 {
+            let row = planes.y.row(y);
+            let from = area.x + area.width / 4;
+            let middle = row.get(from..from + area.width.div_ceil(2))?;
+            sum += middle.iter().map(|luma| u32::from(*luma)).sum::<u32>();
+            count += u32::try_from(middle.len()).ok()?;
+        }
+        sum.checked_div(count)
+    }
 }
 
 #[cfg(test)]
@@ -77,6 +85,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::super::{NEUTRAL, Picture};
+    use super::reading::{middle_of, read};
     use super::*;
 
     /// The luma of `picture` scaled to `width` by area, with noise of up to `noise`.

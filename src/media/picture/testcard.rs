@@ -259,7 +259,7 @@ mod tests {
     fn the_time_can_be_read_off() {
         for (width, height) in [(640, 360), (360, 640), (426, 240)] {
             let picture = drawn(width, height, 77, 1_700_000_123_456);
-            let value = barcode::read(&picture.planes());
+            let value = barcode::reading::read(&picture.planes());
             assert_eq!(value, Some((1_700_000_123_456_u64 % (1 << 32)) as u32));
         }
     }

@@ -64,11 +64,6 @@ impl Chain {
         }
     }
 
-    /// The first element.
-    pub fn first(&self) -> Option<&gst::Element> {
-        self.elements.first()
-    }
-
     /// All elements.
     pub fn elements(&self) -> &[gst::Element] {
         &self.elements
