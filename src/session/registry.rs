@@ -350,5 +350,4 @@ impl<S: Shelf> Catalog for Registry<S> {
 }
 
 #[cfg(test)]
-#[path = "registry_tests.rs"]
 mod tests;

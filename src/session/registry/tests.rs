@@ -1,12 +1,18 @@
 //! Whole streams with scripted workers: every test waits for what it expects, none for time.
 
+mod encoders;
+mod reload;
+mod workers;
+
 use std::net::{Ipv4Addr, SocketAddr};
 
 use bytes::Bytes;
 
 use super::*;
 use crate::config::settings::{Encoder, Hls, OnFailure, Server, Session};
-use crate::frame::{EncodedFrame, InputFormat, Track, VideoCodec, VideoFormat};
+use crate::frame::{
+    AudioCodec, AudioFormat, EncodedFrame, InputFormat, Track, VideoCodec, VideoFormat,
+};
 use crate::ingest::{MediaEvent, Revocation};
 use crate::session::fake::{
     FakeLaunch, FakeShelf, FakeWorker, Started, bounded, packaging, plan, rung,
@@ -194,14 +200,6 @@ async fn hears_frame(worker: &mut FakeWorker, pts_ns: i64) {
     }
 }
 
-fn encoder_failed(rung: &str, encoder: &str) -> FromWorker {
-    FromWorker::EncoderFailed {
-        rung: rung.into(),
-        encoder: encoder.into(),
-        reason: "no".into(),
-    }
-}
-
 #[tokio::test]
 async fn a_publisher_makes_a_session() {
     let mut rig = Rig::push(LONG);
@@ -326,231 +324,6 @@ async fn a_take_over_revokes_the_earlier_lease_and_keeps_the_session() {
 }
 
 #[tokio::test]
-async fn a_lost_worker_is_replaced_and_goes_on_with_the_group_of_pictures() {
-    let mut rig = Rig::push(LONG);
-    let (lease, mut worker) = rig.live().await;
-    for (pts, key) in [(1, true), (2, false), (3, true), (4, false)] {
-        send(&lease, MediaEvent::Frame(frame(pts, key))).await;
-        hears_frame(&mut worker, pts).await;
-    }
-    worker.makes(2).await;
-    rig.shelf.last("part 2.0").await;
-    worker.dies();
-    let (start, mut worker) = rig.started.next().await;
-    assert_eq!(
-        (start.plan, start.first_msn),
-        (Some(crate::session::fake::plan()), 3)
-    );
-    assert_eq!(worker.hear().await, ToWorker::InputOpened(format()));
-    hears_frame(&mut worker, 3).await;
-    hears_frame(&mut worker, 4).await;
-    send(&lease, MediaEvent::Frame(frame(5, false))).await;
-    hears_frame(&mut worker, 5).await;
-    worker.goes_live(3).await;
-    rig.shelf.last("part 3.0").await;
-    let log = [
-        "expect cam",
-        "open cam",
-        "part 1.0",
-        "part 2.0",
-        "interrupt",
-        "part 3.0",
-    ];
-    assert_eq!(rig.shelf.log(), log);
-    let status = rig.until(|status| status.last_error.is_some()).await;
-    assert_eq!(status.state, State::Live);
-    assert!(status.last_error.unwrap().contains("killed by the test"));
-    assert!(!lease.revoked.is_revoked());
-}
-
-#[tokio::test]
-async fn a_worker_that_made_nothing_leaves_no_gap() {
-    let mut rig = Rig::push(LONG);
-    let (_lease, worker) = rig.live().await;
-    worker.dies();
-    let (_, worker) = rig.started.next().await;
-    worker.dies();
-    let (start, _worker) = rig.started.next().await;
-    assert_eq!(start.first_msn, 2);
-    let interrupts = rig
-        .shelf
-        .log()
-        .iter()
-        .filter(|line| *line == "interrupt")
-        .count();
-    assert_eq!(interrupts, 1);
-}
-
-#[tokio::test]
-async fn a_worker_whose_output_stands_still_is_replaced() {
-    let (launch, mut started) = FakeLaunch::new();
-    let deps = Deps {
-        shelf: FakeShelf::default(),
-        launch,
-        metrics: StreamMetrics::default(),
-        pipelines: None,
-        window: LONG,
-    };
-    let stall_max = SHORT;
-    let registry = Registry::with_limits(
-        deps,
-        Limits {
-            stall_max,
-            ..patient()
-        },
-    );
-    registry.set_encoders(vec![tested("x264")]);
-    registry.apply(
-        &settings(LONG, vec![stream("demo", Source::Test)]),
-        &BTreeMap::new(),
-    );
-    registry.demand("demo", Ipv4Addr::LOCALHOST.into(), "agent");
-    let (_, mut worker) = started.next().await;
-    worker.goes_live(1).await;
-    worker.is_killed().await;
-    let (start, _worker) = started.next().await;
-    assert!(start.plan.is_some());
-}
-
-#[tokio::test]
-async fn a_worker_that_talks_nonsense_is_replaced() {
-    let mut rig = Rig::push(LONG);
-    let (_lease, mut worker) = rig.live().await;
-    let track = crate::hls::TrackId::Audio(200);
-    worker
-        .say(FromWorker::Part(crate::session::fake::part(track, 2)))
-        .await;
-    worker.is_killed().await;
-    let (start, _) = rig.started.next().await;
-    assert_eq!(start.first_msn, 2);
-}
-
-#[tokio::test]
-async fn a_failed_encoder_gives_way_to_the_next_family() {
-    let mut rig = Rig::push(LONG);
-    let lease = rig.publish("sesame").await.unwrap();
-    let (start, mut worker) = rig.started.next().await;
-    assert_eq!(
-        start.encoders,
-        ["nvidia", "x264"],
-        "vaapi did not pass its test"
-    );
-    worker.goes_live(1).await;
-    worker.say(encoder_failed("720p", "nvidia")).await;
-    let (start, mut worker) = rig.started.next().await;
-    assert_eq!(start.encoders, ["x264"]);
-    assert_eq!(start.first_msn, 2);
-    worker.plans().await;
-    worker.say(encoder_failed("720p", "x264")).await;
-    bounded(lease.revoked.revoked()).await;
-    rig.state(State::Failed).await;
-    rig.shelf.last("end").await;
-    let error = rig.registry.status("cam").unwrap().last_error.unwrap();
-    assert!(error.contains("no other family"), "{error}");
-    let _lease = rig.publish("sesame").await.unwrap();
-    let (start, _worker) = rig.started.next().await;
-    assert_eq!(
-        start.encoders,
-        ["nvidia", "x264"],
-        "a new publisher is a new try"
-    );
-}
-
-#[tokio::test]
-async fn a_shed_rung_is_missing_from_the_next_session() {
-    let mut rig = Rig::push(LONG);
-    rig.settings.encoder.on_failure = OnFailure::Shed;
-    rig.apply();
-    let lease = rig.publish("sesame").await.unwrap();
-    let rungs = |start: &Start| {
-        start
-            .rungs
-            .iter()
-            .map(|r| r.name.clone())
-            .collect::<Vec<_>>()
-    };
-    let (start, mut worker) = rig.started.next().await;
-    assert_eq!(rungs(&start), ["720p", "360p"]);
-    worker.goes_live(1).await;
-    worker.say(encoder_failed("720p", "nvidia")).await;
-    let (start, mut worker) = rig.started.next().await;
-    assert_eq!(
-        (rungs(&start), start.plan.is_none()),
-        (vec!["360p".to_owned()], true)
-    );
-    assert_eq!(rig.shelf.log().last().unwrap(), "expect cam");
-    worker.say(encoder_failed("360p", "nvidia")).await;
-    bounded(lease.revoked.revoked()).await;
-    rig.state(State::Failed).await;
-}
-
-/// A source between two rungs has the upper one brought down to its size, under another name.
-#[tokio::test]
-async fn a_rung_brought_down_to_the_source_can_be_shed() {
-    let mut rig = Rig::push(LONG);
-    rig.settings.encoder.on_failure = OnFailure::Shed;
-    rig.apply();
-    let _lease = rig.publish("sesame").await.unwrap();
-    let (_, mut worker) = rig.started.next().await;
-    let mut plan = plan();
-    let top = &mut plan.video[0];
-    (top.width, top.height) = (1066, 600);
-    top.name = "600p".into();
-    worker
-        .say(FromWorker::Planned {
-            plan,
-            encoders: vec!["nvidia".into()],
-            part_target: Duration::from_millis(200),
-        })
-        .await;
-    worker.say(encoder_failed("600p", "nvidia")).await;
-    let (start, _worker) = rig.started.next().await;
-    let names: Vec<_> = start.rungs.iter().map(|rung| rung.name.as_str()).collect();
-    assert_eq!(names, ["360p"]);
-}
-
-#[tokio::test]
-async fn an_encoder_that_cannot_be_built_is_replaced_even_where_rungs_are_shed() {
-    let mut rig = Rig::push(LONG);
-    rig.settings.encoder.on_failure = OnFailure::Shed;
-    rig.apply();
-    let _lease = rig.publish("sesame").await.unwrap();
-    let (_, mut worker) = rig.started.next().await;
-    worker.say(encoder_failed("", "nvidia")).await;
-    let (start, _worker) = rig.started.next().await;
-    assert_eq!(start.encoders, ["x264"]);
-    assert_eq!(start.rungs.len(), 2);
-}
-
-#[tokio::test]
-async fn workers_wait_while_encoders_are_tested_again() {
-    let mut rig = Rig::push(LONG);
-    rig.registry.await_encoders();
-    assert!(
-        rig.registry.ready(),
-        "what worked a moment ago still counts"
-    );
-    let _lease = rig.publish("sesame").await.unwrap();
-    rig.state(State::Starting).await;
-    rig.registry.set_encoders(vec![tested("x264")]);
-    let (start, _worker) = rig.started.next().await;
-    assert_eq!(start.encoders, ["x264"]);
-    rig.registry.set_encoders(Vec::new());
-    assert!(!rig.registry.ready());
-}
-
-#[tokio::test]
-async fn a_failed_encoder_can_end_the_stream() {
-    let mut rig = Rig::push(LONG);
-    rig.settings.encoder.on_failure = OnFailure::Fail;
-    rig.apply();
-    let (lease, mut worker) = rig.live().await;
-    worker.say(encoder_failed("720p", "nvidia")).await;
-    bounded(lease.revoked.revoked()).await;
-    rig.shelf.last("end").await;
-}
-
-#[tokio::test]
 async fn the_test_signal_starts_with_its_first_viewer() {
     let mut rig = Rig::new(settings(LONG, vec![stream("demo", Source::Test)]));
     rig.state(State::Idle).await;
@@ -606,117 +379,5 @@ async fn a_camera_is_fetched_unasked_and_its_absence_is_told() {
             "open yard",
             "part 1.0"
         ]
-    );
-}
-
-#[tokio::test]
-async fn a_stream_waits_for_the_encoders_test() {
-    let (launch, mut started) = FakeLaunch::new();
-    let registry = Registry::new(Deps {
-        shelf: FakeShelf::default(),
-        launch,
-        metrics: StreamMetrics::default(),
-        pipelines: None,
-        window: LONG,
-    });
-    registry.apply(
-        &settings(LONG, vec![stream("demo", Source::Test)]),
-        &BTreeMap::new(),
-    );
-    registry.demand("demo", Ipv4Addr::LOCALHOST.into(), "agent");
-    assert!(!registry.ready());
-    registry.set_encoders(vec![tested("x264")]);
-    assert!(registry.ready());
-    assert_eq!(started.next().await.0.encoders, ["x264"]);
-}
-
-#[tokio::test]
-async fn without_any_encoder_a_stream_fails_and_says_so() {
-    let rig = Rig::push(LONG);
-    rig.registry.set_encoders(Vec::new());
-    assert!(!rig.registry.ready());
-    let lease = rig.publish("sesame").await.unwrap();
-    bounded(lease.revoked.revoked()).await;
-    let status = rig.until(|status| status.state == State::Failed).await;
-    assert_eq!(status.last_error.unwrap(), "no configured encoder works");
-}
-
-#[tokio::test]
-async fn a_reload_disturbs_only_what_changed() {
-    let mut rig = Rig::push(LONG);
-    let (lease, mut worker) = rig.live().await;
-    rig.settings.streams[0].source = Source::Push {
-        key: Some(secret("new")),
-    };
-    rig.settings.streams.insert(0, stream("demo", Source::Test));
-    rig.settings.session.grace = SHORT;
-    rig.apply();
-    assert_eq!(rig.publish("sesame").await.unwrap_err(), Refusal::WrongKey);
-    let names = rig.registry.list().into_iter().map(|status| status.name);
-    assert_eq!(names.collect::<Vec<_>>(), ["demo", "cam"]);
-    send(&lease, MediaEvent::Frame(frame(1, true))).await;
-    hears_frame(&mut worker, 1).await;
-    assert!(!lease.revoked.is_revoked());
-    drop(lease);
-    assert_eq!(worker.hear().await, ToWorker::InputClosed);
-    assert_eq!(worker.hear().await, ToWorker::Finish, "the new grace holds");
-}
-
-#[tokio::test]
-async fn a_changed_stream_ends_its_session_before_the_next_begins() {
-    let mut rig = Rig::push(LONG);
-    let (lease, mut worker) = rig.live().await;
-    rig.settings.streams[0].rungs.pop();
-    rig.apply();
-    bounded(lease.revoked.revoked()).await;
-    assert_eq!(worker.hear().await, ToWorker::InputClosed);
-    assert_eq!(worker.hear().await, ToWorker::Finish);
-    let _lease = rig.publish("sesame").await.unwrap();
-    worker.say(FromWorker::Finished).await;
-    let (start, _worker) = rig.started.next().await;
-    assert_eq!(start.rungs.len(), 1);
-    assert_eq!(
-        rig.shelf.log(),
-        ["expect cam", "open cam", "part 1.0", "end", "expect cam"]
-    );
-}
-
-#[tokio::test]
-async fn a_removed_stream_ends() {
-    let mut rig = Rig::push(LONG);
-    let (lease, mut worker) = rig.live().await;
-    rig.settings.streams.clear();
-    rig.apply();
-    bounded(lease.revoked.revoked()).await;
-    assert_eq!(
-        rig.publish("sesame").await.unwrap_err(),
-        Refusal::UnknownStream
-    );
-    assert_eq!(worker.hear().await, ToWorker::InputClosed);
-    assert_eq!(worker.hear().await, ToWorker::Finish);
-    worker.say(FromWorker::Finished).await;
-    rig.shelf.last("end").await;
-}
-
-#[tokio::test]
-async fn a_shutdown_flushes_ends_and_lets_nobody_in() {
-    let mut rig = Rig::push(LONG);
-    let (lease, mut worker) = rig.live().await;
-    let registry = rig.registry.clone();
-    let shutdown = tokio::spawn(async move { registry.shutdown().await });
-    bounded(lease.revoked.revoked()).await;
-    assert_eq!(worker.hear().await, ToWorker::InputClosed);
-    assert_eq!(worker.hear().await, ToWorker::Finish);
-    worker.makes(2).await;
-    worker.say(FromWorker::Finished).await;
-    bounded(shutdown).await.unwrap();
-    let log = rig.shelf.log();
-    assert_eq!(
-        log,
-        ["expect cam", "open cam", "part 1.0", "part 2.0", "end"]
-    );
-    assert_eq!(
-        rig.publish("sesame").await.unwrap_err(),
-        Refusal::ShuttingDown
     );
 }
