@@ -27,7 +27,7 @@ const FAREWELL: Duration = Duration::from_secs(10);
 /// How often ended sessions are swept up and connection counts are read.
 const HOUSEKEEPING: Duration = Duration::from_secs(1);
 /// How often memory that is free goes back to the system.
-const TRIMMING: Duration = Duration::from_secs(60);
+const TRIMMING: Duration = Duration::from_secs(10);
 
 /// Everything that runs.
 pub(super) struct Daemon {
