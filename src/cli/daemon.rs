@@ -7,19 +7,19 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
+use super::probing::Probing;
 use super::run::Failure;
 use super::{Config, Exit, this_machine};
 use crate::config::settings::{Secret, Settings};
 use crate::http::{self, Catalog};
 use crate::ingest::rtmp;
 use crate::origin::{Limits, Origin};
-use crate::session::{Deps, Registry, Tested};
+use crate::session::{Deps, Registry};
 use crate::telemetry::metrics::Metrics;
-use crate::worker::probe;
 use crate::worker::spawner::{Program, Spawner};
 
 /// How long ended playlists are served to the viewers that are still there.
@@ -212,68 +212,4 @@ fn trim() {
     unsafe {
         libc::malloc_trim(0);
     }
-}
-
-/// The test of the encoders that runs, or ran last.
-#[derive(Default)]
-struct Probing {
-    order: Vec<String>,
-    task: Option<JoinHandle<()>>,
-}
-
-impl Probing {
-    fn is_needed(&self, order: &[String], registry: &Registry) -> bool {
-        let runs = self.task.as_ref().is_some_and(|task| !task.is_finished());
-        self.order != order || (!runs && !registry.ready())
-    }
-
-    /// Tests the encoders of these families; the outcome of an earlier test no longer counts.
-    fn start(&mut self, order: &[String], pipelines: Option<PathBuf>, registry: Registry) {
-        if let Some(task) = &self.task {
-            task.abort();
-        }
-        self.order = order.to_vec();
-        let order = order.to_vec();
-        self.task = Some(tokio::spawn(async move {
-            let probing = move || probe::encoders(&order, pipelines.as_deref());
-            match tokio::task::spawn_blocking(probing).await {
-                Ok(outcomes) => registry.set_encoders(working(outcomes)),
-                Err(error) => {
-                    tracing::error!(%error, "encoders cannot be tested; restart weir");
-                    registry.set_encoders(Vec::new());
-                }
-            }
-        }));
-    }
-
-    async fn stop(self) {
-        if let Some(task) = self.task {
-            task.abort();
-            // Aborted, most likely; whatever it is, it is over.
-            let _ = task.await;
-        }
-    }
-}
-
-/// Those that passed; says in the log what works.
-fn working(outcomes: Vec<crate::media::probe::Outcome>) -> Vec<Tested> {
-    let mut working = Vec::new();
-    for outcome in outcomes {
-        match outcome.failure {
-            None => {
-                tracing::info!(encoder = %outcome.template, "encoder works");
-                working.push(Tested {
-                    family: outcome.family,
-                    template: outcome.template,
-                });
-            }
-            Some(cause) => {
-                tracing::debug!(encoder = %outcome.template, %cause, "encoder left out");
-            }
-        }
-    }
-    if working.is_empty() {
-        tracing::error!("no encoder works: run `scripts/setup`, then `weir doctor`");
-    }
-    working
 }

@@ -6,6 +6,7 @@ mod daemon;
 mod doctor;
 mod exit;
 mod keys;
+mod probing;
 mod run;
 mod worker;
 
