@@ -162,17 +162,8 @@ fn is_secret(name: &str) -> bool {
 /// Whether a variable's value is secret. The last part of its name is its key; one that nobody
 /// knows may stand in the wrong place.
 fn is_secret_variable(name: &str) -> bool {
-    let known = [
-        sections::SERVER_KEYS,
-        sections::HLS_KEYS,
-        sections::SESSION_KEYS,
-        sections::ENCODER_KEYS,
-        rungs::KEYS,
-        streams::KEYS,
-    ];
     let key = name.rsplit("__").next().unwrap_or(name);
-    let mut known = known.into_iter().flatten();
-    if known.any(|known| known.eq_ignore_ascii_case(key)) {
+    if known_keys().any(|known| known.eq_ignore_ascii_case(key)) {
         is_secret(key)
     } else {
         name.split("__").any(is_secret)
@@ -275,6 +266,19 @@ fn behind_scheme(entry: &str) -> usize {
     let scheme = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.');
     let address = value.trim_start_matches(scheme).strip_prefix("://");
     entry.len() - address.unwrap_or(value).len()
+}
+
+/// The keys of a configuration without mistakes.
+fn known_keys() -> impl Iterator<Item = &'static str> {
+    let keys = [
+        sections::SERVER_KEYS,
+        sections::HLS_KEYS,
+        sections::SESSION_KEYS,
+        sections::ENCODER_KEYS,
+        rungs::KEYS,
+        streams::KEYS,
+    ];
+    keys.into_iter().flatten().copied()
 }
 
 #[cfg(test)]

@@ -129,15 +129,7 @@ fn a_secret_variable_is_hidden_to_its_end() {
 
 #[test]
 fn no_other_key_is_taken_for_a_secret() {
-    let keys = [
-        sections::SERVER_KEYS,
-        sections::HLS_KEYS,
-        sections::SESSION_KEYS,
-        sections::ENCODER_KEYS,
-        rungs::KEYS,
-        streams::KEYS,
-    ];
-    for key in keys.concat() {
+    for key in known_keys() {
         assert_eq!(is_secret(key), SECRET_KEYS.contains(&key), "{key}");
     }
 }
