@@ -6,16 +6,18 @@
     reason = "helpers of tests fail as tests do"
 )]
 
+#[path = "support/log.rs"]
+mod log;
 #[path = "support/rtmp_client.rs"]
 mod rtmp_client;
 
 use std::collections::HashMap;
-use std::io::Write;
 use std::net::SocketAddr;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use log::Captured;
 use rtmp_client::Client;
 use tokio::net::TcpStream;
 use tokio::process::Command;
@@ -226,29 +228,9 @@ async fn a_wrong_key_is_refused_and_ffmpeg_says_so() {
     fixture.stop().await;
 }
 
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
 #[tokio::test]
 async fn no_secret_is_logged() {
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_writer(move || writer.clone())
-        .finish();
-    // Tasks of this test run on this thread.
-    let _guard = tracing::subscriber::set_default(subscriber);
+    let log = Captured::start();
     let limits = Limits {
         streams_per_address_max: 1,
         ..Limits::default()
@@ -273,7 +255,7 @@ async fn no_secret_is_logged() {
         .unwrap();
     assert_eq!(status, DENIED);
     fixture.stop().await;
-    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let log = log.text();
     for cause in ["wrong key", "no such stream", "too many streams"] {
         assert!(log.contains(cause), "{log}");
     }

@@ -7,17 +7,20 @@
     reason = "a test fails by panicking"
 )]
 
+#[path = "support/log.rs"]
+mod log;
 #[path = "support/rtmp_client.rs"]
 mod rtmp_client;
 
 use std::collections::BTreeMap;
 use std::future::pending;
-use std::io::{self, Write};
+use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use log::Captured;
 use rtmp_client::Client;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -129,36 +132,16 @@ async fn a_publisher_is_told_that_its_stream_has_ended() {
     fixture.stop().await;
 }
 
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 #[tokio::test]
 async fn no_name_that_may_be_a_key_is_logged() {
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_writer(move || writer.clone())
-        .finish();
-    // Tasks of this test run on this thread.
-    let _guard = tracing::subscriber::set_default(subscriber);
+    let log = Captured::start();
     let fixture = Fixture::start().await;
     for key in ["s3cret-key", "studio?key=s3cret-kex"] {
         let (_client, status) = fixture.publish(key).await;
         assert_eq!(status, "NetStream.Publish.Denied");
     }
     fixture.stop().await;
-    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let log = log.text();
     for cause in ["no such stream", "wrong key"] {
         assert!(log.contains(cause), "{log}");
     }

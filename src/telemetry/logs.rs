@@ -112,33 +112,19 @@ where
 
 #[cfg(test)]
 mod tests {
-    use std::io::{self, Write};
-    use std::sync::{Arc, Mutex};
+    use std::sync::Arc;
 
     use super::*;
 
-    #[derive(Clone, Default)]
-    struct Lines(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Lines {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().write(bytes)
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
     fn written(format: Format, filter: &str) -> String {
-        let lines = Lines::default();
-        let writer = lines.clone();
-        let subscriber = subscriber(format, filter, false, move || writer.clone()).unwrap();
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let writer = Arc::new(file.reopen().unwrap());
+        let subscriber = subscriber(format, filter, false, writer).unwrap();
         tracing::subscriber::with_default(subscriber, || {
             tracing::info!(stream = "demo", "live");
             tracing::debug!("detail");
         });
-        String::from_utf8(lines.0.lock().unwrap().clone()).unwrap()
+        std::fs::read_to_string(file.path()).unwrap()
     }
 
     #[test]
