@@ -16,6 +16,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::codec::FramedRead;
 
 use super::sink::{Shelf, Writer};
+use crate::frame::{AudioCodec, AudioFormat, InputFormat, VideoCodec, VideoFormat};
 use crate::hls::{Part, TrackId, TsSegment};
 use crate::ladder::{AudioRendition, Canvas, Plan, Rung, VideoRendition};
 use crate::origin::SessionSpec;
@@ -263,10 +264,35 @@ pub fn packaging() -> Packaging {
 pub fn rung(name: &str) -> Rung {
     Rung {
         name: name.into(),
-        height: 720,
+        height: name.trim_end_matches('p').parse().unwrap(),
         fps_max: FrameRate::whole(30),
         bitrate: Bitrate::from_bps(2_800_000),
         audio: Bitrate::from_bps(128_000),
+    }
+}
+
+/// H.264 without sound.
+pub fn format() -> InputFormat {
+    let (codec, config) = (VideoCodec::H264, Bytes::from_static(b"avcC"));
+    let video = VideoFormat {
+        codec,
+        config,
+        fps_milli_hint: None,
+    };
+    InputFormat {
+        video: Some(video),
+        audio: None,
+    }
+}
+
+/// `format` with AAC beside it.
+pub fn with_sound(format: InputFormat) -> InputFormat {
+    InputFormat {
+        audio: Some(AudioFormat {
+            codec: AudioCodec::Aac,
+            config: Bytes::from_static(&[0x11, 0x90]),
+        }),
+        ..format
     }
 }
 

@@ -89,20 +89,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::frame::{AudioCodec, AudioFormat, VideoCodec, VideoFormat};
-
-    fn with_video() -> InputFormat {
-        let (codec, config) = (VideoCodec::H264, Bytes::new());
-        let video = VideoFormat {
-            codec,
-            config,
-            fps_milli_hint: None,
-        };
-        InputFormat {
-            video: Some(video),
-            audio: None,
-        }
-    }
+    use crate::frame::VideoCodec;
+    use crate::session::fake::{format, with_sound};
 
     fn frame(n: usize, track: Track, key: bool, bytes: usize) -> EncodedFrame {
         let time = i64::try_from(n).unwrap();
@@ -136,7 +124,7 @@ mod tests {
         #[test]
         fn it_holds_exactly_the_tail_from_the_last_key_frame(all in frames()) {
             let mut cache = GopCache::default();
-            cache.format(&with_video());
+            cache.format(&format());
             for frame in &all {
                 cache.push(frame.clone());
             }
@@ -166,7 +154,7 @@ mod tests {
     #[test]
     fn an_overflow_is_told_once_and_the_next_key_frame_heals() {
         let mut cache = GopCache::default();
-        cache.format(&with_video());
+        cache.format(&format());
         assert!(cache.push(frame(0, Track::Video, true, 1)));
         let told = (1..3 * CACHE_FRAMES_MAX)
             .filter(|n| !cache.push(frame(*n, Track::Video, false, 1)))
@@ -178,22 +166,14 @@ mod tests {
 
     #[test]
     fn a_new_format_forgets_the_frames_of_what_changed() {
-        let video = with_video();
-        let mut other_video = with_video();
+        let video = format();
+        let mut other_video = format();
         other_video.video.as_mut().unwrap().codec = VideoCodec::H265;
-        let sound = Some(AudioFormat {
-            codec: AudioCodec::Aac,
-            config: Bytes::from_static(&[1]),
-        });
-        let with_sound = |format: &InputFormat| InputFormat {
-            audio: sound.clone(),
-            ..format.clone()
-        };
         for (before, after, kept) in [
             (&video, video.clone(), vec![0, 1, 2]),
             (&video, other_video.clone(), vec![]),
-            (&video, with_sound(&video), vec![0, 2]),
-            (&video, with_sound(&other_video), vec![]),
+            (&video, with_sound(video.clone()), vec![0, 2]),
+            (&video, with_sound(other_video.clone()), vec![]),
         ] {
             let mut cache = GopCache::default();
             cache.format(before);

@@ -5,9 +5,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use weir::hls::{Part, TrackId};
 use weir::http::Limits;
-use weir::ladder::{AudioRendition, Canvas, Plan, VideoRendition};
+use weir::ladder::{Source, plan};
 use weir::origin::{self, Origin, SessionSpec, SessionWriter};
-use weir::units::{Bitrate, ByteSize, FrameRate};
+use weir::units::{ByteSize, FrameRate};
 
 use super::client::get;
 use super::stub::{Running, Stub};
@@ -15,27 +15,14 @@ use super::stub::{Running, Stub};
 const SECOND: Duration = Duration::from_secs(1);
 
 fn spec() -> SessionSpec {
-    let bitrate = Bitrate::from_bps(100_000);
+    let source = Source {
+        width: 640,
+        height: 360,
+        fps: FrameRate::whole(30),
+    };
     SessionSpec {
-        plan: Plan {
-            canvas: Canvas {
-                width: 640,
-                height: 360,
-                fps: FrameRate::whole(30),
-            },
-            video: vec![VideoRendition {
-                name: "360p".into(),
-                width: 640,
-                height: 360,
-                divisor: 1,
-                bitrate,
-                audio: 0,
-            }],
-            audio: vec![AudioRendition {
-                name: "audio-96k".into(),
-                bitrate,
-            }],
-        },
+        // Without rungs there is one, of the source's size.
+        plan: plan(&[], source),
         segment: SECOND,
         part_target: SECOND / 2,
         ts: false,

@@ -10,12 +10,10 @@ use bytes::Bytes;
 
 use super::*;
 use crate::config::settings::{Encoder, Hls, OnFailure, Server, Session};
-use crate::frame::{
-    AudioCodec, AudioFormat, EncodedFrame, InputFormat, Track, VideoCodec, VideoFormat,
-};
+use crate::frame::{EncodedFrame, Track};
 use crate::ingest::{MediaEvent, Revocation};
 use crate::session::fake::{
-    FakeLaunch, FakeShelf, FakeWorker, Started, bounded, packaging, plan, rung,
+    FakeLaunch, FakeShelf, FakeWorker, Started, bounded, format, packaging, plan, rung, with_sound,
 };
 use crate::session::status::State;
 use crate::units::ByteSize;
@@ -162,19 +160,6 @@ fn settings(grace: Duration, streams: Vec<Stream>) -> Settings {
             on_failure: OnFailure::Fallback,
         },
         streams,
-    }
-}
-
-fn format() -> InputFormat {
-    let (codec, config) = (VideoCodec::H264, Bytes::from_static(b"avcC"));
-    let video = VideoFormat {
-        codec,
-        config,
-        fps_milli_hint: None,
-    };
-    InputFormat {
-        video: Some(video),
-        audio: None,
     }
 }
 

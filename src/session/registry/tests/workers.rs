@@ -111,13 +111,7 @@ async fn a_late_sound_format_does_not_cost_the_group_of_pictures() {
         send(&lease, MediaEvent::Frame(frame(pts, key))).await;
         hears_frame(&mut worker, pts).await;
     }
-    let with_sound = InputFormat {
-        audio: Some(AudioFormat {
-            codec: AudioCodec::Aac,
-            config: Bytes::from_static(&[0x11, 0x90]),
-        }),
-        ..format()
-    };
+    let with_sound = with_sound(format());
     send(&lease, MediaEvent::Format(with_sound.clone())).await;
     assert_eq!(worker.hear().await, ToWorker::InputOpened(with_sound));
     send(&lease, MediaEvent::Frame(frame(3, false))).await;
