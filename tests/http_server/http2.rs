@@ -107,6 +107,7 @@ async fn a_stalled_stream_moves_new_ones_elsewhere_and_spares_the_others() {
     let connection = tokio::spawn(connection);
     let stalled = ask(&sender, Method::GET, "/live/demo/s1/720p/big.m4s").await;
     let stalled = stalled.await.unwrap().into_body();
+    // Nothing but time makes two requests of different ages.
     tokio::time::sleep(limits.request_max * 3 / 5).await;
     let waiting = ask(&sender, Method::GET, BLOCKING).await;
     server.blocked(1).await;

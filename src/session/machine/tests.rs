@@ -1,5 +1,8 @@
 //! The machine on virtual time: no test here waits.
 
+mod properties;
+mod workers;
+
 use super::*;
 
 const GRACE: Duration = Duration::from_secs(30);
@@ -173,100 +176,6 @@ fn a_take_over_disturbs_nothing() {
 }
 
 #[test]
-fn a_lost_worker_is_replaced_at_once_and_the_session_goes_on() {
-    let mut rig = Rig::live_push();
-    rig.dies(0).state(State::Live);
-    rig.on(Event::Hired, &[])
-        .on(Event::Planned, &[])
-        .state(State::Live);
-}
-
-#[test]
-fn a_worker_lost_during_grace_is_replaced_too() {
-    let mut rig = Rig::live_push();
-    rig.on(Event::PublisherLeft, &[])
-        .dies(0)
-        .state(State::Waiting);
-    rig.on(Event::Hired, &[]).on(Event::Planned, &[]).moves(1);
-    rig.runs(2, 30);
-    assert_eq!(rig.pass(secs(1)), [Action::Finish]);
-}
-
-#[test]
-fn output_that_stands_still_costs_the_worker() {
-    let mut rig = Rig::live_push();
-    assert_eq!(rig.pass(secs(2)), []);
-    rig.moves(1);
-    assert_eq!(rig.pass(secs(1)), replaced_at_once("output stands still"));
-    rig.state(State::Live);
-}
-
-#[test]
-fn the_first_output_may_take_as_long_as_the_encoders_need() {
-    let mut rig = Rig::new(Kind::Push);
-    rig.on(Event::PublisherArrived, &[Action::Expect, Action::Hire]);
-    rig.on(Event::Hired, &[]).on(Event::Planned, &[]);
-    assert_eq!(rig.pass(secs(9)), []);
-    assert_eq!(rig.pass(secs(1)), replaced_at_once("output stands still"));
-}
-
-#[test]
-fn input_that_cannot_be_decoded_costs_the_worker() {
-    let mut rig = Rig::new(Kind::Push);
-    rig.on(Event::PublisherArrived, &[Action::Expect, Action::Hire]);
-    rig.on(Event::Hired, &[]);
-    assert_eq!(rig.pass(secs(9)), []);
-    let expected = replaced_at_once("nothing could be decoded within 10s");
-    assert_eq!(rig.pass(secs(1)), expected);
-}
-
-#[test]
-fn repeated_losses_slow_down_and_at_last_fail_but_never_stop() {
-    let mut rig = Rig::new(Kind::Push);
-    rig.on(Event::PublisherArrived, &[Action::Expect, Action::Hire]);
-    for (nth, wait) in [0, 1, 2, 4, 8, 16, 30, 30, 30, 30].into_iter().enumerate() {
-        rig.on(Event::Hired, &[]).dies(wait);
-        rig.state(if nth < 7 {
-            State::Starting
-        } else {
-            State::Failed
-        });
-        if wait > 0 {
-            assert_eq!(rig.pass(secs(wait)), [Action::Hire], "loss {nth}");
-        }
-    }
-    rig.goes_live().state(State::Live);
-}
-
-#[test]
-fn a_worker_that_cannot_be_had_is_asked_for_again() {
-    let mut rig = Rig::new(Kind::Push);
-    rig.on(Event::PublisherArrived, &[Action::Expect, Action::Hire]);
-    rig.dies(0).dies(1);
-    assert_eq!(rig.pass(secs(1)), [Action::Hire]);
-}
-
-#[test]
-fn grace_runs_out_between_two_workers() {
-    let mut rig = Rig::live_push();
-    rig.dies(0).dies(1).on(Event::PublisherLeft, &[]);
-    assert_eq!(rig.pass(secs(1)), [Action::Hire]);
-    let end = [Action::Dismiss, Action::EndSession];
-    assert_eq!(rig.pass(GRACE), end);
-    rig.state(State::Idle);
-}
-
-#[test]
-fn going_through_encoder_families_is_never_slowed_down() {
-    let mut rig = Rig::live_push();
-    for _ in 0..5 {
-        rig.on(Event::EncoderLost("e".into()), &replaced_at_once("e"));
-        rig.on(Event::Hired, &[]).on(Event::Planned, &[]);
-    }
-    rig.state(State::Live);
-}
-
-#[test]
 fn an_abandoned_push_waits_for_a_new_publisher() {
     let mut rig = Rig::live_push();
     use Action::{Abandon, Dismiss, EndSession};
@@ -427,95 +336,4 @@ fn nothing_begins_once_stopped() {
         .on(Event::Demand, &[])
         .on(Event::PublisherArrived, &[]);
     assert!(rig.machine.stopped());
-}
-
-proptest::proptest! {
-    /// Whatever happens in whatever order: sessions and workers begin and end in pairs, and a
-    /// stop always comes to its end.
-    #[test]
-    fn actions_are_always_paired(
-        kind in proptest::sample::select(vec![Kind::Push, Kind::OnDemand, Kind::Pull]),
-        steps in proptest::collection::vec((0_usize..17, 0_u64..20_000), 0..60),
-    ) {
-        let mut rig = Rig::new(kind);
-        let mut balance = Balance::default();
-        balance.take(rig.machine.on_time(rig.now));
-        for (event, wait_ms) in steps {
-            let event = event_of(event);
-            // The task tells of these only while it has a worker or waits for one.
-            let possible = match event {
-                Event::Hired => balance.hiring,
-                Event::Planned | Event::Produced | Event::Finished => balance.up,
-                Event::EncoderLost(_) | Event::Renew | Event::Abandon(_) => balance.up,
-                Event::InputLive | Event::InputLost => balance.up,
-                Event::Playable => balance.up && balance.open,
-                _ => true,
-            };
-            if possible {
-                match event {
-                    Event::Hired => (balance.hiring, balance.up) = (false, true),
-                    Event::Planned => balance.open = true,
-                    _ => {}
-                }
-                balance.take(rig.machine.on(event, rig.now));
-            }
-            balance.take(rig.pass(Duration::from_millis(wait_ms)));
-        }
-        balance.take(rig.machine.on(Event::Stop, rig.now));
-        balance.take(rig.pass(secs(10)));
-        proptest::prop_assert!(rig.machine.stopped(), "{:?}", rig.machine);
-        proptest::prop_assert_eq!(balance, Balance::default());
-    }
-}
-
-/// What the task would hold after the actions so far.
-#[derive(Debug, Default, PartialEq)]
-struct Balance {
-    hiring: bool,
-    up: bool,
-    open: bool,
-}
-
-impl Balance {
-    fn take(&mut self, actions: Vec<Action>) {
-        for action in actions {
-            match action {
-                Action::Hire => {
-                    assert!(!self.hiring && !self.up, "two workers");
-                    self.hiring = true;
-                }
-                Action::Replace { .. } | Action::Dismiss => {
-                    (self.hiring, self.up) = (false, false);
-                }
-                Action::Retire => self.up = false,
-                Action::Finish => assert!(self.up && self.open, "nothing to finish"),
-                Action::EndSession => {
-                    assert!(self.open, "no session to end");
-                    self.open = false;
-                }
-                Action::Expect | Action::GiveUp => assert!(!self.open, "a session is open"),
-                Action::Abandon(_) => {}
-            }
-        }
-    }
-}
-
-fn event_of(number: usize) -> Event {
-    match number {
-        0 => Event::PublisherLeft,
-        1 => Event::Demand,
-        2 | 3 => Event::Hired,
-        4 => Event::Lost("lost".into()),
-        5 => Event::EncoderLost("encoder".into()),
-        6 | 7 => Event::Planned,
-        8 => Event::Produced,
-        9 => Event::Playable,
-        10 => Event::Position(secs(9)),
-        11 => Event::InputLive,
-        12 => Event::InputLost,
-        13 => Event::Finished,
-        14 => Event::Renew,
-        15 => Event::Abandon("abandoned".into()),
-        _ => Event::PublisherArrived,
-    }
 }

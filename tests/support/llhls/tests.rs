@@ -1,5 +1,8 @@
 //! Every rule is broken once: a checker that cannot fail is worth nothing.
 
+mod across;
+mod page;
+
 use std::time::Duration;
 
 use super::*;
@@ -74,119 +77,6 @@ fn a_good_playlist_breaks_no_rule() {
     assert_eq!(checker.observe(&later(), at(1)), []);
 }
 
-#[test]
-fn each_rule_of_one_page_can_be_broken() {
-    let low = "PART-HOLD-BACK=1.5,";
-    let part = "#EXT-X-PART:DURATION=0.5,URI=\"2.1.m4s\"\n";
-    for (section, from, to) in [
-        ("4.4.1.1", "#EXTM3U\n", "\n"),
-        ("4.1", "#EXT-X-PART-INF", "#EXT-X-PART-INFO"),
-        ("8", "VERSION:9", "VERSION:5"),
-        ("4.4.3.1", "#EXT-X-TARGETDURATION:1\n", ""),
-        ("4.4.3.1", "#EXTINF:1.0", "#EXTINF:1.6"),
-        (
-            "6.2.2",
-            "#EXT-X-INDEPENDENT",
-            "#EXT-X-PLAYLIST-TYPE:EVENT\n#EXT-X-INDEPENDENT",
-        ),
-        (
-            "6.2.2",
-            "#EXT-X-DISCONTINUITY-SEQUENCE:0",
-            "#EXT-X-DISCONTINUITY",
-        ),
-        ("4.4.3.8", "HOLD-BACK=3.0", "HOLD-BACK=2.9"),
-        ("4.4.3.8", "SKIP-UNTIL=6.0", "SKIP-UNTIL=5.9"),
-        ("4.4.3.8", low, ""),
-        ("4.4.3.8", low, "PART-HOLD-BACK=1.4,"),
-        ("B.1", "CAN-BLOCK-RELOAD=YES,", ""),
-        ("4.4.3.7", "#EXT-X-PART-INF:PART-TARGET=0.5\n", ""),
-        ("3.1.2", "#EXT-X-MAP:URI=\"init-1.mp4\"\n", ""),
-        (
-            "6.2.1",
-            "#EXT-X-PROGRAM-DATE-TIME:2026-01-01T00:00:02.000Z\n",
-            "",
-        ),
-        ("6.2.1", "00:00:02.000Z", "00:00:02.040Z"),
-        ("6.2.1", "00:00:02.000Z", "00:00:01.500Z"),
-        (
-            "4.4.4.9",
-            part,
-            "#EXT-X-PART:DURATION=0.51,URI=\"2.1.m4s\"\n",
-        ),
-        ("3.2", part, "#EXT-X-PART:DURATION=0.49,URI=\"2.1.m4s\"\n"),
-        (
-            "4.4.4.9",
-            "2.1.m4s\"\n",
-            "2.1.m4s\"\n#EXT-X-MAP:URI=\"init-1.mp4\"\n",
-        ),
-        ("4.4.2.1", "2.0.m4s\",INDEPENDENT=YES", "2.0.m4s\""),
-        ("6.2.2", "#EXTINF:1.0,\n2.m4s", "#EXTINF:1.9,\n2.m4s"),
-        ("4.4.5.3", "3.1.m4s", "3.0.m4s"),
-        (
-            "4.4.5.3",
-            "#EXT-X-RENDITION",
-            "#EXT-X-ENDLIST\n#EXT-X-RENDITION",
-        ),
-        (
-            "6.2.6",
-            "#EXT-X-PRELOAD",
-            "#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"x\"\n#EXT-X-PRELOAD",
-        ),
-        ("B.1", "#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"3.1.m4s\"\n", ""),
-        ("4.4.5.4", ",LAST-PART=0", ""),
-        ("4.4.5.4", "LAST-MSN=3,", ""),
-        ("4.4.5.4", "LAST-MSN=3,", "LAST-MSN=+3,"),
-        ("4.1", "TARGETDURATION:1", "TARGETDURATION:+1"),
-        ("4.1", "#EXTINF:1.0", "#EXTINF:1e0"),
-    ] {
-        let broken = sections(&check(&edit(&good(), from, to)));
-        assert!(broken.contains(&section), "{from:?} → {to:?}: {broken:?}");
-    }
-    let empty = [HEADER, "#EXT-X-MEDIA-SEQUENCE:1\n", THIRD, END].concat();
-    assert!(sections(&check(&empty)).contains(&"house"));
-    // A part that is short, not independent and not the last.
-    let short = edit(
-        &good(),
-        part,
-        "#EXT-X-PART:DURATION=0.2,URI=\"2.1.m4s\"\n#EXT-X-PART:DURATION=0.3,URI=\"2.2.m4s\"\n",
-    );
-    assert_eq!(sections(&check(&short)), ["4.4.4.9"]);
-}
-
-#[test]
-fn attribute_lists_are_read_strictly() {
-    let hint = "TYPE=PART,URI=\"3.1.m4s\"";
-    for broken in [
-        "TYPE=PART,URI=\"3.1.m4s\",URI=\"3.1.m4s\"",
-        "TYPE=PART,URI=\"3.1.m4s\",TYPE=PART",
-        "TYPE=PART,URI=3.1.m4s",
-        "TYPE=\"PART\",URI=\"3.1.m4s\"",
-        "TYPE=PART,URI=\"3.1.m4s",
-        "TYPE=PART,URI=\"3.1.m4s\" ",
-        "TYPE=PART,URI=\"3.1.m4s\"X=1",
-        "TYPE=PART, URI=\"3.1.m4s\"",
-        "TYPE=PART,URI=\"3.1.m4s\",",
-        ",TYPE=PART,URI=\"3.1.m4s\"",
-        "TYPE=PART,URI=\"3.1.m4s\",x=1",
-        "TYPE=PART,URI=\"3.1.m4s\",X_Y=1",
-        "TYPE=PART,URI=\"3.1.m4s\",=1",
-        "TYPE=PART,URI=\"3.1.m4s\",X=",
-        "TYPE=PART,URI=\"3.1.m4s\",X=A B",
-        "TYPE=PART,URI=\"3.1.m4s\",X=A\"B",
-        "TYPE=PART,URI=\"3.1.m4s\",X",
-    ] {
-        let found = sections(&check(&edit(&good(), hint, broken)));
-        assert!(found.contains(&"4.2"), "{broken}: {found:?}");
-    }
-    // Names that nobody knows (yet) are for clients to ignore; commas may stand in quotes.
-    for fine in [
-        "TYPE=PART,URI=\"3.1.m4s\",X-2=1",
-        "TYPE=PART,URI=\"3,1=.m4s\"",
-    ] {
-        assert_eq!(check(&edit(&good(), hint, fine)), [], "{fine}");
-    }
-}
-
 /// What a reload of `good` (to 3.0) or `later` (to 3.1, which ends its segment) must contain.
 #[test]
 fn a_blocking_reload_has_what_it_asked_for() {
@@ -227,61 +117,6 @@ fn a_blocking_reload_has_what_it_asked_for() {
     // "A Server MUST ignore _HLS_msn and _HLS_part" once it has ended.
     let ended = long(1, 9, "") + "#EXT-X-ENDLIST\n";
     assert_eq!(ask(&ended, 99, Some(0)), kept);
-}
-
-/// What is wrong with the reports of `a`, fetched three times in a row, about `b`, which is at 3.0
-/// before each of the first two and at 3.1 before the last.
-fn reports_of_a(said: [&str; 3]) -> Vec<&'static str> {
-    let says = |text: String, said: &str| {
-        let (msn, part) = said.split_once('.').unwrap();
-        let place = text.find("LAST-MSN=").unwrap();
-        format!("{}LAST-MSN={msn},LAST-PART={part}\n", &text[..place])
-    };
-    let mut a = Checker::new();
-    let mut b = Checker::new();
-    let pages = [good(), good(), later()];
-    for (n, (page, said)) in pages.into_iter().zip(said).enumerate() {
-        let fetch = |from_ms: u64| {
-            let asked = Duration::from_millis(40 * n as u64 + from_ms);
-            Fetch {
-                asked,
-                answered: asked + Duration::from_millis(10),
-                ..Fetch::default()
-            }
-        };
-        let _ = b.observe(&page.replace("../b/", "../a/"), fetch(0));
-        let _ = a.observe(&says(page, said), fetch(20));
-    }
-    let rendition = |uri, checker| Rendition {
-        uri,
-        kind: Kind::Video,
-        checker,
-    };
-    let found = cross(&[
-        rendition("s/a/index.m3u8", &a),
-        rendition("s/b/index.m3u8", &b),
-    ]);
-    let about_b = found.iter().filter(|v| v.what.starts_with("s/a/"));
-    about_b.map(|v| v.section).collect()
-}
-
-#[test]
-fn rendition_reports_are_neither_stale_nor_ahead() {
-    for (said, broken) in [
-        (["3.0", "3.0", "3.1"], 0),
-        // While `b` goes on, both its places are true.
-        (["3.0", "3.1", "3.1"], 0),
-        (["2.1", "3.0", "3.1"], 1),
-        (["3.1", "3.0", "3.1"], 1),
-        (["3.0", "2.9", "3.1"], 1),
-        (["3.0", "3.2", "3.1"], 1),
-        (["3.0", "4.0", "3.1"], 1),
-        (["3.0", "3.0", "3.0"], 1),
-        // Nobody has looked since.
-        (["3.0", "3.0", "9.9"], 0),
-    ] {
-        assert_eq!(reports_of_a(said), vec!["4.4.5.4"; broken], "{said:?}");
-    }
 }
 
 #[test]

@@ -1,0 +1,97 @@
+//! Workers that are lost, slow or not to be had.
+
+use super::*;
+
+#[test]
+fn a_lost_worker_is_replaced_at_once_and_the_session_goes_on() {
+    let mut rig = Rig::live_push();
+    rig.dies(0).state(State::Live);
+    rig.on(Event::Hired, &[])
+        .on(Event::Planned, &[])
+        .state(State::Live);
+}
+
+#[test]
+fn a_worker_lost_during_grace_is_replaced_too() {
+    let mut rig = Rig::live_push();
+    rig.on(Event::PublisherLeft, &[])
+        .dies(0)
+        .state(State::Waiting);
+    rig.on(Event::Hired, &[]).on(Event::Planned, &[]).moves(1);
+    rig.runs(2, 30);
+    assert_eq!(rig.pass(secs(1)), [Action::Finish]);
+}
+
+#[test]
+fn output_that_stands_still_costs_the_worker() {
+    let mut rig = Rig::live_push();
+    assert_eq!(rig.pass(secs(2)), []);
+    rig.moves(1);
+    assert_eq!(rig.pass(secs(1)), replaced_at_once("output stands still"));
+    rig.state(State::Live);
+}
+
+#[test]
+fn the_first_output_may_take_as_long_as_the_encoders_need() {
+    let mut rig = Rig::new(Kind::Push);
+    rig.on(Event::PublisherArrived, &[Action::Expect, Action::Hire]);
+    rig.on(Event::Hired, &[]).on(Event::Planned, &[]);
+    assert_eq!(rig.pass(secs(9)), []);
+    assert_eq!(rig.pass(secs(1)), replaced_at_once("output stands still"));
+}
+
+#[test]
+fn input_that_cannot_be_decoded_costs_the_worker() {
+    let mut rig = Rig::new(Kind::Push);
+    rig.on(Event::PublisherArrived, &[Action::Expect, Action::Hire]);
+    rig.on(Event::Hired, &[]);
+    assert_eq!(rig.pass(secs(9)), []);
+    let expected = replaced_at_once("nothing could be decoded within 10s");
+    assert_eq!(rig.pass(secs(1)), expected);
+}
+
+#[test]
+fn repeated_losses_slow_down_and_at_last_fail_but_never_stop() {
+    let mut rig = Rig::new(Kind::Push);
+    rig.on(Event::PublisherArrived, &[Action::Expect, Action::Hire]);
+    for (nth, wait) in [0, 1, 2, 4, 8, 16, 30, 30, 30, 30].into_iter().enumerate() {
+        rig.on(Event::Hired, &[]).dies(wait);
+        rig.state(if nth < 7 {
+            State::Starting
+        } else {
+            State::Failed
+        });
+        if wait > 0 {
+            assert_eq!(rig.pass(secs(wait)), [Action::Hire], "loss {nth}");
+        }
+    }
+    rig.goes_live().state(State::Live);
+}
+
+#[test]
+fn a_worker_that_cannot_be_had_is_asked_for_again() {
+    let mut rig = Rig::new(Kind::Push);
+    rig.on(Event::PublisherArrived, &[Action::Expect, Action::Hire]);
+    rig.dies(0).dies(1);
+    assert_eq!(rig.pass(secs(1)), [Action::Hire]);
+}
+
+#[test]
+fn grace_runs_out_between_two_workers() {
+    let mut rig = Rig::live_push();
+    rig.dies(0).dies(1).on(Event::PublisherLeft, &[]);
+    assert_eq!(rig.pass(secs(1)), [Action::Hire]);
+    let end = [Action::Dismiss, Action::EndSession];
+    assert_eq!(rig.pass(GRACE), end);
+    rig.state(State::Idle);
+}
+
+#[test]
+fn going_through_encoder_families_is_never_slowed_down() {
+    let mut rig = Rig::live_push();
+    for _ in 0..5 {
+        rig.on(Event::EncoderLost("e".into()), &replaced_at_once("e"));
+        rig.on(Event::Hired, &[]).on(Event::Planned, &[]);
+    }
+    rig.state(State::Live);
+}

@@ -1,0 +1,120 @@
+//! What one playlist shows.
+
+use super::*;
+
+const LOW: &str = "PART-HOLD-BACK=1.5,";
+const PART: &str = "#EXT-X-PART:DURATION=0.5,URI=\"2.1.m4s\"\n";
+
+/// The rule that an edit of a good playlist breaks, by its section; what it takes out, and puts in.
+const BROKEN: &[(&str, &str, &str)] = &[
+    ("4.4.1.1", "#EXTM3U\n", "\n"),
+    ("4.1", "#EXT-X-PART-INF", "#EXT-X-PART-INFO"),
+    ("8", "VERSION:9", "VERSION:5"),
+    ("4.4.3.1", "#EXT-X-TARGETDURATION:1\n", ""),
+    ("4.4.3.1", "#EXTINF:1.0", "#EXTINF:1.6"),
+    (
+        "6.2.2",
+        "#EXT-X-INDEPENDENT",
+        "#EXT-X-PLAYLIST-TYPE:EVENT\n#EXT-X-INDEPENDENT",
+    ),
+    (
+        "6.2.2",
+        "#EXT-X-DISCONTINUITY-SEQUENCE:0",
+        "#EXT-X-DISCONTINUITY",
+    ),
+    ("4.4.3.8", "HOLD-BACK=3.0", "HOLD-BACK=2.9"),
+    ("4.4.3.8", "SKIP-UNTIL=6.0", "SKIP-UNTIL=5.9"),
+    ("4.4.3.8", LOW, ""),
+    ("4.4.3.8", LOW, "PART-HOLD-BACK=1.4,"),
+    ("B.1", "CAN-BLOCK-RELOAD=YES,", ""),
+    ("4.4.3.7", "#EXT-X-PART-INF:PART-TARGET=0.5\n", ""),
+    ("3.1.2", "#EXT-X-MAP:URI=\"init-1.mp4\"\n", ""),
+    (
+        "6.2.1",
+        "#EXT-X-PROGRAM-DATE-TIME:2026-01-01T00:00:02.000Z\n",
+        "",
+    ),
+    ("6.2.1", "00:00:02.000Z", "00:00:02.040Z"),
+    ("6.2.1", "00:00:02.000Z", "00:00:01.500Z"),
+    (
+        "4.4.4.9",
+        PART,
+        "#EXT-X-PART:DURATION=0.51,URI=\"2.1.m4s\"\n",
+    ),
+    ("3.2", PART, "#EXT-X-PART:DURATION=0.49,URI=\"2.1.m4s\"\n"),
+    (
+        "4.4.4.9",
+        "2.1.m4s\"\n",
+        "2.1.m4s\"\n#EXT-X-MAP:URI=\"init-1.mp4\"\n",
+    ),
+    ("4.4.2.1", "2.0.m4s\",INDEPENDENT=YES", "2.0.m4s\""),
+    ("6.2.2", "#EXTINF:1.0,\n2.m4s", "#EXTINF:1.9,\n2.m4s"),
+    ("4.4.5.3", "3.1.m4s", "3.0.m4s"),
+    (
+        "4.4.5.3",
+        "#EXT-X-RENDITION",
+        "#EXT-X-ENDLIST\n#EXT-X-RENDITION",
+    ),
+    (
+        "6.2.6",
+        "#EXT-X-PRELOAD",
+        "#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"x\"\n#EXT-X-PRELOAD",
+    ),
+    ("B.1", "#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"3.1.m4s\"\n", ""),
+    ("4.4.5.4", ",LAST-PART=0", ""),
+    ("4.4.5.4", "LAST-MSN=3,", ""),
+    ("4.4.5.4", "LAST-MSN=3,", "LAST-MSN=+3,"),
+    ("4.1", "TARGETDURATION:1", "TARGETDURATION:+1"),
+    ("4.1", "#EXTINF:1.0", "#EXTINF:1e0"),
+];
+
+#[test]
+fn each_rule_of_one_page_can_be_broken() {
+    for &(section, from, to) in BROKEN {
+        let broken = sections(&check(&edit(&good(), from, to)));
+        assert!(broken.contains(&section), "{from:?} → {to:?}: {broken:?}");
+    }
+    let empty = [HEADER, "#EXT-X-MEDIA-SEQUENCE:1\n", THIRD, END].concat();
+    assert!(sections(&check(&empty)).contains(&"house"));
+    // A part that is short, not independent and not the last.
+    let short = edit(
+        &good(),
+        PART,
+        "#EXT-X-PART:DURATION=0.2,URI=\"2.1.m4s\"\n#EXT-X-PART:DURATION=0.3,URI=\"2.2.m4s\"\n",
+    );
+    assert_eq!(sections(&check(&short)), ["4.4.4.9"]);
+}
+
+#[test]
+fn attribute_lists_are_read_strictly() {
+    let hint = "TYPE=PART,URI=\"3.1.m4s\"";
+    for broken in [
+        "TYPE=PART,URI=\"3.1.m4s\",URI=\"3.1.m4s\"",
+        "TYPE=PART,URI=\"3.1.m4s\",TYPE=PART",
+        "TYPE=PART,URI=3.1.m4s",
+        "TYPE=\"PART\",URI=\"3.1.m4s\"",
+        "TYPE=PART,URI=\"3.1.m4s",
+        "TYPE=PART,URI=\"3.1.m4s\" ",
+        "TYPE=PART,URI=\"3.1.m4s\"X=1",
+        "TYPE=PART, URI=\"3.1.m4s\"",
+        "TYPE=PART,URI=\"3.1.m4s\",",
+        ",TYPE=PART,URI=\"3.1.m4s\"",
+        "TYPE=PART,URI=\"3.1.m4s\",x=1",
+        "TYPE=PART,URI=\"3.1.m4s\",X_Y=1",
+        "TYPE=PART,URI=\"3.1.m4s\",=1",
+        "TYPE=PART,URI=\"3.1.m4s\",X=",
+        "TYPE=PART,URI=\"3.1.m4s\",X=A B",
+        "TYPE=PART,URI=\"3.1.m4s\",X=A\"B",
+        "TYPE=PART,URI=\"3.1.m4s\",X",
+    ] {
+        let found = sections(&check(&edit(&good(), hint, broken)));
+        assert!(found.contains(&"4.2"), "{broken}: {found:?}");
+    }
+    // Names that nobody knows (yet) are for clients to ignore; commas may stand in quotes.
+    for fine in [
+        "TYPE=PART,URI=\"3.1.m4s\",X-2=1",
+        "TYPE=PART,URI=\"3,1=.m4s\"",
+    ] {
+        assert_eq!(check(&edit(&good(), hint, fine)), [], "{fine}");
+    }
+}
