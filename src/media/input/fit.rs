@@ -75,6 +75,7 @@ impl Fit {
     ) -> Result<(), template::Error> {
         let chain = library.build_kind(Kind::VideoFit, &Values::default())?;
         upright::spare_copies(chain.elements());
+        let mut added = chain.elements().to_vec();
         let (first, last) = chain.add_to(pipeline.upcast_ref())?;
         let filter = add(pipeline, "capsfilter")?;
         let this = self.clone();
@@ -84,12 +85,13 @@ impl Fit {
         take_any_layout(&sink);
         pipeline.add(&sink).map_err(fail)?;
         gst::Element::link_many([&last, &filter, sink.upcast_ref()]).map_err(fail)?;
-        self.scout(raw, filter);
+        self.scout(raw, filter.clone());
         let entry = first
             .static_pad("sink")
             .ok_or_else(|| fail("fit has no sink pad"))?;
         raw.link(&entry).map_err(fail)?;
-        start(pipeline)
+        added.extend([filter, sink.upcast()]);
+        start(&added)
     }
 
     /// Adds the chain behind a raw audio pad.
@@ -99,9 +101,9 @@ impl Fit {
         raw: &gst::Pad,
         library: &Library,
     ) -> Result<(), template::Error> {
-        let (first, last) = library
-            .build_kind(Kind::AudioFit, &Values::default())?
-            .add_to(pipeline.upcast_ref())?;
+        let chain = library.build_kind(Kind::AudioFit, &Values::default())?;
+        let mut added = chain.elements().to_vec();
+        let (first, last) = chain.add_to(pipeline.upcast_ref())?;
         let filter = add(pipeline, "capsfilter")?;
         filter.set_property("caps", caps::samples());
         let this = self.clone();
@@ -120,7 +122,8 @@ impl Fit {
             .static_pad("sink")
             .ok_or_else(|| fail("fit has no sink pad"))?;
         raw.link(&entry).map_err(fail)?;
-        start(pipeline)
+        added.extend([filter, sink.upcast()]);
+        start(&added)
     }
 
     fn sink(&self, take: impl Fn(gst::Buffer, i64) + Send + Sync + 'static) -> AppSink {
@@ -213,13 +216,13 @@ fn add(pipeline: &gst::Pipeline, factory: &str) -> Result<gst::Element, template
     Ok(element)
 }
 
-/// Elements added to a running pipeline follow its state only when told to.
-fn start(pipeline: &gst::Pipeline) -> Result<(), template::Error> {
-    if pipeline.current_state() > gst::State::Ready || pipeline.pending_state() > gst::State::Ready
-    {
-        for element in pipeline.iterate_elements().into_iter().flatten() {
-            element.sync_state_with_parent().map_err(fail)?;
-        }
+/// Elements added to a running pipeline follow its state only when told to, the last of them first.
+///
+/// Only they are told. A pipeline falls back to PAUSED for a moment while a decoder is added to it; a
+/// source that followed it there would give up its request.
+fn start(added: &[gst::Element]) -> Result<(), template::Error> {
+    for element in added.iter().rev() {
+        element.sync_state_with_parent().map_err(fail)?;
     }
     Ok(())
 }
@@ -288,4 +291,36 @@ fn square(info: &gst_video::VideoInfo) -> (u32, u32) {
     let wide =
         width * par.numer().unsigned_abs() as u64 / (par.denom().unsigned_abs() as u64).max(1);
     (u32::try_from(wide).unwrap_or(info.width()), info.height())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::events::Events;
+
+    /// A pipeline falls back to PAUSED for a moment whenever a decoder is added to it.
+    #[test]
+    fn a_source_that_plays_is_not_paused() {
+        crate::media::init().unwrap();
+        let pipeline = gst::Pipeline::new();
+        pipeline.set_state(gst::State::Paused).unwrap();
+        let source = add(&pipeline, "audiotestsrc").unwrap();
+        let decoder = add(&pipeline, "identity").unwrap();
+        source.set_state(gst::State::Playing).unwrap();
+        let (events, _reports) = Events::new();
+        let fit = Fit {
+            intake: Arc::new(Intake::new(events)),
+            input: 0,
+            times: Times::Shifted(0),
+            paced: false,
+            fps_hint: None,
+        };
+        let raw = decoder.static_pad("src").unwrap();
+        let (library, _) = Library::load(None);
+        fit.audio(&pipeline, &raw, &library).unwrap();
+        assert_eq!(source.current_state(), gst::State::Playing);
+        let added = pipeline.iterate_sinks().next().unwrap().unwrap();
+        assert_eq!(added.current_state(), gst::State::Paused);
+        pipeline.set_state(gst::State::Null).unwrap();
+    }
 }
