@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::probing::Probing;
 use super::run::Failure;
-use super::{Config, Exit, this_machine};
+use super::{Config, Exit, heap, this_machine};
 use crate::config::settings::{Secret, Settings};
 use crate::http::{self, Catalog};
 use crate::ingest::rtmp;
@@ -26,8 +26,6 @@ use crate::worker::spawner::{Program, Spawner};
 const FAREWELL: Duration = Duration::from_secs(10);
 /// How often ended sessions are swept up and connection counts are read.
 const HOUSEKEEPING: Duration = Duration::from_secs(1);
-/// How often memory that is free goes back to the system.
-const TRIMMING: Duration = Duration::from_secs(10);
 
 /// Everything that runs.
 pub(super) struct Daemon {
@@ -129,7 +127,7 @@ impl Daemon {
             rtmp_stats,
             self.viewers.clone(),
         ));
-        self.tasks.spawn(trimming(self.viewers.clone()));
+        self.tasks.spawn(heap::trimming(self.viewers.clone()));
     }
 
     /// Makes the streams those of `settings`. Encoders are tested, aside, when others are asked
@@ -187,29 +185,5 @@ async fn housekeeping(
         if let Some(stats) = &rtmp {
             metrics.rtmp.follow(stats);
         }
-    }
-}
-
-/// Parts of all sizes come and go by the thousand, and what they leave free lies scattered over the
-/// allocator's arenas: half as much again as all windows hold, and ever a little more.
-async fn trimming(stop: CancellationToken) {
-    loop {
-        tokio::select! {
-            () = tokio::time::sleep(TRIMMING) => {}
-            () = stop.cancelled() => return,
-        }
-        // Walks the whole heap.
-        if let Err(error) = tokio::task::spawn_blocking(trim).await {
-            tracing::warn!(%error, "free memory stays with the daemon");
-        }
-    }
-}
-
-/// Gives pages that are wholly free back to the system: see malloc_trim(3).
-fn trim() {
-    #[cfg(target_env = "gnu")]
-    // SAFETY: it takes no pointers, and may be called from any thread at any time.
-    unsafe {
-        libc::malloc_trim(0);
     }
 }

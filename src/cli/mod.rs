@@ -5,6 +5,7 @@ mod check;
 mod daemon;
 mod doctor;
 mod exit;
+mod heap;
 mod keys;
 mod probing;
 mod run;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::daemon::{Daemon, Listeners};
-use super::{Config, Exit, fail};
+use super::{Config, Exit, fail, heap};
 use crate::config::settings::{Secret, Settings};
 use crate::config::watch::Watcher;
 use crate::config::{self, keys};
@@ -24,6 +24,7 @@ pub(super) fn run(config: &Config) -> Exit {
         return fail(Exit::Config, &error.to_string());
     }
     http::raise_open_files_limit();
+    heap::shape();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build();
