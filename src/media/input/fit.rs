@@ -9,7 +9,7 @@ use gst_app::{AppSink, AppSinkCallbacks};
 use super::{Intake, fail, upright};
 use crate::ladder::{Canvas, Source};
 use crate::media::caps;
-use crate::media::template::{self, Kind, Library, Values};
+use crate::media::template::{self, Chain, Kind, Library, Values};
 use crate::units::FrameRate;
 
 /// A source that does not tell its rate is measured for so long.
@@ -75,23 +75,14 @@ impl Fit {
     ) -> Result<(), template::Error> {
         let chain = library.build_kind(Kind::VideoFit, &Values::default())?;
         upright::spare_copies(chain.elements());
-        let mut added = chain.elements().to_vec();
-        let (first, last) = chain.add_to(pipeline.upcast_ref())?;
-        let filter = add(pipeline, "capsfilter")?;
+        let filter = make("capsfilter")?;
         let this = self.clone();
         let sink = self.sink(move |buffer, pts_ns| {
             this.intake.picture(this.input, pts_ns, buffer);
         });
         take_any_layout(&sink);
-        pipeline.add(&sink).map_err(fail)?;
-        gst::Element::link_many([&last, &filter, sink.upcast_ref()]).map_err(fail)?;
         self.scout(raw, filter.clone());
-        let entry = first
-            .static_pad("sink")
-            .ok_or_else(|| fail("fit has no sink pad"))?;
-        raw.link(&entry).map_err(fail)?;
-        added.extend([filter, sink.upcast()]);
-        start(&added)
+        append(pipeline, raw, chain, [filter, sink.upcast()])
     }
 
     /// Adds the chain behind a raw audio pad.
@@ -102,9 +93,7 @@ impl Fit {
         library: &Library,
     ) -> Result<(), template::Error> {
         let chain = library.build_kind(Kind::AudioFit, &Values::default())?;
-        let mut added = chain.elements().to_vec();
-        let (first, last) = chain.add_to(pipeline.upcast_ref())?;
-        let filter = add(pipeline, "capsfilter")?;
+        let filter = make("capsfilter")?;
         filter.set_property("caps", caps::samples());
         let this = self.clone();
         let sink = self.sink(move |buffer, pts_ns| {
@@ -116,14 +105,7 @@ impl Fit {
                 this.intake.sound(this.input, pts_ns, &samples);
             }
         });
-        pipeline.add(&sink).map_err(fail)?;
-        gst::Element::link_many([&last, &filter, sink.upcast_ref()]).map_err(fail)?;
-        let entry = first
-            .static_pad("sink")
-            .ok_or_else(|| fail("fit has no sink pad"))?;
-        raw.link(&entry).map_err(fail)?;
-        added.extend([filter, sink.upcast()]);
-        start(&added)
+        append(pipeline, raw, chain, [filter, sink.upcast()])
     }
 
     fn sink(&self, take: impl Fn(gst::Buffer, i64) + Send + Sync + 'static) -> AppSink {
@@ -210,17 +192,30 @@ fn take_any_layout(sink: &AppSink) {
     });
 }
 
-fn add(pipeline: &gst::Pipeline, factory: &str) -> Result<gst::Element, template::Error> {
-    let element = gst::ElementFactory::make(factory).build().map_err(fail)?;
-    pipeline.add(&element).map_err(fail)?;
-    Ok(element)
+fn make(factory: &str) -> Result<gst::Element, template::Error> {
+    gst::ElementFactory::make(factory).build().map_err(fail)
 }
 
-/// Elements added to a running pipeline follow its state only when told to, the last of them first.
+/// Adds `chain` and `rest` behind the pad, and starts them, the last first: elements added to a
+/// running pipeline follow its state only when told to.
 ///
 /// Only they are told. A pipeline falls back to PAUSED for a moment while a decoder is added to it; a
 /// source that followed it there would give up its request.
-fn start(added: &[gst::Element]) -> Result<(), template::Error> {
+fn append(
+    pipeline: &gst::Pipeline,
+    raw: &gst::Pad,
+    chain: Chain,
+    rest: [gst::Element; 2],
+) -> Result<(), template::Error> {
+    let mut added = chain.elements().to_vec();
+    let (first, last) = chain.add_to(pipeline.upcast_ref())?;
+    pipeline.add_many(&rest).map_err(fail)?;
+    let entry = first
+        .static_pad("sink")
+        .ok_or_else(|| fail("fit has no sink pad"))?;
+    added.extend(rest.iter().cloned());
+    gst::Element::link_many(std::iter::once(&last).chain(&rest)).map_err(fail)?;
+    raw.link(&entry).map_err(fail)?;
     for element in added.iter().rev() {
         element.sync_state_with_parent().map_err(fail)?;
     }
@@ -304,8 +299,9 @@ mod tests {
         crate::media::init().unwrap();
         let pipeline = gst::Pipeline::new();
         pipeline.set_state(gst::State::Paused).unwrap();
-        let source = add(&pipeline, "audiotestsrc").unwrap();
-        let decoder = add(&pipeline, "identity").unwrap();
+        let source = make("audiotestsrc").unwrap();
+        let decoder = make("identity").unwrap();
+        pipeline.add_many([&source, &decoder]).unwrap();
         source.set_state(gst::State::Playing).unwrap();
         let (events, _reports) = Events::new();
         let fit = Fit {

@@ -1,0 +1,188 @@
+//! Who gets in, who does not, and who has to leave.
+
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+use weir::ingest::rtmp::{Limits, message};
+
+use super::fixture::{AVC_CONFIG, AVC_KEY, DENIED, Fixture, START, ffmpeg};
+use super::log::Captured;
+use super::rtmp_client::Client;
+
+#[tokio::test]
+async fn a_wrong_key_is_refused_and_ffmpeg_says_so() {
+    let mut fixture = Fixture::start(Limits::default()).await;
+    let output = ffmpeg(&fixture.url("studio?key=wrong"))
+        .output()
+        .await
+        .unwrap();
+    assert!(!output.status.success());
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("Unknown stream or wrong key"), "{said}");
+    assert!(fixture.accepted.try_recv().is_err());
+    assert_eq!(fixture.stats.refused_total.get(), 1);
+    fixture.stop().await;
+}
+
+#[tokio::test]
+async fn no_secret_is_logged() {
+    let log = Captured::start();
+    let limits = Limits {
+        streams_per_address_max: 1,
+        ..Limits::default()
+    };
+    let fixture = Fixture::start(limits).await;
+    for stream_key in [
+        "studio?key=h0pefully-secret",
+        "h0pefully-secret",
+        "H0pe h0pefully-secret",
+        "studio%3Fkey=h0pefully-secret",
+    ] {
+        let (_client, status) = Client::publish(fixture.address, stream_key).await.unwrap();
+        assert_eq!(status, DENIED, "{stream_key}");
+    }
+    let (_client, status) = Client::publish(fixture.address, "studio?key=s3cret")
+        .await
+        .unwrap();
+    assert_eq!(status, START);
+    // One stream too many: nobody has looked whether there is one of this name.
+    let (_other, status) = Client::publish(fixture.address, "h0pefully-secret")
+        .await
+        .unwrap();
+    assert_eq!(status, DENIED);
+    fixture.stop().await;
+    let log = log.text();
+    for cause in ["wrong key", "no such stream", "too many streams"] {
+        assert!(log.contains(cause), "{log}");
+    }
+    assert!(
+        !log.contains("h0pefully") && !log.contains("s3cret"),
+        "{log}"
+    );
+}
+
+#[tokio::test]
+async fn a_second_publisher_takes_over_at_once() {
+    let mut fixture = Fixture::start(Limits::default()).await;
+    let (mut first, status) = Client::publish(fixture.address, "studio?key=s3cret")
+        .await
+        .unwrap();
+    assert_eq!(status, START);
+    let (mut second, status) = Client::publish(fixture.address, "studio?key=s3cret")
+        .await
+        .unwrap();
+    assert_eq!(status, START);
+
+    assert_eq!(
+        first.status().await.as_deref(),
+        Some("NetStream.Publish.BadName")
+    );
+    assert_eq!(first.status().await, None, "closed");
+    drop(first);
+    assert_eq!(
+        fixture.next_media().await,
+        [],
+        "the first one's media has ended"
+    );
+
+    second.send(message::VIDEO, 0, AVC_CONFIG).await.unwrap();
+    second.send(message::VIDEO, 0, AVC_KEY).await.unwrap();
+    second.command("deleteStream", &[]).await.unwrap();
+    assert_eq!(
+        second.status().await.as_deref(),
+        Some("NetStream.Unpublish.Success")
+    );
+    assert_eq!(fixture.next_media().await.len(), 2);
+    assert_eq!(fixture.stats.revoked_total.get(), 1);
+    fixture.stop().await;
+}
+
+#[tokio::test]
+async fn five_hundred_idle_strangers_keep_nobody_out() {
+    let fixture = Fixture::start(Limits::default()).await;
+    let mut strangers = Vec::new();
+    for number in 0..500 {
+        strangers.push(match number % 2 {
+            0 => TcpStream::connect(fixture.address).await.unwrap(),
+            // Half of them speak some RTMP.
+            _ => {
+                let stranger = TcpStream::connect(fixture.address).await.unwrap();
+                stranger.writable().await.unwrap();
+                stranger.try_write(&[3; 100]).unwrap();
+                stranger
+            }
+        });
+    }
+    let (_client, status) = Client::publish(fixture.address, "studio?key=s3cret")
+        .await
+        .unwrap();
+    assert_eq!(status, START);
+    assert!(fixture.stats.evicted_total.get() >= 500 - 128);
+    fixture.stop().await;
+}
+
+#[tokio::test]
+async fn an_address_has_so_many_streams() {
+    let limits = Limits {
+        streams_per_address_max: 1,
+        ..Limits::default()
+    };
+    let fixture = Fixture::start(limits).await;
+    let (_first, status) = Client::publish(fixture.address, "studio?key=s3cret")
+        .await
+        .unwrap();
+    assert_eq!(status, START);
+    let (_second, status) = Client::publish(fixture.address, "garage?key=s3cret")
+        .await
+        .unwrap();
+    assert_eq!(status, DENIED);
+    let (_again, status) = Client::publish(fixture.address, "studio?key=s3cret")
+        .await
+        .unwrap();
+    assert_eq!(status, START);
+    fixture.stop().await;
+}
+
+#[tokio::test]
+async fn peers_that_keep_us_waiting_are_closed() {
+    let short = Duration::from_millis(50);
+    let limits = Limits {
+        handshake_time_max: short,
+        publish_time_max: short,
+        idle_time_max: short,
+        ..Limits::default()
+    };
+    let mut fixture = Fixture::start(limits).await;
+    let silent = TcpStream::connect(fixture.address).await.unwrap();
+    silent.readable().await.unwrap();
+    assert_eq!(silent.try_read(&mut [0; 1]).unwrap(), 0, "closed");
+    let mut no_publish = Client::open(fixture.address).await.unwrap();
+    assert_eq!(no_publish.status().await, None);
+    let (mut idle, status) = Client::publish(fixture.address, "studio?key=s3cret")
+        .await
+        .unwrap();
+    assert_eq!(status, START);
+    assert_eq!(idle.status().await, None);
+    assert_eq!(fixture.next_media().await, []);
+    assert_eq!(fixture.stats.faults_total.get(), 3);
+    fixture.stop().await;
+}
+
+#[tokio::test]
+async fn a_stop_is_told_to_publishers_and_joins_every_task() {
+    let mut fixture = Fixture::start(Limits::default()).await;
+    let stranger = TcpStream::connect(fixture.address).await.unwrap();
+    let (mut client, _) = Client::publish(fixture.address, "studio?key=s3cret")
+        .await
+        .unwrap();
+    let mut media = fixture.accepted.recv().await.unwrap();
+    fixture.stop().await;
+    assert_eq!(media.recv().await, None);
+    assert_eq!(
+        client.status().await.as_deref(),
+        Some("NetConnection.Connect.AppShutdown")
+    );
+    assert_eq!(client.status().await, None);
+    stranger.readable().await.unwrap();
+    assert_eq!(stranger.try_read(&mut [0; 1]).unwrap(), 0, "closed");
+}

@@ -1,0 +1,151 @@
+//! A server on a free port, its gate, and publishers.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::process::Stdio;
+use std::sync::{Arc, Mutex};
+
+use tokio::process::Command;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use weir::frame::{EncodedFrame, InputFormat, Track};
+use weir::ingest::rtmp::{Limits, Server, Stats};
+use weir::ingest::{
+    Gate, LEASE_EVENTS_MAX, Lease, MediaEvent, PublishRequest, Refusal, Revocation, Revoked,
+};
+
+/// What a publisher is told who may.
+pub const START: &str = "NetStream.Publish.Start";
+/// What one is told who may not.
+pub const DENIED: &str = "NetStream.Publish.Denied";
+/// The start of an H.264 stream.
+pub const AVC_CONFIG: &[u8] = b"\x17\x00\0\0\0\x01\x64\0\x1f\xff\xe0\0";
+/// A key frame of it.
+pub const AVC_KEY: &[u8] = b"\x17\x01\0\0\0KEY";
+
+/// Takes streams `studio` and `garage` with the key `s3cret`; the newest publisher wins.
+#[derive(Clone)]
+struct StubGate {
+    leases: Arc<Mutex<HashMap<String, Revoked>>>,
+    accepted: mpsc::UnboundedSender<mpsc::Receiver<MediaEvent>>,
+}
+
+impl Gate for StubGate {
+    async fn publish(&self, request: PublishRequest) -> Result<Lease, Refusal> {
+        if !["studio", "garage"].contains(&request.stream.as_str()) {
+            return Err(Refusal::UnknownStream);
+        }
+        if !request.key.matches("s3cret") {
+            return Err(Refusal::WrongKey);
+        }
+        let (media, received) = mpsc::channel(LEASE_EVENTS_MAX);
+        let revoked = Revoked::default();
+        let mut leases = self.leases.lock().unwrap();
+        if let Some(old) = leases.insert(request.stream, revoked.clone()) {
+            old.revoke(Revocation::TakenOver);
+        }
+        self.accepted.send(received).unwrap();
+        Ok(Lease { media, revoked })
+    }
+}
+
+/// A server, and what its gate let in.
+pub struct Fixture {
+    pub address: SocketAddr,
+    pub stats: Arc<Stats>,
+    pub accepted: mpsc::UnboundedReceiver<mpsc::Receiver<MediaEvent>>,
+    shutdown: CancellationToken,
+    server: JoinHandle<()>,
+}
+
+impl Fixture {
+    /// Listens on a free port.
+    pub async fn start(limits: Limits) -> Self {
+        let (sender, accepted) = mpsc::unbounded_channel();
+        let gate = StubGate {
+            leases: Arc::default(),
+            accepted: sender,
+        };
+        let server = Server::bind(([127, 0, 0, 1], 0).into(), gate, limits)
+            .await
+            .unwrap();
+        let shutdown = CancellationToken::new();
+        Self {
+            address: server.local_addr(),
+            stats: server.stats(),
+            accepted,
+            server: tokio::spawn(server.run(shutdown.clone())),
+            shutdown,
+        }
+    }
+
+    /// Where a publisher with this stream key connects.
+    pub fn url(&self, stream_key: &str) -> String {
+        format!("rtmp://{}/live/{stream_key}", self.address)
+    }
+
+    /// All media of the next publisher, until it has gone.
+    pub async fn next_media(&mut self) -> Vec<MediaEvent> {
+        let mut media = self.accepted.recv().await.unwrap();
+        let mut events = Vec::new();
+        while let Some(event) = media.recv().await {
+            events.push(event);
+        }
+        events
+    }
+
+    /// Ends the server; nothing of it is left.
+    pub async fn stop(self) {
+        self.shutdown.cancel();
+        self.server.await.unwrap();
+        assert_eq!(self.stats.connections_open.get(), 0);
+        assert_eq!(self.stats.publishers_open.get(), 0);
+    }
+}
+
+/// A two-second clip with B-frames and sound, as fast as it can be sent.
+pub fn ffmpeg(url: &str) -> Command {
+    let mut ffmpeg = Command::new("ffmpeg");
+    ffmpeg
+        .args(["-hide_banner", "-loglevel", "error"])
+        .args(["-f", "lavfi", "-i", "testsrc=size=160x120:rate=25"])
+        .args(["-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000"])
+        .args(["-t", "2", "-c:v", "libx264", "-preset", "ultrafast"])
+        .args(["-bf", "2", "-g", "25", "-pix_fmt", "yuv420p", "-c:a", "aac"])
+        .args(["-f", "flv", url])
+        .stdin(Stdio::null())
+        .kill_on_drop(true);
+    ffmpeg
+}
+
+/// The formats among `events`.
+pub fn formats(events: &[MediaEvent]) -> Vec<&InputFormat> {
+    events
+        .iter()
+        .filter_map(|event| match event {
+            MediaEvent::Format(format) => Some(format),
+            MediaEvent::Frame(_) => None,
+        })
+        .collect()
+}
+
+/// The frames of one track among `events`.
+pub fn frames(events: &[MediaEvent], track: Track) -> Vec<&EncodedFrame> {
+    events
+        .iter()
+        .filter_map(|event| match event {
+            MediaEvent::Frame(frame) if frame.track == track => Some(frame),
+            _ => None,
+        })
+        .collect()
+}
+
+/// Decoding times never go back.
+pub fn assert_rising(frames: &[&EncodedFrame]) {
+    assert!(
+        frames
+            .windows(2)
+            .all(|pair| pair[0].dts_ns <= pair[1].dts_ns)
+    );
+}
