@@ -6,10 +6,10 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use weir::hls::{Part, TrackId, TsSegment};
-use weir::ladder::{AudioRendition, Canvas, Plan, VideoRendition};
-use weir::origin::{Limits, Origin, Packaging, Reload, SessionSpec, SessionWriter};
-use weir::units::{Bitrate, ByteSize, FrameRate};
+use weir::base::units::{Bitrate, ByteSize, FrameRate};
+use weir::daemon::origin::{Limits, Origin, Packaging, Reload, SessionSpec, SessionWriter};
+use weir::model::hls::{Part, TrackId, TsSegment};
+use weir::model::ladder::{AudioRendition, Canvas, Plan, VideoRendition};
 
 #[path = "support/llhls/mod.rs"]
 mod llhls;

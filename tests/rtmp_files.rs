@@ -15,8 +15,8 @@ use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use weir::ingest::rtmp::{Limits, Server};
-use weir::ingest::{Gate, Lease, MediaEvent, PublishRequest, Refusal, Revoked};
+use weir::daemon::ingest::rtmp::{Limits, Server};
+use weir::daemon::ingest::{Gate, Lease, MediaEvent, PublishRequest, Refusal, Revoked};
 
 /// Descriptors left for connections; fewer than there are idle strangers.
 const DESCRIPTORS_LEFT: usize = 20;

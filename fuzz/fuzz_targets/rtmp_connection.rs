@@ -5,8 +5,8 @@
 use std::time::Instant;
 
 use libfuzzer_sys::fuzz_target;
-use weir::ingest::rtmp::Limits;
-use weir::ingest::rtmp::connection::{Connection, Event, ProtocolError};
+use weir::daemon::ingest::rtmp::Limits;
+use weir::daemon::ingest::rtmp::connection::{Connection, Event, ProtocolError};
 
 /// The simple handshake of a client, C0 to C2, so that the input starts behind it: a fuzzer would
 /// spend its life on bytes that mean nothing.

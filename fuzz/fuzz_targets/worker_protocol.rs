@@ -4,8 +4,8 @@
 
 use bytes::BytesMut;
 use libfuzzer_sys::fuzz_target;
-use weir::worker::codec;
-use weir::worker::protocol::{FromWorker, ToWorker};
+use weir::wire::codec;
+use weir::wire::protocol::{FromWorker, ToWorker};
 
 fuzz_target!(|bytes: &[u8]| {
     let mut buffer = BytesMut::from(bytes);

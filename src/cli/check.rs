@@ -1,7 +1,7 @@
 //! `weir check`.
 
 use super::{Config, Exit, fail, say};
-use crate::worker::probe;
+use crate::daemon::supervisor::probe;
 
 /// Validates the configuration.
 pub(super) fn run(config: &Config) -> Exit {

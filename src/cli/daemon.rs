@@ -14,13 +14,13 @@ use tokio_util::sync::CancellationToken;
 use super::probing::Probing;
 use super::run::Failure;
 use super::{Config, Exit, heap, this_machine};
-use crate::config::settings::{Secret, Settings};
-use crate::http::{self, Catalog};
-use crate::ingest::rtmp;
-use crate::origin::{Limits, Origin};
-use crate::session::{Deps, Registry};
-use crate::telemetry::metrics::Metrics;
-use crate::worker::spawner::{Program, Spawner};
+use crate::daemon::config::settings::{Secret, Settings};
+use crate::daemon::http::{self, Catalog};
+use crate::daemon::ingest::rtmp;
+use crate::daemon::origin::{Limits, Origin};
+use crate::daemon::session::{Deps, Registry};
+use crate::daemon::supervisor::spawner::{Program, Spawner};
+use crate::daemon::telemetry::metrics::Metrics;
 
 /// How long ended playlists are served to the viewers that are still there.
 const FAREWELL: Duration = Duration::from_secs(10);

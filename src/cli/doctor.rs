@@ -5,8 +5,8 @@ use std::fmt::Write;
 use serde::Serialize;
 
 use super::{Config, Exit, fail, say};
-use crate::media::probe::{self, Outcome};
-use crate::worker;
+use crate::daemon::supervisor;
+use crate::worker::media::probe::{self, Outcome};
 
 /// `weir doctor [--json]`
 #[derive(Debug, clap::Args)]
@@ -34,10 +34,13 @@ pub(super) fn run(config: &Config, args: &Args) -> Exit {
         Ok(settings) => settings.map(|settings| settings.encoder.order),
         Err(exit) => return exit,
     };
-    let families =
-        order.unwrap_or_else(|| crate::config::ENCODER_FAMILIES.map(str::to_owned).into());
+    let families = order.unwrap_or_else(|| {
+        crate::daemon::config::ENCODER_FAMILIES
+            .map(str::to_owned)
+            .into()
+    });
     let pipelines = config.pipelines();
-    let candidates = worker::probe::all(pipelines.as_deref());
+    let candidates = supervisor::probe::all(pipelines.as_deref());
     let examination = Examination {
         version: env!("CARGO_PKG_VERSION"),
         encoder: chosen(&candidates, &families),

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use super::{Config, Exit, fail, say, this_machine};
-use crate::config::keys::{Error, publish_keys};
-use crate::config::settings::{Secret, Settings};
+use crate::daemon::config::keys::{Error, publish_keys};
+use crate::daemon::config::settings::{Secret, Settings};
 
 /// `weir keys [NAME]`
 #[derive(Debug, clap::Args)]

@@ -17,8 +17,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::config::settings::Settings;
-use crate::config::{self, Report};
+use crate::daemon::config::settings::Settings;
+use crate::daemon::config::{self, Report};
 
 pub use address::this_machine;
 pub use exit::Exit;

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use tokio::task::JoinHandle;
 
-use crate::http::Catalog;
-use crate::media::probe::Outcome;
-use crate::session::{Registry, Tested};
-use crate::worker::probe;
+use crate::daemon::http::Catalog;
+use crate::daemon::session::{Registry, Tested};
+use crate::daemon::supervisor::probe;
+use crate::worker::media::probe::Outcome;
 
 /// The test of the encoders that runs, or ran last.
 #[derive(Default)]

@@ -8,11 +8,11 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::daemon::{Daemon, Listeners};
 use super::{Config, Exit, fail, heap};
-use crate::config::settings::{Secret, Settings};
-use crate::config::watch::Watcher;
-use crate::config::{self, keys};
-use crate::http;
-use crate::telemetry::logs;
+use crate::daemon::config::settings::{Secret, Settings};
+use crate::daemon::config::watch::Watcher;
+use crate::daemon::config::{self, keys};
+use crate::daemon::http;
+use crate::daemon::telemetry::logs;
 
 /// Runs the daemon until it is told to stop.
 pub(super) fn run(config: &Config) -> Exit {

@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use super::{Exit, fail, say};
-use crate::media::template::{self, Library};
-use crate::media::{self, probe};
-use crate::worker::child;
-use crate::worker::probe::ORPHAN_MAX;
+use crate::daemon::supervisor::probe::ORPHAN_MAX;
+use crate::worker;
+use crate::worker::media::template::{self, Library};
+use crate::worker::media::{self, probe};
 
 /// `weir worker`
 #[derive(Debug, clap::Args)]
@@ -27,7 +27,7 @@ pub(super) fn run(args: &Args) -> Exit {
     match (&args.test, &args.build) {
         (Some(name), _) => answer(args, |library| probe::test(library, name)),
         (_, Some(name)) => answer(args, |library| build(library, name)),
-        (None, None) => match child::run() {
+        (None, None) => match worker::run() {
             Ok(()) => Exit::Ok,
             Err(reason) => fail(Exit::Failure, &reason),
         },

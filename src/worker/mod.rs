@@ -1,17 +1,113 @@
-//! One media process a stream: its protocol, the side that watches it, and its own main loop.
+//! The worker's own side: a process that turns one stream's media into renditions.
 //!
-//! Both sides, in reading order: [`protocol`] says what is said, [`codec`] how it looks as bytes.
-//! Parent side: [`spawner`] makes processes and [`process`] owns each until it is reaped, [`link`]
-//! talks to one, [`spare`] keeps one warm, [`restarts`] decides how soon a lost one is replaced,
-//! [`probe`] tries encoders in processes of their own. Child side: [`child`].
+//! One thread reads the daemon's messages from standard input (a socket) and feeds the input half;
+//! one writes what the media threads have to say; the director builds the output half when the
+//! source is known and decides what a failure means. When the socket ends the process ends: a
+//! worker never outlives its daemon.
 
-pub mod child;
-pub mod codec;
-pub mod link;
-pub mod probe;
-pub mod process;
-pub mod protocol;
-pub mod restarts;
-pub mod spare;
-pub mod spawner;
-mod stderr;
+mod director;
+mod input;
+pub mod media;
+
+use std::io::BufReader;
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::mpsc::Receiver;
+
+use crate::wire::codec::{read_message, write_message};
+use crate::wire::protocol::{FromWorker, Level, ToWorker, VERSION};
+use crate::worker::media::Outbox;
+use crate::worker::media::events::{Event, Events};
+use crate::worker::media::input::Intake;
+use director::Director;
+use input::Feeder;
+
+/// Runs a worker on standard input until the daemon has enough of it.
+///
+/// # Errors
+/// Why it cannot go on, for standard error, which is the daemon's log.
+pub fn run() -> Result<(), String> {
+    let socket = std::io::stdin()
+        .as_fd()
+        .try_clone_to_owned()
+        .map(UnixStream::from)
+        .map_err(|e| format!("standard input is no socket: {e}"))?;
+    media::init()?;
+    let writer = socket.try_clone().map_err(|e| e.to_string())?;
+    let (outbox, messages) = Outbox::new();
+    spawn("writer", move || write(writer, messages))?;
+    outbox.send(FromWorker::Hello { version: VERSION });
+    read(BufReader::new(socket), &outbox)
+}
+
+fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<(), String> {
+    let thread = std::thread::Builder::new().name(name.to_owned());
+    thread.spawn(body).map(drop).map_err(|e| e.to_string())
+}
+
+fn write(mut socket: UnixStream, messages: Receiver<FromWorker>) {
+    for message in messages {
+        let last = matches!(
+            message,
+            FromWorker::Finished | FromWorker::EncoderFailed { .. } | FromWorker::Failed(_)
+        );
+        if let Err(error) = write_message(&mut socket, &message) {
+            // The daemon is gone, and with it every reason to go on; or, as it should never be,
+            // the message is too long, which the daemon's log should have.
+            eprintln!("worker: a message cannot be sent: {error}");
+            std::process::exit(1);
+        }
+        if last {
+            std::process::exit(0);
+        }
+    }
+}
+
+fn read(mut socket: BufReader<UnixStream>, outbox: &Outbox) -> Result<(), String> {
+    let mut next = || read_message::<ToWorker>(&mut socket).map_err(|e| e.to_string());
+    match next()? {
+        Some(ToWorker::Hello { version: VERSION }) => {}
+        Some(_) => return Err("the daemon speaks another version of the protocol".to_owned()),
+        None => return Ok(()),
+    }
+    let start = match next()? {
+        Some(ToWorker::Start(start)) => *start,
+        Some(_) => return Err("the first order was not to start".to_owned()),
+        None => return Ok(()),
+    };
+    let (events, reports) = Events::new();
+    let (library, errors) = media::template::Library::load(start.pipelines.as_deref());
+    for error in errors {
+        outbox.log(
+            Level::Warn,
+            None,
+            format!("pipeline template left out: {error}"),
+        );
+    }
+    let library = Arc::new(library);
+    let intake = Arc::new(Intake::new(events.clone()));
+    let mut feeder = Feeder::new(
+        intake.clone(),
+        library.clone(),
+        outbox.clone(),
+        events.clone(),
+    );
+    let director = Director::new(start, intake, library, outbox.clone(), events.clone());
+    spawn("director", move || director.run(&reports))?;
+    while let Some(message) = next()? {
+        match message {
+            ToWorker::InputOpened(format) => feeder.opened(format),
+            ToWorker::Frame(frame) => feeder.frame(frame),
+            ToWorker::InputClosed => feeder.closed(),
+            ToWorker::Finish => events.send(Event::Finish),
+            ToWorker::Hello { .. } | ToWorker::Start(_) => {
+                return Err("the daemon sent an order twice".to_owned());
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use weir::http::Limits;
+use weir::daemon::http::Limits;
 
 use super::client::{PATIENCE, ask, get, parse, read_to_end, send};
 use super::stub::Running;

@@ -7,7 +7,7 @@ use h2::client::{ResponseFuture, SendRequest};
 use http::{Method, Request};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
-use weir::http::Limits;
+use weir::daemon::http::Limits;
 
 use super::client::PATIENCE;
 use super::stub::{OBJECT, Running, playlist};

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use weir::hls::{Part, TrackId};
-use weir::http::Limits;
-use weir::ladder::{Source, plan};
-use weir::origin::{self, Origin, SessionSpec, SessionWriter};
-use weir::units::{ByteSize, FrameRate};
+use weir::base::units::{ByteSize, FrameRate};
+use weir::daemon::http::Limits;
+use weir::daemon::origin::{self, Origin, SessionSpec, SessionWriter};
+use weir::model::hls::{Part, TrackId};
+use weir::model::ladder::{Source, plan};
 
 use super::client::get;
 use super::stub::{Running, Stub};

@@ -2,7 +2,7 @@
 
 use std::io::Read;
 
-use weir::origin::{Packaging, Reload};
+use weir::daemon::origin::{Packaging, Reload};
 
 use super::client::{ask, get};
 use super::stub::{Running, playlist};

@@ -9,11 +9,11 @@ use bytes::Bytes;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use weir::http::{Catalog, Demand, Library, Limits, Server};
-use weir::origin::{Document, Missing, Object, Packaging, Reload, Usage};
-use weir::session::status::{State, StreamStatus};
-use weir::telemetry::metrics::Metrics;
-use weir::units::ByteSize;
+use weir::base::units::ByteSize;
+use weir::daemon::http::{Catalog, Demand, Library, Limits, Server};
+use weir::daemon::origin::{Document, Missing, Object, Packaging, Reload, Usage};
+use weir::daemon::telemetry::metrics::Metrics;
+use weir::model::status::{State, StreamStatus};
 
 use super::client::PATIENCE;
 

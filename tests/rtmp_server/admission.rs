@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tokio::net::TcpStream;
-use weir::ingest::rtmp::{Limits, message};
+use weir::daemon::ingest::rtmp::{Limits, message};
 
 use super::fixture::{AVC_CONFIG, AVC_KEY, DENIED, Fixture, START, ffmpeg};
 use super::log::Captured;

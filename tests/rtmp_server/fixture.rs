@@ -9,11 +9,11 @@ use tokio::process::Command;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use weir::frame::{EncodedFrame, InputFormat, Track};
-use weir::ingest::rtmp::{Limits, Server, Stats};
-use weir::ingest::{
+use weir::daemon::ingest::rtmp::{Limits, Server, Stats};
+use weir::daemon::ingest::{
     Gate, LEASE_EVENTS_MAX, Lease, MediaEvent, PublishRequest, Refusal, Revocation, Revoked,
 };
+use weir::model::frame::{EncodedFrame, InputFormat, Track};
 
 /// What a publisher is told who may.
 pub const START: &str = "NetStream.Publish.Start";

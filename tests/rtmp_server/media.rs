@@ -1,9 +1,9 @@
 //! What publishers send arrives.
 
 use tokio::process::Command;
-use weir::frame::{Track, VideoCodec};
-use weir::ingest::rtmp::{Limits, message};
-use weir::ingest::{LEASE_EVENTS_MAX, MediaEvent};
+use weir::daemon::ingest::rtmp::{Limits, message};
+use weir::daemon::ingest::{LEASE_EVENTS_MAX, MediaEvent};
+use weir::model::frame::{Track, VideoCodec};
 
 use super::fixture::{AVC_CONFIG, AVC_KEY, Fixture, assert_rising, ffmpeg, formats, frames};
 use super::rtmp_client::Client;

@@ -6,11 +6,11 @@ use std::net::SocketAddr;
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use weir::ingest::rtmp::amf::Value;
-use weir::ingest::rtmp::chunk::{self, ChunkBounds, ChunkReader};
-use weir::ingest::rtmp::command::Command;
-use weir::ingest::rtmp::handshake;
-use weir::ingest::rtmp::message::{self, Message};
+use weir::daemon::ingest::rtmp::amf::Value;
+use weir::daemon::ingest::rtmp::chunk::{self, ChunkBounds, ChunkReader};
+use weir::daemon::ingest::rtmp::command::Command;
+use weir::daemon::ingest::rtmp::handshake;
+use weir::daemon::ingest::rtmp::message::{self, Message};
 
 /// A publisher's end of a connection.
 pub struct Client {

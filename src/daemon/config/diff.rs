@@ -1,0 +1,187 @@
+//! What a reload changes.
+
+use super::settings::{Settings, Source, Stream};
+
+/// The difference between two configurations, by what becomes of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// Streams that are new: they begin.
+    pub added: Vec<String>,
+    /// Streams that are gone: their sessions end.
+    pub removed: Vec<String>,
+    /// Streams whose own settings (or rungs) differ: their sessions end, and others begin.
+    pub changed: Vec<String>,
+    /// Streams of which only the publish key differs. Whoever publishes goes on.
+    pub new_keys: Vec<String>,
+    /// Keys that differ and are in force at once; no session notices.
+    pub at_once: Vec<&'static str>,
+    /// Keys that differ and that sessions are made with: those of all streams end, and others
+    /// begin.
+    pub all_sessions: Vec<&'static str>,
+    /// Keys that differ from what they were when the daemon started, and are read only then.
+    pub needs_restart: Vec<&'static str>,
+}
+
+/// What differs from `old`, the settings in force, in `new`; `started` is what the daemon started
+/// with. Streams are told apart by name.
+pub fn diff(started: &Settings, old: &Settings, new: &Settings) -> Changes {
+    let find = |settings: &'_ Settings, name: &str| -> Option<Stream> {
+        settings.streams.iter().find(|s| s.name == name).cloned()
+    };
+    let mut changes = Changes::default();
+    for stream in &new.streams {
+        let names = match find(old, &stream.name) {
+            None => &mut changes.added,
+            Some(before) if before == *stream => continue,
+            Some(before) if differs_in_key_alone(&before, stream) => &mut changes.new_keys,
+            Some(_) => &mut changes.changed,
+        };
+        names.push(stream.name.clone());
+    }
+    let gone = old.streams.iter().filter(|s| find(new, &s.name).is_none());
+    changes.removed = gone.map(|s| s.name.clone()).collect();
+    changes.at_once = differing([
+        ("session.grace", old.session.grace != new.session.grace),
+        // Where publish keys are kept, which is all there is in it.
+        ("server.data", old.server.data != new.server.data),
+    ]);
+    // What `session::spec::Spec` takes.
+    changes.all_sessions = differing([
+        ("hls.segment", old.hls.segment != new.hls.segment),
+        ("hls.part", old.hls.part != new.hls.part),
+        ("hls.ts", old.hls.ts != new.hls.ts),
+        ("encoder.order", old.encoder.order != new.encoder.order),
+        (
+            "encoder.on_failure",
+            old.encoder.on_failure != new.encoder.on_failure,
+        ),
+    ]);
+    changes.needs_restart = needs_restart(started, new);
+    changes
+}
+
+/// Listeners stay where they are, and the origin has its limits for life.
+fn needs_restart(old: &Settings, new: &Settings) -> Vec<&'static str> {
+    differing([
+        ("server.http", old.server.http != new.server.http),
+        ("server.rtmp", old.server.rtmp != new.server.rtmp),
+        ("hls.hold_back", old.hls.hold_back != new.hls.hold_back),
+        ("hls.window", old.hls.window != new.hls.window),
+        ("hls.memory", old.hls.memory != new.hls.memory),
+    ])
+}
+
+fn differs_in_key_alone(old: &Stream, new: &Stream) -> bool {
+    matches!(
+        (&old.source, &new.source),
+        (Source::Push { .. }, Source::Push { .. })
+    ) && old.rungs == new.rungs
+}
+
+fn differing<const N: usize>(keys: [(&'static str, bool); N]) -> Vec<&'static str> {
+    keys.into_iter()
+        .filter_map(|(key, differs)| differs.then_some(key))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::validate;
+    use super::*;
+    use crate::daemon::session::spec::Spec;
+
+    fn settings(text: &str) -> Settings {
+        let base = std::path::Path::new("/etc/weir");
+        validate("config.toml", text.to_owned(), base, std::iter::empty()).unwrap()
+    }
+
+    fn between(old: &str, new: &str) -> Changes {
+        let old = settings(old);
+        diff(&old, &old, &settings(new))
+    }
+
+    #[test]
+    fn nothing_differs_from_itself() {
+        let same = "[[stream]]\nname = \"a\"\npublish_key = \"12345678\"";
+        assert_eq!(between(same, same), Changes::default());
+    }
+
+    #[test]
+    fn streams_come_go_and_change() {
+        let changes = between(
+            "[[stream]]\nname = \"a\"\n[[stream]]\nname = \"b\"\n[[stream]]\nname = \"c\"\n\
+             publish_key = \"12345678\"\n[[stream]]\nname = \"e\"",
+            "[[stream]]\nname = \"d\"\n[[stream]]\nname = \"b\"\n[[stream]]\nname = \"c\"\n\
+             publish_key = \"12345679\"\n[[stream]]\nname = \"e\"\nsource = \"test:\"",
+        );
+        let expected = Changes {
+            added: vec!["d".to_owned()],
+            removed: vec!["a".to_owned()],
+            changed: vec!["e".to_owned()],
+            new_keys: vec!["c".to_owned()],
+            ..Changes::default()
+        };
+        assert_eq!(changes, expected);
+    }
+
+    #[test]
+    fn a_changed_rung_changes_its_streams() {
+        let with = |bitrate: &str| {
+            format!(
+                "[[rung]]\nheight = 720\n[[rung]]\nheight = 360\nbitrate = \"{bitrate}\"\n\
+                 [[stream]]\nname = \"all\"\n[[stream]]\nname = \"top\"\nrungs = [\"720p\"]"
+            )
+        };
+        assert_eq!(between(&with("800k"), &with("900k")).changed, ["all"]);
+    }
+
+    /// Every key outside of streams and rungs, with a value that is not its default.
+    const KEYS: [(&str, &str, &str); 12] = [
+        ("server", "http", "\"\""),
+        ("server", "rtmp", "\"\""),
+        ("server", "data", "\"/srv\""),
+        ("hls", "segment", "\"3s\""),
+        ("hls", "part", "\"0\""),
+        ("hls", "hold_back", "\"9s\""),
+        ("hls", "window", "\"2m\""),
+        ("hls", "memory", "\"1GiB\""),
+        ("hls", "ts", "false"),
+        ("session", "grace", "\"1s\""),
+        ("encoder", "order", "[\"x264\"]"),
+        ("encoder", "on_failure", "\"fail\""),
+    ];
+
+    #[test]
+    fn keys_say_when_they_take_effect() {
+        let stream = "[[stream]]\nname = \"a\"\n";
+        let old = settings(stream);
+        for (section, key, value) in KEYS {
+            let new = settings(&format!("[{section}]\n{key} = {value}\n{stream}"));
+            let changes = diff(&old, &old, &new);
+            let name = format!("{section}.{key}");
+            let told = [
+                &changes.at_once,
+                &changes.all_sessions,
+                &changes.needs_restart,
+            ];
+            let told: Vec<_> = told.into_iter().flatten().collect();
+            assert_eq!(told, [&name], "told once and nothing else");
+            let spec = |settings: &Settings| Spec::of(settings, &settings.streams[0], None);
+            let begins_anew = spec(&old) != spec(&new);
+            assert_eq!(begins_anew, !changes.all_sessions.is_empty(), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_waits_for_a_restart_is_told_until_it_is_back() {
+        let with = |window: &str| settings(&format!("[hls]\nwindow = \"{window}\""));
+        let (started, other) = (with("1m"), with("2m"));
+        for (old, new, waits) in [
+            (&started, &other, true),
+            (&other, &other, true),
+            (&other, &started, false),
+        ] {
+            assert_eq!(!diff(&started, old, new).needs_restart.is_empty(), waits);
+        }
+    }
+}

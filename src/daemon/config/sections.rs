@@ -1,0 +1,275 @@
+//! `[server]`, `[hls]`, `[session]` and `[encoder]`.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use super::document::Value;
+use super::reader::{At, Section, Wrong};
+use super::report::Problem;
+use super::settings::{Encoder, Hls, OnFailure, Server, Session};
+use super::values;
+use crate::base::units::{ByteSize, duration_text};
+
+pub(super) const SERVER_KEYS: &[&str] = &["http", "rtmp", "data"];
+pub(super) const HLS_KEYS: &[&str] = &["segment", "part", "hold_back", "window", "memory", "ts"];
+pub(super) const SESSION_KEYS: &[&str] = &["grace"];
+pub(super) const ENCODER_KEYS: &[&str] = &["order", "on_failure"];
+
+/// Encoder families there are, in the order they are preferred by default.
+pub const ENCODER_FAMILIES: [&str; 6] =
+    ["nvidia", "vaapi", "quicksync", "v4l2", "x264", "openh264"];
+
+const SEGMENT_MIN: Duration = Duration::from_secs(1);
+const SEGMENT_MAX: Duration = Duration::from_secs(10);
+const PART_MIN: Duration = Duration::from_millis(100);
+const PART_MAX: Duration = Duration::from_secs(1);
+const HOLD_BACK_MAX: Duration = Duration::from_secs(60);
+const WINDOW_MAX: Duration = Duration::from_secs(24 * 3600);
+const GRACE_MAX: Duration = Duration::from_secs(3600);
+const MEMORY_MIN: ByteSize = ByteSize::from_mib(32);
+const MEMORY_MAX: ByteSize = ByteSize::from_mib(1 << 20);
+
+/// Reads `[server]`; relative paths are relative to `base`.
+pub(super) fn server(section: &Section<'_>, base: &Path, problems: &mut Vec<Problem>) -> Server {
+    let http = section.get_or("http", any(8080), values::listener, problems);
+    let rtmp = section.get_or("rtmp", any(1935), values::listener, problems);
+    let data = section.get_or("data", "data".to_owned(), folder, problems);
+    problems.extend(same_port(&http, &rtmp));
+    Server {
+        http: http.value,
+        rtmp: rtmp.value,
+        data: base.join(data.value),
+    }
+}
+
+fn any(port: u16) -> Option<SocketAddr> {
+    Some(SocketAddr::from(([0, 0, 0, 0], port)))
+}
+
+fn folder(value: &Value) -> Result<String, Wrong> {
+    match values::text(value)? {
+        path if path.is_empty() => Err(Wrong::new("expected the path of a folder")),
+        path => Ok(path),
+    }
+}
+
+type Listener = At<Option<SocketAddr>>;
+
+/// The two listeners cannot share a port, unless each has an address of its own. Port 0 lets the
+/// system choose.
+fn same_port(http: &Listener, rtmp: &Listener) -> Option<Problem> {
+    let (a, b) = (http.value?, rtmp.value?);
+    let overlap = a.ip() == b.ip() || a.ip().is_unspecified() || b.ip().is_unspecified();
+    if a.port() != b.port() || a.port() == 0 || !overlap {
+        return None;
+    }
+    let title = "`http` and `rtmp` in [server] have the same port";
+    let place = rtmp.place.clone().or_else(|| http.place.clone())?;
+    let problem = Problem::at(place.clone(), title, format!("port {} is taken", a.port()));
+    Some(match &http.place {
+        Some(first) if *first != place => problem.context(first.clone(), "by this listener"),
+        _ => problem,
+    })
+}
+
+/// Reads `[hls]`.
+pub(super) fn hls(section: &Section<'_>, problems: &mut Vec<Problem>) -> Hls {
+    let before = problems.len();
+    let segment = section.get_or(
+        "segment",
+        Duration::from_secs(2),
+        values::duration(SEGMENT_MIN..=SEGMENT_MAX),
+        problems,
+    );
+    let part = section.get_or("part", Duration::from_millis(200), part, problems);
+    let hold_back = section.get_or("hold_back", None, hold_back, problems);
+    let window = section.get_or(
+        "window",
+        Duration::from_secs(60),
+        values::duration(SEGMENT_MIN..=WINDOW_MAX),
+        problems,
+    );
+    let memory = values::size(MEMORY_MIN..=MEMORY_MAX);
+    let memory = section.get_or("memory", ByteSize::from_mib(512), memory, problems);
+    let ts = section.get_or("ts", true, values::boolean, problems);
+    // Values that are wrong by themselves were replaced by defaults, which would only confuse.
+    if problems.len() == before {
+        problems.extend(part_fits(section, &part, &segment));
+        problems.extend(window_fits(section, &window, &segment));
+        problems.extend(hold_back_fits(
+            section, &hold_back, &part, &segment, &window,
+        ));
+    }
+    Hls {
+        segment: segment.value,
+        part: part.value,
+        hold_back: hold_back.value,
+        window: window.value,
+        memory: memory.value,
+        ts: ts.value,
+    }
+}
+
+fn part(value: &Value) -> Result<Duration, Wrong> {
+    match value {
+        Value::String(text) | Value::Variable(text) if text == "0" => Ok(Duration::ZERO),
+        _ => values::duration(PART_MIN..=PART_MAX)(value).map_err(|wrong| Wrong {
+            label: wrong.label + "; or \"0\" for no parts",
+            ..wrong
+        }),
+    }
+}
+
+fn hold_back(value: &Value) -> Result<Option<Duration>, Wrong> {
+    match value {
+        Value::String(text) | Value::Variable(text) if text == "auto" => Ok(None),
+        _ => values::duration(PART_MIN..=HOLD_BACK_MAX)(value)
+            .map(Some)
+            .map_err(|wrong| Wrong {
+                label: wrong.label + "; or \"auto\"",
+                ..wrong
+            }),
+    }
+}
+
+type Place = Option<super::report::Place>;
+
+/// A problem between two values: at the first that was written.
+fn between(
+    section: &Section<'_>,
+    key: &str,
+    places: [&Place; 2],
+    label: String,
+    help: String,
+) -> Option<Problem> {
+    let place = places.into_iter().flatten().next()?.clone();
+    let title = format!("`{key}` in {} does not fit", section.title);
+    Some(Problem::at(place, title, label).help(Some(help)))
+}
+
+fn part_fits(
+    section: &Section<'_>,
+    part: &At<Duration>,
+    segment: &At<Duration>,
+) -> Option<Problem> {
+    if part.value <= segment.value {
+        return None;
+    }
+    let longest = duration_text(segment.value);
+    let label = format!("a part is at most a segment: {longest}");
+    let help = format!("write \"{longest}\" or less");
+    between(section, "part", [&part.place, &segment.place], label, help)
+}
+
+fn window_fits(
+    section: &Section<'_>,
+    window: &At<Duration>,
+    segment: &At<Duration>,
+) -> Option<Problem> {
+    // RFC 8216bis, section 6.2.2: "The server MUST NOT remove a Media Segment from a Playlist
+    // [...] if that would produce a Playlist whose duration is less than three times the Target
+    // Duration".
+    let least = segment.value * 3;
+    if window.value >= least {
+        return None;
+    }
+    let least = duration_text(least);
+    let label = format!("a window is at least three segments: {least}");
+    let help = format!("write window = \"{least}\" or more");
+    between(
+        section,
+        "window",
+        [&window.place, &segment.place],
+        label,
+        help,
+    )
+}
+
+fn hold_back_fits(
+    section: &Section<'_>,
+    hold_back: &At<Option<Duration>>,
+    part: &At<Duration>,
+    segment: &At<Duration>,
+    window: &At<Duration>,
+) -> Option<Problem> {
+    let value = hold_back.value?;
+    // RFC 8216bis, section 4.4.3.8: PART-HOLD-BACK "SHOULD be at least three times the Part
+    // Target Duration"; HOLD-BACK "MUST be at least three times the Target Duration".
+    let (unit, noun) = match part.value {
+        Duration::ZERO => (segment.value, "segments"),
+        part => (part, "parts"),
+    };
+    let least = unit * 3;
+    let text = duration_text(least);
+    let places = [&hold_back.place, &part.place];
+    if value < least {
+        let label = format!("this is less than three {noun}: {text}");
+        let help = format!("write \"{text}\" or more, or \"auto\"");
+        return between(section, "hold_back", places, label, help);
+    }
+    if value > window.value {
+        let text = duration_text(window.value);
+        let label = format!("this is more than the window: {text}");
+        let help = "make it less, or `window` more".to_owned();
+        return between(section, "hold_back", places, label, help);
+    }
+    None
+}
+
+/// Reads `[session]`.
+pub(super) fn session(section: &Section<'_>, problems: &mut Vec<Problem>) -> Session {
+    let grace = values::duration(Duration::ZERO..=GRACE_MAX);
+    Session {
+        grace: section
+            .get_or("grace", Duration::from_secs(30), grace, problems)
+            .value,
+    }
+}
+
+/// Reads `[encoder]`.
+pub(super) fn encoder(section: &Section<'_>, problems: &mut Vec<Problem>) -> Encoder {
+    let choices = [
+        ("fallback", OnFailure::Fallback),
+        ("shed", OnFailure::Shed),
+        ("fail", OnFailure::Fail),
+    ];
+    let on_failure = values::one_of(&choices);
+    Encoder {
+        order: order(section, problems),
+        on_failure: section
+            .get_or("on_failure", OnFailure::Fallback, on_failure, problems)
+            .value,
+    }
+}
+
+/// The family probably meant; people know some by the names of others' elements and libraries.
+fn family_meant(name: &str) -> Option<&'static str> {
+    match name {
+        "nvenc" | "cuda" => Some("nvidia"),
+        "qsv" | "msdk" => Some("quicksync"),
+        "va" => Some("vaapi"),
+        "libx264" | "software" => Some("x264"),
+        _ => super::reader::nearest(name, ENCODER_FAMILIES.into_iter()),
+    }
+}
+
+fn order(section: &Section<'_>, problems: &mut Vec<Problem>) -> Vec<String> {
+    let Some(names) = section.names("order", "an encoder family", problems) else {
+        return ENCODER_FAMILIES.map(str::to_owned).to_vec();
+    };
+    for (name, place) in &names {
+        if !ENCODER_FAMILIES.contains(&name.as_str()) {
+            let meant = family_meant(name);
+            problems.push(
+                Problem::at(
+                    place.clone(),
+                    format!("there is no encoder family `{name}`"),
+                    format!("expected one of: {}", ENCODER_FAMILIES.join(", ")),
+                )
+                .help(values::did_you_mean(meant)),
+            );
+        }
+    }
+    names.into_iter().map(|(name, _)| name).collect()
+}

@@ -1,0 +1,303 @@
+//! `[[stream]]`: what is published, tested or fetched.
+
+use std::path::Path;
+
+use url::Url;
+
+use super::document::{Table, Value};
+use super::reader::{At, Section, Wrong, nearest};
+use super::report::{Place, Problem};
+use super::rungs::{Ladder, title, unique};
+use super::secrets::{self, FileError, KEY_EXPECTED};
+use super::settings::{Secret, Source, Stream};
+use super::values;
+use crate::model::ladder::Rung;
+
+pub(super) const KEYS: &[&str] = &[
+    "name",
+    "source",
+    "rungs",
+    "publish_key",
+    "publish_key_file",
+    "user",
+    "password",
+    "password_file",
+    "tls_verify",
+];
+/// Keys only a publisher's stream has.
+const PUSH_KEYS: [&str; 2] = ["publish_key", "publish_key_file"];
+/// Keys only a fetched stream has.
+const PULL_KEYS: [&str; 4] = ["user", "password", "password_file", "tls_verify"];
+
+/// Streams a configuration may have.
+const STREAMS_MAX: usize = 1000;
+/// Longest address, user name or password, in bytes.
+const TEXT_BYTES_MAX: usize = 2048;
+const SUPPORTED: &str = "supported: push:, test:, http://, https://";
+/// Schemes of sources people will try; none of them works yet.
+const SCHEMES_LATER: [&str; 10] = [
+    "rtsp", "rtsps", "rtmp", "rtmps", "srt", "udp", "rtp", "rist", "whip", "file",
+];
+
+/// The kind of source.
+#[derive(Debug, Clone, PartialEq)]
+enum Kind {
+    Push,
+    Test,
+    Pull(Url),
+}
+
+/// Reads the streams; relative paths are relative to `base`.
+pub(super) fn read(
+    tables: Vec<(&Table, Place)>,
+    ladder: &Ladder,
+    base: &Path,
+    problems: &mut Vec<Problem>,
+) -> Vec<Stream> {
+    if let Some((_, place)) = tables.get(STREAMS_MAX) {
+        let label = format!("expected at most {STREAMS_MAX} streams");
+        problems.push(Problem::at(
+            place.clone(),
+            "there are too many streams",
+            label,
+        ));
+    }
+    let mut names = Vec::new();
+    let mut streams = Vec::new();
+    for (table, place) in tables.into_iter().take(STREAMS_MAX) {
+        let section = Section::open(table, place, title("stream", table), KEYS, problems);
+        let name = section.required("name", "name = \"studio\"", values::name, problems);
+        let kind = section.get_or("source", Kind::Push, kind, problems);
+        // Which keys have no use is only known of a source that could be read.
+        if kind.place.is_some() || section.node("source").is_none() {
+            foreign_keys(&section, &kind.value, problems);
+        }
+        let source = source(&section, kind.value, base, problems);
+        let rungs = rungs(&section, ladder, problems);
+        if let Some(name) = name {
+            streams.push(Stream {
+                name: name.value.clone(),
+                source,
+                rungs,
+            });
+            names.push(name);
+        }
+    }
+    unique(names.iter(), "stream", problems);
+    streams
+}
+
+fn kind(value: &Value) -> Result<Kind, Wrong> {
+    let text = short(value)?;
+    let (scheme, rest) = match text.split_once(':') {
+        Some((scheme, rest)) => (scheme.to_ascii_lowercase(), rest),
+        None => return Err(no_scheme(&text)),
+    };
+    match scheme.as_str() {
+        "push" | "test" if !rest.is_empty() => {
+            let wrong = Wrong::new(format!("expected nothing after `{scheme}:`"));
+            Err(wrong.help(Some(format!("write \"{scheme}:\""))))
+        }
+        "push" => Ok(Kind::Push),
+        "test" => Ok(Kind::Test),
+        "http" | "https" => address(&text),
+        later if SCHEMES_LATER.contains(&later) => Err(Wrong::new(format!(
+            "`{later}:` is not supported yet; {SUPPORTED}"
+        ))),
+        other => {
+            let meant = nearest(other, ["push", "test", "http", "https"].into_iter());
+            let help = meant.map(|scheme| format!("did you mean `{scheme}:`?"));
+            Err(Wrong::new(format!("unknown kind of source; {SUPPORTED}")).help(help))
+        }
+    }
+}
+
+fn no_scheme(text: &str) -> Wrong {
+    let help = match text.to_ascii_lowercase().as_str() {
+        word @ ("push" | "test") => Some(format!("write \"{word}:\"")),
+        _ if text.contains(['.', '/']) => Some("begin it with http:// or https://".to_owned()),
+        _ => None,
+    };
+    Wrong::new(format!("expected a source; {SUPPORTED}")).help(help)
+}
+
+fn address(text: &str) -> Result<Kind, Wrong> {
+    // What follows is about the scheme's "//": the parser would forgive "http:host".
+    let has_authority = text
+        .split_once(':')
+        .is_some_and(|(_, rest)| rest.starts_with("//"));
+    let url = match Url::parse(text) {
+        Ok(url) if has_authority => url,
+        Ok(_) => {
+            return Err(Wrong::new(
+                "expected an address such as \"http://10.0.0.7/video\"",
+            ));
+        }
+        Err(error) => return Err(Wrong::new(format!("this is not an address: {error}"))),
+    };
+    // An address is shown in logs and on pages, so it must not carry credentials.
+    if !url.username().is_empty() || url.password().is_some() {
+        let help = "take `user:password@` out of the address; put the name into `user` and the \
+                    password into a file named by `password_file`";
+        return Err(
+            Wrong::new("an address must not have a user or password in it")
+                .help(Some(help.to_owned())),
+        );
+    }
+    Ok(Kind::Pull(url))
+}
+
+/// A string of a bounded length.
+fn short(value: &Value) -> Result<String, Wrong> {
+    let text = values::text(value)?;
+    if text.len() > TEXT_BYTES_MAX {
+        return Err(Wrong::new(format!(
+            "expected at most {TEXT_BYTES_MAX} bytes"
+        )));
+    }
+    Ok(text)
+}
+
+/// Keys that mean nothing for this kind of source.
+fn foreign_keys(section: &Section<'_>, kind: &Kind, problems: &mut Vec<Problem>) {
+    let push = (PUSH_KEYS.as_slice(), "push:");
+    let pull = (PULL_KEYS.as_slice(), "http:// or https://");
+    let foreign = match kind {
+        Kind::Push => vec![pull],
+        Kind::Pull(_) => vec![push],
+        Kind::Test => vec![push, pull],
+    };
+    for (keys, wants) in foreign {
+        for key in keys {
+            if let Some(place) = section.key_place(key) {
+                let title = format!("`{key}` in {} has no use", section.title);
+                let label = format!("only a stream whose source is {wants} has this key");
+                problems.push(Problem::at(place, title, label));
+            }
+        }
+    }
+}
+
+fn source(section: &Section<'_>, kind: Kind, base: &Path, problems: &mut Vec<Problem>) -> Source {
+    match kind {
+        Kind::Test => Source::Test,
+        Kind::Push => Source::Push {
+            key: secret(section, PUSH_KEYS, publish_key, base, problems),
+        },
+        Kind::Pull(url) => {
+            let [_, password, password_file, _] = PULL_KEYS;
+            let user = section.get("user", short, problems);
+            let keys = [password, password_file];
+            let secret = secret(section, keys, password_text, base, problems);
+            user_is_there(section, user.as_ref(), problems);
+            let tls_verify = section.get_or("tls_verify", true, values::boolean, problems);
+            Source::Pull {
+                url,
+                user: user.map(|user| user.value),
+                password: secret,
+                tls_verify: tls_verify.value,
+            }
+        }
+    }
+}
+
+/// A password means nothing without a user.
+fn user_is_there(section: &Section<'_>, user: Option<&At<String>>, problems: &mut Vec<Problem>) {
+    let key = ["password", "password_file"]
+        .into_iter()
+        .find(|key| section.node(key).is_some());
+    if let (None, Some(key)) = (user, key)
+        && section.node("user").is_none()
+        && let Some(place) = section.key_place(key)
+    {
+        let title = format!("`{key}` in {} has no `user`", section.title);
+        let help = Some("add a line such as user = \"viewer\"".to_owned());
+        problems.push(Problem::at(place, title, "expected `user` with it").help(help));
+    }
+}
+
+/// A secret that is given by `key` or in the file named by `file_key`, checked by `check`.
+fn secret(
+    section: &Section<'_>,
+    [key, file_key]: [&str; 2],
+    check: fn(&str) -> Result<(), Wrong>,
+    base: &Path,
+    problems: &mut Vec<Problem>,
+) -> Option<Secret> {
+    if let (Some(_), Some(place)) = (section.node(key), section.key_place(file_key)) {
+        let title = format!(
+            "`{key}` and `{file_key}` in {} are both there",
+            section.title
+        );
+        let problem = Problem::at(place, title, "expected one of the two");
+        problems.push(match section.key_place(key) {
+            Some(first) => problem.context(first, "this is the other"),
+            None => problem,
+        });
+    }
+    let parse = |value: &Value| {
+        let text = short(value)?;
+        check(&text).map(|()| Secret::new(text))
+    };
+    let inline = section.get(key, parse, problems);
+    let parse = |value: &Value| {
+        let path = base.join(values::text(value)?);
+        let text = secrets::read_file(&path).map_err(|error| unreadable(&error, &path))?;
+        check(&text).map_err(|wrong| Wrong {
+            label: format!("in this file: {}", wrong.label),
+            ..wrong
+        })?;
+        Ok(Secret::new(text))
+    };
+    let in_file = section.get(file_key, parse, problems);
+    inline.or(in_file).map(|secret| secret.value)
+}
+
+fn unreadable(error: &FileError, path: &Path) -> Wrong {
+    let path = path.display();
+    let help = match error {
+        FileError::TooOpen { .. } => format!("run: chmod 600 {path}"),
+        FileError::Unreadable(_) => {
+            "a relative path starts at the folder of the configuration".to_owned()
+        }
+        _ => format!("put the secret alone into {path}"),
+    };
+    Wrong::new(error.to_string()).help(Some(help))
+}
+
+fn publish_key(text: &str) -> Result<(), Wrong> {
+    if secrets::is_placeholder(text) {
+        let help = "remove the line: a key is made at first start, and `weir keys` shows it";
+        return Err(Wrong::new("this is a placeholder, not a key").help(Some(help.to_owned())));
+    }
+    if secrets::is_publish_key(text) {
+        return Ok(());
+    }
+    Err(Wrong::new(KEY_EXPECTED))
+}
+
+fn password_text(text: &str) -> Result<(), Wrong> {
+    match text {
+        "" => Err(Wrong::new("expected a password")),
+        _ => Ok(()),
+    }
+}
+
+/// A stream's part of the ladder, top first whatever the order it is named in.
+fn rungs(section: &Section<'_>, ladder: &Ladder, problems: &mut Vec<Problem>) -> Vec<Rung> {
+    let Some(names) = section.names("rungs", "a rung", problems) else {
+        return ladder.rungs.clone();
+    };
+    for (name, place) in &names {
+        if !ladder.names.contains(name) {
+            let known = || ladder.names.iter().map(String::as_str);
+            let label = format!("expected one of: {}", ladder.names.join(", "));
+            problems.push(
+                Problem::at(place.clone(), format!("there is no rung `{name}`"), label)
+                    .help(values::did_you_mean(nearest(name, known()))),
+            );
+        }
+    }
+    let wanted = |rung: &&Rung| names.iter().any(|(name, _)| *name == rung.name);
+    ladder.rungs.iter().filter(wanted).cloned().collect()
+}

@@ -1,0 +1,137 @@
+//! A request as handlers see it: only what they may depend on, already tame.
+
+use std::convert::Infallible;
+use std::net::{IpAddr, Ipv4Addr};
+
+use http::header::{HeaderMap, HeaderName};
+use http::{Method, header};
+use warp::Filter;
+use warp::path::FullPath;
+
+/// The address at the other end of the connection, put into each request by
+/// [`Tap`](super::tap::Tap): `warp::addr::remote` knows only warp's own listener.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Peer(pub(super) IpAddr);
+
+/// Bytes of a user agent that count; the rest is cut off.
+const AGENT_BYTES_MAX: usize = 256;
+
+/// One GET or HEAD request.
+#[derive(Debug)]
+pub(super) struct Ask {
+    method: Method,
+    path: FullPath,
+    query: String,
+    headers: HeaderMap,
+    peer: IpAddr,
+}
+
+impl Ask {
+    pub(super) fn is_head(&self) -> bool {
+        self.method == Method::HEAD
+    }
+
+    pub(super) fn path(&self) -> &str {
+        self.path.as_str()
+    }
+
+    pub(super) fn query(&self) -> &str {
+        &self.query
+    }
+
+    pub(super) fn peer(&self) -> IpAddr {
+        self.peer
+    }
+
+    /// A header is there, be it several times or no text.
+    pub(super) fn has(&self, name: HeaderName) -> bool {
+        self.headers.contains_key(name)
+    }
+
+    /// A header that is there once and is text.
+    pub(super) fn header(&self, name: HeaderName) -> Option<&str> {
+        let mut values = self.headers.get_all(name).iter();
+        let first = values.next()?.to_str().ok()?;
+        values.next().is_none().then_some(first)
+    }
+
+    /// All values of a list header, in order; those that are not text are left out.
+    pub(super) fn list(&self, name: HeaderName) -> impl Iterator<Item = &str> {
+        let values = self.headers.get_all(name).into_iter();
+        values.filter_map(|value| value.to_str().ok())
+    }
+
+    /// The user agent, at most 256 bytes of it.
+    pub(super) fn agent(&self) -> &str {
+        let agent = self.header(header::USER_AGENT).unwrap_or_default();
+        agent.get(..AGENT_BYTES_MAX).unwrap_or(agent)
+    }
+}
+
+/// Takes the request apart; never rejects.
+pub(super) fn ask() -> impl Filter<Extract = (Ask,), Error = Infallible> + Clone {
+    let query = warp::query::raw().or(warp::any().map(String::new)).unify();
+    warp::method()
+        .and(warp::path::full())
+        .and(query)
+        .and(warp::header::headers_cloned())
+        .and(warp::ext::optional::<Peer>())
+        .map(|method, path, query, headers, peer: Option<Peer>| Ask {
+            method,
+            path,
+            query,
+            headers,
+            peer: peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |Peer(address)| address),
+        })
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use warp::path::FullPath;
+
+    use super::*;
+
+    /// A request for `path` with `headers`.
+    pub(in crate::daemon::http) async fn asked(path: &str, headers: &[(&str, &str)]) -> Ask {
+        use tower_service::Service;
+        let mut request = http::Request::builder().uri(path);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let (sender, receiver) = std::sync::mpsc::channel::<Ask>();
+        let filter = ask().map(move |ask| {
+            sender.send(ask).unwrap();
+            warp::reply()
+        });
+        let body = http_body_util::Empty::<bytes::Bytes>::new();
+        let request = request.body(body).unwrap();
+        warp::service(filter).call(request).await.unwrap();
+        receiver.recv().unwrap()
+    }
+
+    #[tokio::test]
+    async fn takes_a_request_apart() {
+        let ask = asked("/live/a/b?_HLS_msn=1", &[("user-agent", "x")]).await;
+        let _: &FullPath = &ask.path;
+        assert_eq!(ask.path(), "/live/a/b");
+        assert_eq!(ask.query(), "_HLS_msn=1");
+        assert_eq!(ask.agent(), "x");
+        assert!(!ask.is_head());
+        assert_eq!(asked("/", &[]).await.query(), "");
+    }
+
+    #[tokio::test]
+    async fn a_header_twice_is_no_header_and_a_long_agent_is_cut() {
+        let long = "x".repeat(1000);
+        let headers = [
+            ("range", "a"),
+            ("range", "b"),
+            ("user-agent", long.as_str()),
+        ];
+        let ask = asked("/", &headers).await;
+        assert_eq!(ask.header(header::RANGE), None);
+        assert!(ask.has(header::RANGE) && !ask.has(header::IF_RANGE));
+        assert_eq!(ask.list(header::RANGE).count(), 2);
+        assert_eq!(ask.agent().len(), AGENT_BYTES_MAX);
+    }
+}

@@ -1,0 +1,269 @@
+//! Entity tags, conditional requests and compression (RFC 9110 sections 8.8, 12.5.3, 13.1.2).
+
+use std::collections::{HashMap, VecDeque};
+use std::io::Write;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use http::header::{
+    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG,
+    HeaderValue, IF_NONE_MATCH, VARY,
+};
+use http::{HeaderMap, HeaderName, Response as HttpResponse, StatusCode};
+use warp::reply::Response;
+
+use super::ask::Ask;
+
+/// For addresses that are never used twice.
+pub(super) const IMMUTABLE: HeaderValue =
+    HeaderValue::from_static("public, max-age=31536000, immutable");
+/// Keep it, but ask each time whether it is still the same.
+pub(super) const REVALIDATE: HeaderValue = HeaderValue::from_static("no-cache");
+
+/// What is missing now may be there with the next segment.
+pub(super) const BRIEFLY: HeaderValue = HeaderValue::from_static("public, max-age=1");
+
+/// `Cache-Control` for a time; what is left of a second does not count.
+pub(super) fn for_a_time(max_age: Duration) -> HeaderValue {
+    match max_age.as_secs() {
+        0 => REVALIDATE,
+        seconds => {
+            HeaderValue::from_str(&format!("public, max-age={seconds}")).unwrap_or(REVALIDATE)
+        }
+    }
+}
+
+/// A whole text or picture that is sent in one piece.
+#[derive(Debug)]
+pub(super) struct Entity {
+    pub(super) content_type: HeaderValue,
+    pub(super) cache_control: HeaderValue,
+    /// Strong, with its quotes.
+    pub(super) etag: String,
+    pub(super) body: Bytes,
+    /// The same compressed. A text that is never compressed leaves `varies` false.
+    pub(super) gzip: Option<Bytes>,
+    /// Whether another client may get another encoding.
+    pub(super) varies: bool,
+}
+
+impl Entity {
+    /// The entity, or 304 when the client has it.
+    pub(super) fn respond(self, ask: &Ask) -> Response {
+        let known = knows(ask, &self.etag) || knows(ask, &compressed_tag(&self.etag));
+        self.assemble(ask, known)
+    }
+
+    /// The entity in place of what is not there: 404. "A server MUST ignore all received
+    /// preconditions if its response to the same request without those conditions […] would have
+    /// been a status code other than a 2xx" (RFC 9110 section 13.2.1), so it needs no tag.
+    pub(super) fn respond_not_found(self, ask: &Ask) -> Response {
+        let mut response = self.assemble(ask, false);
+        *response.status_mut() = StatusCode::NOT_FOUND;
+        response.headers_mut().remove(ETAG);
+        response
+    }
+
+    fn assemble(self, ask: &Ask, known: bool) -> Response {
+        let compressed_tag = compressed_tag(&self.etag);
+        let gzip = self.gzip.filter(|_| accepts_gzip(ask));
+        let compressed = gzip.is_some();
+        let body = gzip.unwrap_or(self.body);
+
+        let mut headers = HeaderMap::new();
+        headers.insert(CACHE_CONTROL, self.cache_control);
+        let tag = if compressed {
+            &compressed_tag
+        } else {
+            &self.etag
+        };
+        insert_text(&mut headers, ETAG, tag);
+        if self.varies {
+            headers.insert(VARY, HeaderValue::from_static("Accept-Encoding"));
+        }
+        let (status, body) = if known {
+            (StatusCode::NOT_MODIFIED, Bytes::new())
+        } else {
+            headers.insert(CONTENT_TYPE, self.content_type);
+            headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
+            if compressed {
+                headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+            }
+            (StatusCode::OK, body)
+        };
+        let mut response = HttpResponse::new(body.into());
+        *response.status_mut() = status;
+        *response.headers_mut() = headers;
+        response
+    }
+}
+
+/// Inserts a header whose text was made here; one that no header can hold is left out.
+pub(super) fn insert_text(headers: &mut HeaderMap, name: HeaderName, text: &str) {
+    if let Ok(value) = HeaderValue::from_str(text) {
+        headers.insert(name, value);
+    }
+}
+
+/// A strong tag names bytes, so the compressed form needs one of its own (RFC 9110 section
+/// 8.8.3.3).
+fn compressed_tag(etag: &str) -> String {
+    format!("{}-gz\"", etag.strip_suffix('"').unwrap_or(etag))
+}
+
+/// `If-None-Match` names `etag`. "A recipient MUST use the weak comparison function" (RFC 9110
+/// section 13.1.2). No tag of weir contains a comma.
+pub(super) fn knows(ask: &Ask, etag: &str) -> bool {
+    let mut tags = ask.list(IF_NONE_MATCH).flat_map(|list| list.split(','));
+    tags.any(|tag| {
+        let tag = tag.trim();
+        tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag
+    })
+}
+
+/// The client takes gzip: named, or by `*`, and not with a weight of zero.
+pub(super) fn accepts_gzip(ask: &Ask) -> bool {
+    let mut star = false;
+    for item in ask.list(ACCEPT_ENCODING).flat_map(|list| list.split(',')) {
+        let mut parameters = item.split(';').map(str::trim);
+        let coding = parameters.next().unwrap_or_default();
+        let refused = parameters.any(|p| {
+            let weight = p.strip_prefix("q=").or_else(|| p.strip_prefix("Q="));
+            weight.is_some_and(|q| q.parse::<f32>().map_or(true, |q| q <= 0.0))
+        });
+        if coding.eq_ignore_ascii_case("gzip") || coding.eq_ignore_ascii_case("x-gzip") {
+            return !refused;
+        }
+        star |= coding == "*" && !refused;
+    }
+    star
+}
+
+/// Compresses; `None` when that saves nothing.
+pub(super) fn gzip(text: &[u8], level: Compression) -> Option<Bytes> {
+    let mut encoder = GzEncoder::new(Vec::with_capacity(text.len() / 3), level);
+    encoder.write_all(text).ok()?;
+    let compressed = encoder.finish().ok()?;
+    (compressed.len() < text.len()).then(|| compressed.into())
+}
+
+/// Compressed playlists, so that a thousand viewers who wait for one part cost one compression.
+/// Bounded: the oldest goes when it is full.
+#[derive(Debug, Default)]
+pub(super) struct GzipCache {
+    entries: Mutex<Entries>,
+}
+
+#[derive(Debug, Default)]
+struct Entries {
+    by_key: HashMap<String, Option<Bytes>>,
+    order: VecDeque<String>,
+}
+
+const GZIP_CACHE_ENTRIES_MAX: usize = 128;
+
+impl GzipCache {
+    /// The compressed form of `body`, which `path` and `etag` together name.
+    pub(super) fn compressed(&self, path: &str, etag: &str, body: &[u8]) -> Option<Bytes> {
+        let key = format!("{path} {etag}");
+        if let Some(known) = self.lock().by_key.get(&key) {
+            return known.clone();
+        }
+        // Not under the lock: two who come at once both compress, and both are right.
+        let compressed = gzip(body, Compression::fast());
+        let mut entries = self.lock();
+        if entries
+            .by_key
+            .insert(key.clone(), compressed.clone())
+            .is_none()
+        {
+            entries.order.push_back(key);
+        }
+        if entries.order.len() > GZIP_CACHE_ENTRIES_MAX
+            && let Some(oldest) = entries.order.pop_front()
+        {
+            entries.by_key.remove(&oldest);
+        }
+        compressed
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Entries> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::daemon::http::ask::tests::asked;
+
+    #[tokio::test]
+    async fn who_takes_gzip() {
+        for (header, expected) in [
+            ("gzip", true),
+            ("GZIP;q=0.5, br", true),
+            ("br, x-gzip", true),
+            ("*", true),
+            ("*, gzip;q=0", false),
+            ("gzip;q=0, *", false),
+            ("gzip; q=0.000", false),
+            ("gzip;q=nan", true),
+            ("gzip;q=x", false),
+            ("br, identity", false),
+            ("", false),
+        ] {
+            let ask = asked("/", &[("accept-encoding", header)]).await;
+            assert_eq!(accepts_gzip(&ask), expected, "{header}");
+        }
+        assert!(!accepts_gzip(&asked("/", &[]).await));
+    }
+
+    #[tokio::test]
+    async fn who_has_it_already() {
+        for (header, expected) in [
+            ("\"a\"", true),
+            ("W/\"a\"", true),
+            ("\"b\", \"a\"", true),
+            ("*", true),
+            ("\"b\"", false),
+            ("a", false),
+            ("", false),
+        ] {
+            let ask = asked("/", &[("if-none-match", header)]).await;
+            assert_eq!(knows(&ask, "\"a\""), expected, "{header}");
+        }
+    }
+
+    #[test]
+    fn compressed_once_for_each_text_and_bounded() {
+        let cache = GzipCache::default();
+        let text = "#EXTM3U\n".repeat(50);
+        let first = cache.compressed("/p", "\"1\"", text.as_bytes()).unwrap();
+        // The body is not looked at again: the same memory comes back.
+        let again = cache.compressed("/p", "\"1\"", b"").unwrap();
+        assert_eq!(first.as_ptr(), again.as_ptr());
+        for n in 0..1000 {
+            cache.compressed("/p", &n.to_string(), text.as_bytes());
+        }
+        let entries = cache.lock();
+        assert_eq!(entries.by_key.len(), GZIP_CACHE_ENTRIES_MAX);
+        assert_eq!(entries.order.len(), GZIP_CACHE_ENTRIES_MAX);
+    }
+
+    #[test]
+    fn what_does_not_shrink_stays() {
+        assert_eq!(gzip(b"x", Compression::fast()), None);
+    }
+
+    #[test]
+    fn less_than_a_second_is_no_time() {
+        assert_eq!(for_a_time(Duration::from_millis(900)), "no-cache");
+        assert_eq!(
+            for_a_time(Duration::from_millis(12_900)),
+            "public, max-age=12"
+        );
+    }
+}

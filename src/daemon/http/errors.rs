@@ -1,0 +1,154 @@
+//! What went wrong, for programs: as JSON. People get the page `404.html` (see `pages`).
+
+use std::time::Duration;
+
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use http::{Response as HttpResponse, StatusCode};
+use serde::Serialize;
+use warp::reply::Response;
+
+use super::caching::BRIEFLY;
+use super::reload;
+use crate::daemon::origin::Missing;
+
+/// Methods weir answers.
+pub(super) const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
+
+/// A player may ask again this soon after a 503.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// An error on its way out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Problem {
+    status: StatusCode,
+    error: &'static str,
+    hint: &'static str,
+}
+
+#[derive(Serialize)]
+struct Body {
+    error: &'static str,
+    hint: &'static str,
+}
+
+impl Problem {
+    pub(super) const fn new(status: StatusCode, error: &'static str, hint: &'static str) -> Self {
+        Self {
+            status,
+            error,
+            hint,
+        }
+    }
+
+    /// No such address.
+    pub(super) const fn no_route() -> Self {
+        let hint = "the list of streams is at /api/v1/streams";
+        Self::new(StatusCode::NOT_FOUND, "not found", hint)
+    }
+
+    /// The name is not configured.
+    pub(super) const fn no_stream() -> Self {
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "no stream of this name",
+            "/api/v1/streams lists the streams; [[stream]] in config.toml adds one",
+        )
+    }
+
+    /// Configured, but nothing to show.
+    pub(super) const fn nothing_to_show() -> Self {
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "nothing is being published",
+            "start the publisher, then ask again; /api/v1/streams shows the state",
+        )
+    }
+
+    /// A directive or header that makes no sense.
+    pub(super) const fn bad_request(error: &'static str, hint: &'static str) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, error, hint)
+    }
+
+    /// Not a method weir answers.
+    pub(super) const fn method() -> Self {
+        Self::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "method not allowed",
+            "use GET, HEAD or OPTIONS",
+        )
+    }
+
+    /// As JSON.
+    pub(super) fn json(&self) -> Response {
+        let body = Body {
+            error: self.error,
+            hint: self.hint,
+        };
+        let text = serde_json::to_vec(&body).unwrap_or_default();
+        let mut response = HttpResponse::new(text.into());
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(CACHE_CONTROL, self.cache_control());
+        match self.status {
+            StatusCode::METHOD_NOT_ALLOWED => {
+                headers.insert(ALLOW, METHODS);
+            }
+            StatusCode::SERVICE_UNAVAILABLE => {
+                headers.insert(RETRY_AFTER, HeaderValue::from(RETRY.as_secs()));
+            }
+            _ => {}
+        }
+        response
+    }
+
+    fn cache_control(&self) -> HeaderValue {
+        match self.status {
+            StatusCode::NOT_FOUND | StatusCode::GONE => BRIEFLY,
+            _ => HeaderValue::from_static("no-store"),
+        }
+    }
+}
+
+impl From<Missing> for Problem {
+    fn from(missing: Missing) -> Self {
+        match missing {
+            Missing::NotFound => Self::new(
+                StatusCode::NOT_FOUND,
+                "not found",
+                "load the master playlist again: addresses change with every session",
+            ),
+            Missing::Gone => Self::new(
+                StatusCode::GONE,
+                "this has left the window",
+                "load the playlist again; [hls] window in config.toml sets how far back it goes",
+            ),
+            Missing::NotReady => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "not ready yet",
+                "ask again after the time in Retry-After",
+            ),
+            // Only a playlist's delivery directives are refused.
+            Missing::BadRequest(error) => Self::bad_request(error, reload::HINT),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_missing_maps_to_a_status() {
+        for (missing, status, retry) in [
+            (Missing::NotFound, 404, false),
+            (Missing::Gone, 410, false),
+            (Missing::NotReady, 503, true),
+            (Missing::BadRequest("too far ahead"), 400, false),
+        ] {
+            let response = Problem::from(missing).json();
+            assert_eq!(response.status().as_u16(), status);
+            assert_eq!(response.headers().contains_key(RETRY_AFTER), retry);
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! `/live/…`: playlists, media, thumbnails.
+
+use std::convert::Infallible;
+use std::time::{Duration, UNIX_EPOCH};
+
+use bytes::Bytes;
+use futures_util::stream;
+use http::header::{
+    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderMap,
+    HeaderValue, IF_RANGE, RANGE,
+};
+use http::{Response as HttpResponse, StatusCode};
+use tokio::time::Instant;
+use warp::Reply;
+use warp::reply::Response;
+
+use crate::daemon::origin::{Document, Missing, Object, Packaging};
+
+use super::ask::Ask;
+use super::caching::{self, Entity, IMMUTABLE};
+use super::errors::Problem;
+use super::library::Library;
+use super::names::{Name, Token};
+use super::ranges::{self, Wanted};
+use super::routes::App;
+use super::{Catalog, Demand, reload};
+
+/// How long a request for a master waits for a stream that is starting.
+const MASTER_WAIT_MAX: Duration = Duration::from_secs(10);
+/// A thumbnail is replaced every few seconds.
+const THUMBNAIL_AGE_MAX: Duration = Duration::from_secs(2);
+/// Media goes out in pieces of at most this many bytes (without copying), so that a stalled
+/// reader is seen to be busy with its request instead of idle with a megabyte in a buffer.
+const PIECE_BYTES_MAX: usize = 256 * 1024;
+
+/// `/live/NAME/master.m3u8`, `/live/NAME/ts.m3u8`
+pub(super) async fn master<C: Catalog, L: Library>(
+    app: &App<C, L>,
+    ask: &Ask,
+    name: &Name,
+    packaging: Packaging,
+) -> Result<Response, Problem> {
+    let name = name.as_str();
+    match app.catalog.demand(name, ask.peer(), ask.agent()) {
+        Demand::Unknown => Err(Problem::no_stream()),
+        Demand::Nothing => Err(Problem::nothing_to_show()),
+        Demand::Starting | Demand::Playable => {
+            let wait = MASTER_WAIT_MAX;
+            let document = app.library.master(name, packaging, wait).await?;
+            Ok(playlist_response(app, ask, document))
+        }
+    }
+}
+
+/// `/live/NAME/SESSION/RENDITION/FILE`
+pub(super) async fn file<C: Catalog, L: Library>(
+    app: &App<C, L>,
+    ask: &Ask,
+    place: (&Name, &Token, &Token),
+    file: &Token,
+) -> Result<Response, Problem> {
+    match file.as_str() {
+        "index.m3u8" => playlist(app, ask, place, Packaging::Cmaf).await,
+        "ts.m3u8" => playlist(app, ask, place, Packaging::Ts).await,
+        _ => object(app, ask, place, file).await,
+    }
+}
+
+async fn playlist<C: Catalog, L: Library>(
+    app: &App<C, L>,
+    ask: &Ask,
+    (name, session, rendition): (&Name, &Token, &Token),
+    packaging: Packaging,
+) -> Result<Response, Problem> {
+    let reload = reload::parse(ask.query())?;
+    let demand = app.catalog.demand(name.as_str(), ask.peer(), ask.agent());
+    // Only an unknown name ends here: an ended session's playlists stay for the window, whatever
+    // the stream is doing now.
+    if demand == Demand::Unknown {
+        return Err(Problem::no_stream());
+    }
+    let asked = Instant::now();
+    let (name, session, rendition) = (name.as_str(), session.as_str(), rendition.as_str());
+    let answer = app
+        .library
+        .playlist(name, session, rendition, packaging, reload)
+        .await;
+    // A refusal has not waited for anything.
+    let blocking = reload.msn.is_some();
+    if blocking && matches!(answer, Ok(_) | Err(Missing::NotReady)) {
+        let waited = asked.elapsed().as_secs_f64();
+        app.metrics.http.blocking_reload.observe(waited);
+    }
+    Ok(playlist_response(app, ask, answer?))
+}
+
+fn playlist_response<C, L>(app: &App<C, L>, ask: &Ask, document: Document) -> Response {
+    let Document {
+        body,
+        etag,
+        max_age,
+    } = document;
+    let gzip = caching::accepts_gzip(ask)
+        .then(|| app.gzip.compressed(ask.path(), &etag, &body))
+        .flatten();
+    let entity = Entity {
+        content_type: HeaderValue::from_static("application/vnd.apple.mpegurl"),
+        cache_control: caching::for_a_time(max_age),
+        etag,
+        body,
+        gzip,
+        varies: true,
+    };
+    entity.respond(ask)
+}
+
+/// `/live/NAME/thumb.jpg`
+pub(super) fn thumbnail<C: Catalog, L: Library>(
+    app: &App<C, L>,
+    ask: &Ask,
+    name: &Name,
+) -> Result<Response, Problem> {
+    let (body, taken) = app
+        .library
+        .thumbnail(name.as_str())
+        .ok_or(Problem::nothing_to_show())?;
+    let since_epoch = taken.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let entity = Entity {
+        content_type: HeaderValue::from_static("image/jpeg"),
+        cache_control: caching::for_a_time(THUMBNAIL_AGE_MAX),
+        etag: format!("\"{:x}-{:x}\"", since_epoch.as_nanos(), body.len()),
+        body,
+        gzip: None,
+        varies: false,
+    };
+    Ok(entity.respond(ask))
+}
+
+async fn object<C: Catalog, L: Library>(
+    app: &App<C, L>,
+    ask: &Ask,
+    (name, session, rendition): (&Name, &Token, &Token),
+    file: &Token,
+) -> Result<Response, Problem> {
+    let (session, rendition, file) = (session.as_str(), rendition.as_str(), file.as_str());
+    let object = app
+        .library
+        .object(name.as_str(), session, rendition, file)
+        .await?;
+    // The address names its bytes for ever, so it is their tag as well; a token has no quotes.
+    let etag = format!("\"{session}/{rendition}/{file}\"");
+    Ok(object_response(ask, object, &etag))
+}
+
+fn object_response(ask: &Ask, object: Object, etag: &str) -> Response {
+    let mut headers = HeaderMap::new();
+    headers.insert(CACHE_CONTROL, IMMUTABLE);
+    caching::insert_text(&mut headers, ETAG, etag);
+    if caching::knows(ask, etag) {
+        return assemble(StatusCode::NOT_MODIFIED, headers, Vec::new());
+    }
+    headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    let total = object.bytes;
+    match wanted(ask, etag, total) {
+        Wanted::Whole => {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static(object.content_type));
+            headers.insert(CONTENT_LENGTH, HeaderValue::from(total));
+            assemble(StatusCode::OK, headers, object.chunks)
+        }
+        Wanted::Part(range) => {
+            let (first, last) = (range.start, range.end.saturating_sub(1));
+            let place = format!("bytes {first}-{last}/{total}");
+            caching::insert_text(&mut headers, CONTENT_RANGE, &place);
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static(object.content_type));
+            headers.insert(CONTENT_LENGTH, HeaderValue::from(range.end - range.start));
+            let chunks = ranges::slice(object.chunks, &range);
+            assemble(StatusCode::PARTIAL_CONTENT, headers, chunks)
+        }
+        Wanted::Unsatisfiable => unsatisfiable(total),
+    }
+}
+
+/// "A server MUST ignore a Range header field received with a request method that is
+/// unrecognized or for which range handling is not defined": it is defined for GET alone (RFC
+/// 9110 section 14.2). With an `If-Range` that is not our tag, be it another, several or no text,
+/// the whole is sent: "A server MUST ignore the Range header field received with a conditional
+/// request that is not satisfied" (section 13.1.5).
+fn wanted(ask: &Ask, etag: &str, total: u64) -> Wanted {
+    let same = !ask.has(IF_RANGE) || ask.header(IF_RANGE) == Some(etag);
+    if ask.is_head() || !same {
+        return Wanted::Whole;
+    }
+    ranges::wanted(ask.header(RANGE), total)
+}
+
+fn unsatisfiable(total: u64) -> Response {
+    let mut response = Problem::new(
+        StatusCode::RANGE_NOT_SATISFIABLE,
+        "the range is outside the file",
+        "Content-Range says how long it is",
+    )
+    .json();
+    let place = format!("bytes */{total}");
+    caching::insert_text(response.headers_mut(), CONTENT_RANGE, &place);
+    response
+}
+
+fn assemble(status: StatusCode, headers: HeaderMap, chunks: Vec<Bytes>) -> Response {
+    let mut response = if chunks.is_empty() {
+        HttpResponse::new(Bytes::new().into())
+    } else {
+        let pieces = chunks.into_iter().flat_map(pieces);
+        warp::reply::stream(stream::iter(pieces.map(Ok::<_, Infallible>))).into_response()
+    };
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    response
+}
+
+fn pieces(mut chunk: Bytes) -> impl Iterator<Item = Bytes> {
+    std::iter::from_fn(move || {
+        let piece = chunk.split_to(chunk.len().min(PIECE_BYTES_MAX));
+        (!piece.is_empty()).then_some(piece)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_share_the_chunk_and_are_bounded() {
+        let chunk = Bytes::from(vec![7; PIECE_BYTES_MAX * 2 + 1]);
+        let start = chunk.as_ptr();
+        let cut: Vec<Bytes> = pieces(chunk).collect();
+        let lengths: Vec<usize> = cut.iter().map(Bytes::len).collect();
+        assert_eq!(lengths, [PIECE_BYTES_MAX, PIECE_BYTES_MAX, 1]);
+        assert_eq!(cut[0].as_ptr(), start);
+        assert_eq!(pieces(Bytes::new()).count(), 0);
+    }
+}

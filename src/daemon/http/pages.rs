@@ -1,0 +1,178 @@
+//! Pages and what they load.
+
+use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, REFERRER_POLICY};
+use warp::reply::Response;
+
+use super::ask::Ask;
+use super::assets::{Asset, Assets};
+use super::caching::{BRIEFLY, Entity};
+use super::errors::Problem;
+
+/// Scripts and styles only from here; `blob:` for hls.js, whose media source is made in the page.
+macro_rules! policy {
+    ($ancestors:literal) => {
+        HeaderValue::from_static(concat!(
+            "default-src 'none'; script-src 'self'; style-src 'self'; ",
+            "img-src 'self' data: blob:; media-src 'self' blob:; connect-src 'self'; ",
+            "manifest-src 'self'; ",
+            "base-uri 'none'; form-action 'none'; frame-ancestors ",
+            $ancestors
+        ))
+    };
+}
+
+/// A page of ours may frame a page of ours.
+const POLICY: HeaderValue = policy!("'self'");
+/// The bare player is made to be framed by anybody.
+const EMBED_POLICY: HeaderValue = policy!("*");
+
+/// A page, by its file.
+pub(super) fn page(assets: &Assets, ask: &Ask, file: &str) -> Response {
+    let Some(asset) = assets.get(file) else {
+        return not_found(assets, ask);
+    };
+    let policy = if file == "embed.html" {
+        EMBED_POLICY
+    } else {
+        POLICY
+    };
+    protected(entity(asset).respond(ask), policy)
+}
+
+/// A friendly 404.
+pub(super) fn not_found(assets: &Assets, ask: &Ask) -> Response {
+    let Some(asset) = assets.get("404.html") else {
+        return Problem::no_route().json();
+    };
+    let entity = Entity {
+        cache_control: BRIEFLY,
+        ..entity(asset)
+    };
+    protected(entity.respond_not_found(ask), POLICY)
+}
+
+/// What pages load: any embedded file that is not a page.
+pub(super) fn asset(assets: &Assets, ask: &Ask) -> Option<Response> {
+    let path = ask.path().strip_prefix('/')?;
+    let found = match path {
+        // Browsers ask for it whatever a page says.
+        "favicon.ico" => ["favicon.ico", "favicon.svg", "assets/favicon.svg"]
+            .iter()
+            .find_map(|path| assets.get(path)),
+        path if path.ends_with(".html") => None,
+        path => assets.get(path),
+    };
+    Some(entity(found?).respond(ask))
+}
+
+fn entity(asset: &Asset) -> Entity {
+    Entity {
+        content_type: asset.content_type.clone(),
+        cache_control: asset.cache_control.clone(),
+        etag: asset.etag.clone(),
+        body: asset.body.clone(),
+        gzip: asset.gzip.clone(),
+        varies: asset.gzip.is_some(),
+    }
+}
+
+fn protected(mut response: Response, policy: HeaderValue) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_SECURITY_POLICY, policy);
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    debug_assert!(headers.contains_key(CONTENT_TYPE) || response.status() == 304);
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use http::header::{CACHE_CONTROL, CONTENT_ENCODING, ETAG, VARY};
+
+    use super::*;
+    use crate::daemon::http::ask::tests::asked;
+
+    fn assets() -> Assets {
+        let text = Bytes::from("hello ".repeat(100));
+        Assets::of(
+            [
+                "index.html",
+                "embed.html",
+                "404.html",
+                "assets/player-3KF7Q2ZD.js",
+                "assets/logo.png",
+                "assets/favicon.svg",
+            ]
+            .map(|path| (path.to_owned(), text.clone())),
+        )
+    }
+
+    #[tokio::test]
+    async fn pages_are_revalidated_and_only_the_player_may_be_framed() {
+        let assets = assets();
+        let ask = asked("/", &[]).await;
+        let index = page(&assets, &ask, "index.html");
+        assert_eq!(index.headers()[CACHE_CONTROL], "no-cache");
+        let policy = |response: &Response| {
+            let value = response.headers()[CONTENT_SECURITY_POLICY].to_str();
+            value.unwrap().to_owned()
+        };
+        assert!(policy(&index).ends_with("frame-ancestors 'self'"));
+        let embed = page(&assets, &ask, "embed.html");
+        assert!(policy(&embed).ends_with("frame-ancestors *"));
+        let absent = page(&assets, &ask, "watch.html");
+        assert_eq!(absent.status(), 404);
+        assert!(policy(&absent).ends_with("frame-ancestors 'self'"));
+    }
+
+    #[tokio::test]
+    async fn a_404_is_never_a_304_and_may_come_true_soon() {
+        let assets = assets();
+        let headers = [("if-none-match", "*"), ("accept-encoding", "gzip")];
+        let response = not_found(&assets, &asked("/nothing", &headers).await);
+        assert_eq!(response.status(), 404);
+        assert_eq!(response.headers()[CACHE_CONTROL], "public, max-age=1");
+        assert_eq!(response.headers()[CONTENT_ENCODING], "gzip");
+        assert_eq!(response.headers()[VARY], "Accept-Encoding");
+        assert!(!response.headers().contains_key(ETAG));
+    }
+
+    #[tokio::test]
+    async fn hashed_assets_are_immutable_and_compressed() {
+        let assets = assets();
+        let path = "/assets/player-3KF7Q2ZD.js";
+        let response = asset(&assets, &asked(path, &[("accept-encoding", "gzip")]).await).unwrap();
+        assert_eq!(
+            response.headers()[CACHE_CONTROL],
+            "public, max-age=31536000, immutable"
+        );
+        assert_eq!(response.headers()[CONTENT_ENCODING], "gzip");
+        assert_eq!(response.headers()[VARY], "Accept-Encoding");
+        let tag = response.headers()[ETAG].to_str().unwrap().to_owned();
+        let again = asked(path, &[("if-none-match", &tag)]).await;
+        assert_eq!(asset(&assets, &again).unwrap().status(), 304);
+    }
+
+    #[tokio::test]
+    async fn a_picture_does_not_vary_and_pages_are_no_assets() {
+        let assets = assets();
+        let gzip = [("accept-encoding", "gzip")];
+        let picture = asset(&assets, &asked("/assets/logo.png", &gzip).await).unwrap();
+        assert!(!picture.headers().contains_key(VARY));
+        assert!(!picture.headers().contains_key(CONTENT_ENCODING));
+        for path in [
+            "/index.html",
+            "/assets/",
+            "/assets/../index.html",
+            "/nothing.js",
+        ] {
+            assert!(asset(&assets, &asked(path, &[]).await).is_none(), "{path}");
+        }
+    }
+
+    #[tokio::test]
+    async fn there_is_a_favicon() {
+        let icon = asset(&assets(), &asked("/favicon.ico", &[]).await).unwrap();
+        assert_eq!(icon.headers()[CONTENT_TYPE], "image/svg+xml");
+    }
+}

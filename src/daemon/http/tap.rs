@@ -1,0 +1,283 @@
+//! What surrounds every request: who asks, whether its connection is busy, what is counted.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use http::header::CONTENT_LENGTH;
+use http::{HeaderValue, Method, Request, Response, StatusCode};
+use hyper::body::{Body, Frame, SizeHint};
+use prometheus_client::metrics::counter::Counter;
+use tokio::time::Instant;
+use tower_service::Service;
+
+use crate::daemon::telemetry::metrics::{HttpMetrics, RouteLabels};
+
+use super::ask::Peer;
+use super::routes::route_of;
+
+/// The requests of one connection that are being answered.
+#[derive(Debug)]
+pub(super) struct Activity {
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    next: u64,
+    /// When each request came; the first entry is the oldest, the last the newest.
+    busy: BTreeMap<u64, Instant>,
+    idle_since: Instant,
+}
+
+/// How a connection is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// As it should.
+    Well,
+    /// Nothing asked for too long.
+    Idle,
+    /// Some responses (of HTTP/2, which has many at a time) are not finished after far too long;
+    /// the others still may be.
+    Straggling,
+    /// No response is finished after far too long.
+    Overdue,
+}
+
+/// One request being answered, until its body has been handed over.
+#[derive(Debug)]
+struct Busy {
+    activity: Arc<Activity>,
+    number: u64,
+}
+
+impl Activity {
+    pub(super) fn new(now: Instant) -> Arc<Self> {
+        Arc::new(Self {
+            state: Mutex::new(State {
+                next: 0,
+                busy: BTreeMap::new(),
+                idle_since: now,
+            }),
+        })
+    }
+
+    pub(super) fn verdict(
+        &self,
+        now: Instant,
+        idle_max: Duration,
+        request_max: Duration,
+    ) -> Verdict {
+        let state = self.lock();
+        let age = |(_, since): (&u64, &Instant)| now.duration_since(*since);
+        let oldest = state.busy.first_key_value().map(age);
+        let newest = state.busy.last_key_value().map(age);
+        // Who straggles is told to begin nothing new, so that all is over when the oldest has had
+        // twice its time; a peer that does not listen ends here all the same.
+        match oldest.zip(newest) {
+            None if now.duration_since(state.idle_since) >= idle_max => Verdict::Idle,
+            Some((oldest, newest)) if newest >= request_max || oldest >= request_max * 2 => {
+                Verdict::Overdue
+            }
+            Some((oldest, _)) if oldest >= request_max => Verdict::Straggling,
+            _ => Verdict::Well,
+        }
+    }
+
+    fn begin(&self, now: Instant) -> u64 {
+        let mut state = self.lock();
+        let number = state.next;
+        state.next += 1;
+        state.busy.insert(number, now);
+        number
+    }
+
+    fn end(&self, number: u64, now: Instant) {
+        let mut state = self.lock();
+        state.busy.remove(&number);
+        state.idle_since = now;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Busy {
+    fn begin(activity: &Arc<Activity>, now: Instant) -> Self {
+        Self {
+            number: activity.begin(now),
+            activity: activity.clone(),
+        }
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.activity.end(self.number, Instant::now());
+    }
+}
+
+/// A service around the routes, one for each connection.
+#[derive(Debug, Clone)]
+pub(super) struct Tap<S> {
+    pub(super) inner: S,
+    pub(super) peer: Peer,
+    pub(super) activity: Arc<Activity>,
+    pub(super) metrics: HttpMetrics,
+}
+
+impl<S, B, R> Service<Request<R>> for Tap<S>
+where
+    S: Service<Request<R>, Response = Response<B>, Error = Infallible>,
+    S::Future: Send + 'static,
+    B: Body<Data = Bytes> + Send + 'static,
+{
+    type Response = Response<Tapped<B>>;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Self::Response, Infallible>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, mut request: Request<R>) -> Self::Future {
+        let asked = Instant::now();
+        let busy = Busy::begin(&self.activity, asked);
+        let method = request.method().clone();
+        let path = request.uri().path().to_owned();
+        let Peer(peer) = self.peer;
+        request.extensions_mut().insert(self.peer);
+        let metrics = self.metrics.clone();
+        let answer = self.inner.call(request);
+        Box::pin(async move {
+            let mut response = answer.await?;
+            let (route, code) = (route_of(&path), response.status().as_u16());
+            metrics.responded(route, code);
+            let elapsed_ms = asked.elapsed().as_millis();
+            tracing::debug!(%peer, %method, ?path, code, elapsed_ms, "answered");
+            let head = method == Method::HEAD;
+            if head {
+                state_length(&mut response);
+            }
+            let labels = RouteLabels { route };
+            let sent_bytes = metrics.sent_bytes.get_or_create_owned(&labels);
+            Ok(response.map(|body| Tapped {
+                inner: (!head).then(|| Box::pin(body)),
+                sent_bytes,
+                _busy: busy,
+            }))
+        })
+    }
+}
+
+/// A response to HEAD has the length the body would have (RFC 9110 section 8.6); 204 and 304
+/// have none.
+fn state_length<B: Body>(response: &mut Response<B>) {
+    let bodyless = matches!(
+        response.status(),
+        StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
+    );
+    if let Some(bytes) = response.body().size_hint().exact()
+        && !bodyless
+    {
+        let headers = response.headers_mut();
+        headers
+            .entry(CONTENT_LENGTH)
+            .or_insert(HeaderValue::from(bytes));
+    }
+}
+
+/// A response body that counts what leaves, or nothing for HEAD.
+#[derive(Debug)]
+pub(super) struct Tapped<B> {
+    inner: Option<Pin<Box<B>>>,
+    sent_bytes: Counter,
+    _busy: Busy,
+}
+
+impl<B: Body<Data = Bytes>> Body for Tapped<B> {
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        let Some(inner) = self.inner.as_mut() else {
+            return Poll::Ready(None);
+        };
+        let polled = inner.as_mut().poll_frame(context);
+        if let Poll::Ready(Some(Ok(frame))) = &polled
+            && let Some(data) = frame.data_ref()
+        {
+            self.sent_bytes.inc_by(data.len() as u64);
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner
+            .as_ref()
+            .is_none_or(|inner| inner.is_end_stream())
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.inner {
+            Some(inner) => inner.size_hint(),
+            None => SizeHint::with_exact(0),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const IDLE: Duration = Duration::from_secs(30);
+    const REQUEST: Duration = Duration::from_secs(120);
+
+    #[test]
+    fn idle_counts_from_the_end_of_the_last_request() {
+        let start = Instant::now();
+        let activity = Activity::new(start);
+        let after = |time| activity.verdict(start + time, IDLE, REQUEST);
+        assert_eq!(after(IDLE - Duration::from_nanos(1)), Verdict::Well);
+        assert_eq!(after(IDLE), Verdict::Idle);
+        let number = activity.begin(start + IDLE);
+        assert_eq!(after(IDLE * 3), Verdict::Well);
+        activity.end(number, start + IDLE * 3);
+        assert_eq!(after(IDLE * 3), Verdict::Well);
+        assert_eq!(after(IDLE * 4), Verdict::Idle);
+    }
+
+    #[test]
+    fn a_connection_is_overdue_when_all_its_requests_are() {
+        let start = Instant::now();
+        let activity = Activity::new(start);
+        let oldest = activity.begin(start);
+        let after = |time| activity.verdict(start + time, IDLE, REQUEST);
+        assert_eq!(after(REQUEST - Duration::from_nanos(1)), Verdict::Well);
+        assert_eq!(after(REQUEST), Verdict::Overdue);
+        let _newer = activity.begin(start + REQUEST / 2);
+        assert_eq!(after(REQUEST), Verdict::Straggling);
+        assert_eq!(after(REQUEST * 3 / 2), Verdict::Overdue);
+        activity.end(oldest, start + REQUEST);
+        assert_eq!(after(REQUEST), Verdict::Well);
+    }
+
+    #[test]
+    fn always_newer_requests_do_not_save_an_old_one() {
+        let start = Instant::now();
+        let activity = Activity::new(start);
+        let _oldest = activity.begin(start);
+        let _newer = activity.begin(start + REQUEST * 2);
+        let verdict = activity.verdict(start + REQUEST * 2, IDLE, REQUEST);
+        assert_eq!(verdict, Verdict::Overdue);
+    }
+}

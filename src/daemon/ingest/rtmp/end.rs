@@ -1,0 +1,37 @@
+//! How connections end.
+
+use std::io;
+
+use super::connection::{Overdue, ProtocolError, Rejection};
+use crate::daemon::ingest::{Refusal, Revocation};
+
+/// Why a connection ends.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum End {
+    #[error("the peer closed the connection")]
+    Closed,
+    #[error("the connection failed: {0}")]
+    Io(#[from] io::Error),
+    #[error(transparent)]
+    Protocol(#[from] ProtocolError),
+    #[error(transparent)]
+    Overdue(#[from] Overdue),
+    #[error("the peer does not read its answers")]
+    Unread,
+    #[error("room was needed for others")]
+    Evicted,
+    #[error(transparent)]
+    Rejected(Rejection),
+    #[error("{0}")]
+    Refused(Refusal),
+    #[error("the gate did not decide in time")]
+    GateOverdue,
+    #[error("too many streams from one address")]
+    TooManyStreams,
+    #[error("the publisher stopped")]
+    Unpublished,
+    #[error(transparent)]
+    Revoked(Revocation),
+    #[error("the daemon is stopping")]
+    ShuttingDown,
+}

@@ -1,0 +1,371 @@
+//! One connection's task: moves bytes between the socket and the [`Connection`], asks the gate, and
+//! hands media to the lease.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+use tokio::time::{timeout, timeout_at};
+use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, debug, info, info_span, warn};
+
+use super::command::PublishTarget;
+use super::connection::{Connection, Event};
+use super::end::End;
+use super::limits::Limits;
+use super::pool::{Pool, Publishers, Stranger};
+use super::refusals::RefusalLog;
+use super::stats::{Open, Stats};
+use crate::daemon::ingest::{Gate, Lease, PublishRequest, Refusal};
+
+/// Bytes read at a time, into the stack: an idle connection holds no buffer.
+const READ_BYTES: usize = 16 << 10;
+
+/// What all connections of a server share.
+#[derive(Debug)]
+pub(super) struct Shared<G> {
+    pub(super) gate: G,
+    pub(super) limits: Limits,
+    pub(super) stats: Arc<Stats>,
+    pub(super) refusals: RefusalLog,
+    pub(super) strangers: Arc<Pool>,
+    pub(super) publishers: Arc<Publishers>,
+}
+
+/// Serves one connection until it ends, or `shutdown` is cancelled.
+pub(super) async fn serve<G: Gate>(
+    socket: TcpStream,
+    peer: SocketAddr,
+    stranger: Stranger,
+    shared: Arc<Shared<G>>,
+    shutdown: CancellationToken,
+) {
+    let stats = Arc::clone(&shared.stats);
+    let _open = Open::count(&stats.connections_open);
+    let mut link = Link::new(socket, &shared.limits, Arc::clone(&stats));
+    let evicted = stranger.evicted().clone();
+    let asked = tokio::select! {
+        biased;
+        () = shutdown.cancelled() => Err(End::ShuttingDown),
+        () = evicted.cancelled() => Err(End::Evicted),
+        asked = link.until_publish(&stranger) => asked,
+    };
+    // A refused publisher stays a stranger to the last; an accepted one leaves their pool.
+    let mut stranger = Some(stranger);
+    let end = match asked {
+        Ok(target) => {
+            let publication = Publication {
+                shared: &shared,
+                shutdown: &shutdown,
+                stream: target.stream.clone(),
+                peer,
+            };
+            publication.run(&mut link, target, &mut stranger).await
+        }
+        Err(end) => {
+            log_stranger(&end, peer, &shared);
+            end
+        }
+    };
+    link.farewell(&end, &shutdown, &evicted).await;
+}
+
+/// Says why somebody who published nothing has gone.
+fn log_stranger<G>(end: &End, peer: SocketAddr, shared: &Shared<G>) {
+    let stats = &shared.stats;
+    match end {
+        End::Rejected(rejection) => {
+            stats.refused_total.add(1);
+            if shared.refusals.admits(Instant::now()) {
+                warn!(%peer, cause = %rejection, "connection refused");
+            }
+        }
+        End::Protocol(_) | End::Overdue(_) | End::Unread => {
+            stats.faults_total.add(1);
+            debug!(%peer, cause = %end, "connection closed");
+        }
+        _ => debug!(%peer, cause = %end, "connection closed"),
+    }
+}
+
+/// A publisher that has named its stream.
+struct Publication<'a, G> {
+    shared: &'a Shared<G>,
+    shutdown: &'a CancellationToken,
+    stream: String,
+    peer: SocketAddr,
+}
+
+impl<G: Gate> Publication<'_, G> {
+    /// Asks the gate, and forwards media for as long as it lasts.
+    async fn run(
+        &self,
+        link: &mut Link,
+        target: PublishTarget,
+        stranger: &mut Option<Stranger>,
+    ) -> End {
+        let Shared {
+            stats, publishers, ..
+        } = self.shared;
+        let Some(_place) = publishers.enter(self.peer.ip(), &self.stream) else {
+            return self.refuse(link, End::TooManyStreams);
+        };
+        let lease = match self.ask(target).await {
+            Ok(lease) => lease,
+            Err(end) => return self.refuse(link, end),
+        };
+        *stranger = None;
+        let _open = Open::count(&stats.publishers_open);
+        let (stream, peer) = (&self.stream, self.peer);
+        info!(stream, %peer, "publisher connected");
+        let span = info_span!("publisher", stream, %peer);
+        let end = tokio::select! {
+            biased;
+            () = self.shutdown.cancelled() => End::ShuttingDown,
+            reason = lease.revoked.revoked() => End::Revoked(reason),
+            end = link.forward(&lease).instrument(span) => end,
+        };
+        drop(lease);
+        self.log_end(&end);
+        end
+    }
+
+    async fn ask(&self, target: PublishTarget) -> Result<Lease, End> {
+        let Shared { gate, limits, .. } = self.shared;
+        let request = PublishRequest {
+            stream: target.stream,
+            key: target.key,
+            peer: self.peer,
+            protocol: "rtmp",
+        };
+        tokio::select! {
+            biased;
+            () = self.shutdown.cancelled() => Err(End::ShuttingDown),
+            decision = timeout(limits.gate_time_max, gate.publish(request)) => match decision {
+                Ok(decision) => decision.map_err(End::Refused),
+                Err(_) => Err(End::GateOverdue),
+            },
+        }
+    }
+
+    /// Tells the publisher that it may not come in, and the log why.
+    fn refuse(&self, link: &mut Link, end: End) -> End {
+        self.shared.stats.refused_total.add(1);
+        if self.shared.refusals.admits(Instant::now()) {
+            self.log_refusal(&end);
+        }
+        let told = match &end {
+            End::Refused(Refusal::UnknownStream | Refusal::WrongKey) => {
+                "Unknown stream or wrong key."
+            }
+            End::TooManyStreams => "Too many streams from this address.",
+            _ => "Not available now; try again later.",
+        };
+        match link.connection.refuse(told) {
+            Ok(()) => end,
+            Err(error) => End::Protocol(error),
+        }
+    }
+
+    fn log_refusal(&self, end: &End) {
+        let (stream, peer) = (&self.stream, self.peer);
+        match end {
+            End::Refused(Refusal::WrongKey) => {
+                warn!(stream, %peer, cause = %end, next = "`weir keys` shows the right one",
+                    "publisher refused");
+            }
+            // Of no other name is it known that a stream has it. What stands in its place may be
+            // a key, so it is not shown.
+            End::Refused(Refusal::UnknownStream) => {
+                warn!(%peer, cause = %end, next = "compare the name before `?key=` with the \
+                     streams in config.toml", "publisher refused");
+            }
+            _ => warn!(%peer, cause = %end, "publisher refused"),
+        }
+    }
+
+    fn log_end(&self, end: &End) {
+        let stats = &self.shared.stats;
+        let (stream, peer) = (&self.stream, self.peer);
+        match end {
+            End::Revoked(_) => {
+                stats.revoked_total.add(1);
+                info!(stream, %peer, cause = %end, "publisher closed");
+            }
+            End::Rejected(rejection) => {
+                stats.refused_total.add(1);
+                warn!(stream, %peer, cause = %rejection, next = "change the encoder's settings",
+                    "publisher refused");
+            }
+            End::Protocol(_) | End::Overdue(_) | End::Unread => {
+                stats.faults_total.add(1);
+                warn!(stream, %peer, cause = %end, "publisher closed");
+            }
+            _ => info!(stream, %peer, cause = %end, "publisher left"),
+        }
+    }
+}
+
+/// A socket and the protocol on it.
+struct Link {
+    socket: TcpStream,
+    connection: Connection,
+    limits: Limits,
+    stats: Arc<Stats>,
+}
+
+impl Link {
+    fn new(socket: TcpStream, limits: &Limits, stats: Arc<Stats>) -> Self {
+        let mut seed = [0; 32];
+        // The handshake's random bytes protect nothing: zeros would do as well.
+        let _ = getrandom::fill(&mut seed);
+        Self {
+            socket,
+            connection: Connection::new(limits.clone(), seed, Instant::now()),
+            limits: limits.clone(),
+            stats,
+        }
+    }
+
+    /// Up to the point at which the peer names its stream.
+    async fn until_publish(&mut self, stranger: &Stranger) -> Result<PublishTarget, End> {
+        let mut progress = 0;
+        loop {
+            match self.connection.poll()? {
+                Some(Event::Publish(target)) => return Ok(target),
+                Some(Event::Rejected(rejection)) => return Err(End::Rejected(rejection)),
+                Some(Event::Media(_) | Event::Unpublished) => {}
+                None => {
+                    if self.connection.progress() > progress {
+                        progress = self.connection.progress();
+                        stranger.progressed();
+                    }
+                    self.flush().await?;
+                    self.fill().await?;
+                }
+            }
+        }
+    }
+
+    /// Accepts the publisher and hands on its media.
+    async fn forward(&mut self, lease: &Lease) -> End {
+        let result = async {
+            self.connection.accept()?;
+            loop {
+                match self.connection.poll()? {
+                    // A full queue stops the reading of the socket; TCP slows the publisher down.
+                    Some(Event::Media(event)) => {
+                        let sent = lease.media.send(event).await;
+                        sent.map_err(|_| End::Revoked(lease.revoked.reason()))?;
+                    }
+                    Some(Event::Unpublished) => return Err(End::Unpublished),
+                    Some(Event::Rejected(rejection)) => return Err(End::Rejected(rejection)),
+                    Some(Event::Publish(_)) => {}
+                    None => {
+                        self.flush().await?;
+                        self.fill().await?;
+                    }
+                }
+            }
+        };
+        let result: Result<std::convert::Infallible, End> = result.await;
+        match result {
+            Ok(never) => match never {},
+            Err(end) => end,
+        }
+    }
+
+    /// Sends what waits to be sent.
+    async fn flush(&mut self) -> Result<(), End> {
+        let output = self.connection.output();
+        if output.is_empty() {
+            return Ok(());
+        }
+        let sent = timeout(
+            self.limits.write_time_max,
+            self.socket.write_all_buf(output),
+        );
+        sent.await.map_err(|_| End::Unread)??;
+        // An idle connection holds no buffer.
+        *output = bytes::BytesMut::new();
+        Ok(())
+    }
+
+    /// Waits for bytes and takes them.
+    async fn fill(&mut self) -> Result<(), End> {
+        let (deadline, overdue) = self.connection.deadline(Instant::now());
+        loop {
+            // A peer that always has a byte ready would keep the timer from being looked at.
+            if Instant::now() >= deadline {
+                return Err(overdue.into());
+            }
+            timeout_at(deadline.into(), self.socket.readable())
+                .await
+                .map_err(|_| overdue)??;
+            if self.read_now()? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Takes bytes that are there; false when there were none after all.
+    fn read_now(&mut self) -> Result<bool, End> {
+        let mut bytes = [0; READ_BYTES];
+        let len = match self.socket.try_read(&mut bytes) {
+            Ok(0) => return Err(End::Closed),
+            Ok(len) => len,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+            Err(error) => return Err(error.into()),
+        };
+        self.stats.received_bytes_total.add(len as u64);
+        let bytes = bytes.get(..len).unwrap_or_default();
+        self.connection.receive(bytes, Instant::now())?;
+        Ok(true)
+    }
+
+    /// Lets the peer read why it is over: closing while its bytes are still unread would reset the
+    /// connection and lose the last status.
+    async fn farewell(
+        &mut self,
+        end: &End,
+        shutdown: &CancellationToken,
+        evicted: &CancellationToken,
+    ) {
+        let told = match end {
+            End::Revoked(reason) => self.connection.revoke(*reason),
+            End::ShuttingDown => self.connection.shut_down(),
+            End::Rejected(_) | End::Refused(_) | End::Unpublished => Ok(()),
+            End::TooManyStreams | End::GateOverdue => Ok(()),
+            _ => return,
+        };
+        if told.is_err() {
+            return;
+        }
+        // Without waiting first: this is all the time there is when the daemon stops.
+        let _ = self.socket.try_write(self.connection.output()).map(|sent| {
+            let _ = self.connection.output().split_to(sent);
+        });
+        let linger_time_max = self.limits.linger_time_max;
+        let last_words = async {
+            self.flush().await?;
+            // A publisher that stopped closes by itself; GStreamer's takes it for an error when we
+            // are first.
+            if !matches!(end, End::Unpublished) {
+                self.socket.shutdown().await?;
+            }
+            loop {
+                self.fill().await?;
+            }
+        };
+        let last_words: Result<Result<std::convert::Infallible, End>, _> = tokio::select! {
+            biased;
+            () = shutdown.cancelled() => return,
+            () = evicted.cancelled() => return,
+            result = timeout(linger_time_max, last_words) => result,
+        };
+        debug!(in_time = last_words.is_ok(), "connection closed");
+    }
+}

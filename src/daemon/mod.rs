@@ -1,0 +1,11 @@
+//! The daemon's side: it takes streams in, keeps workers alive and serves viewers.
+//!
+//! The daemon never runs a codec or a demuxer written in C.
+
+pub mod config;
+pub mod http;
+pub mod ingest;
+pub mod origin;
+pub mod session;
+pub mod supervisor;
+pub mod telemetry;

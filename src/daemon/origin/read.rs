@@ -1,0 +1,212 @@
+//! The reading end: what HTTP asks for.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout_at};
+
+use super::Origin;
+use super::address::File;
+use super::session::{Found, Session};
+use crate::model::hls::{Packaging, Reload};
+
+/// A playlist, ready to send.
+#[derive(Debug, Clone)]
+pub struct Document {
+    /// The text.
+    pub body: Bytes,
+    /// Strong entity tag with its quotes, different for every different text.
+    pub etag: String,
+    /// How long a cache may keep it (RFC 8216bis section 6.2.5.2 and appendix B).
+    pub max_age: Duration,
+}
+
+/// An init section, part, segment: immutable.
+#[derive(Debug, Clone)]
+pub struct Object {
+    /// The bytes in order; together [`Object::bytes`] long.
+    pub chunks: Vec<Bytes>,
+    /// Sum of the chunks' lengths.
+    pub bytes: u64,
+    /// MIME type.
+    pub content_type: &'static str,
+}
+
+/// Why there is nothing to send.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Missing {
+    /// Never was, or not yet and nobody will wait for it.
+    #[error("not found")]
+    NotFound,
+    /// Was here and has left the window.
+    #[error("gone")]
+    Gone,
+    /// Did not become ready in time: 503 with Retry-After.
+    #[error("not ready yet")]
+    NotReady,
+    /// The request makes no sense, such as an `_HLS_msn` too far ahead.
+    #[error("{0}")]
+    BadRequest(&'static str),
+}
+
+/// What the windows hold, for metrics.
+#[derive(Debug, Clone, Default)]
+pub struct Usage {
+    /// Bytes in all windows.
+    pub bytes: u64,
+    /// Bytes by stream.
+    pub streams: Vec<(String, u64)>,
+}
+
+/// What a request for a master finds.
+enum Offer {
+    Ready(Document),
+    /// Something is being made.
+    Wait(watch::Receiver<()>),
+    Nothing,
+}
+
+impl Origin {
+    /// The multivariant playlist of the stream's newest session. Waits up to `wait` while the
+    /// stream is expected but not yet playable.
+    ///
+    /// # Errors
+    /// [`Missing::NotFound`] without a session, [`Missing::NotReady`] after `wait`.
+    pub async fn master(
+        &self,
+        stream: &str,
+        packaging: Packaging,
+        wait: Duration,
+    ) -> Result<Document, Missing> {
+        let deadline = Instant::now() + wait;
+        loop {
+            let mut changed = match self.offer(stream, packaging) {
+                Offer::Ready(document) => return Ok(document),
+                Offer::Wait(changed) => changed,
+                Offer::Nothing => return Err(Missing::NotFound),
+            };
+            // A closed channel is a forgotten stream, which the next look finds out.
+            if timeout_at(deadline, changed.changed()).await.is_err() {
+                return Err(Missing::NotReady);
+            }
+        }
+    }
+
+    /// What there is now: the newest session if it is live; an ended one only when no other is
+    /// on its way.
+    fn offer(&self, stream: &str, packaging: Packaging) -> Offer {
+        let (changed, expected, sessions) = {
+            let streams = self.streams();
+            let Some(stream) = streams.get(stream) else {
+                return Offer::Nothing;
+            };
+            // Subscribed before anything is looked at, so that no change is missed.
+            let changed = stream.changed.subscribe();
+            (changed, stream.expected, stream.sessions.clone())
+        };
+        let now = Instant::now();
+        let live = sessions.last().filter(|s| s.promises(packaging));
+        if let Some(document) = live.and_then(|session| session.master(packaging)) {
+            return Offer::Ready(document);
+        }
+        if expected || live.is_some() {
+            return Offer::Wait(changed);
+        }
+        let kept = sessions.iter().rev().filter(|s| !s.expired(now));
+        match kept.filter_map(|session| session.master(packaging)).next() {
+            Some(document) => Offer::Ready(document),
+            None => Offer::Nothing,
+        }
+    }
+
+    /// A media playlist: `/live/STREAM/SESSION/RENDITION/FILE`. A blocking reload waits at most
+    /// three target durations.
+    ///
+    /// # Errors
+    /// As [`Missing`] says.
+    pub async fn playlist(
+        &self,
+        stream: &str,
+        session: &str,
+        rendition: &str,
+        packaging: Packaging,
+        reload: Reload,
+    ) -> Result<Document, Missing> {
+        let session = self.session(stream, session)?;
+        let look = |index| session.playlist(index, reload);
+        wait_for(&session, rendition, packaging, look).await
+    }
+
+    /// An init section, part or segment by its file name; waits for the part that the playlist's
+    /// `EXT-X-PRELOAD-HINT` announces, at most three target durations.
+    ///
+    /// # Errors
+    /// As [`Missing`] says.
+    pub async fn object(
+        &self,
+        stream: &str,
+        session: &str,
+        rendition: &str,
+        file: &str,
+    ) -> Result<Object, Missing> {
+        let session = self.session(stream, session)?;
+        let file = File::parse(file).ok_or(Missing::NotFound)?;
+        let packaging = match file {
+            File::Ts(_) => Packaging::Ts,
+            File::Init(_) | File::Segment(_) | File::Part(..) => Packaging::Cmaf,
+        };
+        let look = |index| session.object(index, file);
+        wait_for(&session, rendition, packaging, look).await
+    }
+
+    fn session(&self, stream: &str, session: &str) -> Result<Arc<Session>, Missing> {
+        let streams = self.streams();
+        let sessions = streams.get(stream).map(|stream| &stream.sessions);
+        let mut sessions = sessions.into_iter().flatten();
+        let found = sessions.find(|s| s.name() == session);
+        found.map(Arc::clone).ok_or(Missing::NotFound)
+    }
+
+    /// The latest thumbnail and when it came.
+    pub fn thumbnail(&self, stream: &str) -> Option<(Bytes, SystemTime)> {
+        self.streams().get(stream)?.thumbnail.clone()
+    }
+
+    /// What is held, for metrics.
+    pub fn usage(&self) -> Usage {
+        let mut usage = Usage::default();
+        for (name, stream) in &*self.streams() {
+            let bytes: u64 = stream.sessions.iter().map(|s| s.bytes()).sum();
+            usage.bytes += bytes;
+            usage.streams.push((name.clone(), bytes));
+        }
+        usage.streams.sort_unstable();
+        usage
+    }
+}
+
+/// Looks again at each change of the rendition until there is an answer or time is up.
+async fn wait_for<T>(
+    session: &Session,
+    rendition: &str,
+    packaging: Packaging,
+    look: impl Fn(usize) -> Found<T>,
+) -> Result<T, Missing> {
+    let deadline = Instant::now() + session.wait_max();
+    let (index, mut edge) = session
+        .watch(rendition, packaging)
+        .ok_or(Missing::NotFound)?;
+    loop {
+        // Marked before looking, so that no change is missed.
+        edge.mark_unchanged();
+        if let Some(result) = look(index) {
+            return result;
+        }
+        // The session outlives its edges, so this ends by a change or by the deadline.
+        if timeout_at(deadline, edge.changed()).await.is_err() {
+            return Err(Missing::NotReady);
+        }
+    }
+}

@@ -1,0 +1,299 @@
+//! One session: its presentation, the texts rendered of it, and those who wait for more.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::address::File;
+use super::read::{Document, Missing, Object};
+use super::{Limits, SessionSpec};
+use crate::model::hls::{Lookup, Packaging, Presentation, Readiness, Reload, Timing};
+
+/// What a reader finds; `None` is to wait for the next change.
+pub(super) type Found<T> = Option<Result<T, Missing>>;
+
+#[derive(Debug)]
+pub(super) struct Session {
+    name: String,
+    window: Duration,
+    three_targets: Duration,
+    state: Mutex<State>,
+    /// One for each rendition: its playlist has changed.
+    edges: Vec<watch::Sender<()>>,
+    bytes: AtomicU64,
+}
+
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) media: Presentation,
+    /// Counts changes of any playlist.
+    version: u64,
+    /// By rendition: the texts of one version.
+    rendered: Vec<Rendered>,
+    masters: [Rendered; 2],
+    ended: Option<Instant>,
+}
+
+/// Texts of one version: thousands of viewers ask for the same one.
+#[derive(Debug, Clone, Default)]
+struct Rendered {
+    version: u64,
+    full: Option<Document>,
+    delta: Option<Document>,
+}
+
+impl Rendered {
+    fn slot(&mut self, version: u64, skip: bool) -> &mut Option<Document> {
+        if self.version != version {
+            *self = Self {
+                version,
+                ..Self::default()
+            };
+        }
+        if skip {
+            &mut self.delta
+        } else {
+            &mut self.full
+        }
+    }
+}
+
+impl Session {
+    pub(super) fn new(name: String, spec: SessionSpec, limits: &Limits) -> Self {
+        let timing = Timing::new(&spec.plan, spec.segment, spec.part_target, limits.hold_back);
+        let media = Presentation::new(spec.plan, timing, spec.ts);
+        let renditions = media.rendition_count();
+        Self {
+            name,
+            window: limits.window,
+            three_targets: timing.three_targets(),
+            state: Mutex::new(State {
+                media,
+                version: 1,
+                rendered: vec![Rendered::default(); renditions],
+                masters: Default::default(),
+                ended: None,
+            }),
+            edges: std::iter::repeat_with(|| watch::Sender::new(()))
+                .take(renditions)
+                .collect(),
+            bytes: AtomicU64::new(0),
+        }
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// How long a request may block: "A Server that cannot provide the requested Playlist after
+    /// blocking for more than three Target Durations SHOULD return Service Unavailable, such as
+    /// HTTP 503" (RFC 8216bis section 6.2.5.2).
+    pub(super) fn wait_max(&self) -> Duration {
+        self.three_targets
+    }
+
+    /// Bytes held, without a lock.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes the presentation. Nobody is woken: see [`Session::wake`].
+    pub(super) fn change<T>(&self, change: impl FnOnce(&mut Presentation) -> T) -> T {
+        let mut state = self.lock();
+        let result = change(&mut state.media);
+        state.version = state.version.saturating_add(1);
+        self.bytes.store(state.media.bytes(), Ordering::Relaxed);
+        result
+    }
+
+    /// Wakes those who wait on a rendition.
+    pub(super) fn wake(&self, rendition: usize) {
+        if let Some(edge) = self.edges.get(rendition) {
+            edge.send_replace(());
+        }
+    }
+
+    /// Wakes everybody.
+    pub(super) fn wake_all(&self) {
+        for edge in &self.edges {
+            edge.send_replace(());
+        }
+    }
+
+    /// Ends the playlists; `false` when they had ended before.
+    pub(super) fn end(&self) -> bool {
+        let first = {
+            let mut state = self.lock();
+            state.media.end();
+            state.version = state.version.saturating_add(1);
+            let first = state.ended.is_none();
+            state.ended.get_or_insert_with(Instant::now);
+            first
+        };
+        self.wake_all();
+        first
+    }
+
+    /// It can be played in this packaging.
+    pub(super) fn playable(&self, packaging: Packaging) -> bool {
+        self.lock().media.playable(packaging)
+    }
+
+    /// How often a segment exceeded the `BANDWIDTH` told before.
+    pub(super) fn bandwidth_raised(&self) -> u64 {
+        self.lock().media.bandwidth_raised()
+    }
+
+    /// It may still become playable in this packaging.
+    pub(super) fn promises(&self, packaging: Packaging) -> bool {
+        let state = self.lock();
+        state.ended.is_none() && state.media.has(packaging)
+    }
+
+    /// Its playlists are over: an ended session's stay for `window`.
+    pub(super) fn expired(&self, now: Instant) -> bool {
+        let ended = self.lock().ended;
+        ended.is_some_and(|ended| now.duration_since(ended) >= self.window)
+    }
+
+    /// Its segments are over as well: the server "MUST ensure that all Media Segments in the
+    /// Playlist file remain available to clients for at least the duration of the Playlist file
+    /// at the time of removal" (RFC 8216bis section 6.2.1).
+    pub(super) fn over(&self, now: Instant) -> bool {
+        let state = self.lock();
+        let stays = self.window.saturating_add(state.media.longest());
+        let ended = state.ended;
+        ended.is_some_and(|ended| now.duration_since(ended) >= stays)
+    }
+
+    /// A rendition's number by its name, and what announces its changes.
+    pub(super) fn watch(
+        &self,
+        rendition: &str,
+        packaging: Packaging,
+    ) -> Option<(usize, watch::Receiver<()>)> {
+        let index = self.lock().media.find(rendition, packaging)?;
+        let edge = self.edges.get(index)?.subscribe();
+        Some((index, edge))
+    }
+
+    pub(super) fn master(&self, packaging: Packaging) -> Option<Document> {
+        let mut guard = self.lock();
+        let State { media, masters, .. } = &mut *guard;
+        let [cmaf, ts] = masters;
+        let slot = match packaging {
+            Packaging::Cmaf => cmaf,
+            Packaging::Ts => ts,
+        };
+        // Rendered anew when a codec or a bit rate has changed, which the text itself tells.
+        let text = media.master(packaging, &self.name)?;
+        if let Some(known) = slot.full.as_ref().filter(|d| d.body == text.as_bytes()) {
+            return Some(known.clone());
+        }
+        slot.version = slot.version.saturating_add(1);
+        let document = Document {
+            etag: format!("\"{}-m{}\"", self.name, slot.version),
+            max_age: media.timing().target() / 2,
+            body: Bytes::from(text),
+        };
+        slot.full = Some(document.clone());
+        Some(document)
+    }
+
+    pub(super) fn playlist(&self, rendition: usize, reload: Reload) -> Found<Document> {
+        if self.expired(Instant::now()) {
+            return Some(Err(Missing::Gone));
+        }
+        let mut guard = self.lock();
+        let state = &mut *guard;
+        match state.media.readiness(rendition, reload) {
+            Readiness::Wait => return None,
+            Readiness::Refused(why) => return Some(Err(Missing::BadRequest(why))),
+            Readiness::Ready => {}
+        }
+        let (version, skip) = (state.version, reload.skip);
+        let slot = state.rendered.get_mut(rendition)?.slot(version, skip);
+        let mut document = match slot {
+            Some(document) => document.clone(),
+            None => {
+                let Some(text) = state.media.playlist(rendition, skip) else {
+                    return Some(Err(Missing::NotFound));
+                };
+                let delta = if skip { "d" } else { "" };
+                let document = Document {
+                    body: Bytes::from(text),
+                    etag: format!("\"{}-{rendition}-{version}{delta}\"", self.name),
+                    max_age: Duration::ZERO,
+                };
+                slot.insert(document).clone()
+            }
+        };
+        document.max_age = playlist_max_age(state.media.timing(), reload);
+        Some(Ok(document))
+    }
+
+    pub(super) fn object(&self, rendition: usize, file: File) -> Found<Object> {
+        let state = self.lock();
+        let (window, audio) = state.media.window(rendition)?;
+        let content_type = match (file, audio) {
+            (File::Ts(_), _) => "video/mp2t",
+            (_, true) => "audio/mp4",
+            (_, false) => "video/mp4",
+        };
+        let chunks = match file {
+            File::Init(number) => match window.find_init(number) {
+                Lookup::Found(init) => Lookup::Found(vec![init.data.clone()]),
+                Lookup::Gone => Lookup::Gone,
+                Lookup::Absent => Lookup::Absent,
+            },
+            // An open segment is "a resource that it cannot find and that is not specified by an
+            // EXT-X-PRELOAD-HINT tag": "The server SHOULD respond with 'Not Found'" (section
+            // 6.2.6). So is a gap.
+            File::Segment(msn) | File::Ts(msn) => match window.find(msn) {
+                Lookup::Found(s) if s.closed() && !s.gap() => Lookup::Found(s.chunks()),
+                Lookup::Gone => Lookup::Gone,
+                Lookup::Found(_) | Lookup::Absent => Lookup::Absent,
+            },
+            File::Part(msn, part) => match window.find(msn) {
+                Lookup::Found(segment) => match segment.part(part) {
+                    Some(data) => Lookup::Found(vec![data]),
+                    None => Lookup::Absent,
+                },
+                Lookup::Gone => Lookup::Gone,
+                Lookup::Absent => Lookup::Absent,
+            },
+        };
+        match chunks {
+            Lookup::Found(chunks) => Some(Ok(Object {
+                bytes: chunks.iter().map(|chunk| chunk.len() as u64).sum(),
+                chunks,
+                content_type,
+            })),
+            Lookup::Gone => Some(Err(Missing::Gone)),
+            Lookup::Absent => match (file, state.media.hint(rendition)) {
+                // "The server will hold onto the request ('block') until it can respond" (section
+                // 4.4.5.3). It stops waiting when the hint moves on without the part.
+                (File::Part(msn, part), Some(hint)) if hint == (msn, part) => None,
+                _ => Some(Err(Missing::NotFound)),
+            },
+        }
+    }
+}
+
+/// Appendix B: a blocking reload's answer never changes in a way that matters to who asks for it
+/// and may be kept for six target durations; any other is stale within half of one.
+fn playlist_max_age(timing: &Timing, reload: Reload) -> Duration {
+    if reload.msn.is_some() {
+        timing.skip_boundary()
+    } else {
+        timing.target() / 2
+    }
+}

@@ -1,0 +1,165 @@
+//! The writing end of a session.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use bytes::Bytes;
+
+use super::Origin;
+use super::session::Session;
+use crate::model::hls::{Packaging, Part, Refused, TrackId, TsSegment};
+
+/// The writing end of one session; owned by the stream's task. Dropping it ends the session.
+#[derive(Debug)]
+pub struct SessionWriter {
+    origin: Origin,
+    stream: String,
+    session: Arc<Session>,
+    /// Those who wait for the master have been told that it is playable: CMAF, MPEG-TS.
+    announced: (bool, bool),
+    /// Parts and segments dropped since the last one that was taken.
+    dropped: u64,
+    bandwidth_raised: u64,
+}
+
+impl SessionWriter {
+    pub(super) fn new(origin: Origin, stream: String, session: Arc<Session>) -> Self {
+        Self {
+            origin,
+            stream,
+            session,
+            announced: (false, false),
+            dropped: 0,
+            bandwidth_raised: 0,
+        }
+    }
+
+    /// Takes a rendition's initialization section; a later one starts a discontinuity.
+    pub fn init(&mut self, track: TrackId, codec: &str, data: Bytes) {
+        let taken = self
+            .session
+            .change(|media| media.init(track, codec, data).map(drop));
+        if let Err(reason) = taken {
+            tracing::warn!(stream = self.stream, ?track, %reason, "init section dropped");
+        }
+    }
+
+    /// Appends a part; false when it is not the next one of its rendition, in which case it is
+    /// dropped and logged.
+    pub fn part(&mut self, part: Part) -> bool {
+        let (track, msn, index, closes) = (part.track, part.msn, part.index, part.last);
+        let window = self.origin.shared.limits.window;
+        let taken = self.session.change(|media| {
+            let taken = media.part(&part);
+            if closes {
+                media.slide(window);
+            }
+            taken
+        });
+        self.appended(taken, track, (msn, index), closes);
+        taken.is_ok()
+    }
+
+    /// Appends an MPEG-TS segment.
+    pub fn ts_segment(&mut self, segment: TsSegment) {
+        let (track, msn) = (TrackId::Video(segment.video), segment.msn);
+        let window = self.origin.shared.limits.window;
+        let taken = self.session.change(|media| {
+            let taken = media.ts_segment(segment);
+            media.slide(window);
+            taken
+        });
+        self.appended(taken, track, (msn, 0), true);
+    }
+
+    fn appended(
+        &mut self,
+        taken: Result<usize, Refused>,
+        track: TrackId,
+        (msn, part): (u64, u32),
+        closes: bool,
+    ) {
+        match taken {
+            Ok(rendition) => {
+                self.dropped = 0;
+                self.session.wake(rendition);
+            }
+            Err(reason) => {
+                self.dropped = self.dropped.saturating_add(1);
+                // One line for each run of them: a worker that has lost count stays lost.
+                if self.dropped == 1 {
+                    let stream = self.stream.as_str();
+                    tracing::warn!(stream, ?track, msn, part, %reason, "media dropped");
+                }
+                return;
+            }
+        }
+        if closes {
+            self.announce();
+            self.warn_of_bandwidth();
+        }
+        self.origin.relieve();
+    }
+
+    fn announce(&mut self) {
+        let before = self.announced;
+        self.announced.0 |= self.session.playable(Packaging::Cmaf);
+        self.announced.1 |= self.session.playable(Packaging::Ts);
+        if self.announced != before {
+            self.origin.stream_changed(&self.stream);
+        }
+    }
+
+    fn warn_of_bandwidth(&mut self) {
+        let raised = self.session.bandwidth_raised();
+        if raised > self.bandwidth_raised {
+            self.bandwidth_raised = raised;
+            tracing::warn!(
+                stream = self.stream,
+                "a segment exceeded the BANDWIDTH of its variant; the multivariant playlist now \
+                 says more"
+            );
+        }
+    }
+
+    /// Replaces the thumbnail.
+    pub fn thumbnail(&mut self, jpeg: Bytes) {
+        let now = SystemTime::now();
+        if let Some(stream) = self.origin.streams_mut().get_mut(&self.stream) {
+            stream.thumbnail = Some((jpeg, now));
+        }
+    }
+
+    /// The worker died: closes every open segment with the parts it has, levels all renditions
+    /// (a rendition that lacks the last segment gets an `EXT-X-GAP` one), and returns the media
+    /// sequence number at which all of them go on behind a discontinuity. Each rendition's next
+    /// part must be that segment's first, after a new init section.
+    pub fn interrupt(&mut self) -> u64 {
+        let next = self.session.change(|media| media.interrupt());
+        self.session.wake_all();
+        self.announce();
+        next
+    }
+
+    /// Every listed CMAF rendition has one complete segment. The MPEG-TS set may follow later:
+    /// its multivariant playlist waits for it by itself.
+    pub fn playable(&self) -> bool {
+        self.session.playable(Packaging::Cmaf)
+    }
+
+    /// Ends the playlists with `EXT-X-ENDLIST`.
+    pub fn end(self) {
+        drop(self);
+    }
+}
+
+impl Drop for SessionWriter {
+    /// However the stream's task ends, its viewers must learn of it.
+    fn drop(&mut self) {
+        if self.session.end() {
+            let session = self.session.name();
+            tracing::info!(stream = self.stream, session, "session ended");
+        }
+        self.origin.stream_changed(&self.stream);
+    }
+}

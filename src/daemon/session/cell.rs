@@ -1,0 +1,196 @@
+//! What others may know of a stream at any moment, without asking its task.
+
+use std::net::IpAddr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use tokio::sync::Notify;
+
+use super::date::rfc3339;
+use super::machine::Kind;
+use super::viewers::Viewers;
+use crate::daemon::http::Demand;
+use crate::model::status::{InputStatus, RungStatus, State, StreamStatus};
+
+/// Longest error text that is shown.
+const ERROR_CHARS_MAX: usize = 500;
+
+/// One stream's noticeboard: its task writes, everybody else reads.
+#[derive(Debug)]
+pub struct Cell {
+    kind: Kind,
+    board: Mutex<Board>,
+    viewers: Viewers,
+    /// A viewer has asked for a playlist.
+    pub demanded: Notify,
+}
+
+#[derive(Debug)]
+struct Board {
+    status: StreamStatus,
+    open: bool,
+    ended: Option<Instant>,
+}
+
+/// What the task reports.
+#[derive(Debug)]
+pub struct Report {
+    /// State.
+    pub state: State,
+    /// A session is open and playable.
+    pub playable: bool,
+    /// How the source arrives.
+    pub input: Option<InputStatus>,
+    /// What is made.
+    pub rungs: Vec<RungStatus>,
+    /// The worker's process.
+    pub worker_pid: Option<u32>,
+}
+
+impl Cell {
+    /// An idle stream.
+    pub fn new(name: &str, source: String, kind: Kind) -> Self {
+        let status = StreamStatus {
+            name: name.to_owned(),
+            state: State::Idle,
+            source,
+            since: rfc3339(SystemTime::now()),
+            viewers: 0,
+            input: None,
+            rungs: Vec::new(),
+            worker_pid: None,
+            last_error: None,
+        };
+        Self {
+            kind,
+            board: Mutex::new(Board {
+                status,
+                open: false,
+                ended: None,
+            }),
+            viewers: Viewers::default(),
+            demanded: Notify::new(),
+        }
+    }
+
+    /// Replaces what the task reports; returns the state before.
+    pub fn report(&self, report: Report) -> State {
+        let mut board = self.board();
+        let before = board.status.state;
+        if before != report.state {
+            board.status.since = rfc3339(SystemTime::now());
+        }
+        board.open = report.playable;
+        board.status.state = report.state;
+        board.status.input = report.input;
+        board.status.rungs = report.rungs;
+        board.status.worker_pid = report.worker_pid;
+        before
+    }
+
+    /// The last thing that went wrong, with the next step.
+    pub fn error(&self, text: &str) {
+        let clean = text.chars().map(|c| if c.is_control() { ' ' } else { c });
+        self.board().status.last_error = Some(clean.take(ERROR_CHARS_MAX).collect());
+    }
+
+    /// A session that could be played ended now.
+    pub fn ended(&self, now: Instant) {
+        self.board().ended = Some(now);
+    }
+
+    /// The status as of now.
+    pub fn status(&self, now: Instant) -> StreamStatus {
+        let mut status = self.board().status.clone();
+        status.viewers = self.viewers.count(now);
+        status
+    }
+
+    /// A viewer's request for a playlist: counts the viewer, wakes an on-demand source and says
+    /// what there is. An ended session can be played for `window`.
+    pub fn demand(&self, address: IpAddr, agent: &str, window: Duration, now: Instant) -> Demand {
+        self.viewers.saw(address, agent, now);
+        if self.kind == Kind::OnDemand {
+            // Many requests before the task wakes are one.
+            self.demanded.notify_one();
+        }
+        let board = self.board();
+        let recent = |then: Instant| now.saturating_duration_since(then) < window;
+        match board.status.state {
+            State::Starting => Demand::Starting,
+            _ if board.open => Demand::Playable,
+            State::Failed => Demand::Nothing,
+            _ if self.kind == Kind::OnDemand => Demand::Starting,
+            _ if board.ended.is_some_and(recent) => Demand::Playable,
+            _ => Demand::Nothing,
+        }
+    }
+
+    fn board(&self) -> MutexGuard<'_, Board> {
+        self.board.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    const WINDOW: Duration = Duration::from_secs(60);
+
+    fn demand(kind: Kind, state: State, playable: bool, ended: bool) -> Demand {
+        let (cell, start) = (Cell::new("s", String::new(), kind), Instant::now());
+        cell.report(Report {
+            state,
+            playable,
+            input: None,
+            rungs: Vec::new(),
+            worker_pid: None,
+        });
+        if ended {
+            cell.ended(start);
+        }
+        let now = start + WINDOW / 2;
+        cell.demand(Ipv4Addr::LOCALHOST.into(), "agent", WINDOW, now)
+    }
+
+    #[test]
+    fn what_a_request_finds() {
+        use Kind::{OnDemand, Pull, Push};
+        for (kind, state, open, ended, found) in [
+            (Push, State::Idle, false, false, Demand::Nothing),
+            (Push, State::Idle, false, true, Demand::Playable),
+            (Push, State::Starting, false, true, Demand::Starting),
+            (Push, State::Live, true, false, Demand::Playable),
+            (Push, State::Waiting, true, false, Demand::Playable),
+            (Push, State::Failed, true, false, Demand::Playable),
+            (Pull, State::Failed, false, false, Demand::Nothing),
+            (OnDemand, State::Idle, false, false, Demand::Starting),
+            (OnDemand, State::Idle, false, true, Demand::Starting),
+            (OnDemand, State::Live, true, false, Demand::Playable),
+        ] {
+            let case = format!("{kind:?} {state:?} open {open} ended {ended}");
+            assert_eq!(demand(kind, state, open, ended), found, "{case}");
+        }
+    }
+
+    #[test]
+    fn an_ended_session_is_there_for_the_window() {
+        let (cell, now) = (Cell::new("s", String::new(), Kind::Push), Instant::now());
+        cell.ended(now);
+        let home = IpAddr::from(Ipv4Addr::LOCALHOST);
+        assert_eq!(cell.demand(home, "", WINDOW, now), Demand::Playable);
+        assert_eq!(cell.demand(home, "", WINDOW, now + WINDOW), Demand::Nothing);
+        assert_eq!(cell.status(now + WINDOW).viewers, 1);
+    }
+
+    #[test]
+    fn an_error_is_one_bounded_line() {
+        let cell = Cell::new("s", String::new(), Kind::Push);
+        cell.error(&format!("a\nb{}", "x".repeat(2 * ERROR_CHARS_MAX)));
+        let shown = cell.status(Instant::now()).last_error.unwrap();
+        assert!(shown.starts_with("a bx"));
+        assert_eq!(shown.len(), ERROR_CHARS_MAX);
+    }
+}

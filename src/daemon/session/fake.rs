@@ -1,0 +1,333 @@
+//! Stand-ins for tests: a shelf that writes down what is done to it, and workers that speak the
+//! protocol over a real socket but only say what the test tells them to.
+
+use std::io;
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
+use tokio::io::AsyncWriteExt;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::{mpsc, watch};
+use tokio_util::codec::FramedRead;
+
+use super::sink::{Shelf, Writer};
+use crate::base::units::{Bitrate, FrameRate};
+use crate::daemon::origin::SessionSpec;
+use crate::daemon::supervisor::process::{Exit, Orders, Process};
+use crate::daemon::supervisor::spawner::{Launch, Launched};
+use crate::model::frame::{AudioCodec, AudioFormat, InputFormat, VideoCodec, VideoFormat};
+use crate::model::hls::{Part, TrackId, TsSegment};
+use crate::model::ladder::{AudioRendition, Canvas, Plan, Rung, VideoRendition};
+use crate::wire::codec::{Codec, encode, write_message};
+use crate::wire::protocol::{FromWorker, Packaging, Start, Stats, ToWorker, VERSION};
+
+/// Writes down what is done to it.
+#[derive(Debug, Clone)]
+pub struct FakeShelf(watch::Sender<Vec<String>>);
+
+impl Default for FakeShelf {
+    fn default() -> Self {
+        Self(watch::Sender::new(Vec::new()))
+    }
+}
+
+impl FakeShelf {
+    fn note(&self, text: String) {
+        self.0.send_modify(|log| log.push(text));
+    }
+
+    pub fn log(&self) -> Vec<String> {
+        self.0.borrow().clone()
+    }
+
+    /// Waits until the last thing done is `text`.
+    pub async fn last(&self, text: &str) {
+        let is_last = |log: &Vec<String>| log.last().is_some_and(|last| last == text);
+        let mut log = self.0.subscribe();
+        let waited = tokio::time::timeout(Duration::from_secs(20), log.wait_for(is_last));
+        let found = waited.await.is_ok();
+        assert!(found, "no {text:?} at the end of {:?}", self.log());
+    }
+}
+
+impl Shelf for FakeShelf {
+    type Writer = FakeWriter;
+
+    fn expect(&self, stream: &str) {
+        self.note(format!("expect {stream}"));
+    }
+
+    fn give_up(&self, stream: &str) {
+        self.note(format!("give up {stream}"));
+    }
+
+    fn open(&self, stream: &str, _: SessionSpec) -> FakeWriter {
+        self.note(format!("open {stream}"));
+        FakeWriter {
+            shelf: self.clone(),
+            msn: 0,
+            playable: false,
+        }
+    }
+}
+
+#[derive(Debug)]
+pub struct FakeWriter {
+    shelf: FakeShelf,
+    msn: u64,
+    playable: bool,
+}
+
+impl Writer for FakeWriter {
+    fn init(&mut self, _: TrackId, codec: &str, _: Bytes) {
+        self.shelf.note(format!("init {codec}"));
+    }
+
+    fn part(&mut self, part: Part) -> bool {
+        if part.msn > self.msn + 1 && self.msn > 0 {
+            return false;
+        }
+        self.shelf.note(format!("part {}.{}", part.msn, part.index));
+        self.msn = part.msn;
+        self.playable |= part.last;
+        true
+    }
+
+    fn ts_segment(&mut self, segment: TsSegment) {
+        self.shelf.note(format!("ts {}", segment.msn));
+    }
+
+    fn thumbnail(&mut self, _: Bytes) {
+        self.shelf.note("thumbnail".into());
+    }
+
+    fn interrupt(&mut self) -> u64 {
+        self.shelf.note("interrupt".into());
+        self.msn + 1
+    }
+
+    fn playable(&self) -> bool {
+        self.playable
+    }
+
+    fn end(self) {
+        self.shelf.note("end".into());
+    }
+}
+
+/// Launches [`FakeWorker`]s; each says hello by itself and shows up once it is started.
+#[derive(Debug)]
+pub struct FakeLaunch {
+    pids: AtomicU32,
+    started: mpsc::UnboundedSender<(Start, FakeWorker)>,
+}
+
+/// The started workers, in order.
+#[derive(Debug)]
+pub struct Started(mpsc::UnboundedReceiver<(Start, FakeWorker)>);
+
+impl FakeLaunch {
+    pub fn new() -> (Arc<Self>, Started) {
+        let (started, receiver) = mpsc::unbounded_channel();
+        let pids = AtomicU32::new(1);
+        (Arc::new(Self { pids, started }), Started(receiver))
+    }
+}
+
+impl Started {
+    pub async fn next(&mut self) -> (Start, FakeWorker) {
+        bounded(self.0.recv()).await.expect("a worker")
+    }
+}
+
+impl Launch for FakeLaunch {
+    fn launch(&self) -> BoxFuture<'_, io::Result<Launched>> {
+        Box::pin(async move {
+            let (socket, mut theirs) = UnixStream::pair()?;
+            socket.set_nonblocking(true)?;
+            theirs.set_nonblocking(true)?;
+            write_message(&mut theirs, &FromWorker::Hello { version: VERSION })
+                .map_err(io::Error::other)?;
+            let (process, report) = Process::new(self.pids.fetch_add(1, Ordering::SeqCst));
+            let (read, write) = tokio::net::UnixStream::from_std(theirs)?.into_split();
+            let read = FramedRead::new(read, Codec::default());
+            let orders = process.orders();
+            let worker = FakeWorker {
+                read,
+                write,
+                orders,
+                report,
+                position: Duration::ZERO,
+            };
+            tokio::spawn(worker.until_started(self.started.clone()));
+            Ok(Launched { socket, process })
+        })
+    }
+}
+
+/// The other end of a worker's socket.
+#[derive(Debug)]
+pub struct FakeWorker {
+    read: FramedRead<OwnedReadHalf, Codec<ToWorker>>,
+    write: OwnedWriteHalf,
+    orders: Orders,
+    report: watch::Sender<Option<Exit>>,
+    position: Duration,
+}
+
+impl FakeWorker {
+    async fn until_started(mut self, started: mpsc::UnboundedSender<(Start, Self)>) {
+        while let Some(Ok(message)) = self.read.next().await {
+            if let ToWorker::Start(start) = message {
+                let _ = started.send((*start, self));
+                return;
+            }
+        }
+    }
+
+    pub async fn say(&mut self, message: FromWorker) {
+        self.write
+            .write_all(&encode(&message).unwrap())
+            .await
+            .unwrap();
+    }
+
+    pub async fn hear(&mut self) -> ToWorker {
+        bounded(self.read.next()).await.expect("a message").unwrap()
+    }
+
+    /// Plans, and makes segment `msn` in one part.
+    pub async fn goes_live(&mut self, msn: u64) {
+        self.plans().await;
+        self.makes(msn).await;
+    }
+
+    pub async fn plans(&mut self) {
+        self.say(FromWorker::Planned {
+            plan: plan(),
+            encoders: vec!["x264".into()],
+            part_target: Duration::from_millis(200),
+        })
+        .await;
+    }
+
+    pub async fn makes(&mut self, msn: u64) {
+        self.position += Duration::from_secs(1);
+        let position = self.position;
+        let stats = Stats {
+            position,
+            video: Vec::new(),
+            input: None,
+        };
+        self.say(FromWorker::Stats(stats)).await;
+        self.say(FromWorker::Part(part(TrackId::Video(0), msn)))
+            .await;
+    }
+
+    /// Ends like a process that was killed.
+    pub fn dies(self) {
+        self.report
+            .send_replace(Some(Exit::Unknown("killed by the test".into())));
+    }
+
+    pub async fn is_killed(&self) {
+        bounded(self.orders.kill.cancelled()).await;
+    }
+
+    pub async fn is_retired(&self) {
+        bounded(self.orders.retire.cancelled()).await;
+    }
+}
+
+/// A wait that fails the test instead of hanging it.
+pub async fn bounded<F: Future>(future: F) -> F::Output {
+    tokio::time::timeout(Duration::from_secs(20), future)
+        .await
+        .expect("in time")
+}
+
+pub fn packaging() -> Packaging {
+    let segment = Duration::from_secs(2);
+    let part = Duration::from_millis(200);
+    Packaging {
+        segment,
+        part,
+        ts: false,
+    }
+}
+
+pub fn rung(name: &str) -> Rung {
+    Rung {
+        name: name.into(),
+        height: name.trim_end_matches('p').parse().unwrap(),
+        fps_max: FrameRate::whole(30),
+        bitrate: Bitrate::from_bps(2_800_000),
+        audio: Bitrate::from_bps(128_000),
+    }
+}
+
+/// H.264 without sound.
+pub fn format() -> InputFormat {
+    let (codec, config) = (VideoCodec::H264, Bytes::from_static(b"avcC"));
+    let video = VideoFormat {
+        codec,
+        config,
+        fps_milli_hint: None,
+    };
+    InputFormat {
+        video: Some(video),
+        audio: None,
+    }
+}
+
+/// `format` with AAC beside it.
+pub fn with_sound(format: InputFormat) -> InputFormat {
+    InputFormat {
+        audio: Some(AudioFormat {
+            codec: AudioCodec::Aac,
+            config: Bytes::from_static(&[0x11, 0x90]),
+        }),
+        ..format
+    }
+}
+
+/// One video and one audio rendition.
+pub fn plan() -> Plan {
+    let (width, height, fps) = (1280, 720, FrameRate::whole(30));
+    let bitrate = Bitrate::from_bps(2_800_000);
+    let name = "720p".into();
+    Plan {
+        canvas: Canvas { width, height, fps },
+        video: vec![VideoRendition {
+            name,
+            width,
+            height,
+            divisor: 1,
+            bitrate,
+            audio: 0,
+        }],
+        audio: vec![AudioRendition {
+            name: "audio-128k".into(),
+            bitrate: Bitrate::from_bps(128_000),
+        }],
+    }
+}
+
+/// The only part of its segment.
+pub fn part(track: TrackId, msn: u64) -> Part {
+    Part {
+        track,
+        msn,
+        index: 0,
+        duration: Duration::from_secs(2),
+        independent: true,
+        last: true,
+        date_ns: 0,
+        data: Bytes::from_static(b"part"),
+    }
+}

@@ -1,0 +1,134 @@
+//! What is left out when a worker does not keep up with its publisher.
+//!
+//! First the publisher is held up: its lease is not read, so TCP slows it down. When that has
+//! lasted [`HOLD_MAX`], frames are dropped up to the next key frame, so that the picture that
+//! comes back is whole.
+
+use std::time::{Duration, Instant};
+
+use crate::model::frame::{EncodedFrame, Track};
+
+/// How long a publisher is held up before frames are dropped.
+pub const HOLD_MAX: Duration = Duration::from_secs(1);
+
+/// Decides what passes.
+#[derive(Debug, Default)]
+pub struct Feed {
+    held_since: Option<Instant>,
+    skipping: bool,
+    has_video: bool,
+    dropped: u64,
+}
+
+/// What happens to a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pass {
+    /// It goes to the worker.
+    Send,
+    /// It goes to the worker, after so many were dropped.
+    Resume(u64),
+    /// It is the first that is dropped.
+    DropFirst,
+    /// It is dropped.
+    Drop,
+}
+
+impl Feed {
+    /// The input's format has changed.
+    pub fn format(&mut self, has_video: bool) {
+        self.has_video = has_video;
+    }
+
+    /// Until when to wait for room before the next frame is taken; `None`: take it now.
+    pub fn hold_until(&mut self, has_room: bool, now: Instant) -> Option<Instant> {
+        if has_room {
+            self.held_since = None;
+            return None;
+        }
+        let since = *self.held_since.get_or_insert(now);
+        (!self.skipping).then(|| since + HOLD_MAX)
+    }
+
+    /// Decides about a frame that was taken.
+    pub fn pass(&mut self, frame: &EncodedFrame, has_room: bool) -> Pass {
+        let decodable = frame.key && (frame.track == Track::Video || !self.has_video);
+        match (has_room, self.skipping) {
+            (true, false) => Pass::Send,
+            (true, true) if decodable => {
+                self.skipping = false;
+                Pass::Resume(std::mem::take(&mut self.dropped))
+            }
+            (_, was_skipping) => {
+                self.skipping = true;
+                self.dropped += 1;
+                if was_skipping {
+                    Pass::Drop
+                } else {
+                    Pass::DropFirst
+                }
+            }
+        }
+    }
+
+    /// A new worker begins with the replay of the GOP cache, which is whole.
+    pub fn restart(&mut self) {
+        self.held_since = None;
+        self.skipping = false;
+        self.dropped = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    fn frame(track: Track, key: bool) -> EncodedFrame {
+        let data = Bytes::new();
+        EncodedFrame {
+            track,
+            pts_ns: 0,
+            dts_ns: 0,
+            key,
+            data,
+        }
+    }
+
+    #[test]
+    fn a_publisher_is_held_up_for_a_bounded_time() {
+        let start = Instant::now();
+        let mut feed = Feed::default();
+        assert_eq!(feed.hold_until(true, start), None);
+        assert_eq!(feed.hold_until(false, start), Some(start + HOLD_MAX));
+        let later = start + HOLD_MAX / 2;
+        assert_eq!(feed.hold_until(false, later), Some(start + HOLD_MAX));
+        assert_eq!(feed.hold_until(true, later), None);
+        assert_eq!(feed.hold_until(false, later), Some(later + HOLD_MAX));
+    }
+
+    #[test]
+    fn after_a_drop_only_a_key_frame_resumes() {
+        let (key, delta) = (frame(Track::Video, true), frame(Track::Video, false));
+        let audio = frame(Track::Audio, true);
+        let mut feed = Feed::default();
+        feed.format(true);
+        assert_eq!(feed.pass(&delta, true), Pass::Send);
+        assert_eq!(feed.pass(&delta, false), Pass::DropFirst);
+        assert_eq!(feed.hold_until(false, Instant::now()), None);
+        assert_eq!(feed.pass(&key, false), Pass::Drop);
+        assert_eq!(feed.pass(&delta, true), Pass::Drop);
+        assert_eq!(feed.pass(&audio, true), Pass::Drop);
+        assert_eq!(feed.pass(&key, true), Pass::Resume(4));
+        assert_eq!(feed.pass(&audio, true), Pass::Send);
+    }
+
+    #[test]
+    fn without_video_any_audio_frame_resumes() {
+        let audio = frame(Track::Audio, true);
+        let mut feed = Feed::default();
+        feed.format(false);
+        assert_eq!(feed.pass(&audio, false), Pass::DropFirst);
+        assert_eq!(feed.pass(&audio, true), Pass::Resume(1));
+    }
+}

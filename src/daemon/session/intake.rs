@@ -1,0 +1,146 @@
+//! The publisher's side of a stream: who publishes, and what a worker gets of it.
+
+use std::future::pending;
+use std::net::SocketAddr;
+
+use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout_at};
+
+use super::feed::{Feed, Pass};
+use super::gop::GopCache;
+use crate::daemon::ingest::{MediaEvent, Revocation, Revoked};
+use crate::daemon::supervisor::link::Outbox;
+use crate::daemon::telemetry::metrics::OneStream;
+use crate::model::frame::{EncodedFrame, InputFormat};
+use crate::wire::protocol::ToWorker;
+
+/// A publisher that was let in.
+#[derive(Debug)]
+pub struct Publisher {
+    /// The session's end of its lease.
+    pub media: mpsc::Receiver<MediaEvent>,
+    /// Tells it to close its connection.
+    pub revoked: Revoked,
+    /// Its address.
+    pub peer: SocketAddr,
+    /// Its protocol.
+    pub protocol: &'static str,
+}
+
+/// The present publisher and what it has sent.
+#[derive(Debug, Default)]
+pub struct Intake {
+    publisher: Option<Publisher>,
+    format: Option<InputFormat>,
+    cache: GopCache,
+    feed: Feed,
+}
+
+impl Intake {
+    /// A publisher has come; an earlier one is sent away and true returned.
+    pub fn arrive(&mut self, publisher: Publisher, outbox: Option<&Outbox>) -> bool {
+        let took_over = self.leave(Revocation::TakenOver, outbox);
+        self.publisher = Some(publisher);
+        took_over
+    }
+
+    /// The publisher has gone, or has to go; false when there was none.
+    pub fn leave(&mut self, reason: Revocation, outbox: Option<&Outbox>) -> bool {
+        let Some(publisher) = self.publisher.take() else {
+            return false;
+        };
+        publisher.revoked.revoke(reason);
+        self.cache = GopCache::default();
+        if self.format.take().is_some()
+            && let Some(outbox) = outbox
+        {
+            outbox.push(ToWorker::InputClosed);
+        }
+        true
+    }
+
+    /// The publisher's next event, `None` when it has gone; pending for ever without one. While
+    /// the worker has no room this waits for a bounded time, which holds up the publisher.
+    /// Cancel-safe.
+    pub async fn next(&mut self, outbox: Option<&Outbox>) -> Option<MediaEvent> {
+        let Some(publisher) = &mut self.publisher else {
+            return pending().await;
+        };
+        if let Some(outbox) = outbox {
+            let now = Instant::now().into_std();
+            if let Some(until) = self.feed.hold_until(outbox.has_room(), now) {
+                // Without room by then, the frame will be dropped.
+                let _ = timeout_at(until.into(), outbox.room()).await;
+            }
+        }
+        publisher.media.recv().await
+    }
+
+    /// Passes on what [`next`](Self::next) returned.
+    pub fn take(
+        &mut self,
+        event: MediaEvent,
+        outbox: Option<&Outbox>,
+        stream: &str,
+        metrics: &OneStream,
+    ) {
+        match event {
+            MediaEvent::Format(format) => {
+                self.cache.format(&format);
+                self.feed.format(format.video.is_some());
+                if let Some(outbox) = outbox {
+                    outbox.push(ToWorker::InputOpened(format.clone()));
+                    // Formats that change faster than the worker takes frames are not worth more
+                    // memory: its decoder then waits for a key frame.
+                    if outbox.has_room() {
+                        self.replay_cache(outbox);
+                    }
+                }
+                self.format = Some(format);
+            }
+            MediaEvent::Frame(frame) => {
+                metrics.ingest_frames.inc();
+                metrics.ingest_bytes.inc_by(frame.data.len() as u64);
+                if !self.cache.push(frame.clone()) {
+                    tracing::warn!(
+                        stream,
+                        "no key frame for too long to keep; a restarted worker will wait for one"
+                    );
+                }
+                if let Some(outbox) = outbox {
+                    self.send(frame, outbox, stream);
+                }
+            }
+        }
+    }
+
+    fn send(&mut self, frame: EncodedFrame, outbox: &Outbox, stream: &str) {
+        match self.feed.pass(&frame, outbox.has_room()) {
+            Pass::Send => outbox.push(ToWorker::Frame(frame)),
+            Pass::Resume(dropped) => {
+                tracing::warn!(stream, dropped, "worker takes frames again");
+                outbox.push(ToWorker::Frame(frame));
+            }
+            Pass::DropFirst => tracing::warn!(
+                stream,
+                "worker does not keep up; frames are dropped until it has room at a key frame"
+            ),
+            Pass::Drop => {}
+        }
+    }
+
+    /// Gives a new worker what it needs to go on at once.
+    pub fn replay(&mut self, outbox: &Outbox) {
+        if let Some(format) = &self.format {
+            outbox.push(ToWorker::InputOpened(format.clone()));
+        }
+        self.replay_cache(outbox);
+    }
+
+    fn replay_cache(&mut self, outbox: &Outbox) {
+        self.feed.restart();
+        for frame in self.cache.frames() {
+            outbox.push(ToWorker::Frame(frame.clone()));
+        }
+    }
+}

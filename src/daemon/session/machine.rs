@@ -1,0 +1,416 @@
+//! The life of a stream as a pure state machine: events and times in, [`Action`]s out.
+//!
+//! Three things live side by side: the *source* (is anything coming?), the *worker* (is somebody
+//! making renditions?) and the *session* (is there something to play?). A session outlives its
+//! workers, and its sources by the grace period.
+
+use std::time::{Duration, Instant};
+
+use crate::daemon::supervisor::restarts::{DELAY_MAX, Restarts};
+use crate::model::status::State;
+
+mod words;
+
+pub use words::{Action, Event, Kind, Limits};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Source {
+    Absent,
+    Present,
+    Lost { since: Instant },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Worker {
+    Off,
+    Hiring,
+    Backoff { until: Instant },
+    Up(Up),
+    Finishing { until: Instant },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Up {
+    since: Instant,
+    /// When a plan must be there.
+    plan_by: Option<Instant>,
+    /// Output position and when it last advanced, once planned.
+    progress: Option<(Duration, Instant)>,
+    productive: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Session {
+    None,
+    Expected,
+    Open { playable: bool },
+}
+
+/// The state machine of one stream.
+#[derive(Debug)]
+pub struct Machine {
+    kind: Kind,
+    limits: Limits,
+    source: Source,
+    worker: Worker,
+    session: Session,
+    demanded_until: Option<Instant>,
+    /// Whatever viewers want, an abandoned stream is not begun again before this.
+    resting_until: Option<Instant>,
+    restarts: Restarts,
+    failed: bool,
+    stopping: bool,
+    actions: Vec<Action>,
+}
+
+impl Machine {
+    /// A stream nobody publishes or watches yet. A pull waits for its first
+    /// [`on_time`](Self::on_time).
+    pub fn new(kind: Kind, limits: Limits) -> Self {
+        Self {
+            kind,
+            limits,
+            // A pull is taken to be there until its worker says otherwise.
+            source: if kind == Kind::Pull {
+                Source::Present
+            } else {
+                Source::Absent
+            },
+            worker: Worker::Off,
+            session: Session::None,
+            demanded_until: None,
+            resting_until: None,
+            restarts: Restarts::default(),
+            failed: false,
+            stopping: false,
+            actions: Vec::new(),
+        }
+    }
+
+    /// Another grace period, from now on.
+    pub fn set_grace(&mut self, grace: Duration) {
+        self.limits.grace = grace;
+    }
+
+    /// What the API says.
+    pub fn state(&self) -> State {
+        match self.session {
+            _ if self.failed => State::Failed,
+            Session::Open { playable: true } => match self.source {
+                Source::Lost { .. } => State::Waiting,
+                _ => State::Live,
+            },
+            Session::Open { .. } | Session::Expected => State::Starting,
+            Session::None if self.kind == Kind::Pull && !self.stopping => State::Failed,
+            Session::None => State::Idle,
+        }
+    }
+
+    /// It was told to stop.
+    pub fn stopping(&self) -> bool {
+        self.stopping
+    }
+
+    /// It was told to stop and has nothing left to do.
+    pub fn stopped(&self) -> bool {
+        self.stopping && self.worker == Worker::Off && self.session == Session::None
+    }
+
+    /// Takes an event; returns what is to be done, in order.
+    pub fn on(&mut self, event: Event, now: Instant) -> Vec<Action> {
+        match event {
+            Event::PublisherArrived => self.publisher_arrived(now),
+            Event::PublisherLeft => self.source_lost(now),
+            Event::Demand => {
+                self.demanded_until = Some(now + self.limits.linger);
+                self.settle(now);
+            }
+            Event::Hired => self.hired(now),
+            Event::Lost(cause) => self.lost(cause, now),
+            Event::EncoderLost(cause) => self.encoder_lost(cause),
+            Event::Planned => self.planned(now),
+            Event::Produced => self.produced(),
+            Event::Playable => self.playable(),
+            Event::Position(position) => self.moved(position, now),
+            Event::InputLive => self.input_live(),
+            Event::InputLost => self.input_lost(now),
+            Event::Finished => match self.worker {
+                Worker::Finishing { .. } => {
+                    self.actions.push(Action::Retire);
+                    self.conclude(now);
+                }
+                _ => self.lost("worker finished unasked".into(), now),
+            },
+            Event::Renew => self.conclude(now),
+            Event::Abandon(cause) => self.abandon(cause, now),
+            Event::Stop => {
+                self.stopping = true;
+                self.wind_down(now);
+            }
+        }
+        std::mem::take(&mut self.actions)
+    }
+
+    /// Time has passed, at least to [`deadline`](Self::deadline).
+    pub fn on_time(&mut self, now: Instant) -> Vec<Action> {
+        let due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+        match self.worker {
+            Worker::Backoff { until } if until <= now => {
+                self.worker = Worker::Hiring;
+                self.actions.push(Action::Hire);
+            }
+            Worker::Finishing { until } if until <= now => self.conclude(now),
+            Worker::Up(up) if due(up.plan_by) => {
+                let waited = self.limits.startup_max;
+                self.lost(format!("nothing could be decoded within {waited:?}"), now);
+            }
+            Worker::Up(up) if due(self.stalls_at(up)) => {
+                self.lost("output stands still".to_owned(), now);
+            }
+            _ => {}
+        }
+        if due(self.unwanted_at()) {
+            self.wind_down(now);
+        }
+        self.settle(now);
+        std::mem::take(&mut self.actions)
+    }
+
+    /// When [`on_time`](Self::on_time) must be called next, if nothing happens before.
+    pub fn deadline(&self) -> Option<Instant> {
+        let worker = match self.worker {
+            Worker::Off | Worker::Hiring => None,
+            Worker::Backoff { until } | Worker::Finishing { until } => Some(until),
+            Worker::Up(up) => up.plan_by.into_iter().chain(self.stalls_at(up)).min(),
+        };
+        worker.into_iter().chain(self.unwanted_at()).min()
+    }
+
+    fn stalls_at(&self, up: Up) -> Option<Instant> {
+        let (position, moved) = up.progress?;
+        // A plan is told before the encoders are built, which may take its time.
+        let patience = match position {
+            Duration::ZERO => self.limits.startup_max,
+            _ => self.limits.stall_max,
+        };
+        Some(moved + patience)
+    }
+
+    /// When the running stream is no longer wanted: grace or demand run out.
+    fn unwanted_at(&self) -> Option<Instant> {
+        if matches!(self.worker, Worker::Off | Worker::Finishing { .. }) {
+            return None;
+        }
+        match (self.kind, self.source) {
+            (Kind::OnDemand, _) => self.demanded_until,
+            (_, Source::Lost { since }) => Some(since + self.limits.grace),
+            _ => None,
+        }
+    }
+
+    fn publisher_arrived(&mut self, now: Instant) {
+        self.source = Source::Present;
+        self.failed = false;
+        if let Worker::Up(up) = &mut self.worker
+            && up.progress.is_none()
+        {
+            up.plan_by = Some(now + self.limits.startup_max);
+        }
+        self.settle(now);
+    }
+
+    fn source_lost(&mut self, now: Instant) {
+        self.source = match self.session {
+            Session::None => Source::Absent,
+            _ => Source::Lost { since: now },
+        };
+        if let Worker::Up(up) = &mut self.worker {
+            up.plan_by = None;
+        }
+    }
+
+    fn hired(&mut self, now: Instant) {
+        // A pull may take as long as its camera is away.
+        let waits = self.kind != Kind::Pull && !matches!(self.source, Source::Lost { .. });
+        self.worker = Worker::Up(Up {
+            since: now,
+            plan_by: waits.then(|| now + self.limits.startup_max),
+            progress: None,
+            productive: false,
+        });
+    }
+
+    fn planned(&mut self, now: Instant) {
+        if let Worker::Up(up) = &mut self.worker {
+            up.plan_by = None;
+            up.progress = Some((Duration::ZERO, now));
+        }
+        if !matches!(self.session, Session::Open { .. }) {
+            self.session = Session::Open { playable: false };
+        }
+    }
+
+    fn playable(&mut self) {
+        if let Session::Open { playable } = &mut self.session {
+            *playable = true;
+        }
+    }
+
+    fn produced(&mut self) {
+        self.restarts.produced();
+        self.failed = false;
+        if let Worker::Up(up) = &mut self.worker {
+            up.productive = true;
+        }
+    }
+
+    fn moved(&mut self, position: Duration, now: Instant) {
+        if let Worker::Up(Up {
+            progress: Some((last, at)),
+            ..
+        }) = &mut self.worker
+            && position > *last
+        {
+            (*last, *at) = (position, now);
+        }
+    }
+
+    fn input_live(&mut self) {
+        if self.kind != Kind::Pull || self.stopping {
+            return;
+        }
+        self.source = Source::Present;
+        if self.session == Session::None {
+            self.session = Session::Expected;
+            self.actions.push(Action::Expect);
+        }
+    }
+
+    fn is_source_lost(&self) -> bool {
+        matches!(self.source, Source::Lost { .. })
+    }
+
+    fn input_lost(&mut self, now: Instant) {
+        match (self.kind, self.session) {
+            // Further failed attempts do not prolong the grace.
+            (Kind::Pull, Session::Open { .. }) if self.is_source_lost() => {}
+            (Kind::Pull, Session::Open { .. }) => self.source_lost(now),
+            (Kind::Pull, _) => {
+                self.source = Source::Absent;
+                self.end_session();
+            }
+            _ => {}
+        }
+    }
+
+    fn lost(&mut self, cause: String, now: Instant) {
+        let (since, productive) = match self.worker {
+            Worker::Off | Worker::Backoff { .. } => return,
+            Worker::Finishing { .. } => return self.conclude(now),
+            Worker::Hiring => (None, false),
+            Worker::Up(up) => (Some(up.since), up.productive),
+        };
+        let again_in = self.restarts.lost(since, productive, now);
+        self.failed |= self.restarts.hopeless();
+        self.replace(cause, again_in, now);
+    }
+
+    /// Families are few, so going through them needs no slowing down.
+    fn encoder_lost(&mut self, cause: String) {
+        if matches!(self.worker, Worker::Up(_)) {
+            self.worker = Worker::Hiring;
+            let again_in = Duration::ZERO;
+            self.actions.push(Action::Replace { cause, again_in });
+            self.actions.push(Action::Hire);
+        }
+    }
+
+    fn replace(&mut self, cause: String, again_in: Duration, now: Instant) {
+        self.actions.push(Action::Replace { cause, again_in });
+        if again_in.is_zero() {
+            self.worker = Worker::Hiring;
+            self.actions.push(Action::Hire);
+        } else {
+            let until = now + again_in;
+            self.worker = Worker::Backoff { until };
+        }
+    }
+
+    /// Starts what is wanted and not running.
+    fn settle(&mut self, now: Instant) {
+        let wanted = match self.kind {
+            Kind::Push => self.source == Source::Present,
+            Kind::OnDemand => {
+                self.demanded_until.is_some_and(|until| until > now)
+                    && self.resting_until.is_none_or(|until| until <= now)
+            }
+            Kind::Pull => true,
+        };
+        if self.stopping || !wanted || self.worker != Worker::Off {
+            return;
+        }
+        if self.kind != Kind::Pull || self.source == Source::Present {
+            self.session = Session::Expected;
+            self.actions.push(Action::Expect);
+        }
+        self.worker = Worker::Hiring;
+        self.actions.push(Action::Hire);
+    }
+
+    /// The stream is no longer wanted: flushes what there is to flush, then concludes.
+    fn wind_down(&mut self, now: Instant) {
+        match (self.worker, self.session) {
+            (Worker::Finishing { .. }, _) => {}
+            (Worker::Up(_), Session::Open { .. }) => {
+                let until = now + self.limits.finish_max;
+                self.worker = Worker::Finishing { until };
+                self.actions.push(Action::Finish);
+            }
+            _ => self.conclude(now),
+        }
+    }
+
+    /// The worker is done with: ends the session, and starts anew if that is wanted.
+    fn conclude(&mut self, now: Instant) {
+        if self.worker != Worker::Off {
+            self.worker = Worker::Off;
+            self.actions.push(Action::Dismiss);
+        }
+        self.end_session();
+        if matches!(self.source, Source::Lost { .. }) {
+            self.source = Source::Absent;
+        }
+        self.restarts = Restarts::default();
+        self.failed = false;
+        self.settle(now);
+    }
+
+    fn end_session(&mut self) {
+        match std::mem::replace(&mut self.session, Session::None) {
+            Session::Open { .. } => self.actions.push(Action::EndSession),
+            Session::Expected => self.actions.push(Action::GiveUp),
+            Session::None => {}
+        }
+    }
+
+    /// Ends everything; only a new publisher, or a while, brings the stream back.
+    fn abandon(&mut self, cause: String, now: Instant) {
+        self.failed = true;
+        self.source = Source::Absent;
+        self.actions.push(Action::Dismiss);
+        self.end_session();
+        self.actions.push(Action::Abandon(cause));
+        self.worker = match self.kind {
+            Kind::Pull if !self.stopping => {
+                let until = now + DELAY_MAX;
+                Worker::Backoff { until }
+            }
+            _ => Worker::Off,
+        };
+        self.demanded_until = None;
+        self.resting_until = Some(now + DELAY_MAX);
+    }
+}
+
+#[cfg(test)]
+mod tests;

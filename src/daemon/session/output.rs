@@ -1,0 +1,341 @@
+//! The worker's side of a stream: what it made goes to the session's writer, once it has been
+//! checked. A worker handles hostile input, so what it says is not trusted.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::sink::{Shelf, Writer};
+use crate::base::names::is_name;
+use crate::daemon::origin::SessionSpec;
+use crate::model::hls::{Part, TrackId, TsSegment};
+use crate::model::ladder::Plan;
+use crate::model::status::{InputStatus, RungStatus};
+use crate::wire::protocol::{InputStats, Packaging, RungStats, Start, Stats};
+
+/// Largest thumbnail that is kept.
+const THUMBNAIL_BYTES_MAX: usize = 1024 * 1024;
+/// Renditions of one kind a plan may have.
+const RENDITIONS_MAX: usize = 32;
+/// Longest segment or part that is believed; configured ones are shorter by far.
+const SEGMENT_MAX: Duration = Duration::from_secs(600);
+
+/// The session in the making, if any.
+#[derive(Debug)]
+pub struct Output<W> {
+    open: Option<Open<W>>,
+    next_msn: u64,
+}
+
+#[derive(Debug)]
+struct Open<W> {
+    writer: W,
+    plan: Plan,
+    part_target: Duration,
+    encoders: Vec<String>,
+    video: Vec<RungStats>,
+    input: Option<InputStats>,
+    /// The present worker has given the writer something.
+    dirty: bool,
+}
+
+/// Why a worker is not believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// Its plan makes no sense.
+    #[error("worker sent a plan that makes no sense")]
+    BadPlan,
+    /// It continues a session but plans another.
+    #[error("worker changed the plan of its session")]
+    OtherPlan,
+    /// It sent media before a plan.
+    #[error("worker sent media without a plan")]
+    NoPlan,
+    /// It sent a part that does not follow the one before: no later one would either, so another
+    /// worker goes on behind a discontinuity.
+    #[error("worker left a part out")]
+    LeftOut,
+    /// It sent media of a rendition that is not in the plan.
+    #[error("worker sent a rendition that is not planned")]
+    NoSuchTrack,
+    /// It sent media of a duration that makes no sense.
+    #[error("worker sent media of an absurd duration")]
+    Absurd,
+}
+
+impl<W: Writer> Output<W> {
+    /// No session.
+    pub fn new() -> Self {
+        Self {
+            open: None,
+            next_msn: 0,
+        }
+    }
+
+    /// Makes `start` continue the session that is open.
+    pub fn resume(&self, start: &mut Start) {
+        if let Some(open) = &self.open {
+            start.plan = Some(open.plan.clone());
+            start.first_msn = self.next_msn.max(start.first_msn);
+        }
+    }
+
+    /// The worker has planned: opens a session, or checks that it continues the open one.
+    pub fn planned<S: Shelf<Writer = W>>(
+        &mut self,
+        (shelf, stream, packaging): (&S, &str, Packaging),
+        (plan, encoders, part_target): (Plan, Vec<String>, Duration),
+    ) -> Result<(), Fault> {
+        if !sound(&plan) || encoders.len() != plan.video.len() {
+            return Err(Fault::BadPlan);
+        }
+        if let Some(open) = &mut self.open {
+            // "A session's renditions and PART-TARGET are fixed for its life."
+            if open.plan != plan || open.part_target != part_target {
+                return Err(Fault::OtherPlan);
+            }
+            open.encoders = encoders;
+            return Ok(());
+        }
+        let spec = SessionSpec {
+            plan: plan.clone(),
+            segment: packaging.segment,
+            part_target,
+            ts: packaging.ts,
+        };
+        self.open = Some(Open {
+            writer: shelf.open(stream, spec),
+            plan,
+            part_target,
+            encoders,
+            video: Vec::new(),
+            input: None,
+            dirty: false,
+        });
+        Ok(())
+    }
+
+    /// An initialization section.
+    pub fn init(&mut self, track: TrackId, codec: &str, data: Bytes) -> Result<(), Fault> {
+        let open = self.fed(track)?;
+        open.writer.init(track, codec, data);
+        Ok(())
+    }
+
+    /// A part.
+    pub fn part(&mut self, part: Part) -> Result<(), Fault> {
+        let open = self.fed(part.track)?;
+        believable(part.duration)?;
+        if open.writer.part(part) {
+            Ok(())
+        } else {
+            Err(Fault::LeftOut)
+        }
+    }
+
+    /// An MPEG-TS segment.
+    pub fn ts_segment(&mut self, segment: TsSegment) -> Result<(), Fault> {
+        let open = self.fed(TrackId::Video(segment.video))?;
+        believable(segment.duration)?;
+        open.writer.ts_segment(segment);
+        Ok(())
+    }
+
+    /// A thumbnail; one that is too large is left out.
+    pub fn thumbnail(&mut self, jpeg: Bytes) -> Result<(), Fault> {
+        let open = self.open.as_mut().ok_or(Fault::NoPlan)?;
+        if jpeg.len() <= THUMBNAIL_BYTES_MAX {
+            open.writer.thumbnail(jpeg);
+        }
+        Ok(())
+    }
+
+    fn fed(&mut self, track: TrackId) -> Result<&mut Open<W>, Fault> {
+        let open = self.open.as_mut().ok_or(Fault::NoPlan)?;
+        let (index, count) = match track {
+            TrackId::Video(index) => (index, open.plan.video.len()),
+            TrackId::Audio(index) => (index, open.plan.audio.len()),
+        };
+        if usize::from(index) >= count {
+            return Err(Fault::NoSuchTrack);
+        }
+        open.dirty = true;
+        Ok(open)
+    }
+
+    /// What the encoders did.
+    pub fn stats(&mut self, stats: Stats) {
+        if let Some(open) = &mut self.open {
+            open.video = stats.video;
+            open.input = stats.input;
+        }
+    }
+
+    /// The worker is lost: levels the session, so that the next one can go on.
+    pub fn interrupt(&mut self) {
+        if let Some(open) = &mut self.open
+            && std::mem::take(&mut open.dirty)
+        {
+            self.next_msn = open.writer.interrupt();
+        }
+    }
+
+    /// Ends the session; true when it could be played.
+    pub fn end(&mut self) -> bool {
+        self.next_msn = 0;
+        self.open.take().is_some_and(|open| {
+            let playable = open.writer.playable();
+            open.writer.end();
+            playable
+        })
+    }
+
+    /// A session is open and can be played.
+    pub fn playable(&self) -> bool {
+        self.open
+            .as_ref()
+            .is_some_and(|open| open.writer.playable())
+    }
+
+    /// How the input arrives, for the API.
+    pub fn input(&self) -> Option<InputStatus> {
+        let input = self.open.as_ref()?.input?;
+        Some(InputStatus {
+            delay_ms: u64::try_from(input.delay.as_millis()).unwrap_or(u64::MAX),
+            repeated: input.repeated,
+            skipped: input.skipped,
+        })
+    }
+
+    /// What is made, for the API.
+    pub fn rungs(&self) -> Vec<RungStatus> {
+        let Some(open) = &self.open else {
+            return Vec::new();
+        };
+        let mut encoders = open.encoders.iter();
+        let mut stats = open.video.iter();
+        let rung = |video: &crate::model::ladder::VideoRendition| RungStatus {
+            name: video.name.clone(),
+            width: video.width,
+            height: video.height,
+            fps: open.plan.canvas.fps.divided(video.divisor).as_f64(),
+            bitrate: video.bitrate.bps(),
+            encoder: encoders.next().cloned().unwrap_or_default(),
+            speed: stats.clone().next().map_or(0.0, |stats| stats.speed),
+            dropped: stats.next().map_or(0, |stats| stats.dropped),
+        };
+        open.plan.video.iter().map(rung).collect()
+    }
+}
+
+/// Bounds that everything behind relies on; postcard checks types only.
+fn sound(plan: &Plan) -> bool {
+    let video_names = plan.video.iter().map(|video| video.name.as_str());
+    let names: Vec<&str> = video_names
+        .chain(plan.audio.iter().map(|audio| audio.name.as_str()))
+        .collect();
+    let counts = [plan.video.len(), plan.audio.len()];
+    let unique: HashSet<&&str> = names.iter().collect();
+    counts
+        .iter()
+        .all(|count| (1..=RENDITIONS_MAX).contains(count))
+        && plan
+            .video
+            .iter()
+            .all(|video| video.divisor > 0 && video.audio < plan.audio.len())
+        && names.iter().all(|name| is_name(name))
+        && unique.len() == names.len()
+}
+
+/// Durations are added up and compared: none may be beyond reason.
+fn believable(duration: Duration) -> Result<(), Fault> {
+    if duration > SEGMENT_MAX {
+        return Err(Fault::Absurd);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::daemon::session::fake::{FakeShelf, packaging, part, plan};
+
+    type Made = (Plan, Vec<String>, Duration);
+
+    const TARGET: Duration = Duration::from_millis(200);
+
+    fn made(plan: Plan) -> Made {
+        let encoders = vec!["x264".to_owned(); plan.video.len()];
+        (plan, encoders, TARGET)
+    }
+
+    fn planned(
+        output: &mut Output<crate::daemon::session::fake::FakeWriter>,
+        made: Made,
+    ) -> Result<(), Fault> {
+        output.planned((&FakeShelf::default(), "s", packaging()), made)
+    }
+
+    #[test]
+    fn plans_that_make_no_sense_are_refused() {
+        let spoil: [fn(&mut Made); 9] = [
+            |made| made.0.video.clear(),
+            |made| made.0.audio.clear(),
+            |made| made.0.video.iter_mut().for_each(|v| v.divisor = 0),
+            |made| made.0.video.iter_mut().for_each(|v| v.audio = 1),
+            |made| made.0.video.iter_mut().for_each(|v| v.name = "../x".into()),
+            |made| made.0.audio.iter_mut().for_each(|a| a.name = String::new()),
+            |made| made.1.clear(),
+            |made| made.0.audio.push(made.0.audio[0].clone()),
+            |made| made.0.audio[0].name.clone_from(&made.0.video[0].name),
+        ];
+        for (case, spoil) in spoil.iter().enumerate() {
+            let mut made = made(plan());
+            spoil(&mut made);
+            let result = planned(&mut Output::new(), made);
+            assert_eq!(result, Err(Fault::BadPlan), "case {case}");
+        }
+    }
+
+    #[test]
+    fn a_part_that_does_not_follow_is_a_fault_of_the_worker() {
+        let mut output = Output::new();
+        planned(&mut output, made(plan())).unwrap();
+        output.part(part(TrackId::Video(0), 1)).unwrap();
+        let later = output.part(part(TrackId::Video(0), 3));
+        assert_eq!(later, Err(Fault::LeftOut));
+    }
+
+    #[test]
+    fn absurd_durations_are_a_fault_of_the_worker() {
+        let mut output = Output::new();
+        planned(&mut output, made(plan())).unwrap();
+        let mut part = part(TrackId::Video(0), 1);
+        part.duration = Duration::MAX;
+        assert_eq!(output.part(part), Err(Fault::Absurd));
+    }
+
+    #[test]
+    fn media_needs_a_plan_and_a_planned_rendition() {
+        let mut output = Output::new();
+        assert_eq!(output.part(part(TrackId::Video(0), 1)), Err(Fault::NoPlan));
+        planned(&mut output, made(plan())).unwrap();
+        output.part(part(TrackId::Video(0), 1)).unwrap();
+        let wrong = output.part(part(TrackId::Video(1), 1));
+        assert_eq!(wrong, Err(Fault::NoSuchTrack));
+    }
+
+    #[test]
+    fn a_session_keeps_its_plan_and_part_target() {
+        let mut output = Output::new();
+        planned(&mut output, made(plan())).unwrap();
+        planned(&mut output, made(plan())).unwrap();
+        let mut other = made(plan());
+        other.2 += TARGET;
+        assert_eq!(planned(&mut output, other), Err(Fault::OtherPlan));
+        let mut other = made(plan());
+        other.0.canvas.width += 2;
+        assert_eq!(planned(&mut output, other), Err(Fault::OtherPlan));
+    }
+}

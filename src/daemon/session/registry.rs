@@ -1,0 +1,353 @@
+//! All configured streams: lets publishers in, answers the web side, follows the configuration.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio::time::{timeout, timeout_at};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::cell::Cell;
+use super::intake::Publisher;
+use super::machine::{Kind, Limits};
+use super::sink::Shelf;
+use super::spec::Spec;
+use super::stream::{self, Command, Setup, Tested};
+use crate::daemon::config::settings::{Secret, Settings, Source, Stream};
+use crate::daemon::http::{Catalog, Demand};
+use crate::daemon::ingest::{Gate, LEASE_EVENTS_MAX, Lease, PublishRequest, Refusal, Revoked};
+use crate::daemon::origin::Origin;
+use crate::daemon::supervisor::spare::Spares;
+use crate::daemon::supervisor::spawner::Launch;
+use crate::daemon::telemetry::metrics::StreamMetrics;
+use crate::model::status::StreamStatus;
+
+/// Commands that may wait for a stream's task, which takes them at once.
+const COMMANDS_MAX: usize = 16;
+/// How long a publisher may wait to be let in.
+const LET_IN_WAIT_MAX: Duration = Duration::from_secs(5);
+/// How long all streams together may take to end.
+const SHUTDOWN_MAX: Duration = Duration::from_secs(5);
+
+/// What the registry works with.
+pub struct Deps<S> {
+    /// Where sessions go.
+    pub shelf: S,
+    /// Starts workers.
+    pub launch: Arc<dyn Launch>,
+    /// Counters by stream.
+    pub metrics: StreamMetrics,
+    /// Folder of the user's own pipeline templates.
+    pub pipelines: Option<PathBuf>,
+    /// How long an ended session can be played.
+    pub window: Duration,
+}
+
+/// All streams. Cheap to clone; the [`Gate`] of every ingest and the [`Catalog`] of the web side.
+pub struct Registry<S: Shelf = Origin>(Arc<Inner<S>>);
+
+struct Inner<S> {
+    shelf: S,
+    spares: Arc<Spares>,
+    metrics: StreamMetrics,
+    pipelines: Option<PathBuf>,
+    window: Duration,
+    limits: Limits,
+    tested: watch::Sender<Option<Arc<[Tested]>>>,
+    works: AtomicBool,
+    closing: AtomicBool,
+    streams: RwLock<Streams>,
+}
+
+#[derive(Default)]
+struct Streams {
+    /// In the order of the file.
+    order: Vec<String>,
+    entries: HashMap<String, Entry>,
+    /// Tasks of streams that were removed.
+    leaving: Vec<JoinHandle<()>>,
+}
+
+/// One configured stream.
+struct Entry {
+    spec: Spec,
+    key: Option<Secret>,
+    grace: Duration,
+    cell: Arc<Cell>,
+    commands: mpsc::Sender<Command>,
+    /// Dropping it stops the task.
+    stop: Option<DropGuard>,
+    /// `None` once a shutdown waits for it.
+    task: Option<JoinHandle<()>>,
+}
+
+impl<S: Shelf> Clone for Registry<S> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<S: Shelf> Registry<S> {
+    /// A registry without streams; starts making a spare worker. Needs a tokio runtime.
+    pub fn new(deps: Deps<S>) -> Self {
+        Self::with_limits(deps, Limits::default())
+    }
+
+    /// The same, with other waits than the usual ones.
+    pub fn with_limits(deps: Deps<S>, limits: Limits) -> Self {
+        Self(Arc::new(Inner {
+            shelf: deps.shelf,
+            spares: Arc::new(Spares::new(deps.launch)),
+            metrics: deps.metrics,
+            pipelines: deps.pipelines,
+            window: deps.window,
+            limits,
+            tested: watch::Sender::new(None),
+            works: AtomicBool::new(false),
+            closing: AtomicBool::new(false),
+            streams: RwLock::default(),
+        }))
+    }
+
+    /// Tells which encoders passed a test encode. Streams wait for it before they start
+    /// a worker; with none the daemon is not [ready](Catalog::ready).
+    pub fn set_encoders(&self, tested: Vec<Tested>) {
+        self.0.works.store(!tested.is_empty(), Ordering::SeqCst);
+        self.0.tested.send_replace(Some(tested.into()));
+    }
+
+    /// Encoders are to be tested again: workers that start from now on wait for the outcome.
+    pub fn await_encoders(&self) {
+        self.0.tested.send_replace(None);
+    }
+
+    /// Makes the streams those of `settings`: new ones begin, missing ones end, changed ones end
+    /// and begin again, all others go on undisturbed, whatever their key and grace. `keys` has
+    /// the publish keys of the push streams whose key is not configured.
+    pub fn apply(&self, settings: &Settings, keys: &BTreeMap<String, Secret>) {
+        if self.0.closing.load(Ordering::SeqCst) {
+            return;
+        }
+        let mut streams = self.write();
+        streams.leaving.retain(|task| !task.is_finished());
+        let mut before = std::mem::take(&mut streams.entries);
+        for stream in &settings.streams {
+            let key = key_of(stream, keys);
+            let entry = match before.remove(&stream.name) {
+                Some(entry) => self.keep_or_replace(entry, settings, stream, key),
+                None => self.begin(settings, stream, key, None),
+            };
+            streams.entries.insert(stream.name.clone(), entry);
+        }
+        streams.order = settings.streams.iter().map(|s| s.name.clone()).collect();
+        for (name, entry) in before {
+            tracing::info!(
+                stream = name,
+                "stream is not configured any more; ending it"
+            );
+            drop(entry.stop);
+            streams.leaving.extend(entry.task);
+            self.0.metrics.forget(&name);
+        }
+    }
+
+    fn keep_or_replace(
+        &self,
+        mut entry: Entry,
+        settings: &Settings,
+        stream: &Stream,
+        key: Option<Secret>,
+    ) -> Entry {
+        if entry.spec != Spec::of(settings, stream, self.0.pipelines.clone()) {
+            tracing::info!(
+                stream = stream.name,
+                "settings changed; a new session begins"
+            );
+            drop(entry.stop);
+            return self.begin(settings, stream, key, entry.task);
+        }
+        let grace = settings.session.grace;
+        if entry.grace != grace {
+            match entry.commands.try_send(Command::Grace(grace)) {
+                Ok(()) => entry.grace = grace,
+                Err(error) => tracing::warn!(stream = stream.name, %error, "grace not changed"),
+            }
+        }
+        entry.key = key;
+        entry
+    }
+
+    fn begin(
+        &self,
+        settings: &Settings,
+        stream: &Stream,
+        key: Option<Secret>,
+        predecessor: Option<JoinHandle<()>>,
+    ) -> Entry {
+        let spec = Spec::of(settings, stream, self.0.pipelines.clone());
+        let grace = settings.session.grace;
+        let source = stream.source.to_string();
+        let cell = Arc::new(Cell::new(&spec.name, source, spec.kind()));
+        let (commands, receiver) = mpsc::channel(COMMANDS_MAX);
+        let stop = CancellationToken::new();
+        let task = tokio::spawn(stream::run(Setup {
+            spec: spec.clone(),
+            limits: self.0.limits.with_grace(grace),
+            shelf: self.0.shelf.clone(),
+            spares: self.0.spares.clone(),
+            tested: self.0.tested.subscribe(),
+            metrics: self.0.metrics.of(&spec.name),
+            cell: cell.clone(),
+            commands: receiver,
+            stop: stop.clone(),
+            predecessor,
+        }));
+        Entry {
+            spec,
+            key,
+            grace,
+            cell,
+            commands,
+            stop: Some(stop.drop_guard()),
+            task: Some(task),
+        }
+    }
+
+    /// Ends every session, within 5 s, and discards the spare worker. Publishers are sent away;
+    /// what was made stays on the shelf.
+    pub async fn shutdown(&self) {
+        self.0.closing.store(true, Ordering::SeqCst);
+        let mut tasks = {
+            let mut streams = self.write();
+            let mut tasks = std::mem::take(&mut streams.leaving);
+            // The entries stay: viewers are still to be told how their streams end.
+            for entry in streams.entries.values_mut() {
+                entry.stop = None;
+                tasks.extend(entry.task.take());
+            }
+            tasks
+        };
+        let deadline = tokio::time::Instant::now() + SHUTDOWN_MAX;
+        for task in &mut tasks {
+            if timeout_at(deadline, &mut *task).await.is_err() {
+                tracing::warn!("a stream does not end in time; dropping it");
+                task.abort();
+                let _ = task.await;
+            }
+        }
+        self.0.spares.close().await;
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Streams> {
+        self.0
+            .streams
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Streams> {
+        self.0
+            .streams
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Where a publisher with this key is let in.
+    fn admit(&self, request: &PublishRequest) -> Result<mpsc::Sender<Command>, Refusal> {
+        if self.0.closing.load(Ordering::SeqCst) {
+            return Err(Refusal::ShuttingDown);
+        }
+        let streams = self.read();
+        let entry = streams.entries.get(&request.stream);
+        let entry = entry.filter(|entry| entry.spec.kind() == Kind::Push);
+        let entry = entry.ok_or(Refusal::UnknownStream)?;
+        match &entry.key {
+            // An empty key would let everybody in.
+            Some(key) if key.matches(request.key.expose()) && !key.expose().is_empty() => {
+                Ok(entry.commands.clone())
+            }
+            _ => Err(Refusal::WrongKey),
+        }
+    }
+}
+
+fn key_of(stream: &Stream, keys: &BTreeMap<String, Secret>) -> Option<Secret> {
+    match &stream.source {
+        Source::Push { key: Some(key) } => Some(key.clone()),
+        Source::Push { key: None } => keys.get(&stream.name).cloned(),
+        _ => None,
+    }
+}
+
+impl<S: Shelf> Gate for Registry<S> {
+    async fn publish(&self, request: PublishRequest) -> Result<Lease, Refusal> {
+        let (peer, protocol) = (request.peer, request.protocol);
+        let commands = self.admit(&request).inspect_err(|refusal| {
+            // Of no other name is it known that a stream has it: it may be a key.
+            let stream = (*refusal == Refusal::WrongKey).then_some(request.stream.as_str());
+            tracing::debug!(stream, %peer, protocol, cause = %refusal, "publisher refused");
+        })?;
+        let (media, receiver) = mpsc::channel(LEASE_EVENTS_MAX);
+        let revoked = Revoked::default();
+        let command = Command::Publish(Publisher {
+            media: receiver,
+            revoked: revoked.clone(),
+            peer,
+            protocol,
+        });
+        match timeout(LET_IN_WAIT_MAX, commands.send(command)).await {
+            Ok(Ok(())) => Ok(Lease { media, revoked }),
+            // The stream is ending; one of the same name may begin at once.
+            _ => Err(Refusal::ShuttingDown),
+        }
+    }
+}
+
+impl<S: Shelf> Catalog for Registry<S> {
+    fn list(&self) -> Vec<StreamStatus> {
+        let (streams, now) = (self.read(), Instant::now());
+        let entries = streams
+            .order
+            .iter()
+            .filter_map(|name| streams.entries.get(name));
+        entries.map(|entry| entry.cell.status(now)).collect()
+    }
+
+    fn status(&self, name: &str) -> Option<StreamStatus> {
+        let streams = self.read();
+        streams
+            .entries
+            .get(name)
+            .map(|entry| entry.cell.status(Instant::now()))
+    }
+
+    fn demand(&self, name: &str, address: IpAddr, agent: &str) -> Demand {
+        let streams = self.read();
+        let Some(entry) = streams.entries.get(name) else {
+            return Demand::Unknown;
+        };
+        let demand = entry
+            .cell
+            .demand(address, agent, self.0.window, Instant::now());
+        if self.0.closing.load(Ordering::SeqCst) {
+            return Demand::Playable;
+        }
+        if demand == Demand::Starting && entry.spec.kind() == Kind::OnDemand {
+            // The stream's task has not woken yet, but its first viewer waits already.
+            self.0.shelf.expect(name);
+        }
+        demand
+    }
+
+    fn ready(&self) -> bool {
+        self.0.works.load(Ordering::SeqCst)
+    }
+}
+
+#[cfg(test)]
+mod tests;

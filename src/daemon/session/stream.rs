@@ -1,0 +1,375 @@
+//! The task of one stream: waits for whatever comes next, tells the [`Machine`], does what it
+//! says. Nothing in it waits for anything but in [`Stream::next`].
+
+mod heard;
+
+use std::future::pending;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::cell::{Cell, Report};
+use super::intake::{Intake, Publisher};
+use super::machine::{Action, Event, Limits, Machine};
+use super::output::Output;
+use super::sink::Shelf;
+use super::spec::Spec;
+use crate::daemon::ingest::{MediaEvent, Revocation};
+use crate::daemon::supervisor::link::{Gone, Link, Outbox};
+use crate::daemon::supervisor::spare::Spares;
+use crate::daemon::telemetry::metrics::OneStream;
+use crate::model::status::State;
+use crate::wire::protocol::{FromWorker, ToWorker};
+
+/// How long the stream's earlier task may take to end before this one begins.
+const PREDECESSOR_WAIT_MAX: Duration = Duration::from_secs(5);
+
+/// An encoder that passed a test encode.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tested {
+    /// Its family, as in `encoder.order`.
+    pub family: String,
+    /// The template that makes it.
+    pub template: String,
+}
+
+/// Encoders that passed a test encode; `None` until they have been tested.
+pub type Encoders = watch::Receiver<Option<Arc<[Tested]>>>;
+
+/// What a stream's task is told.
+#[derive(Debug)]
+pub enum Command {
+    /// A publisher was let in.
+    Publish(Publisher),
+    /// The grace period has changed.
+    Grace(Duration),
+}
+
+/// What a stream's task is made from.
+pub struct Setup<S> {
+    /// What it makes.
+    pub spec: Spec,
+    /// Bounds of its waits.
+    pub limits: Limits,
+    /// Where its sessions go.
+    pub shelf: S,
+    /// Where its workers come from.
+    pub spares: Arc<Spares>,
+    /// What they may encode with.
+    pub tested: Encoders,
+    /// Its counters.
+    pub metrics: OneStream,
+    /// Its noticeboard.
+    pub cell: Arc<Cell>,
+    /// What it is told.
+    pub commands: mpsc::Receiver<Command>,
+    /// It is removed, or the daemon stops.
+    pub stop: CancellationToken,
+    /// The task of the stream before its settings changed.
+    pub predecessor: Option<JoinHandle<()>>,
+}
+
+type Hiring = BoxFuture<'static, Result<Link, String>>;
+
+/// The running task.
+struct Stream<S: Shelf> {
+    setup: Setup<S>,
+    machine: Machine,
+    intake: Intake,
+    output: Output<S::Writer>,
+    link: Option<Link>,
+    hiring: Option<Hiring>,
+    /// Families that failed in this session.
+    failed_encoders: Vec<String>,
+    /// Rungs that were dropped with their encoder.
+    shed: Vec<String>,
+    /// There is something new to report.
+    news: bool,
+    reported: State,
+}
+
+enum Input {
+    Command(Command),
+    Demand,
+    Media(Option<MediaEvent>),
+    Said(Result<FromWorker, Gone>),
+    Hired(Result<Link, String>),
+    Time,
+    Stop,
+}
+
+/// Runs a stream until it is stopped and has ended its session.
+pub async fn run<S: Shelf>(mut setup: Setup<S>) {
+    if let Some(mut task) = setup.predecessor.take()
+        && timeout(PREDECESSOR_WAIT_MAX, &mut task).await.is_err()
+    {
+        task.abort();
+        let _ = task.await;
+    }
+    let mut stream = Stream {
+        machine: Machine::new(setup.spec.kind(), setup.limits),
+        intake: Intake::default(),
+        output: Output::new(),
+        link: None,
+        hiring: None,
+        failed_encoders: Vec::new(),
+        shed: Vec::new(),
+        news: true,
+        reported: State::Idle,
+        setup,
+    };
+    let begun = stream.machine.on_time(now());
+    stream.perform(begun);
+    while !stream.machine.stopped() {
+        stream.report();
+        let input = stream.next().await;
+        stream.handle(input);
+    }
+    stream.report();
+}
+
+fn now() -> std::time::Instant {
+    Instant::now().into_std()
+}
+
+impl<S: Shelf> Stream<S> {
+    /// Whatever comes next. Cancel-safe, as each of its branches is.
+    async fn next(&mut self) -> Input {
+        let deadline = self.machine.deadline();
+        let outbox = self.link.as_ref().map(Link::outbox).cloned();
+        tokio::select! {
+            Some(command) = self.setup.commands.recv() => Input::Command(command),
+            () = self.setup.cell.demanded.notified() => Input::Demand,
+            event = self.intake.next(outbox.as_ref()) => Input::Media(event),
+            said = said(&mut self.link) => Input::Said(said),
+            hired = hired(&mut self.hiring) => Input::Hired(hired),
+            () = until(deadline) => Input::Time,
+            () = stopped(&self.setup.stop, &self.machine) => Input::Stop,
+        }
+    }
+
+    fn handle(&mut self, input: Input) {
+        match input {
+            Input::Command(Command::Publish(publisher)) => self.publish(publisher),
+            Input::Command(Command::Grace(grace)) => self.machine.set_grace(grace),
+            Input::Demand => self.tell(Event::Demand),
+            Input::Media(Some(event)) => {
+                let outbox = self.link.as_ref().map(Link::outbox);
+                let (stream, metrics) = (&self.setup.spec.name, &self.setup.metrics);
+                self.intake.take(event, outbox, stream, metrics);
+            }
+            Input::Media(None) => {
+                tracing::info!(stream = self.name(), "publisher has gone");
+                self.send_away();
+                self.tell(Event::PublisherLeft);
+            }
+            Input::Said(Ok(message)) => self.heard(message),
+            Input::Said(Err(gone)) => self.tell(Event::Lost(gone.to_string())),
+            Input::Hired(Ok(link)) => self.start(link),
+            Input::Hired(Err(cause)) => self.tell(Event::Lost(cause)),
+            Input::Time => {
+                let actions = self.machine.on_time(now());
+                self.perform(actions);
+            }
+            Input::Stop => {
+                self.send_away();
+                self.tell(Event::Stop);
+            }
+        }
+    }
+
+    fn name(&self) -> &str {
+        &self.setup.spec.name
+    }
+
+    fn outbox(&self) -> Option<&Outbox> {
+        self.link.as_ref().map(Link::outbox)
+    }
+
+    fn publish(&mut self, publisher: Publisher) {
+        if self.setup.stop.is_cancelled() {
+            return publisher.revoked.revoke(Revocation::Ended);
+        }
+        let (peer, protocol) = (publisher.peer, publisher.protocol);
+        let outbox = self.link.as_ref().map(Link::outbox);
+        let took_over = self.intake.arrive(publisher, outbox);
+        if took_over {
+            self.setup.metrics.takeovers.inc();
+        }
+        tracing::info!(stream = self.name(), %peer, protocol, took_over, "publisher has come");
+        self.tell(Event::PublisherArrived);
+    }
+
+    fn send_away(&mut self) {
+        let outbox = self.link.as_ref().map(Link::outbox);
+        self.intake.leave(Revocation::Ended, outbox);
+    }
+
+    fn tell(&mut self, event: Event) {
+        let actions = self.machine.on(event, now());
+        self.perform(actions);
+    }
+
+    fn perform(&mut self, actions: Vec<Action>) {
+        for action in actions {
+            self.news = true;
+            match action {
+                Action::Hire => self.hiring = Some(self.hire()),
+                Action::Replace { cause, again_in } => self.replace(&cause, again_in),
+                Action::Finish => {
+                    if let Some(outbox) = self.outbox() {
+                        outbox.push(ToWorker::Finish);
+                    }
+                }
+                Action::Retire => {
+                    if let Some(link) = self.link.take() {
+                        link.retire();
+                    }
+                }
+                Action::Dismiss => self.dismiss(),
+                Action::Expect => self.setup.shelf.expect(self.name()),
+                Action::GiveUp => {
+                    self.setup.shelf.give_up(self.name());
+                    self.forget_failures();
+                }
+                Action::EndSession => self.end_session(),
+                Action::Abandon(cause) => self.abandoned(&cause),
+            }
+        }
+    }
+
+    /// A future that needs nothing of this task, so that it can be dropped at any time.
+    fn hire(&self) -> Hiring {
+        let (spares, mut tested) = (self.setup.spares.clone(), self.setup.tested.clone());
+        Box::pin(async move {
+            let known = tested.wait_for(Option::is_some).await.map(|_| ());
+            known.map_err(|_| "encoders were never tested".to_owned())?;
+            spares.hire().await.map_err(|gone| gone.to_string())
+        })
+    }
+
+    /// Encoders that may be used: in the configured order, tested, not failed in this session.
+    fn encoders(&self) -> Vec<String> {
+        let tested = self.setup.tested.borrow();
+        let tested = tested.as_deref().unwrap_or_default();
+        let of_family = |family: &String| {
+            let family = family.clone();
+            tested
+                .iter()
+                .filter(move |encoder| encoder.family == family)
+        };
+        let usable = |encoder: &&Tested| !self.failed_encoders.contains(&encoder.template);
+        let order = self.setup.spec.order.iter().flat_map(of_family);
+        order
+            .filter(usable)
+            .map(|encoder| encoder.template.clone())
+            .collect()
+    }
+
+    fn start(&mut self, link: Link) {
+        self.hiring = None;
+        let mut start = self.setup.spec.start(self.encoders());
+        if start.encoders.is_empty() {
+            drop(link);
+            return self.tell(Event::Abandon("no configured encoder works".into()));
+        }
+        start.rungs.retain(|rung| !self.shed.contains(&rung.name));
+        self.output.resume(&mut start);
+        let (pid, first_msn) = (link.pid(), start.first_msn);
+        tracing::info!(stream = self.name(), pid, first_msn, "worker starts");
+        link.start(start);
+        self.intake.replay(link.outbox());
+        self.link = Some(link);
+        self.tell(Event::Hired);
+    }
+
+    fn replace(&mut self, cause: &str, again_in: Duration) {
+        self.dismiss();
+        self.output.interrupt();
+        self.setup.metrics.worker_restarts.inc();
+        let next = if again_in.is_zero() {
+            "starting another".to_owned()
+        } else {
+            format!("starting another in {again_in:?}")
+        };
+        tracing::warn!(stream = self.name(), cause, next, "worker lost");
+        self.setup.cell.error(&format!("{cause}; {next}"));
+    }
+
+    fn dismiss(&mut self) {
+        self.link = None;
+        self.hiring = None;
+    }
+
+    fn end_session(&mut self) {
+        if self.output.end() {
+            self.setup.cell.ended(now());
+        }
+        self.forget_failures();
+    }
+
+    /// The next session tries everything again.
+    fn forget_failures(&mut self) {
+        self.failed_encoders.clear();
+        self.shed.clear();
+    }
+
+    fn abandoned(&mut self, cause: &str) {
+        tracing::error!(stream = self.name(), cause, "stream cannot be made");
+        self.setup.cell.error(cause);
+        self.send_away();
+    }
+
+    /// Tells the noticeboard what is new.
+    fn report(&mut self) {
+        let state = self.machine.state();
+        if !std::mem::take(&mut self.news) && state == self.reported {
+            return;
+        }
+        self.reported = state;
+        let before = self.setup.cell.report(Report {
+            state,
+            playable: self.output.playable(),
+            input: self.output.input(),
+            rungs: self.output.rungs(),
+            worker_pid: self.link.as_ref().map(Link::pid),
+        });
+        if before != state {
+            tracing::info!(stream = self.name(), from = ?before, to = ?state, "state");
+        }
+    }
+}
+
+async fn said(link: &mut Option<Link>) -> Result<FromWorker, Gone> {
+    match link {
+        Some(link) => link.next().await,
+        None => pending().await,
+    }
+}
+
+async fn hired(hiring: &mut Option<Hiring>) -> Result<Link, String> {
+    match hiring {
+        Some(hiring) => hiring.await,
+        None => pending().await,
+    }
+}
+
+async fn until(deadline: Option<std::time::Instant>) {
+    match deadline {
+        Some(deadline) => sleep_until(deadline.into()).await,
+        None => pending().await,
+    }
+}
+
+/// Completes once: after that the machine knows.
+async fn stopped(stop: &CancellationToken, machine: &Machine) {
+    if machine.stopping() {
+        return pending().await;
+    }
+    stop.cancelled().await;
+}

@@ -1,0 +1,191 @@
+//! What a stream's worker says.
+
+use std::time::Duration;
+
+use super::Stream;
+use crate::daemon::config::settings::OnFailure;
+use crate::daemon::session::machine::Event;
+use crate::daemon::session::output::Fault;
+use crate::daemon::session::sink::Shelf;
+use crate::daemon::supervisor::link::Link;
+use crate::model::ladder::Plan;
+use crate::model::status::State;
+use crate::wire::protocol::{FromWorker, InputState, Level, Log};
+
+/// Longest text of a worker that is logged.
+const TEXT_CHARS_MAX: usize = 500;
+
+impl<S: Shelf> Stream<S> {
+    pub(super) fn heard(&mut self, message: FromWorker) {
+        let result = match message {
+            FromWorker::Planned {
+                plan,
+                encoders,
+                part_target,
+            } => self.planned((plan, encoders, part_target)),
+            FromWorker::Init { track, codec, data } => self.output.init(track, &codec, data),
+            FromWorker::Part(part) => self.output.part(part).map(|()| self.produced()),
+            FromWorker::TsSegment(segment) => {
+                self.output.ts_segment(segment).map(|()| self.produced())
+            }
+            FromWorker::Thumbnail(jpeg) => self.output.thumbnail(jpeg),
+            FromWorker::Stats(stats) => {
+                self.tell(Event::Position(stats.position));
+                self.output.stats(stats);
+                self.news = true;
+                Ok(())
+            }
+            FromWorker::Log(log) => {
+                self.log(&log);
+                Ok(())
+            }
+            FromWorker::Input(state) => {
+                self.input(state);
+                Ok(())
+            }
+            FromWorker::EncoderFailed {
+                rung,
+                encoder,
+                reason,
+            } => {
+                self.encoder_failed(&rung, encoder, &reason);
+                Ok(())
+            }
+            FromWorker::Finished => {
+                self.tell(Event::Finished);
+                Ok(())
+            }
+            FromWorker::Failed(reason) => {
+                self.tell(Event::Lost(bounded(&reason)));
+                Ok(())
+            }
+            FromWorker::Hello { .. } => {
+                self.tell(Event::Lost("worker said hello twice".into()));
+                Ok(())
+            }
+        };
+        if let Err(fault) = result {
+            self.tell(Event::Lost(fault.to_string()));
+        }
+    }
+
+    fn planned(&mut self, made: (Plan, Vec<String>, Duration)) -> Result<(), Fault> {
+        let spec = &self.setup.spec;
+        let place = (&self.setup.shelf, spec.name.as_str(), spec.packaging);
+        self.output.planned(place, made)?;
+        self.tell(Event::Planned);
+        self.news = true;
+        Ok(())
+    }
+
+    fn produced(&mut self) {
+        self.tell(Event::Produced);
+        if self.machine.state() == State::Starting && self.output.playable() {
+            self.tell(Event::Playable);
+        }
+    }
+
+    fn log(&self, log: &Log) {
+        let (stream, rung) = (self.name(), log.rung.as_deref());
+        let pid = self.link.as_ref().map(Link::pid);
+        let message = bounded(&log.message);
+        match log.level {
+            Level::Error => tracing::error!(stream, rung, pid, "{message}"),
+            Level::Warn => tracing::warn!(stream, rung, pid, "{message}"),
+            Level::Info => tracing::info!(stream, rung, pid, "{message}"),
+            Level::Debug => tracing::debug!(stream, rung, pid, "{message}"),
+        }
+    }
+
+    fn input(&mut self, state: InputState) {
+        match state {
+            InputState::Connecting => tracing::debug!(stream = self.name(), "input connecting"),
+            InputState::Live { description } => {
+                let input = bounded(&description);
+                tracing::info!(stream = self.name(), input, "input live");
+                self.tell(Event::InputLive);
+            }
+            InputState::Lost { reason, retry_in } => {
+                let cause = bounded(&reason);
+                tracing::warn!(stream = self.name(), cause, ?retry_in, "input lost");
+                let next = retry_in.map(|wait| format!("; trying again in {wait:?}"));
+                self.setup
+                    .cell
+                    .error(&format!("{cause}{}", next.unwrap_or_default()));
+                self.tell(Event::InputLost);
+            }
+        }
+        self.news = true;
+    }
+
+    /// An encoder failed; what happens is configured as `encoder.on_failure`.
+    fn encoder_failed(&mut self, rung: &str, encoder: String, reason: &str) {
+        let usable = self.encoders();
+        let whose = if rung.is_empty() {
+            String::new()
+        } else {
+            format!(" of rung {rung}")
+        };
+        let cause = format!("encoder {encoder}{whose} failed: {reason}");
+        let cause = bounded(&cause);
+        if !usable.contains(&encoder) {
+            return self.tell(Event::Lost(cause));
+        }
+        match self.setup.spec.on_failure {
+            OnFailure::Fail => self.tell(Event::Abandon(cause)),
+            // Whose encoder refused to be built is not always told.
+            OnFailure::Shed if !rung.is_empty() => self.shed(rung, &cause),
+            OnFailure::Fallback | OnFailure::Shed if usable.len() > 1 => {
+                self.failed_encoders.push(encoder);
+                self.tell(Event::EncoderLost(cause));
+            }
+            OnFailure::Fallback | OnFailure::Shed => {
+                self.tell(Event::Abandon(format!("{cause}; no other family is left")));
+            }
+        }
+    }
+
+    /// Goes on without a rung. A session's playlists are fixed, and a rendition that is listed
+    /// but stands still would stall its viewers: so this session ends and another begins.
+    fn shed(&mut self, rung: &str, cause: &str) {
+        let mut shed = self.shed.clone();
+        shed.extend(self.configured(rung));
+        let rungs = &self.setup.spec.rungs;
+        if shed == self.shed || rungs.iter().all(|rung| shed.contains(&rung.name)) {
+            return self.tell(Event::Abandon(format!("{cause}; no rung is left")));
+        }
+        tracing::warn!(
+            stream = self.name(),
+            rung,
+            cause,
+            "rung dropped; a new session begins"
+        );
+        self.setup
+            .cell
+            .error(&format!("{cause}; going on without the rung"));
+        self.tell(Event::Renew);
+        self.shed = shed;
+    }
+
+    /// The configured rung that a rendition was made from: the one of its name, or the lowest
+    /// above it, brought down to the source's size (see [`crate::model::ladder::plan`]).
+    fn configured(&self, rendition: &str) -> Option<String> {
+        let rungs = self.setup.spec.rungs.iter();
+        let left: Vec<_> = rungs.filter(|r| !self.shed.contains(&r.name)).collect();
+        if let Some(rung) = left.iter().find(|rung| rung.name == rendition) {
+            return Some(rung.name.clone());
+        }
+        let made = self.output.rungs();
+        let made = made.iter().find(|made| made.name == rendition)?;
+        let higher = left
+            .iter()
+            .filter(|r| r.height > made.width.min(made.height));
+        let rung = higher.min_by_key(|rung| rung.height)?;
+        Some(rung.name.clone())
+    }
+}
+
+fn bounded(text: &str) -> String {
+    let clean = text.chars().map(|c| if c.is_control() { ' ' } else { c });
+    clean.take(TEXT_CHARS_MAX).collect()
+}

@@ -1,0 +1,415 @@
+//! The daemon's end of a worker's socket.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use tokio::io::AsyncWriteExt;
+use tokio::net::UnixStream;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tokio_util::codec::FramedRead;
+use tokio_util::sync::CancellationToken;
+
+use super::process::{Exit, Process};
+use super::spawner::Launched;
+use crate::wire::codec::{self, Codec, encode};
+use crate::wire::protocol::{FromWorker, Start, ToWorker, VERSION};
+
+/// How long a new process may take to say hello (it loads GStreamer's registry first).
+const HELLO_WAIT_MAX: Duration = Duration::from_secs(10);
+/// How long a write may wait for a worker that does not read.
+const WRITE_WAIT_MAX: Duration = Duration::from_secs(5);
+/// How long after its exit its last words are read, and after EOF its exit is waited for.
+const LAST_WORDS_WAIT_MAX: Duration = Duration::from_millis(500);
+/// Frames wait outside once the queue holds this many messages...
+const QUEUE_MESSAGES_SOFT_MAX: usize = 256;
+/// ...or this many bytes.
+const QUEUE_BYTES_SOFT_MAX: usize = 8 * 1024 * 1024;
+/// Beyond this the worker counts as stuck and is given up. It leaves room for the replay of a
+/// GOP, which does not wait.
+pub const QUEUE_MESSAGES_MAX: usize = 8192;
+
+/// Why there is nothing more to hear from a worker.
+#[derive(Debug, thiserror::Error)]
+pub enum Gone {
+    /// It ended.
+    #[error("worker ended ({0})")]
+    Exited(Exit),
+    /// It closed its socket but lives on.
+    #[error("worker closed its socket")]
+    Closed,
+    /// It does not read its socket.
+    #[error("worker does not take its messages")]
+    Stuck,
+    /// It did not say hello in time.
+    #[error("worker said no hello within {} s", HELLO_WAIT_MAX.as_secs())]
+    Silent,
+    /// Its first message was not a hello.
+    #[error("worker did not begin with hello")]
+    Rude,
+    /// It speaks another version of the protocol.
+    #[error("worker speaks protocol version {0}, this daemon {VERSION}")]
+    Version(u16),
+    /// It sent something that is no message.
+    #[error("worker sent {0}")]
+    Codec(#[from] codec::Error),
+    /// It could not be started.
+    #[error("worker cannot be started: {0}")]
+    Launch(#[source] std::io::Error),
+}
+
+/// A worker that has said hello. Dropping it kills the process.
+#[derive(Debug)]
+pub struct Link {
+    outbox: Outbox,
+    reader: FramedRead<OwnedReadHalf, Codec<FromWorker>>,
+    writer: JoinHandle<()>,
+    process: Process,
+    exit: Option<Exit>,
+}
+
+impl Link {
+    /// Exchanges hellos with a process that was just started.
+    ///
+    /// # Errors
+    /// [`Gone`]; the process is killed then.
+    pub async fn open(launched: Launched) -> Result<Self, Gone> {
+        let socket = UnixStream::from_std(launched.socket).map_err(Gone::Launch)?;
+        let (read, write) = socket.into_split();
+        let outbox = Outbox::default();
+        outbox.push(ToWorker::Hello { version: VERSION });
+        let mut link = Self {
+            writer: tokio::spawn(send(write, outbox.clone())),
+            reader: FramedRead::new(read, Codec::default()),
+            process: launched.process,
+            outbox,
+            exit: None,
+        };
+        match timeout(HELLO_WAIT_MAX, link.next()).await {
+            Ok(Ok(FromWorker::Hello { version: VERSION })) => Ok(link),
+            Ok(Ok(FromWorker::Hello { version })) => Err(Gone::Version(version)),
+            Ok(Ok(_)) => Err(Gone::Rude),
+            Ok(Err(gone)) => Err(gone),
+            Err(_) => Err(Gone::Silent),
+        }
+    }
+
+    /// Process id.
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
+    /// Makes it a stream's worker.
+    pub fn start(&self, start: Start) {
+        self.process.label().set(&start.stream);
+        self.outbox.push(ToWorker::Start(Box::new(start)));
+    }
+
+    /// Where messages for it go.
+    pub fn outbox(&self) -> &Outbox {
+        &self.outbox
+    }
+
+    /// The next message. Cancel-safe. What was sent before its end is read before its end is
+    /// told.
+    ///
+    /// # Errors
+    /// [`Gone`], once.
+    pub async fn next(&mut self) -> Result<FromWorker, Gone> {
+        let stuck = self.outbox.0.overflowed.clone();
+        loop {
+            let message = if self.exit.is_some() {
+                // A grandchild may hold the socket open: no EOF to wait for.
+                timeout(LAST_WORDS_WAIT_MAX, self.reader.next())
+                    .await
+                    .unwrap_or(None)
+            } else {
+                tokio::select! {
+                    biased;
+                    message = self.reader.next() => message,
+                    exit = self.process.exited() => {
+                        self.exit = Some(exit);
+                        continue;
+                    }
+                    () = stuck.cancelled() => return Err(Gone::Stuck),
+                }
+            };
+            return match message {
+                Some(message) => Ok(message?),
+                None => Err(self.end().await),
+            };
+        }
+    }
+
+    async fn end(&mut self) -> Gone {
+        if let Some(exit) = self.exit.take() {
+            return Gone::Exited(exit);
+        }
+        match timeout(LAST_WORDS_WAIT_MAX, self.process.exited()).await {
+            Ok(exit) => Gone::Exited(exit),
+            Err(_) => Gone::Closed,
+        }
+    }
+
+    /// It has said [`FromWorker::Finished`]: lets it exit by itself, for a bounded time.
+    pub fn retire(self) {
+        self.process.retire();
+    }
+}
+
+/// The queue of messages for a worker. Cheap to clone.
+///
+/// Frames are to be pushed only while there is [room](Outbox::room); everything else always
+/// finds its place, up to [`QUEUE_MESSAGES_MAX`]: then the link ends as [`Gone::Stuck`].
+#[derive(Debug, Clone, Default)]
+pub struct Outbox(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    queue: Mutex<Queue>,
+    pushed: Notify,
+    popped: Notify,
+    overflowed: CancellationToken,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    messages: VecDeque<ToWorker>,
+    bytes: usize,
+}
+
+impl Outbox {
+    /// Appends a message.
+    pub fn push(&self, message: ToWorker) {
+        let mut queue = self.queue();
+        if queue.messages.len() >= QUEUE_MESSAGES_MAX {
+            return self.0.overflowed.cancel();
+        }
+        queue.bytes += payload_bytes(&message);
+        queue.messages.push_back(message);
+        drop(queue);
+        self.0.pushed.notify_one();
+    }
+
+    /// There is room for a frame now.
+    pub fn has_room(&self) -> bool {
+        let queue = self.queue();
+        queue.messages.len() < QUEUE_MESSAGES_SOFT_MAX && queue.bytes < QUEUE_BYTES_SOFT_MAX
+    }
+
+    /// Waits until there is room for a frame. Cancel-safe; one waiter at a time.
+    pub async fn room(&self) {
+        while !self.has_room() {
+            self.0.popped.notified().await;
+        }
+    }
+
+    async fn pop(&self) -> ToWorker {
+        loop {
+            if let Some(message) = self.try_pop() {
+                self.0.popped.notify_one();
+                return message;
+            }
+            self.0.pushed.notified().await;
+        }
+    }
+
+    fn try_pop(&self) -> Option<ToWorker> {
+        let mut queue = self.queue();
+        let message = queue.messages.pop_front()?;
+        queue.bytes = queue.bytes.saturating_sub(payload_bytes(&message));
+        Some(message)
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.0.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Bytes that make a message large; the rest of any message is small.
+fn payload_bytes(message: &ToWorker) -> usize {
+    match message {
+        ToWorker::Frame(frame) => frame.data.len(),
+        _ => 0,
+    }
+}
+
+/// Writes what is queued, until the worker is gone or stuck; closing the socket tells the worker,
+/// and its end tells the reader.
+async fn send(mut socket: OwnedWriteHalf, outbox: Outbox) {
+    loop {
+        let wire = match encode(&outbox.pop().await) {
+            Ok(wire) => wire,
+            Err(error) => {
+                tracing::warn!(%error, "a message to a worker is left out");
+                continue;
+            }
+        };
+        match timeout(WRITE_WAIT_MAX, socket.write_all(&wire)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => return tracing::debug!(%error, "a worker's socket is closed"),
+            Err(_) => return tracing::warn!("a worker does not read its socket; closing it"),
+        }
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.writer.abort();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::model::frame::{EncodedFrame, Track};
+    use crate::wire::codec::{read_message, write_message};
+
+    type Report = tokio::sync::watch::Sender<Option<Exit>>;
+
+    fn launched() -> (Launched, std::os::unix::net::UnixStream, Report) {
+        let (socket, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+        socket.set_nonblocking(true).unwrap();
+        let (process, report) = Process::new(1);
+        (Launched { socket, process }, theirs, report)
+    }
+
+    fn ended() -> Option<Exit> {
+        Some(Exit::Unknown("test".into()))
+    }
+
+    async fn opened() -> (Link, std::os::unix::net::UnixStream, Report) {
+        let (launched, mut theirs, report) = launched();
+        write_message(&mut theirs, &FromWorker::Hello { version: VERSION }).unwrap();
+        (Link::open(launched).await.unwrap(), theirs, report)
+    }
+
+    fn frame(bytes: usize) -> ToWorker {
+        let data = Bytes::from(vec![0; bytes]);
+        let track = Track::Video;
+        ToWorker::Frame(EncodedFrame {
+            track,
+            pts_ns: 0,
+            dts_ns: 0,
+            key: true,
+            data,
+        })
+    }
+
+    #[tokio::test]
+    async fn both_sides_say_hello() {
+        let (_link, mut theirs, _report) = opened().await;
+        let hello = tokio::task::spawn_blocking(move || read_message(&mut theirs).unwrap());
+        assert_eq!(
+            hello.await.unwrap(),
+            Some(ToWorker::Hello { version: VERSION })
+        );
+    }
+
+    #[tokio::test]
+    async fn another_version_is_refused() {
+        let (launched, mut theirs, _report) = launched();
+        write_message(
+            &mut theirs,
+            &FromWorker::Hello {
+                version: VERSION + 1,
+            },
+        )
+        .unwrap();
+        let gone = Link::open(launched).await.unwrap_err();
+        assert!(
+            matches!(gone, Gone::Version(v) if v == VERSION + 1),
+            "{gone}"
+        );
+    }
+
+    #[tokio::test]
+    async fn anything_but_hello_first_is_refused() {
+        let (launched, mut theirs, _report) = launched();
+        write_message(&mut theirs, &FromWorker::Finished).unwrap();
+        let gone = Link::open(launched).await.unwrap_err();
+        assert!(matches!(gone, Gone::Rude), "{gone}");
+    }
+
+    #[tokio::test]
+    async fn its_last_words_come_before_its_end() {
+        let (mut link, mut theirs, report) = opened().await;
+        write_message(&mut theirs, &FromWorker::Finished).unwrap();
+        report.send_replace(ended());
+        drop(theirs);
+        assert_eq!(link.next().await.unwrap(), FromWorker::Finished);
+        let gone = link.next().await.unwrap_err();
+        assert!(matches!(gone, Gone::Exited(_)), "{gone}");
+    }
+
+    #[tokio::test]
+    async fn its_end_is_told_though_a_grandchild_holds_the_socket() {
+        let (mut link, _theirs, report) = opened().await;
+        report.send_replace(ended());
+        let gone = link.next().await.unwrap_err();
+        assert!(matches!(gone, Gone::Exited(_)), "{gone}");
+    }
+
+    #[tokio::test]
+    async fn nonsense_ends_the_connection() {
+        let (mut link, mut theirs, _report) = opened().await;
+        std::io::Write::write_all(&mut theirs, &[0xff; 16]).unwrap();
+        let gone = link.next().await.unwrap_err();
+        assert!(
+            matches!(gone, Gone::Codec(codec::Error::TooLong(_))),
+            "{gone}"
+        );
+    }
+
+    #[test]
+    fn frames_have_room_up_to_a_number_and_up_to_a_size() {
+        let many = Outbox::default();
+        let big = Outbox::default();
+        while many.has_room() {
+            many.push(frame(1));
+        }
+        while big.has_room() {
+            big.push(frame(1024 * 1024));
+        }
+        assert_eq!(many.queue().messages.len(), QUEUE_MESSAGES_SOFT_MAX);
+        assert_eq!(big.queue().bytes, QUEUE_BYTES_SOFT_MAX);
+        big.push(ToWorker::InputClosed);
+        assert_eq!(big.queue().messages.back(), Some(&ToWorker::InputClosed));
+        assert!(big.try_pop().is_some() && big.has_room());
+    }
+
+    #[tokio::test]
+    async fn a_worker_that_takes_nothing_is_given_up() {
+        let (mut link, _theirs, _report) = opened().await;
+        for _ in 0..2 * QUEUE_MESSAGES_MAX {
+            link.outbox().push(ToWorker::InputClosed);
+        }
+        assert_eq!(link.outbox().queue().messages.len(), QUEUE_MESSAGES_MAX);
+        let gone = link.next().await.unwrap_err();
+        assert!(matches!(gone, Gone::Stuck), "{gone}");
+    }
+
+    #[tokio::test]
+    async fn room_comes_back_when_the_worker_reads() {
+        let (link, mut theirs, _report) = opened().await;
+        while link.outbox().has_room() {
+            link.outbox().push(frame(64 * 1024));
+        }
+        let reader = std::thread::spawn(move || {
+            while let Ok(Some(message)) = read_message::<ToWorker>(&mut theirs) {
+                drop(message);
+            }
+        });
+        link.outbox().room().await;
+        drop(link);
+        tokio::task::spawn_blocking(move || reader.join().unwrap())
+            .await
+            .unwrap();
+    }
+}

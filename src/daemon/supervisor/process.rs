@@ -1,0 +1,225 @@
+//! One worker process, from its start until it is reaped.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::process::ExitStatus;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use tokio::process::Child;
+use tokio::sync::watch;
+use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::base::units::ByteSize;
+
+/// Resident memory above which a worker is killed and replaced. A 1080p ladder of four rungs
+/// stays far below it; a leak does not. (`RLIMIT_AS` would break CUDA, which reserves address
+/// space it never uses.)
+pub const RESIDENT_MAX: ByteSize = ByteSize::from_mib(2048);
+/// How often memory is looked at.
+const MEMORY_EVERY: Duration = Duration::from_secs(1);
+/// How long a worker that has said goodbye may take to exit by itself.
+const EXIT_WAIT_MAX: Duration = Duration::from_secs(2);
+
+/// How a process ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Exit {
+    /// By itself or by a signal.
+    Status(ExitStatus),
+    /// Killed for its memory.
+    Memory(ByteSize),
+    /// It could not be waited for.
+    Unknown(String),
+}
+
+impl fmt::Display for Exit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mib = |size: &ByteSize| size.bytes() / (1024 * 1024);
+        match self {
+            Self::Status(status) => write!(f, "{status}"),
+            Self::Memory(resident) => write!(
+                f,
+                "killed: {} MiB resident, more than {} MiB",
+                mib(resident),
+                mib(&RESIDENT_MAX)
+            ),
+            Self::Unknown(error) => write!(f, "cannot be waited for: {error}"),
+        }
+    }
+}
+
+/// The stream a worker works for, for logs; a spare has none yet.
+#[derive(Debug, Default)]
+pub struct Label(OnceLock<String>);
+
+impl Label {
+    /// The stream's name, `spare` before there is one.
+    pub fn name(&self) -> &str {
+        self.0.get().map_or("spare", String::as_str)
+    }
+
+    /// Gives it its stream, once.
+    pub fn set(&self, stream: &str) {
+        let _ = self.0.set(stream.to_owned());
+    }
+}
+
+/// Handle of a running worker. Dropping it kills the process (`SIGKILL`), unless it was
+/// [retired](Process::retire); either way its owner task reaps it.
+#[derive(Debug)]
+pub struct Process {
+    pid: u32,
+    label: Arc<Label>,
+    orders: Orders,
+    exit: watch::Receiver<Option<Exit>>,
+}
+
+/// What a [`Process`] asks of the task that owns the child.
+#[derive(Debug, Clone, Default)]
+pub struct Orders {
+    /// Kill it now.
+    pub kill: CancellationToken,
+    /// It is about to exit; kill it only if it does not.
+    pub retire: CancellationToken,
+}
+
+impl Process {
+    /// A handle, and the end that its owner reports the exit to.
+    pub fn new(pid: u32) -> (Self, watch::Sender<Option<Exit>>) {
+        let (reporter, exit) = watch::channel(None);
+        let (label, orders) = Default::default();
+        (
+            Self {
+                pid,
+                label,
+                orders,
+                exit,
+            },
+            reporter,
+        )
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// Whose worker it is.
+    pub fn label(&self) -> &Arc<Label> {
+        &self.label
+    }
+
+    /// What its owner has to obey.
+    pub fn orders(&self) -> Orders {
+        self.orders.clone()
+    }
+
+    /// Waits until it has been reaped. Cancel-safe.
+    pub async fn exited(&mut self) -> Exit {
+        match self.exit.wait_for(Option::is_some).await {
+            Ok(exit) => exit
+                .clone()
+                .unwrap_or_else(|| Exit::Unknown("no status".into())),
+            Err(_) => Exit::Unknown("its owner has gone".into()),
+        }
+    }
+
+    /// It has said goodbye: let it exit by itself, for 2 s at most.
+    pub fn retire(&self) {
+        self.orders.retire.cancel();
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if !self.orders.retire.is_cancelled() {
+            self.orders.kill.cancel();
+        }
+    }
+}
+
+/// Owns `child` until it is reaped; reports how it ended.
+pub async fn own(
+    mut child: Child,
+    pid: u32,
+    orders: Orders,
+    report: watch::Sender<Option<Exit>>,
+    resident_max: ByteSize,
+) {
+    let mut memory = interval(MEMORY_EVERY);
+    memory.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let exit = loop {
+        tokio::select! {
+            status = child.wait() => break Exit::of(status),
+            () = orders.kill.cancelled() => break kill(&mut child, pid).await,
+            () = orders.retire.cancelled() => break match timeout(EXIT_WAIT_MAX, child.wait()).await {
+                Ok(status) => Exit::of(status),
+                Err(_) => kill(&mut child, pid).await,
+            },
+            _ = memory.tick() => match resident(pid).await {
+                Some(size) if size > resident_max => {
+                    kill(&mut child, pid).await;
+                    break Exit::Memory(size);
+                }
+                _ => {}
+            },
+        }
+    };
+    report.send_replace(Some(exit));
+}
+
+impl Exit {
+    fn of(status: std::io::Result<ExitStatus>) -> Self {
+        status.map_or_else(|error| Self::Unknown(error.to_string()), Self::Status)
+    }
+}
+
+/// Kills the process with everything it started (it leads a group of its own) and reaps it.
+async fn kill(child: &mut Child, pid: u32) -> Exit {
+    use rustix::process::{Pid, Signal, kill_process_group};
+
+    // `id()` is `None` once it is reaped; until then nobody else can have its number.
+    let group = child
+        .id()
+        .filter(|id| *id == pid)
+        .and_then(|id| i32::try_from(id).ok());
+    if let Some(group) = group.and_then(Pid::from_raw) {
+        let _ = kill_process_group(group, Signal::KILL);
+    }
+    Exit::of(child.wait().await)
+}
+
+/// Resident memory as the kernel counts it; `None` once the process has gone.
+async fn resident(pid: u32) -> Option<ByteSize> {
+    let path = PathBuf::from(format!("/proc/{pid}/status"));
+    let status = tokio::fs::read_to_string(path).await.ok()?;
+    resident_of(&status)
+}
+
+/// `VmRSS` of a `/proc/PID/status` (proc_pid_status(5)), which is in kB whatever the page size.
+fn resident_of(status: &str) -> Option<ByteSize> {
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kib: u64 = line.trim().strip_suffix(" kB")?.trim().parse().ok()?;
+    Some(ByteSize::from_bytes(kib.saturating_mul(1024)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn resident_memory_is_read_from_proc() {
+        let status = "Name:\tweir\nVmHWM:\t   9000 kB\nVmRSS:\t    1234 kB\nThreads:\t3\n";
+        assert_eq!(resident_of(status), Some(ByteSize::from_bytes(1234 * 1024)));
+        assert_eq!(resident_of("Name:\tkthread\n"), None);
+        assert_eq!(resident_of("VmRSS:\tmany kB\n"), None);
+    }
+
+    #[tokio::test]
+    async fn this_very_process_has_resident_memory() {
+        assert!(resident(std::process::id()).await.unwrap().bytes() > 0);
+    }
+}

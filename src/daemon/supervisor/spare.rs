@@ -1,0 +1,246 @@
+//! One warm worker in reserve: started, GStreamer loaded, hello said. A stream that needs a
+//! worker takes it and starts in a fraction of a second; the next one is made behind its back.
+
+use std::future::pending;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+use super::link::{Gone, Link};
+use super::spawner::Launch;
+
+/// Streams that may ask at the same time; more wait their turn.
+const ASKING_MAX: usize = 64;
+/// Wait after the first failure to make a spare; doubled each time.
+const DELAY_FIRST: Duration = Duration::from_secs(1);
+const DELAY_MAX: Duration = Duration::from_secs(60);
+
+type Ask = oneshot::Sender<Link>;
+
+/// Hands out workers. Needs a tokio runtime from its making on.
+pub struct Spares {
+    launch: Arc<dyn Launch>,
+    asks: mpsc::Sender<Ask>,
+    stop: CancellationToken,
+    keeper: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Spares {
+    /// Starts making the first spare.
+    pub fn new(launch: Arc<dyn Launch>) -> Self {
+        let (asks, receiver) = mpsc::channel(ASKING_MAX);
+        let stop = CancellationToken::new();
+        let keeper = tokio::spawn(keep(launch.clone(), receiver, stop.clone()));
+        Self {
+            launch,
+            asks,
+            stop,
+            keeper: Mutex::new(Some(keeper)),
+        }
+    }
+
+    /// The spare if it is ready, else one started for the caller alone, so that many streams
+    /// starting together do not wait for each other.
+    ///
+    /// # Errors
+    /// [`Gone`] when none can be started.
+    pub async fn hire(&self) -> Result<Link, Gone> {
+        let (ask, answer) = oneshot::channel();
+        if self.asks.send(ask).await.is_ok()
+            && let Ok(link) = answer.await
+        {
+            return Ok(link);
+        }
+        open(&*self.launch).await
+    }
+
+    /// Discards the spare and stops making new ones.
+    pub async fn close(&self) {
+        self.stop.cancel();
+        let keeper = self
+            .keeper
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(keeper) = keeper {
+            let _ = keeper.await;
+        }
+    }
+}
+
+impl Drop for Spares {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+async fn open(launch: &dyn Launch) -> Result<Link, Gone> {
+    Link::open(launch.launch().await.map_err(Gone::Launch)?).await
+}
+
+/// Keeps one spare until it is told to stop. An [`Ask`] that cannot be met is dropped, at once.
+async fn keep(launch: Arc<dyn Launch>, mut asks: mpsc::Receiver<Ask>, stop: CancellationToken) {
+    let mut delay = Duration::ZERO;
+    loop {
+        let made = tokio::select! {
+            made = make(&*launch, delay) => made,
+            () = refuse(&mut asks) => return,
+            () = stop.cancelled() => return,
+        };
+        let lost = match made {
+            Ok(spare) => tokio::select! {
+                lost = hold(spare, &mut asks) => lost,
+                () = stop.cancelled() => return,
+            },
+            Err(gone) => Some(gone),
+        };
+        delay = match lost {
+            Some(gone) => {
+                let next = (delay * 2).clamp(DELAY_FIRST, DELAY_MAX);
+                tracing::warn!(cause = %gone, "no spare worker; trying again in {next:?}");
+                next
+            }
+            None => Duration::ZERO,
+        };
+    }
+}
+
+async fn make(launch: &dyn Launch, delay: Duration) -> Result<Link, Gone> {
+    sleep(delay).await;
+    open(launch).await
+}
+
+/// Turns every ask down; returns when there is nobody left to ask.
+async fn refuse(asks: &mut mpsc::Receiver<Ask>) {
+    while asks.recv().await.is_some() {}
+}
+
+/// Holds a spare until it is hired (`None`) or lost.
+async fn hold(mut spare: Link, asks: &mut mpsc::Receiver<Ask>) -> Option<Gone> {
+    loop {
+        tokio::select! {
+            said = spare.next() => match said {
+                Ok(_) => return Some(Gone::Rude),
+                Err(gone) => return Some(gone),
+            },
+            ask = asks.recv() => match ask {
+                Some(ask) => match ask.send(spare) {
+                    Ok(()) => return None,
+                    // Whoever asked has gone meanwhile.
+                    Err(back) => spare = back,
+                },
+                None => pending().await,
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::os::unix::net::UnixStream;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use futures_util::FutureExt;
+    use futures_util::future::BoxFuture;
+    use tokio::sync::watch;
+
+    use super::*;
+    use crate::daemon::supervisor::process::{Exit, Process};
+    use crate::daemon::supervisor::spawner::Launched;
+    use crate::wire::codec::write_message;
+    use crate::wire::protocol::{FromWorker, VERSION};
+
+    struct Kept {
+        socket: UnixStream,
+        orders: crate::daemon::supervisor::process::Orders,
+        _report: watch::Sender<Option<Exit>>,
+    }
+
+    /// Says hello for every process; fails the first `failures` starts.
+    struct Scripted {
+        failures: u32,
+        count: AtomicU32,
+        kept: mpsc::UnboundedSender<Kept>,
+    }
+
+    impl Launch for Scripted {
+        fn launch(&self) -> BoxFuture<'_, io::Result<Launched>> {
+            let pid = self.count.fetch_add(1, Ordering::SeqCst) + 1;
+            let result = if pid <= self.failures {
+                Err(io::Error::other("scripted"))
+            } else {
+                let (socket, mut theirs) = UnixStream::pair().unwrap();
+                socket.set_nonblocking(true).unwrap();
+                write_message(&mut theirs, &FromWorker::Hello { version: VERSION }).unwrap();
+                let (process, report) = Process::new(pid);
+                let orders = process.orders();
+                let _ = self.kept.send(Kept {
+                    socket: theirs,
+                    orders,
+                    _report: report,
+                });
+                Ok(Launched { socket, process })
+            };
+            async move { result }.boxed()
+        }
+    }
+
+    fn spares(failures: u32) -> (Spares, mpsc::UnboundedReceiver<Kept>) {
+        let (kept, made) = mpsc::unbounded_channel();
+        let count = AtomicU32::new(0);
+        (
+            Spares::new(Arc::new(Scripted {
+                failures,
+                count,
+                kept,
+            })),
+            made,
+        )
+    }
+
+    #[tokio::test]
+    async fn a_spare_is_made_unasked_and_again_after_it_was_hired() {
+        let (spares, mut made) = spares(0);
+        let _first = made.recv().await.unwrap();
+        let link = spares.hire().await.unwrap();
+        let _second = made.recv().await.unwrap();
+        assert!(link.pid() >= 1);
+    }
+
+    #[tokio::test]
+    async fn a_spare_that_dies_is_replaced() {
+        let (spares, mut made) = spares(0);
+        let first = made.recv().await.unwrap();
+        drop(first.socket);
+        let _second = made.recv().await.unwrap();
+        assert!(first.orders.kill.is_cancelled());
+        assert!(spares.hire().await.unwrap().pid() >= 2);
+    }
+
+    #[tokio::test]
+    async fn a_failed_start_is_tried_again_and_nobody_waits_for_it() {
+        let (spares, mut made) = spares(1);
+        // The keeper's first start fails; a stream's own succeeds while the keeper waits.
+        let link = loop {
+            if let Ok(link) = spares.hire().await {
+                break link;
+            }
+        };
+        assert!(link.pid() >= 2);
+        let _own = made.recv().await.unwrap();
+        let _spare = made.recv().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn closing_discards_the_spare() {
+        let (spares, mut made) = spares(0);
+        let first = made.recv().await.unwrap();
+        spares.close().await;
+        first.orders.kill.cancelled().await;
+    }
+}

@@ -1,0 +1,352 @@
+//! Starts worker processes.
+//!
+//! All are started from one thread that lives as long as the [`Spawner`]: a child's parent-death
+//! signal (`PR_SET_PDEATHSIG`, prctl(2)) fires when the *thread* that started it ends, and a
+//! thread of tokio's pool may end at any time. Dropping the spawner ends that thread, so the
+//! kernel kills whatever worker is left, even when the daemon is killed itself.
+
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+
+use futures_util::future::BoxFuture;
+use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
+use tokio::process::{Child, Command};
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+use tokio_util::task::TaskTracker;
+
+use super::process::{self, Process, RESIDENT_MAX};
+use super::stderr;
+use crate::base::units::ByteSize;
+
+/// Starts that may wait for the spawner's thread; more are refused.
+const WAITING_MAX: usize = 64;
+/// When memory runs out the kernel takes a worker, whose stream comes back, before the daemon
+/// (proc_pid_oom_score_adj(5): -1000 never, 1000 first).
+const OOM_SCORE_ADJ: &str = "500";
+/// Overrides of the configuration, which may be secrets, are not for the worker.
+const PRIVATE_ENV_PREFIX: &str = "WEIR__";
+
+/// A process that has just been started, and the daemon's end of its socket.
+#[derive(Debug)]
+pub struct Launched {
+    /// Non-blocking; its other end is the worker's standard input.
+    pub socket: UnixStream,
+    /// Kills it when dropped.
+    pub process: Process,
+}
+
+/// Starts workers: [`Spawner`] in the daemon, a scripted one in tests.
+pub trait Launch: Send + Sync + 'static {
+    /// Starts one.
+    fn launch(&self) -> BoxFuture<'_, io::Result<Launched>>;
+}
+
+/// What is executed.
+#[derive(Debug, Clone)]
+pub struct Program {
+    /// Executable.
+    pub path: PathBuf,
+    /// Name it sees as its own (`argv[0]`).
+    pub arg0: OsString,
+    /// Arguments.
+    pub args: Vec<OsString>,
+    /// Resident memory above which it is killed.
+    pub resident_max: ByteSize,
+}
+
+impl Program {
+    /// This very executable as `weir worker`. By `/proc/self/exe`, so that it stays the same
+    /// program when the file on disk has been replaced by an upgrade.
+    pub fn own_worker() -> Self {
+        Self {
+            path: PathBuf::from("/proc/self/exe"),
+            arg0: OsString::from("weir"),
+            args: vec![OsString::from("worker")],
+            resident_max: RESIDENT_MAX,
+        }
+    }
+}
+
+type Request = oneshot::Sender<io::Result<Launched>>;
+
+/// The thread that starts workers, and the tasks that own them.
+#[derive(Debug)]
+pub struct Spawner {
+    requests: Option<mpsc::SyncSender<Request>>,
+    thread: Option<JoinHandle<()>>,
+    children: TaskTracker,
+}
+
+impl Spawner {
+    /// Starts the thread. Must be called in a tokio runtime, which the owner tasks run on.
+    ///
+    /// # Errors
+    /// When the thread cannot be started.
+    pub fn new(program: Program) -> io::Result<Self> {
+        let (requests, receiver) = mpsc::sync_channel::<Request>(WAITING_MAX);
+        let children = TaskTracker::new();
+        let (tracker, runtime) = (children.clone(), Handle::current());
+        let thread = std::thread::Builder::new()
+            .name("weir-spawner".into())
+            .spawn(move || {
+                // tokio's `Command` needs a runtime to watch the child with.
+                let _runtime = runtime.enter();
+                while let Ok(reply) = receiver.recv() {
+                    // A caller that has gone drops the process, which kills it.
+                    let _ = reply.send(start(&program, &tracker));
+                }
+            })?;
+        Ok(Self {
+            requests: Some(requests),
+            thread: Some(thread),
+            children,
+        })
+    }
+
+    /// Waits until every process is reaped. Their handles must have been dropped.
+    pub async fn reaped(&self) {
+        self.children.close();
+        self.children.wait().await;
+    }
+}
+
+impl Launch for Spawner {
+    fn launch(&self) -> BoxFuture<'_, io::Result<Launched>> {
+        let (reply, answer) = oneshot::channel();
+        let sent = self
+            .requests
+            .as_ref()
+            .map(|requests| requests.try_send(reply));
+        Box::pin(async move {
+            match sent {
+                Some(Ok(())) => answer.await.unwrap_or_else(|_| Err(gone())),
+                Some(Err(mpsc::TrySendError::Full(_))) => {
+                    Err(io::Error::other("too many workers are being started"))
+                }
+                _ => Err(gone()),
+            }
+        })
+    }
+}
+
+impl Drop for Spawner {
+    fn drop(&mut self) {
+        self.requests = None;
+        if let Some(thread) = self.thread.take() {
+            // At most one fork away from its end.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn gone() -> io::Error {
+    io::Error::other("the spawner's thread has ended")
+}
+
+fn start(program: &Program, tracker: &TaskTracker) -> io::Result<Launched> {
+    let (socket, theirs) = UnixStream::pair()?;
+    socket.set_nonblocking(true)?;
+    let mut child = execute(program, theirs)?;
+    let pid = child
+        .id()
+        .ok_or_else(|| io::Error::other("it ended while it was started"))?;
+    if let Err(error) = std::fs::write(format!("/proc/{pid}/oom_score_adj"), OOM_SCORE_ADJ) {
+        tracing::debug!(pid, %error, "oom_score_adj of a worker cannot be set");
+    }
+    let (process, report) = Process::new(pid);
+    if let Some(output) = child.stderr.take() {
+        tracker.spawn(stderr::forward(output, pid, process.label().clone()));
+    }
+    tracker.spawn(process::own(
+        child,
+        pid,
+        process.orders(),
+        report,
+        program.resident_max,
+    ));
+    Ok(Launched { socket, process })
+}
+
+/// Runs the program with `socket` as its standard input. The daemon's copy of that end is closed
+/// on return, so either side sees the other's end as EOF.
+fn execute(program: &Program, socket: UnixStream) -> io::Result<Child> {
+    let mut command = Command::new(&program.path);
+    command
+        .arg0(&program.arg0)
+        .args(&program.args)
+        .stdin(OwnedFd::from(socket))
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        // Ctrl-C in a terminal is for the daemon, which then asks its workers to finish.
+        .process_group(0)
+        .kill_on_drop(true);
+    for (key, _) in std::env::vars_os().filter(|(key, _)| is_private(key)) {
+        command.env_remove(key);
+    }
+    let daemon = rustix::process::getpid();
+    // SAFETY: between fork and exec only async-signal-safe work is allowed; the hook makes two
+    // system calls (prctl and getppid) and neither allocates nor takes a lock.
+    unsafe { command.pre_exec(move || die_with(daemon)) };
+    command.spawn()
+}
+
+/// Whether an environment variable is none of a worker's business.
+pub(super) fn is_private(key: &OsStr) -> bool {
+    key.as_encoded_bytes()
+        .starts_with(PRIVATE_ENV_PREFIX.as_bytes())
+}
+
+/// Has the kernel kill this process when the thread that started it ends.
+fn die_with(daemon: Pid) -> io::Result<()> {
+    set_parent_process_death_signal(Some(Signal::KILL))?;
+    // The daemon may have died before the signal was asked for; then nothing would send it.
+    if getppid() != Some(daemon) {
+        return Err(io::Error::from_raw_os_error(libc::ESRCH));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead, BufReader, Read};
+    use std::path::Path;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::daemon::supervisor::process::Exit;
+
+    fn shell(script: &str) -> Spawner {
+        Spawner::new(Program {
+            path: "/bin/sh".into(),
+            arg0: "sh".into(),
+            args: vec!["-c".into(), script.into()],
+            resident_max: RESIDENT_MAX,
+        })
+        .unwrap()
+    }
+
+    fn lines(launched: &Launched) -> BufReader<UnixStream> {
+        let socket = launched.socket.try_clone().unwrap();
+        socket.set_nonblocking(false).unwrap();
+        socket
+            .set_read_timeout(Some(Duration::from_secs(20)))
+            .unwrap();
+        BufReader::new(socket)
+    }
+
+    fn line(reader: &mut impl BufRead) -> String {
+        let mut line = String::new();
+        reader.read_line(&mut line).unwrap();
+        line.trim_end().to_owned()
+    }
+
+    fn exists(pid: u32) -> bool {
+        Path::new(&format!("/proc/{pid}")).exists()
+    }
+
+    #[tokio::test]
+    async fn an_exit_is_reported_with_its_status_and_leaves_no_zombie() {
+        let spawner = shell("exit 7");
+        let mut launched = spawner.launch().await.unwrap();
+        let Exit::Status(status) = launched.process.exited().await else {
+            panic!("no status");
+        };
+        assert_eq!(status.code(), Some(7));
+        assert!(!exists(launched.process.pid()));
+    }
+
+    #[tokio::test]
+    async fn its_standard_input_is_our_socket() {
+        let spawner = shell("read word; echo \"$word, too\" >&0");
+        let launched = spawner.launch().await.unwrap();
+        io::Write::write_all(&mut &launched.socket, b"hello\n").unwrap();
+        assert_eq!(line(&mut lines(&launched)), "hello, too");
+    }
+
+    #[test]
+    fn overrides_of_the_configuration_are_private() {
+        assert!(is_private(OsStr::new("WEIR__STREAM__studio__PUBLISH_KEY")));
+        assert!(!is_private(OsStr::new("PATH")));
+    }
+
+    #[tokio::test]
+    async fn dropping_the_handle_kills_the_process_and_what_it_started() {
+        let spawner = shell("exec 3<&0; sleep 1000 & echo $! >&3; wait");
+        let launched = spawner.launch().await.unwrap();
+        let mut reader = lines(&launched);
+        let grandchild: u32 = line(&mut reader).parse().unwrap();
+        let pid = launched.process.pid();
+        assert!(exists(pid) && exists(grandchild));
+        drop(launched);
+        spawner.reaped().await;
+        assert!(!exists(pid));
+        // The grandchild held the socket too; it is closed when it is dead.
+        assert_eq!(reader.read(&mut [0]).unwrap(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_retired_process_may_end_by_itself() {
+        let spawner = shell("read word; exit 3");
+        let mut launched = spawner.launch().await.unwrap();
+        io::Write::write_all(&mut &launched.socket, b"go\n").unwrap();
+        launched.process.retire();
+        let exit = launched.process.exited().await;
+        assert!(
+            matches!(exit, Exit::Status(s) if s.code() == Some(3)),
+            "{exit}"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_retired_process_that_stays_is_killed() {
+        let spawner = shell("sleep 1000");
+        let launched = spawner.launch().await.unwrap();
+        let pid = launched.process.pid();
+        launched.process.retire();
+        spawner.reaped().await;
+        assert!(!exists(pid));
+    }
+
+    #[tokio::test]
+    async fn the_end_of_the_spawners_thread_kills_what_is_left() {
+        let spawner = shell("echo up >&0; sleep 1000");
+        let mut launched = spawner.launch().await.unwrap();
+        assert_eq!(line(&mut lines(&launched)), "up");
+        drop(spawner);
+        let exit = launched.process.exited().await;
+        assert!(exit.to_string().contains("SIGKILL"), "{exit}");
+    }
+
+    #[tokio::test]
+    async fn a_process_above_its_memory_is_killed() {
+        let spawner = Spawner::new(Program {
+            path: "/bin/sleep".into(),
+            arg0: "sleep".into(),
+            args: vec!["1000".into()],
+            resident_max: ByteSize::from_bytes(1),
+        })
+        .unwrap();
+        let mut launched = spawner.launch().await.unwrap();
+        let exit = launched.process.exited().await;
+        assert!(matches!(exit, Exit::Memory(_)), "{exit}");
+        assert!(!exists(launched.process.pid()));
+    }
+
+    #[tokio::test]
+    async fn a_missing_program_is_an_error() {
+        let program = Program {
+            path: "/nowhere/weir".into(),
+            ..Program::own_worker()
+        };
+        let spawner = Spawner::new(program).unwrap();
+        let error = spawner.launch().await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+    }
+}

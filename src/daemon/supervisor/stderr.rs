@@ -1,0 +1,92 @@
+//! What a worker writes to stderr goes to the daemon's log: whole lines, of bounded length, at a
+//! bounded rate. A worker handles hostile input, so its words are not trusted either.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncRead, AsyncReadExt};
+
+use super::process::Label;
+use crate::base::flood::Limit;
+
+/// Longest line that is kept; the rest of it is left out.
+const LINE_BYTES_MAX: usize = 1024;
+/// Lines a second that are logged; the others are counted.
+const LINES_MAX: u32 = 20;
+const LINES_PER: Duration = Duration::from_secs(1);
+
+/// Logs `stderr` until it ends.
+pub async fn forward(mut stderr: impl AsyncRead + Unpin, pid: u32, label: Arc<Label>) {
+    let mut lines = Lines::default();
+    let mut limit = Limit::new(LINES_MAX, LINES_PER);
+    let mut buffer = vec![0; 4096];
+    while let Ok(n @ 1..) = stderr.read(&mut buffer).await {
+        for line in lines.push(buffer.get(..n).unwrap_or_default()) {
+            let (pass, left_out) = limit.pass(Instant::now());
+            if left_out > 0 {
+                tracing::warn!(
+                    stream = label.name(),
+                    pid,
+                    left_out,
+                    "worker writes too much"
+                );
+            }
+            if pass {
+                tracing::warn!(stream = label.name(), pid, "worker: {line}");
+            }
+        }
+    }
+}
+
+/// Cuts bytes into lines.
+#[derive(Debug, Default)]
+struct Lines {
+    partial: Vec<u8>,
+}
+
+impl Lines {
+    fn push(&mut self, bytes: &[u8]) -> Vec<String> {
+        let mut whole = Vec::new();
+        for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
+            let (text, ended) = match piece.split_last() {
+                Some((b'\n', text)) => (text, true),
+                _ => (piece, false),
+            };
+            let room = LINE_BYTES_MAX.saturating_sub(self.partial.len());
+            self.partial.extend(text.iter().take(room));
+            if ended {
+                let line = printable(&std::mem::take(&mut self.partial));
+                whole.extend(Some(line).filter(|line| !line.is_empty()));
+            }
+        }
+        whole
+    }
+}
+
+/// Text without control characters, which could forge lines or colours in a terminal.
+fn printable(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    let clean = text
+        .trim_end()
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c });
+    clean.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_whole_clean_and_short() {
+        let mut lines = Lines::default();
+        assert_eq!(lines.push(b"a\nb"), ["a"]);
+        assert_eq!(lines.push(b"c\r\n\n\x1b[31mred\n"), ["bc", " [31mred"]);
+        let long = [vec![b'x'; 3 * LINE_BYTES_MAX], b"\nnext\n".to_vec()].concat();
+        assert_eq!(
+            lines.push(&long),
+            ["x".repeat(LINE_BYTES_MAX), "next".to_owned()]
+        );
+        assert_eq!(lines.push(b"\xff\n"), ["\u{fffd}"]);
+    }
+}

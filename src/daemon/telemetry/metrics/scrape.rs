@@ -1,0 +1,308 @@
+//! The part of `/metrics` that is read at the moment of a scrape.
+
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
+use prometheus_client::registry::{Registry, Unit};
+
+use crate::daemon::telemetry::process::Snapshot;
+use crate::model::status::{State, StreamStatus};
+
+use super::{Scrape, StreamLabels};
+
+type Real = Gauge<f64, AtomicU64>;
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StateLabels {
+    stream: String,
+    state: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RungLabels {
+    stream: String,
+    rung: String,
+}
+
+/// Every state with its word; a state set (OpenMetrics) shows all of them, one of them 1.
+const STATES: [(State, &str); 5] = [
+    (State::Idle, "idle"),
+    (State::Starting, "starting"),
+    (State::Live, "live"),
+    (State::Waiting, "waiting"),
+    (State::Failed, "failed"),
+];
+
+/// A registry of this moment's values.
+pub(super) fn registry(
+    scrape: &Scrape,
+    process: Option<Snapshot>,
+    resident_bytes: impl Fn(u32) -> Option<u64>,
+) -> Registry {
+    let mut registry = Registry::default();
+    origin(&mut registry, scrape);
+    streams(&mut registry, &scrape.streams, resident_bytes);
+    inputs(&mut registry, &scrape.streams);
+    rungs(&mut registry, &scrape.streams);
+    if let Some(process) = process {
+        this_process(&mut registry, process);
+    }
+    registry
+}
+
+fn origin(registry: &mut Registry, scrape: &Scrape) {
+    let by_stream = Family::<StreamLabels, Gauge>::default();
+    for (stream, bytes) in &scrape.usage.streams {
+        by_stream.get_or_create(&labels(stream)).set(signed(*bytes));
+    }
+    registry.register_with_unit(
+        "weir_origin_stream",
+        "Bytes in the windows of a stream",
+        Unit::Bytes,
+        by_stream,
+    );
+    registry.register_with_unit(
+        "weir_origin",
+        "Bytes in all windows",
+        Unit::Bytes,
+        ConstGauge::new(signed(scrape.usage.bytes)),
+    );
+}
+
+fn streams(
+    registry: &mut Registry,
+    streams: &[StreamStatus],
+    resident_bytes: impl Fn(u32) -> Option<u64>,
+) {
+    let states = Family::<StateLabels, Gauge>::default();
+    let viewers = Family::<StreamLabels, Gauge>::default();
+    let workers = Family::<StreamLabels, Gauge>::default();
+    for status in streams {
+        for (state, word) in STATES {
+            let labels = StateLabels {
+                stream: status.name.clone(),
+                state: word,
+            };
+            let is_it = status.state == state;
+            states.get_or_create(&labels).set(i64::from(is_it));
+        }
+        let labels = labels(&status.name);
+        viewers
+            .get_or_create(&labels)
+            .set(i64::try_from(status.viewers).unwrap_or(i64::MAX));
+        if let Some(bytes) = status.worker_pid.and_then(&resident_bytes) {
+            workers.get_or_create(&labels).set(signed(bytes));
+        }
+    }
+    registry.register(
+        "weir_stream_state",
+        "1 for the state a stream is in",
+        states,
+    );
+    registry.register(
+        "weir_stream_viewers",
+        "Viewers: address and agent with a playlist request within 10 s",
+        viewers,
+    );
+    registry.register_with_unit(
+        "weir_worker_resident",
+        "Memory of a stream's worker process that is in RAM",
+        Unit::Bytes,
+        workers,
+    );
+}
+
+fn inputs(registry: &mut Registry, streams: &[StreamStatus]) {
+    let delay = Family::<StreamLabels, Real>::default();
+    let repeated = Family::<StreamLabels, Counter>::default();
+    let skipped = Family::<StreamLabels, Counter>::default();
+    for (stream, input) in streams.iter().filter_map(|s| Some((s, s.input?))) {
+        let labels = labels(&stream.name);
+        delay
+            .get_or_create(&labels)
+            .set(Duration::from_millis(input.delay_ms).as_secs_f64());
+        repeated.get_or_create(&labels).inc_by(input.repeated);
+        skipped.get_or_create(&labels).inc_by(input.skipped);
+    }
+    registry.register_with_unit(
+        "weir_input_delay",
+        "Delay by which a source's jitter is hidden",
+        Unit::Seconds,
+        delay,
+    );
+    registry.register(
+        "weir_input_repeated_frames",
+        "Frames that showed the picture before once more",
+        repeated,
+    );
+    registry.register(
+        "weir_input_skipped_frames",
+        "Pictures of the source that were not shown: late, or too many for the frame rate",
+        skipped,
+    );
+}
+
+fn rungs(registry: &mut Registry, streams: &[StreamStatus]) {
+    let speed = Family::<RungLabels, Real>::default();
+    let bitrate = Family::<RungLabels, Gauge>::default();
+    let dropped = Family::<RungLabels, Counter>::default();
+    for (stream, rung) in streams
+        .iter()
+        .flat_map(|stream| stream.rungs.iter().map(move |rung| (stream, rung)))
+    {
+        let labels = RungLabels {
+            stream: stream.name.clone(),
+            rung: rung.name.clone(),
+        };
+        speed.get_or_create(&labels).set(f64::from(rung.speed));
+        bitrate.get_or_create(&labels).set(signed(rung.bitrate));
+        dropped.get_or_create(&labels).inc_by(rung.dropped);
+    }
+    registry.register_with_unit(
+        "weir_rung_speed",
+        "Seconds of video encoded in a second",
+        Unit::Other("ratio".to_owned()),
+        speed,
+    );
+    registry.register_with_unit(
+        "weir_rung_bitrate",
+        "Bitrate of a rung",
+        Unit::Other("bits_per_second".to_owned()),
+        bitrate,
+    );
+    registry.register(
+        "weir_rung_dropped_frames",
+        "Frames a rung left out because its encoder did not keep up",
+        dropped,
+    );
+}
+
+/// Under the names every Prometheus client library uses, so that stock dashboards find them.
+fn this_process(registry: &mut Registry, process: Snapshot) {
+    registry.register_with_unit(
+        "process_resident_memory",
+        "Memory of the daemon that is in RAM",
+        Unit::Bytes,
+        ConstGauge::new(signed(process.resident_bytes)),
+    );
+    registry.register(
+        "process_threads",
+        "Threads of the daemon",
+        ConstGauge::new(signed(process.threads)),
+    );
+    if let Some(open) = process.open_fds {
+        registry.register(
+            "process_open_fds",
+            "Open file descriptors",
+            ConstGauge::new(signed(open)),
+        );
+    }
+    if let Some(max) = process.max_fds {
+        registry.register(
+            "process_max_fds",
+            "File descriptors that may be open",
+            ConstGauge::new(signed(max)),
+        );
+    }
+}
+
+fn labels(stream: &str) -> StreamLabels {
+    StreamLabels {
+        stream: stream.to_owned(),
+    }
+}
+
+fn signed(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use prometheus_client::encoding::text::encode_registry;
+
+    use super::*;
+    use crate::daemon::origin::Usage;
+    use crate::model::status::{InputStatus, RungStatus};
+
+    fn live() -> StreamStatus {
+        StreamStatus {
+            name: "demo".to_owned(),
+            state: State::Live,
+            source: "test:".to_owned(),
+            since: "2026-01-01T00:00:00Z".to_owned(),
+            viewers: 3,
+            input: Some(InputStatus {
+                delay_ms: 60,
+                repeated: 8,
+                skipped: 9,
+            }),
+            rungs: vec![RungStatus {
+                name: "720p".to_owned(),
+                width: 1280,
+                height: 720,
+                fps: 30.0,
+                bitrate: 2_800_000,
+                encoder: "x264".to_owned(),
+                speed: 1.5,
+                dropped: 4,
+            }],
+            worker_pid: Some(42),
+            last_error: None,
+        }
+    }
+
+    #[test]
+    fn values_are_those_of_the_moment() {
+        let scrape = Scrape {
+            streams: vec![live()],
+            usage: Usage {
+                bytes: 11,
+                streams: vec![("demo".to_owned(), 10)],
+            },
+        };
+        let process = Snapshot {
+            resident_bytes: 5,
+            threads: 6,
+            open_fds: Some(7),
+            max_fds: None,
+        };
+        let resident = |pid| (pid == 42).then_some(99);
+        let mut text = String::new();
+        encode_registry(&mut text, &registry(&scrape, Some(process), resident)).unwrap();
+        for line in [
+            "weir_origin_bytes 11",
+            "weir_origin_stream_bytes{stream=\"demo\"} 10",
+            "weir_stream_state{stream=\"demo\",state=\"live\"} 1",
+            "weir_stream_state{stream=\"demo\",state=\"idle\"} 0",
+            "weir_stream_viewers{stream=\"demo\"} 3",
+            "weir_worker_resident_bytes{stream=\"demo\"} 99",
+            "weir_rung_speed_ratio{stream=\"demo\",rung=\"720p\"} 1.5",
+            "weir_rung_bitrate_bits_per_second{stream=\"demo\",rung=\"720p\"} 2800000",
+            "weir_rung_dropped_frames_total{stream=\"demo\",rung=\"720p\"} 4",
+            "weir_input_delay_seconds{stream=\"demo\"} 0.06",
+            "weir_input_repeated_frames_total{stream=\"demo\"} 8",
+            "weir_input_skipped_frames_total{stream=\"demo\"} 9",
+            "process_resident_memory_bytes 5",
+            "process_threads 6",
+            "process_open_fds 7",
+        ] {
+            assert!(text.lines().any(|l| l == line), "no `{line}` in\n{text}");
+        }
+        assert!(!text.contains("process_max_fds"));
+    }
+
+    #[test]
+    fn a_worker_that_is_gone_has_no_memory() {
+        let scrape = Scrape {
+            streams: vec![live()],
+            usage: Usage::default(),
+        };
+        let mut text = String::new();
+        encode_registry(&mut text, &registry(&scrape, None, |_| None)).unwrap();
+        assert!(!text.contains("weir_worker_resident_bytes{"), "{text}");
+    }
+}

@@ -1,0 +1,60 @@
+//! What a packager makes and the origin keeps.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+/// Which of the two sets of renditions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Packaging {
+    /// CMAF with demuxed audio, low latency.
+    Cmaf,
+    /// MPEG-TS, muxed.
+    Ts,
+}
+
+/// One rendition of the plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum TrackId {
+    /// Index into [`crate::model::ladder::Plan::video`].
+    Video(u8),
+    /// Index into [`crate::model::ladder::Plan::audio`].
+    Audio(u8),
+}
+
+/// One part of one rendition.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Part {
+    /// Rendition.
+    pub track: TrackId,
+    /// Media sequence number of its segment.
+    pub msn: u64,
+    /// Number in the segment, from 0.
+    pub index: u32,
+    /// Exact duration.
+    pub duration: Duration,
+    /// A decoder may start at it.
+    pub independent: bool,
+    /// It is the last of its segment.
+    pub last: bool,
+    /// Wall-clock time of its first frame, nanoseconds since the Unix epoch.
+    pub date_ns: u64,
+    /// The bytes.
+    pub data: Bytes,
+}
+
+/// One MPEG-TS segment.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TsSegment {
+    /// Index into [`crate::model::ladder::Plan::video`].
+    pub video: u8,
+    /// Media sequence number, the same as the CMAF segment's.
+    pub msn: u64,
+    /// Exact duration of its video.
+    pub duration: Duration,
+    /// Wall-clock time of its first frame, nanoseconds since the Unix epoch.
+    pub date_ns: u64,
+    /// The bytes.
+    pub data: Bytes,
+}

@@ -1,0 +1,119 @@
+//! The text of a multivariant playlist (RFC 8216bis section 4.4.6) and the bit rates it promises.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use super::media::Packaging;
+use super::playlist::file_name;
+use super::timing::Timing;
+use crate::base::units::FrameRate;
+use crate::model::ladder::{AudioRendition, Plan, VideoRendition};
+
+/// What an encoder's rate buffer may hold above its bitrate: encoders run with `maxrate` equal to
+/// the bitrate and a buffer of at most one second.
+const VBV: Duration = Duration::from_secs(1);
+/// `moof` without its samples, and `mdat` header.
+const CMAF_PART_BYTES: u64 = 180;
+/// Entry of a `trun` box.
+const CMAF_SAMPLE_BYTES: u64 = 16;
+/// AAC frames a second at 48 kHz, rounded up.
+const AAC_FRAMES_PER_S: u64 = 47;
+/// MPEG-TS headers, stuffing and tables, as a fraction of the payload: 8 %.
+const TS_OVERHEAD_PERCENT: u64 = 8;
+
+/// One `EXT-X-STREAM-INF` (section 4.4.6.2).
+#[derive(Debug)]
+pub(super) struct Variant<'a> {
+    pub(super) video: &'a VideoRendition,
+    pub(super) audio: Option<&'a AudioRendition>,
+    pub(super) bandwidth_bps: u64,
+    pub(super) average_bps: u64,
+    pub(super) codecs: String,
+    pub(super) frame_rate: FrameRate,
+}
+
+/// `BANDWIDTH` and `AVERAGE-BANDWIDTH` a variant is given before anything has been measured.
+pub(super) fn promised_bps(
+    plan: &Plan,
+    video: &VideoRendition,
+    timing: &Timing,
+    packaging: Packaging,
+) -> (u64, u64) {
+    let audio = plan.audio.get(video.audio).or(plan.audio.first());
+    let audio_bps = audio.map_or(0, |audio| audio.bitrate.bps());
+    let video_bps = video.bitrate.bps();
+    // A segment of `d` seconds holds at most `bitrate * (d + buffer)` bits.
+    let segment_ms = (timing.segment().as_millis() as u64).max(1);
+    let burst_bps = video_bps.saturating_mul(VBV.as_millis() as u64) / segment_ms;
+    let media_bps = video_bps.saturating_add(audio_bps);
+    let overhead_bps = match packaging {
+        Packaging::Cmaf => cmaf_overhead_bps(plan.canvas.fps.divided(video.divisor), timing),
+        Packaging::Ts => media_bps.saturating_mul(TS_OVERHEAD_PERCENT) / 100,
+    };
+    // AAC encoders keep their bitrate over a second, not over a frame: a tenth more.
+    let average = media_bps.saturating_add(overhead_bps);
+    let peak = average
+        .saturating_add(burst_bps)
+        .saturating_add(audio_bps / 10);
+    (peak, average)
+}
+
+fn cmaf_overhead_bps(fps: FrameRate, timing: &Timing) -> u64 {
+    let part = timing.part_target().unwrap_or(timing.segment());
+    let part_ms = (part.as_millis() as u64).max(1);
+    let parts = 2 * CMAF_PART_BYTES * 1000 / part_ms;
+    let samples = (u64::from(fps.num() / fps.den()) + 1 + AAC_FRAMES_PER_S) * CMAF_SAMPLE_BYTES;
+    (parts + samples) * 8
+}
+
+/// The text. Addresses are relative to `/live/STREAM/`; `session` is the folder of the session.
+pub(super) fn render(
+    plan: &Plan,
+    variants: &[Variant<'_>],
+    packaging: Packaging,
+    session: &str,
+) -> String {
+    let version = match packaging {
+        Packaging::Cmaf => 9,
+        Packaging::Ts => 6,
+    };
+    let file = file_name(packaging);
+    let mut out = format!("#EXTM3U\n#EXT-X-VERSION:{version}\n#EXT-X-INDEPENDENT-SEGMENTS\n");
+    if packaging == Packaging::Cmaf {
+        for AudioRendition { name, .. } in &plan.audio {
+            // The same NAME in every group, so that a player keeps its choice of sound when it
+            // switches rungs (section 4.4.6.2.1).
+            let _ = writeln!(
+                out,
+                "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"{name}\",NAME=\"Main\",DEFAULT=YES,\
+                 AUTOSELECT=YES,CHANNELS=\"2\",URI=\"{session}/{name}/{file}\""
+            );
+        }
+    }
+    for variant in variants {
+        let VideoRendition {
+            name,
+            width,
+            height,
+            ..
+        } = variant.video;
+        let rate = variant.frame_rate;
+        // "A decimal-floating-point … rounded to three decimal places" (section 4.4.6.2).
+        let milli = (u64::from(rate.num()) * 2000 / u64::from(rate.den())).div_ceil(2);
+        let _ = write!(
+            out,
+            "#EXT-X-STREAM-INF:BANDWIDTH={},AVERAGE-BANDWIDTH={},CODECS=\"{}\",\
+             RESOLUTION={width}x{height},FRAME-RATE={}.{:03}",
+            variant.bandwidth_bps,
+            variant.average_bps,
+            variant.codecs,
+            milli / 1000,
+            milli % 1000,
+        );
+        if let Some(audio) = variant.audio {
+            let _ = write!(out, ",AUDIO=\"{}\"", audio.name);
+        }
+        let _ = write!(out, "\n{session}/{name}/{file}\n");
+    }
+    out
+}

@@ -1,0 +1,400 @@
+//! All renditions of one session, in both packagings.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::level;
+use super::media::{Packaging, Part, TrackId, TsSegment};
+use super::multivariant::{self, Variant};
+use super::playlist::{Page, Report};
+use super::reload::{Readiness, Reload};
+use super::timing::Timing;
+use super::window::Window;
+use crate::model::ladder::{Plan, VideoRendition};
+
+/// Why something a worker made was not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// The plan has no such rendition.
+    #[error("the plan has no such rendition")]
+    UnknownTrack,
+    /// It is not the next one, or has no init section.
+    #[error("it is not the next one, or came before its init section")]
+    OutOfOrder,
+    /// The session has ended.
+    #[error("the session has ended")]
+    Ended,
+}
+
+#[derive(Debug)]
+struct Rendition {
+    name: String,
+    packaging: Packaging,
+    track: TrackId,
+    window: Window,
+}
+
+/// The state of one session. Renditions are numbered from 0 in an order that never changes:
+/// video, audio, then MPEG-TS.
+#[derive(Debug)]
+pub struct Presentation {
+    plan: Plan,
+    timing: Timing,
+    renditions: Vec<Rendition>,
+    ended: bool,
+    /// `BANDWIDTH` last written, by packaging and variant.
+    advertised: Vec<(Packaging, usize, u64)>,
+    bandwidth_raised: u64,
+}
+
+impl Presentation {
+    /// An empty session of `plan`, with the MPEG-TS set if `ts`.
+    pub fn new(plan: Plan, timing: Timing, ts: bool) -> Self {
+        let window = || Window::new(timing.target());
+        let numbered = |n: usize| u8::try_from(n).unwrap_or(u8::MAX);
+        let mut renditions = Vec::new();
+        for (n, video) in plan.video.iter().enumerate() {
+            renditions.push(Rendition {
+                name: video.name.clone(),
+                packaging: Packaging::Cmaf,
+                track: TrackId::Video(numbered(n)),
+                window: window(),
+            });
+        }
+        for (n, audio) in plan.audio.iter().enumerate() {
+            renditions.push(Rendition {
+                name: audio.name.clone(),
+                packaging: Packaging::Cmaf,
+                track: TrackId::Audio(numbered(n)),
+                window: window(),
+            });
+        }
+        for (n, video) in plan.video.iter().enumerate().filter(|_| ts) {
+            renditions.push(Rendition {
+                name: video.name.clone(),
+                packaging: Packaging::Ts,
+                track: TrackId::Video(numbered(n)),
+                window: window(),
+            });
+        }
+        Self {
+            plan,
+            timing,
+            renditions,
+            ended: false,
+            advertised: Vec::new(),
+            bandwidth_raised: 0,
+        }
+    }
+
+    /// How many renditions there are, both packagings together.
+    pub fn rendition_count(&self) -> usize {
+        self.renditions.len()
+    }
+
+    /// Number of a rendition by its name in addresses.
+    pub fn find(&self, name: &str, packaging: Packaging) -> Option<usize> {
+        self.renditions
+            .iter()
+            .position(|r| r.packaging == packaging && r.name == name)
+    }
+
+    /// A rendition's window and whether it is of sound alone.
+    pub fn window(&self, rendition: usize) -> Option<(&Window, bool)> {
+        let rendition = self.renditions.get(rendition)?;
+        let audio = matches!(rendition.track, TrackId::Audio(_));
+        Some((&rendition.window, audio))
+    }
+
+    /// The constants of time.
+    pub fn timing(&self) -> &Timing {
+        &self.timing
+    }
+
+    fn track(&mut self, packaging: Packaging, track: TrackId) -> Result<usize, Refused> {
+        if self.ended {
+            return Err(Refused::Ended);
+        }
+        self.renditions
+            .iter()
+            .position(|r| r.packaging == packaging && r.track == track)
+            .ok_or(Refused::UnknownTrack)
+    }
+
+    /// Takes an init section. A later one takes effect at the rendition's next segment, behind a
+    /// discontinuity; all renditions of a session must get theirs at the same one.
+    ///
+    /// # Errors
+    /// When the plan has no such rendition or the session has ended.
+    pub fn init(&mut self, track: TrackId, codec: &str, data: Bytes) -> Result<usize, Refused> {
+        let n = self.track(Packaging::Cmaf, track)?;
+        if let Some(rendition) = self.renditions.get_mut(n) {
+            rendition.window.init(codec, data);
+        }
+        Ok(n)
+    }
+
+    /// Appends a part and returns its rendition's number.
+    ///
+    /// # Errors
+    /// When it is not the next part of its rendition.
+    pub fn part(&mut self, part: &Part) -> Result<usize, Refused> {
+        let n = self.track(Packaging::Cmaf, part.track)?;
+        self.push(n, part, true)
+    }
+
+    /// Appends an MPEG-TS segment and returns its rendition's number.
+    ///
+    /// # Errors
+    /// When it is not the next segment of its rendition.
+    pub fn ts_segment(&mut self, segment: TsSegment) -> Result<usize, Refused> {
+        let track = TrackId::Video(segment.video);
+        let n = self.track(Packaging::Ts, track)?;
+        let whole = Part {
+            track,
+            msn: segment.msn,
+            index: 0,
+            duration: segment.duration,
+            independent: true,
+            last: true,
+            date_ns: segment.date_ns,
+            data: segment.data,
+        };
+        self.push(n, &whole, false)
+    }
+
+    fn push(&mut self, n: usize, part: &Part, mapped: bool) -> Result<usize, Refused> {
+        let rendition = self.renditions.get_mut(n).ok_or(Refused::UnknownTrack)?;
+        if !rendition.window.push(part, mapped) {
+            return Err(Refused::OutOfOrder);
+        }
+        if part.last {
+            self.compare_bandwidth();
+        }
+        Ok(n)
+    }
+
+    /// Closes every open segment with the parts it has, gives every rendition that lacks a
+    /// segment an `EXT-X-GAP` one, and returns the number at which all go on behind a
+    /// discontinuity.
+    pub fn interrupt(&mut self) -> u64 {
+        level::interrupt(&mut self.windows())
+    }
+
+    /// Nothing more will come.
+    pub fn end(&mut self) {
+        for rendition in &mut self.renditions {
+            rendition.window.close();
+        }
+        self.ended = true;
+    }
+
+    fn windows(&mut self) -> Vec<&mut Window> {
+        self.renditions.iter_mut().map(|r| &mut r.window).collect()
+    }
+
+    /// Takes segments off the playlists while `window` stays, and drops those whose time is over.
+    pub fn slide(&mut self, window: Duration) {
+        let floor = self.timing.three_targets();
+        while level::slide(&mut self.windows(), window, floor) {}
+        for rendition in &mut self.renditions {
+            rendition.window.expire();
+        }
+    }
+
+    /// Makes room: drops segments that are off the playlists already, or else takes the oldest
+    /// one off. Returns the bytes freed; zero when the playlists are at their shortest.
+    pub fn shorten(&mut self) -> u64 {
+        let freed = self.drop_unlisted();
+        let floor = self.timing.three_targets();
+        if freed > 0 || !level::slide(&mut self.windows(), floor, floor) {
+            return freed;
+        }
+        self.drop_unlisted()
+    }
+
+    fn drop_unlisted(&mut self) -> u64 {
+        let windows = self.renditions.iter_mut().map(|r| &mut r.window);
+        windows.map(Window::drop_unlisted).sum()
+    }
+
+    /// Bytes of all windows.
+    pub fn bytes(&self) -> u64 {
+        self.renditions.iter().map(|r| r.window.bytes()).sum()
+    }
+
+    /// Duration of the longest playlist so far.
+    pub fn longest(&self) -> Duration {
+        let longest = self.renditions.iter().map(|r| r.window.longest());
+        longest.max().unwrap_or_default()
+    }
+
+    /// Every rendition of the packaging has one complete segment (and there are any).
+    pub fn playable(&self, packaging: Packaging) -> bool {
+        let mut set = self.set(packaging).peekable();
+        set.peek().is_some() && set.all(|(_, r)| r.window.playable())
+    }
+
+    /// There are renditions in this packaging.
+    pub fn has(&self, packaging: Packaging) -> bool {
+        self.set(packaging).next().is_some()
+    }
+
+    fn set(&self, packaging: Packaging) -> impl Iterator<Item = (usize, &Rendition)> {
+        let all = self.renditions.iter().enumerate();
+        all.filter(move |(_, r)| r.packaging == packaging)
+    }
+
+    /// What to do with a playlist request.
+    pub fn readiness(&self, rendition: usize, reload: Reload) -> Readiness {
+        let Some(rendition) = self.renditions.get(rendition) else {
+            return Readiness::Wait;
+        };
+        // "A Server MUST ignore _HLS_msn and _HLS_part if the Playlist contains an EXT-X-ENDLIST
+        // tag" (section 6.2.5.2).
+        if self.ended {
+            return Readiness::Ready;
+        }
+        // A playlist with parts but without a complete segment is refused by players.
+        match reload.readiness(&rendition.window, &self.timing, self.parts(rendition)) {
+            Readiness::Ready if !rendition.window.playable() => Readiness::Wait,
+            readiness => readiness,
+        }
+    }
+
+    fn parts(&self, rendition: &Rendition) -> bool {
+        rendition.packaging == Packaging::Cmaf && self.timing.part_target().is_some()
+    }
+
+    /// The segment and part that the rendition's `EXT-X-PRELOAD-HINT` announces.
+    pub fn hint(&self, rendition: usize) -> Option<(u64, u32)> {
+        let rendition = self.renditions.get(rendition)?;
+        let hinting = self.parts(rendition) && !self.ended;
+        rendition.window.next_part().filter(|_| hinting)
+    }
+
+    /// The media playlist of a rendition, `None` before it has a segment. With `skip`, a Playlist
+    /// Delta Update (section 6.2.5.1) where there is something to skip.
+    pub fn playlist(&self, rendition: usize, skip: bool) -> Option<String> {
+        let this = self.renditions.get(rendition)?;
+        this.window.last_closed()?;
+        let reports: Vec<Report> = self
+            .set(this.packaging)
+            .filter(|(n, _)| *n != rendition)
+            .filter_map(|(_, other)| self.report(other))
+            .collect();
+        let page = Page {
+            window: &this.window,
+            timing: &self.timing,
+            packaging: this.packaging,
+            reports: &reports,
+            ended: self.ended,
+        };
+        Some(page.render(skip))
+    }
+
+    fn report(&self, rendition: &Rendition) -> Option<Report> {
+        // "If the Rendition contains Partial Segments then this value is the Media Sequence Number
+        // of the last Partial Segment" (section 4.4.5.4), though a gap may follow it.
+        let last_part = rendition.window.last_part();
+        let (last_msn, last_part) = match last_part.filter(|_| self.parts(rendition)) {
+            Some((msn, part)) => (msn, Some(part)),
+            None => (rendition.window.last_closed()?, None),
+        };
+        Some(Report {
+            rendition: rendition.name.clone(),
+            last_msn,
+            last_part,
+        })
+    }
+
+    /// The multivariant playlist, `None` before the packaging is playable. `session` is the name
+    /// of the folder below the playlist's.
+    pub fn master(&mut self, packaging: Packaging, session: &str) -> Option<String> {
+        if !self.playable(packaging) {
+            return None;
+        }
+        let variants = self.variants(packaging);
+        let text = multivariant::render(&self.plan, &variants, packaging, session);
+        let promises: Vec<_> = variants.iter().map(|v| v.bandwidth_bps).collect();
+        self.advertised.retain(|(of, ..)| *of != packaging);
+        for (n, bps) in promises.into_iter().enumerate() {
+            self.advertised.push((packaging, n, bps));
+        }
+        Some(text)
+    }
+
+    fn variants(&self, packaging: Packaging) -> Vec<Variant<'_>> {
+        let videos = self.plan.video.iter().enumerate();
+        videos
+            .map(|(n, video)| self.variant(n, video, packaging))
+            .collect()
+    }
+
+    fn variant<'a>(
+        &'a self,
+        n: usize,
+        video: &'a VideoRendition,
+        packaging: Packaging,
+    ) -> Variant<'a> {
+        let find = |name: &str, packaging| {
+            let n = self.find(name, packaging);
+            n.and_then(|n| self.renditions.get(n)).map(|r| &r.window)
+        };
+        let audio = self.plan.audio.get(video.audio).or(self.plan.audio.first());
+        let sound = audio.and_then(|audio| find(&audio.name, Packaging::Cmaf));
+        let picture = find(&video.name, Packaging::Cmaf);
+        // "The attribute value MUST include every media format [RFC6381] present in any Media
+        // Segment in any of the Renditions" (section 6.2.4).
+        let mut codecs: Vec<&str> = Vec::new();
+        for codec in picture.into_iter().chain(sound).flat_map(Window::codecs) {
+            if !codecs.contains(&codec) {
+                codecs.push(codec);
+            }
+        }
+        let measured_bps = match packaging {
+            Packaging::Cmaf => [picture, sound],
+            Packaging::Ts => [find(&video.name, Packaging::Ts), None],
+        };
+        let measured_bps: u64 = measured_bps.iter().flatten().map(|w| w.peak_bps()).sum();
+        let (promised_bps, average_bps) =
+            multivariant::promised_bps(&self.plan, video, &self.timing, packaging);
+        let before = self
+            .advertised
+            .iter()
+            .find(|(of, variant, _)| (*of, *variant) == (packaging, n));
+        let before_bps = before.map_or(0, |(.., bps)| *bps);
+        Variant {
+            video,
+            audio: audio.filter(|_| packaging == Packaging::Cmaf),
+            // "BANDWIDTH: the peak segment bit rate of the Variant Stream" (section 4.4.6.2).
+            bandwidth_bps: promised_bps.max(measured_bps).max(before_bps),
+            average_bps,
+            codecs: codecs.join(","),
+            frame_rate: self.plan.canvas.fps.divided(video.divisor),
+        }
+    }
+
+    /// Counts variants whose segments have outgrown the `BANDWIDTH` viewers were told.
+    fn compare_bandwidth(&mut self) {
+        let mut advertised = std::mem::take(&mut self.advertised);
+        for (packaging, n, bps) in &mut advertised {
+            let Some(video) = self.plan.video.get(*n) else {
+                continue;
+            };
+            let now_bps = self.variant(*n, video, *packaging).bandwidth_bps;
+            if now_bps > *bps {
+                *bps = now_bps;
+                self.bandwidth_raised = self.bandwidth_raised.saturating_add(1);
+            }
+        }
+        self.advertised = advertised;
+    }
+
+    /// How often a segment exceeded the `BANDWIDTH` of a multivariant playlist already rendered.
+    /// The next one says more.
+    pub fn bandwidth_raised(&self) -> u64 {
+        self.bandwidth_raised
+    }
+}

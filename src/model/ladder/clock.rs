@@ -1,0 +1,435 @@
+//! The ladder clock: the one place that decides where segments and parts begin, in every
+//! rendition and in both packagings.
+//!
+//! Everything is counted in frames of the canvas grid (and in AAC frames of 1024 samples at
+//! 48 kHz), never in measured time, so that renditions agree by construction.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::base::units::FrameRate;
+
+/// Samples in one AAC frame.
+pub const AAC_FRAME_SAMPLES: u64 = 1024;
+/// Sample rate of all audio inside weir, in Hz.
+pub const SAMPLE_RATE_HZ: u64 = 48_000;
+
+/// Where a frame lies in its playlist.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Position {
+    /// Media sequence number of the segment.
+    pub msn: u64,
+    /// Number of the part inside it, from 0.
+    pub part: u32,
+    /// This frame is the first of its segment.
+    pub starts_segment: bool,
+    /// This frame is the first of its part.
+    pub starts_part: bool,
+}
+
+/// Nominal length of the first segment: short, so that a first viewer has a whole segment soon.
+const FIRST_SEGMENT: Duration = Duration::from_secs(1);
+
+/// Cuts of one worker's output. Frame 0 is the first frame of segment `first_msn`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LadderClock {
+    fps: FrameRate,
+    first_msn: u64,
+    first_segment_frames: u64,
+    segment_frames: u64,
+    /// Canvas frames in every part but the last of a segment, which may be shorter.
+    part_frames: u64,
+    audio_part_frames: u64,
+}
+
+/// What the clock is made from.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings {
+    /// Rate of the canvas.
+    pub fps: FrameRate,
+    /// Least common multiple of the renditions' divisors: cuts fall on its multiples, so every
+    /// rendition has a frame at each cut.
+    pub grid: u32,
+    /// Nominal segment duration.
+    pub segment: Duration,
+    /// Nominal part duration; zero turns parts off (a segment is one part).
+    pub part: Duration,
+    /// Media sequence number of the first segment.
+    pub first_msn: u64,
+}
+
+impl LadderClock {
+    /// Rounds the nominal durations to whole multiples of the grid, one at least.
+    ///
+    /// A part as long as a segment, or of zero, makes each segment one part.
+    pub fn new(settings: Settings) -> Self {
+        let grid = u64::from(settings.grid.max(1));
+        let whole = |nominal: Duration| nearest_multiple(settings.fps, nominal, grid);
+        let segment_frames = whole(settings.segment);
+        let part_frames = fitting_part(settings.fps, whole(settings.part), grid);
+        let one_part = settings.part.is_zero() || part_frames >= segment_frames;
+        let (part_frames, audio_part_frames) = if one_part {
+            (segment_frames, aac_frames(settings.fps, segment_frames).1)
+        } else {
+            (part_frames, audio_part(settings.fps, part_frames))
+        };
+        Self {
+            fps: settings.fps,
+            first_msn: settings.first_msn,
+            first_segment_frames: whole(FIRST_SEGMENT).min(segment_frames),
+            segment_frames,
+            part_frames,
+            audio_part_frames,
+        }
+    }
+
+    /// Where canvas frame `frame` lies.
+    pub fn locate(&self, frame: u64) -> Position {
+        let msn = self.msn_of(frame);
+        let offset = frame.saturating_sub(self.segment_start(msn));
+        position(msn, offset, self.part_frames)
+    }
+
+    /// First canvas frame of segment `msn`; numbers before the first segment count as the first.
+    pub fn segment_start(&self, msn: u64) -> u64 {
+        match msn.saturating_sub(self.first_msn) {
+            0 => 0,
+            n => (n - 1)
+                .saturating_mul(self.segment_frames)
+                .saturating_add(self.first_segment_frames),
+        }
+    }
+
+    /// Output time at which segment `msn` starts.
+    pub fn segment_time(&self, msn: u64) -> Duration {
+        self.fps.time_of(self.segment_start(msn))
+    }
+
+    /// Canvas frames in segment `msn`: the first is shorter.
+    pub fn segment_frames(&self, msn: u64) -> u64 {
+        if msn <= self.first_msn {
+            self.first_segment_frames
+        } else {
+            self.segment_frames
+        }
+    }
+
+    /// Parts in segment `msn` of a video rendition.
+    pub fn parts_in_segment(&self, msn: u64) -> u32 {
+        saturating_u32(self.segment_frames(msn).div_ceil(self.part_frames))
+    }
+
+    /// `PART-TARGET` of every playlist: the longest part of any rendition, audio included.
+    ///
+    /// RFC 8216bis, 4.4.3.7: "The value is a decimal-floating-point number of seconds indicating
+    /// the Part Target Duration"; 4.4.4.9: no part may be longer, and only the last of a segment
+    /// (or an independent one) may be shorter than 85 % of it. Rounded up to the nanosecond.
+    pub fn part_target(&self) -> Duration {
+        let nanos = (u128::from(self.part_frames) * u128::from(self.fps.den()) * NANOS)
+            .div_ceil(u128::from(self.fps.num()));
+        let video = Duration::from_nanos(saturating_u64(nanos));
+        video.max(aac_time_ceil(self.audio_part_frames))
+    }
+
+    /// The cuts of the audio renditions.
+    pub fn audio(&self) -> AudioClock {
+        AudioClock {
+            video: self.clone(),
+            part_frames: self.audio_part_frames,
+        }
+    }
+
+    fn msn_of(&self, frame: u64) -> u64 {
+        match frame.checked_sub(self.first_segment_frames) {
+            None => self.first_msn,
+            Some(rest) => (rest / self.segment_frames)
+                .saturating_add(1)
+                .saturating_add(self.first_msn),
+        }
+    }
+}
+
+/// Cuts of the audio renditions: they follow the video's within one AAC frame.
+///
+/// Frames are counted in AAC frames of [`AAC_FRAME_SAMPLES`]; frame 0 starts at output time 0.
+/// A segment starts with the first frame that starts at or after the video segment's start, and
+/// its parts are counted from there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AudioClock {
+    video: LadderClock,
+    /// AAC frames in every part but the last of a segment, which may be shorter.
+    part_frames: u64,
+}
+
+impl AudioClock {
+    /// Where AAC frame `index` lies.
+    pub fn locate(&self, index: u64) -> Position {
+        // start(k) = ceil(t_k / frame) <= index exactly when t_k <= index * frame, so the segment
+        // is that of the last canvas frame that starts no later than this AAC frame.
+        let fps = self.video.fps;
+        let canvas = u128::from(index) * u128::from(AAC_FRAME_SAMPLES) * u128::from(fps.num())
+            / (u128::from(SAMPLE_RATE_HZ) * u128::from(fps.den()));
+        let msn = self.video.msn_of(saturating_u64(canvas));
+        let offset = index.saturating_sub(self.segment_start(msn));
+        position(msn, offset, self.part_frames)
+    }
+
+    /// First AAC frame of segment `msn`.
+    pub fn segment_start(&self, msn: u64) -> u64 {
+        aac_frames(self.video.fps, self.video.segment_start(msn)).1
+    }
+
+    /// AAC frames in segment `msn`; differs by one between segments of the same length.
+    pub fn segment_frames(&self, msn: u64) -> u64 {
+        self.segment_start(msn.max(self.video.first_msn).saturating_add(1))
+            .saturating_sub(self.segment_start(msn))
+    }
+
+    /// Parts in segment `msn` of an audio rendition.
+    pub fn parts_in_segment(&self, msn: u64) -> u32 {
+        saturating_u32(self.segment_frames(msn).div_ceil(self.part_frames.max(1)))
+    }
+}
+
+/// Output time at which AAC frame `index` starts, rounded down to the nanosecond.
+pub fn aac_time(index: u64) -> Duration {
+    let nanos =
+        u128::from(index) * u128::from(AAC_FRAME_SAMPLES) * NANOS / u128::from(SAMPLE_RATE_HZ);
+    Duration::from_nanos(saturating_u64(nanos))
+}
+
+const NANOS: u128 = 1_000_000_000;
+
+fn position(msn: u64, offset: u64, part_frames: u64) -> Position {
+    Position {
+        msn,
+        part: saturating_u32(offset / part_frames.max(1)),
+        starts_segment: offset == 0,
+        starts_part: offset.is_multiple_of(part_frames.max(1)),
+    }
+}
+
+/// The multiple of `grid` frames nearest to `nominal`, one at least; a tie goes up.
+fn nearest_multiple(fps: FrameRate, nominal: Duration, grid: u64) -> u64 {
+    let unit_nanos = u128::from(grid) * u128::from(fps.den()) * NANOS;
+    let twice = nominal.as_nanos() * u128::from(fps.num()) * 2 / unit_nanos;
+    saturating_u64(twice.div_ceil(2))
+        .max(1)
+        .saturating_mul(grid)
+}
+
+/// Canvas frames as AAC frames: rounded down and rounded up.
+fn aac_frames(fps: FrameRate, frames: u64) -> (u64, u64) {
+    let samples = u128::from(frames) * u128::from(fps.den()) * u128::from(SAMPLE_RATE_HZ);
+    let unit = u128::from(fps.num()) * u128::from(AAC_FRAME_SAMPLES);
+    (
+        saturating_u64(samples / unit),
+        saturating_u64(samples.div_ceil(unit)),
+    )
+}
+
+/// AAC frames of an audio part beside video parts of `part_frames`: as many as fit, unless they
+/// would fall below 85 % of it; then one more, which raises the PART-TARGET.
+fn audio_part(fps: FrameRate, part_frames: u64) -> u64 {
+    let (fits, covers) = aac_frames(fps, part_frames);
+    if fits > 0 && audio_to_video(fps, fits, part_frames).is_some_and(holds_floor) {
+        fits
+    } else {
+        covers.max(1)
+    }
+}
+
+/// The smallest part from `part_frames` up, in steps of the grid, beside which an audio part of
+/// whole AAC frames keeps the 85 % floor. From 64 ms (three AAC frames) on every length does:
+/// between n / 0.85 and 0.85 (n + 1) there is nothing for n >= 3.
+fn fitting_part(fps: FrameRate, part_frames: u64, grid: u64) -> u64 {
+    let mut frames = part_frames;
+    while aac_frames(fps, frames).0 < 3
+        && !audio_to_video(fps, audio_part(fps, frames), frames).is_some_and(holds_floor)
+    {
+        frames = frames.saturating_add(grid);
+    }
+    frames
+}
+
+/// Lengths of an audio and a video part in a common unit; `None` when they do not fit it.
+fn audio_to_video(fps: FrameRate, aac: u64, frames: u64) -> Option<(u128, u128)> {
+    let audio = u128::from(aac)
+        .checked_mul(u128::from(AAC_FRAME_SAMPLES))?
+        .checked_mul(u128::from(fps.num()))?;
+    let video = u128::from(frames)
+        .checked_mul(u128::from(SAMPLE_RATE_HZ))?
+        .checked_mul(u128::from(fps.den()))?;
+    Some((audio, video))
+}
+
+/// Neither of two parts is shorter than 85 % of the other.
+fn holds_floor((a, b): (u128, u128)) -> bool {
+    a.min(b).saturating_mul(100) >= a.max(b).saturating_mul(85)
+}
+
+fn aac_time_ceil(frames: u64) -> Duration {
+    let nanos = (u128::from(frames) * u128::from(AAC_FRAME_SAMPLES) * NANOS)
+        .div_ceil(u128::from(SAMPLE_RATE_HZ));
+    Duration::from_nanos(saturating_u64(nanos))
+}
+
+fn saturating_u64(value: u128) -> u64 {
+    u64::try_from(value).unwrap_or(u64::MAX)
+}
+
+fn saturating_u32(value: u64) -> u32 {
+    u32::try_from(value).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::model::ladder::standard_rates;
+
+    fn clock(fps: FrameRate, grid: u32, segment_ms: u64, part_ms: u64) -> LadderClock {
+        LadderClock::new(Settings {
+            fps,
+            grid,
+            segment: Duration::from_millis(segment_ms),
+            part: Duration::from_millis(part_ms),
+            first_msn: 1,
+        })
+    }
+
+    #[test]
+    fn the_shipped_defaults_at_30_fps() {
+        let clock = clock(FrameRate::whole(30), 1, 2000, 200);
+        assert_eq!((clock.segment_frames(1), clock.segment_frames(2)), (30, 60));
+        assert_eq!(
+            (clock.parts_in_segment(1), clock.parts_in_segment(2)),
+            (5, 10)
+        );
+        assert_eq!(clock.part_target(), Duration::from_millis(200));
+        assert_eq!(clock.audio().part_frames, 9);
+        assert_eq!(clock.segment_start(3), 90);
+        assert_eq!(clock.segment_time(3), Duration::from_secs(3));
+        let at = |frame| {
+            let p = clock.locate(frame);
+            (p.msn, p.part, p.starts_segment, p.starts_part)
+        };
+        assert_eq!(at(0), (1, 0, true, true));
+        assert_eq!(at(5), (1, 0, false, false));
+        assert_eq!(at(6), (1, 1, false, true));
+        assert_eq!(at(29), (1, 4, false, false));
+        assert_eq!(at(30), (2, 0, true, true));
+        assert_eq!(at(89), (2, 9, false, false));
+        assert_eq!(at(90), (3, 0, true, true));
+    }
+
+    #[test]
+    fn part_targets_of_common_rates() {
+        let target = |num, den, part_ms| {
+            clock(FrameRate::new(num, den).unwrap(), 1, 2000, part_ms).part_target()
+        };
+        assert_eq!(target(24, 1, 200), Duration::from_nanos(208_333_334));
+        assert_eq!(target(30_000, 1001, 200), Duration::from_micros(200_200));
+        assert_eq!(target(25, 1, 200), Duration::from_millis(200));
+        // Three AAC frames would be 80 % of 80 ms, so the audio has four and decides.
+        assert_eq!(target(25, 2, 100), Duration::from_nanos(85_333_334));
+    }
+
+    #[test]
+    fn without_parts_a_segment_is_one() {
+        let clock = clock(FrameRate::whole(25), 1, 2000, 0);
+        assert_eq!(clock.parts_in_segment(2), 1);
+        for msn in 1..50 {
+            assert_eq!(clock.audio().parts_in_segment(msn), 1, "{msn}");
+        }
+        // 94 AAC frames cover two seconds.
+        assert_eq!(clock.part_target(), aac_time_ceil(94));
+    }
+
+    #[test]
+    fn years_ahead_nothing_overflows() {
+        let clock = clock(FrameRate::new(60_000, 1001).unwrap(), 6, 2000, 200);
+        for frame in [u64::MAX, u64::MAX - 1, u64::MAX / 2] {
+            assert!(clock.locate(frame).msn > 1);
+            assert!(clock.audio().locate(frame).msn > 1);
+        }
+        assert!(clock.segment_start(u64::MAX) > 0);
+        assert!(clock.audio().segment_start(u64::MAX) > 0);
+    }
+
+    /// Lengths in frames of the parts of segment `msn`, by walking over its frames.
+    fn parts(start: u64, frames: u64, locate: impl Fn(u64) -> Position, msn: u64) -> Vec<u64> {
+        let mut parts = Vec::new();
+        for frame in start..start + frames {
+            let position = locate(frame);
+            assert_eq!(position.msn, msn);
+            assert_eq!(position.starts_segment, frame == start);
+            if position.starts_part {
+                parts.push(0);
+            }
+            assert_eq!(position.part as usize + 1, parts.len());
+            *parts.last_mut().unwrap() += 1;
+        }
+        parts
+    }
+
+    fn check_lengths(parts: &[u64], length: impl Fn(u64) -> Duration, target: Duration) {
+        let (last, others) = parts.split_last().unwrap();
+        for part in others {
+            let length = length(*part);
+            assert!(length <= target, "{length:?} > {target:?}");
+            assert!(
+                length.as_nanos() * 100 >= target.as_nanos() * 85 - 200,
+                "{length:?}"
+            );
+        }
+        assert!(length(*last) <= target);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// RFC 8216bis, 4.4.4.9, in every playlist, and cuts where every rendition has a frame.
+        #[test]
+        fn parts_keep_the_rules(
+            rate in 0..18_usize, grid in 1..=6_u32, segment_ms in 1000..=10_000_u64,
+            part_ms in 20..=1000_u64, msn in 1..2000_u64,
+        ) {
+            let fps = standard_rates()[rate];
+            let clock = clock(fps, grid, segment_ms, part_ms);
+            let (start, frames) = (clock.segment_start(msn), clock.segment_frames(msn));
+            prop_assert_eq!(start % u64::from(grid), 0);
+            prop_assert_eq!(clock.part_frames % u64::from(grid), 0);
+            prop_assert_eq!(clock.segment_start(msn + 1), start + frames);
+            let video = parts(start, frames, |f| clock.locate(f), msn);
+            prop_assert_eq!(video.len(), clock.parts_in_segment(msn) as usize);
+            check_lengths(&video, |n| fps.time_of(n), clock.part_target());
+
+            let audio = clock.audio();
+            let (start, frames) = (audio.segment_start(msn), audio.segment_frames(msn));
+            let lead = aac_time(start).checked_sub(clock.segment_time(msn));
+            // Both are rounded down to the nanosecond.
+            prop_assert!(lead.unwrap_or_default() < Duration::from_nanos(21_333_335));
+            prop_assert!(lead.is_some() || aac_time(start) + Duration::from_nanos(1) >= clock.segment_time(msn));
+            let sound = parts(start, frames, |f| audio.locate(f), msn);
+            prop_assert_eq!(sound.len(), audio.parts_in_segment(msn) as usize);
+            check_lengths(&sound, aac_time, clock.part_target());
+            prop_assert!(audio.locate(start + frames).starts_segment);
+        }
+
+        /// A rounded part is off its nominal length by no more than half a step, unless that
+        /// would be no part at all.
+        #[test]
+        fn rounding_is_to_the_nearest(rate in 0..18_usize, grid in 1..=6_u32, part_ms in 100..=900_u64) {
+            let fps = standard_rates()[rate];
+            let clock = clock(fps, grid, 4000, part_ms);
+            let step = fps.time_of(u64::from(grid));
+            let off = fps.time_of(clock.part_frames).abs_diff(Duration::from_millis(part_ms));
+            prop_assert!(
+                off <= step / 2 + Duration::from_nanos(2) || clock.part_frames == u64::from(grid)
+            );
+        }
+    }
+}

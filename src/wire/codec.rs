@@ -1,0 +1,300 @@
+//! Messages as bytes: a `u32` length in network byte order, then postcard.
+//!
+//! [`encode`] and [`decode`] are pure; [`Codec`] gives them to tokio (the daemon's side),
+//! [`read_message`] and [`write_message`] to blocking readers and writers (the worker's side).
+//! Neither side trusts the other: lengths are checked before anything is reserved for them.
+
+use std::io::{self, Read, Write};
+use std::marker::PhantomData;
+
+use bytes::{Buf, BytesMut};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio_util::codec::Decoder;
+
+use super::protocol::MESSAGE_BYTES_MAX;
+
+/// Bytes of the length in front of every message.
+const HEADER_BYTES: usize = 4;
+/// Reserved at once for a message that has announced itself but not arrived.
+const RESERVE_BYTES_MAX: usize = 256 * 1024;
+
+/// Why bytes are not a message, or a message not bytes.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The length is above [`MESSAGE_BYTES_MAX`].
+    #[error("a message of {0} bytes, more than {MESSAGE_BYTES_MAX}")]
+    TooLong(usize),
+    /// Not the postcard encoding of the message expected here.
+    #[error("not a message: {0}")]
+    Malformed(#[from] postcard::Error),
+    /// Bytes are left over after the message.
+    #[error("{0} bytes too many after a message")]
+    Trailing(usize),
+    /// The socket failed, or ended inside a message.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+/// The message as it travels, with its length in front.
+///
+/// # Errors
+/// [`Error::TooLong`] above [`MESSAGE_BYTES_MAX`].
+pub fn encode<M: Serialize>(message: &M) -> Result<Vec<u8>, Error> {
+    let mut out = postcard::to_extend(message, vec![0; HEADER_BYTES])?;
+    let body_bytes = out.len().saturating_sub(HEADER_BYTES);
+    let length = u32::try_from(body_bytes)
+        .ok()
+        .filter(|_| body_bytes <= MESSAGE_BYTES_MAX)
+        .ok_or(Error::TooLong(body_bytes))?;
+    if let Some(header) = out.first_chunk_mut::<HEADER_BYTES>() {
+        *header = length.to_be_bytes();
+    }
+    Ok(out)
+}
+
+/// Takes the next message off the front of `buffer`; `None` when more bytes are needed.
+///
+/// # Errors
+/// [`Error`]; the connection is of no use afterwards.
+pub fn decode<M: DeserializeOwned>(buffer: &mut BytesMut) -> Result<Option<M>, Error> {
+    let Some(header) = buffer.first_chunk::<HEADER_BYTES>() else {
+        return Ok(None);
+    };
+    let body_bytes = body_bytes(*header)?;
+    if buffer.len() - HEADER_BYTES < body_bytes {
+        buffer.reserve(body_bytes.min(RESERVE_BYTES_MAX));
+        return Ok(None);
+    }
+    buffer.advance(HEADER_BYTES);
+    parse(&buffer.split_to(body_bytes)).map(Some)
+}
+
+/// Reads one message; `None` when the other side closed the socket between two messages.
+///
+/// # Errors
+/// [`Error`]; the connection is of no use afterwards.
+pub fn read_message<M: DeserializeOwned>(reader: &mut impl Read) -> Result<Option<M>, Error> {
+    let mut header = Vec::with_capacity(HEADER_BYTES);
+    reader.take(HEADER_BYTES as u64).read_to_end(&mut header)?;
+    if header.is_empty() {
+        return Ok(None);
+    }
+    let header = header.first_chunk().ok_or(io::ErrorKind::UnexpectedEof);
+    let body_bytes = body_bytes(*header.map_err(io::Error::from)?)?;
+    let mut body = Vec::with_capacity(body_bytes.min(RESERVE_BYTES_MAX));
+    reader.take(body_bytes as u64).read_to_end(&mut body)?;
+    if body.len() < body_bytes {
+        return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+    }
+    parse(&body).map(Some)
+}
+
+/// Writes one message and flushes.
+///
+/// # Errors
+/// [`Error::TooLong`] before anything is written, [`Error::Io`] from the writer.
+pub fn write_message<M: Serialize>(writer: &mut impl Write, message: &M) -> Result<(), Error> {
+    writer.write_all(&encode(message)?)?;
+    Ok(writer.flush()?)
+}
+
+fn body_bytes(header: [u8; HEADER_BYTES]) -> Result<usize, Error> {
+    let length = usize::try_from(u32::from_be_bytes(header)).unwrap_or(usize::MAX);
+    if length > MESSAGE_BYTES_MAX {
+        return Err(Error::TooLong(length));
+    }
+    Ok(length)
+}
+
+fn parse<M: DeserializeOwned>(body: &[u8]) -> Result<M, Error> {
+    match postcard::take_from_bytes(body)? {
+        (message, []) => Ok(message),
+        (_, rest) => Err(Error::Trailing(rest.len())),
+    }
+}
+
+/// Decodes messages of type `M` from a tokio reader.
+#[derive(Debug)]
+pub struct Codec<M>(PhantomData<fn() -> M>);
+
+impl<M> Default for Codec<M> {
+    fn default() -> Self {
+        Self(PhantomData)
+    }
+}
+
+impl<M: DeserializeOwned> Decoder for Codec<M> {
+    type Item = M;
+    type Error = Error;
+
+    fn decode(&mut self, buffer: &mut BytesMut) -> Result<Option<M>, Error> {
+        decode(buffer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use bytes::Bytes;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::model::frame::{EncodedFrame, Track};
+    use crate::model::hls::{Part, TrackId};
+    use crate::wire::protocol::{
+        FromWorker, InputState, InputStats, Level, Log, RungStats, Stats, ToWorker,
+    };
+
+    fn data() -> impl Strategy<Value = Bytes> {
+        proptest::collection::vec(any::<u8>(), 0..300).prop_map(Bytes::from)
+    }
+
+    fn to_worker() -> impl Strategy<Value = ToWorker> {
+        let frame = (any::<(bool, bool, i64, i64)>(), data()).prop_map(|(head, data)| {
+            let (video, key, pts_ns, dts_ns) = head;
+            let track = if video { Track::Video } else { Track::Audio };
+            ToWorker::Frame(EncodedFrame {
+                track,
+                pts_ns,
+                dts_ns,
+                key,
+                data,
+            })
+        });
+        prop_oneof![
+            any::<u16>().prop_map(|version| ToWorker::Hello { version }),
+            Just(ToWorker::InputClosed),
+            Just(ToWorker::Finish),
+            frame,
+        ]
+    }
+
+    fn from_worker() -> impl Strategy<Value = FromWorker> {
+        let part = (any::<(u8, u64, u32, u32, bool, bool)>(), data()).prop_map(|(head, data)| {
+            let (track, msn, index, millis, independent, last) = head;
+            FromWorker::Part(Part {
+                track: TrackId::Video(track),
+                msn,
+                index,
+                duration: Duration::from_millis(millis.into()),
+                independent,
+                last,
+                date_ns: msn,
+                data,
+            })
+        });
+        let stats = proptest::collection::vec((0.0..9.0_f32, any::<u64>()), 0..5).prop_map(|v| {
+            let video = v
+                .into_iter()
+                .map(|(speed, dropped)| RungStats { speed, dropped });
+            FromWorker::Stats(Stats {
+                position: Duration::from_secs(3),
+                video: video.collect(),
+                input: Some(InputStats {
+                    delay: Duration::from_millis(60),
+                    repeated: 1 << 33,
+                    skipped: 7,
+                }),
+            })
+        });
+        let log = any::<Option<String>>().prop_map(|rung| {
+            FromWorker::Log(Log {
+                level: Level::Warn,
+                rung,
+                message: "m".into(),
+            })
+        });
+        let lost = any::<(String, Option<u32>)>().prop_map(|(reason, seconds)| {
+            let retry_in = seconds.map(|s| Duration::from_secs(s.into()));
+            FromWorker::Input(InputState::Lost { reason, retry_in })
+        });
+        prop_oneof![part, stats, log, lost, Just(FromWorker::Finished)]
+    }
+
+    proptest! {
+        #[test]
+        fn both_readers_return_what_was_written(messages in proptest::collection::vec(to_worker(), 0..9)) {
+            let mut wire = Vec::new();
+            for message in &messages {
+                write_message(&mut wire, message).unwrap();
+            }
+            let mut buffer = BytesMut::from(wire.as_slice());
+            let mut reader = wire.as_slice();
+            for message in &messages {
+                prop_assert_eq!(&decode::<ToWorker>(&mut buffer).unwrap().unwrap(), message);
+                prop_assert_eq!(&read_message::<ToWorker>(&mut reader).unwrap().unwrap(), message);
+            }
+            prop_assert!(buffer.is_empty());
+            prop_assert!(read_message::<ToWorker>(&mut reader).unwrap().is_none());
+        }
+
+        #[test]
+        fn a_message_in_pieces_comes_out_whole(message in from_worker(), piece in 1_usize..40) {
+            let wire = encode(&message).unwrap();
+            let mut buffer = BytesMut::new();
+            let mut whole = None;
+            for chunk in wire.chunks(piece) {
+                prop_assert!(whole.is_none());
+                buffer.extend_from_slice(chunk);
+                whole = decode::<FromWorker>(&mut buffer).unwrap();
+            }
+            prop_assert_eq!(whole, Some(message));
+        }
+
+        #[test]
+        fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+            let mut buffer = BytesMut::from(bytes.as_slice());
+            while let Ok(Some(message)) = decode::<FromWorker>(&mut buffer) {
+                encode(&message).unwrap();
+            }
+            let mut framed = u32::try_from(bytes.len()).unwrap().to_be_bytes().to_vec();
+            framed.extend_from_slice(&bytes);
+            let _ = read_message::<FromWorker>(&mut framed.as_slice());
+            let _ = read_message::<ToWorker>(&mut framed.as_slice());
+        }
+
+        #[test]
+        fn a_truncated_message_is_an_error(message in from_worker(), cut in any::<prop::sample::Index>()) {
+            let wire = encode(&message).unwrap();
+            let cut = 1 + cut.index(wire.len() - 1);
+            let error = read_message::<FromWorker>(&mut wire.get(..cut).unwrap()).unwrap_err();
+            prop_assert!(matches!(error, Error::Io(_)), "{error}");
+        }
+
+        #[test]
+        fn bytes_after_a_message_are_an_error(message in from_worker(), extra in 1_u32..9) {
+            let mut wire = encode(&message).unwrap();
+            let length = u32::from_be_bytes(*wire.first_chunk().unwrap()) + extra;
+            *wire.first_chunk_mut().unwrap() = length.to_be_bytes();
+            wire.resize(wire.len() + extra as usize, 0);
+            let error = read_message::<FromWorker>(&mut wire.as_slice()).unwrap_err();
+            prop_assert!(matches!(error, Error::Trailing(n) if n == extra as usize), "{error}");
+        }
+    }
+
+    #[test]
+    fn an_oversized_length_is_refused_before_its_bytes_come() {
+        let header = u32::try_from(MESSAGE_BYTES_MAX + 1).unwrap().to_be_bytes();
+        let error = decode::<ToWorker>(&mut BytesMut::from(header.as_slice())).unwrap_err();
+        assert!(matches!(error, Error::TooLong(_)), "{error}");
+        let error = read_message::<ToWorker>(&mut header.as_slice()).unwrap_err();
+        assert!(matches!(error, Error::TooLong(_)), "{error}");
+    }
+
+    #[test]
+    fn an_oversized_message_is_not_sent() {
+        let data = Bytes::from(vec![0; MESSAGE_BYTES_MAX]);
+        let error = encode(&FromWorker::Thumbnail(data)).unwrap_err();
+        assert!(matches!(error, Error::TooLong(_)), "{error}");
+    }
+
+    #[test]
+    fn a_long_message_reserves_little_before_it_comes() {
+        let header = u32::try_from(MESSAGE_BYTES_MAX).unwrap().to_be_bytes();
+        let mut buffer = BytesMut::from(header.as_slice());
+        assert!(decode::<ToWorker>(&mut buffer).unwrap().is_none());
+        assert!(buffer.capacity() <= 2 * RESERVE_BYTES_MAX);
+    }
+}

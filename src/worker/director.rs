@@ -1,0 +1,341 @@
+//! Builds the output half when the source is known, keeps pulls going, acts on failures.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use crate::base::units::FrameRate;
+use crate::model::frame::Track;
+use crate::model::ladder::clock::{LadderClock, Settings};
+use crate::model::ladder::{self, Plan, Source};
+use crate::wire::protocol::{FromWorker, InputState, Level, SourceSpec, Start};
+use crate::worker::media::engine::{Engine, Feed};
+use crate::worker::media::events::{Event, Events};
+use crate::worker::media::input::{Address, Intake, Puller};
+use crate::worker::media::output::{Epoch, Output, Spec};
+use crate::worker::media::template::Library;
+use crate::worker::media::test_source::{self, TestSource};
+use crate::worker::media::{Outbox, template};
+
+/// A publisher that sends sound only gets a dark picture after this long...
+const PICTURES_WAIT: Duration = Duration::from_secs(3);
+/// ...and a pull, whose pictures may yet wait for a key frame, after this long.
+const PULLED_PICTURES_WAIT: Duration = Duration::from_secs(8);
+/// Picture of a source without one.
+const NO_PICTURE: Source = Source {
+    width: 640,
+    height: 360,
+    fps: FrameRate::whole(15),
+};
+/// First and longest wait between two attempts at a pull.
+const RETRY_MIN: Duration = Duration::from_millis(500);
+const RETRY_MAX: Duration = Duration::from_secs(30);
+/// A pull that lasted this long was a success: the next wait is the shortest again.
+const HEALTHY_AFTER: Duration = Duration::from_secs(10);
+/// An input that brings nothing for this long is fetched again.
+const SILENCE_MAX: Duration = Duration::from_secs(10);
+/// How often a pull is looked after when nothing happens.
+const TICK: Duration = Duration::from_secs(1);
+
+/// One worker's decisions.
+pub struct Director {
+    start: Start,
+    intake: Arc<Intake>,
+    library: Arc<Library>,
+    outbox: Outbox,
+    events: Events,
+    engine: Option<Engine>,
+    /// Names of the renditions that are made, in the order of the plan.
+    names: Vec<String>,
+    /// When a dark picture is made for an input that has shown none.
+    dark_at: Option<Instant>,
+    pull: Option<Pull>,
+}
+
+impl Director {
+    /// For the session `start` describes.
+    pub fn new(
+        start: Start,
+        intake: Arc<Intake>,
+        library: Arc<Library>,
+        outbox: Outbox,
+        events: Events,
+    ) -> Self {
+        let pull = Pull::of(&start.source);
+        Self {
+            start,
+            intake,
+            library,
+            outbox,
+            events,
+            engine: None,
+            names: Vec::new(),
+            dark_at: None,
+            pull,
+        }
+    }
+
+    /// Runs until the worker is finished.
+    pub fn run(mut self, reports: &Receiver<Event>) {
+        if let Some(plan) = self.start.plan.clone() {
+            self.build(plan);
+        } else if self.start.source == SourceSpec::Test {
+            let plan = ladder::plan(&self.start.rungs, test_source::format(&self.start.rungs));
+            self.build(plan);
+        }
+        loop {
+            match reports.recv_timeout(TICK) {
+                Ok(Event::Finish) | Err(RecvTimeoutError::Disconnected) => break,
+                Ok(event) => self.act(event),
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            self.tick();
+        }
+        self.pull = None;
+        if let Some(engine) = self.engine.take() {
+            engine.finish();
+        }
+        self.outbox.send(FromWorker::Finished);
+    }
+
+    fn act(&mut self, event: Event) {
+        match event {
+            Event::Found(source) => {
+                self.dark_at = None;
+                if self.engine.is_none() {
+                    let plan = ladder::plan(&self.start.rungs, source);
+                    self.build(plan);
+                }
+            }
+            Event::Opened { pictures } => {
+                self.dark_at =
+                    (!pictures && self.engine.is_none()).then(|| Instant::now() + PICTURES_WAIT);
+            }
+            Event::Flowing { input } => self.flowing(input),
+            Event::Lost { input, reason } => self.lost(input, &reason),
+            Event::Undecodable {
+                input,
+                track,
+                reason,
+            } => self.undecodable(input, track, &reason),
+            Event::EncoderFailed { video, reason } => self.encoder_failed(video, reason),
+            Event::TsFailed { video, reason } => {
+                let message = format!("MPEG-TS stopped: {reason}; CMAF goes on");
+                let rung = self.names.get(video).map(String::as_str);
+                self.outbox.log(Level::Error, rung, message);
+            }
+            Event::Fatal(reason) => self.fail(&reason),
+            Event::Finish => {}
+        }
+    }
+
+    fn tick(&mut self) {
+        if self.dark_at.is_some_and(|at| at <= Instant::now()) {
+            self.dark_at = None;
+            let plan = ladder::plan(&self.start.rungs, NO_PICTURE);
+            self.build(plan);
+        }
+        let Some(pull) = &mut self.pull else { return };
+        if let Some(input) = pull.silent(&self.intake) {
+            self.lost(input, "it sent nothing for 10 s");
+            return;
+        }
+        if pull.due() {
+            self.outbox.send(FromWorker::Input(InputState::Connecting));
+            let attempt = pull.attempt(&self.intake, &self.library, &self.events);
+            if let Err(error) = attempt {
+                self.fail(&error.to_string());
+            }
+        }
+    }
+
+    /// What cannot be built is nearly always an encoder that refuses; it is treated as one that
+    /// fails later.
+    fn build(&mut self, plan: Plan) {
+        self.names = plan.video.iter().map(|video| video.name.clone()).collect();
+        match self.try_build(&plan) {
+            Ok(engine) => self.engine = Some(engine),
+            Err(error) => self.encoder_refused(&error.to_string()),
+        }
+    }
+
+    fn try_build(&self, plan: &Plan) -> Result<Engine, template::Error> {
+        let packaging = self.start.packaging;
+        let clock = LadderClock::new(Settings {
+            fps: plan.canvas.fps,
+            grid: plan.grid(),
+            segment: packaging.segment,
+            part: packaging.part,
+            first_msn: self.start.first_msn,
+        });
+        let family = self.start.encoders.first().cloned().unwrap_or_default();
+        let encoders = vec![family; plan.video.len()];
+        let epoch = Epoch::default();
+        let spec = Spec {
+            plan,
+            clock: &clock,
+            encoders: &encoders,
+            ts: packaging.ts,
+            epoch: epoch.clone(),
+            first_msn: self.start.first_msn,
+        };
+        self.outbox.send(FromWorker::Planned {
+            plan: plan.clone(),
+            encoders: encoders.clone(),
+            part_target: clock.part_target(),
+        });
+        let output = Output::start(&spec, &self.library, &self.outbox, &self.events)?;
+        // Not before: hardware encoders may take seconds to open, which would be lost.
+        let begin = Instant::now();
+        let epoch_ns = epoch.begin();
+        let feed = match self.start.source {
+            SourceSpec::Test => Feed::Test(Box::new(TestSource::new(plan.canvas, epoch_ns))),
+            _ => {
+                self.intake.begin(plan.canvas, begin);
+                Feed::Input(self.intake.clone())
+            }
+        };
+        let outbox = self.outbox.clone();
+        Engine::start(output, feed, plan.canvas, &clock, begin, outbox).map_err(|error| {
+            template::Error::Build {
+                template: "pacer".to_owned(),
+                message: error.to_string(),
+            }
+        })
+    }
+
+    /// A push is announced with its codecs when it begins; a pull when it brings something.
+    fn flowing(&mut self, input: u64) {
+        if self.pull.is_some() && self.intake.is_current(input) {
+            if self.engine.is_none() {
+                self.dark_at = Some(Instant::now() + PULLED_PICTURES_WAIT);
+            }
+            self.outbox.send(FromWorker::Input(InputState::Live {
+                description: "HTTP".to_owned(),
+            }));
+        }
+    }
+
+    fn lost(&mut self, input: u64, reason: &str) {
+        if !self.intake.is_current(input) {
+            return;
+        }
+        let retry_in = self.pull.as_mut().map(Pull::retry);
+        self.dark_at = None;
+        self.intake.close();
+        self.outbox.send(FromWorker::Input(InputState::Lost {
+            reason: reason.to_owned(),
+            retry_in,
+        }));
+    }
+
+    /// The other track goes on.
+    fn undecodable(&self, input: u64, track: Track, reason: &str) {
+        if self.intake.is_current(input) {
+            let track = match track {
+                Track::Video => "picture",
+                Track::Audio => "sound",
+            };
+            self.outbox.send(FromWorker::Input(InputState::Lost {
+                reason: format!("the {track} cannot be decoded now: {reason}"),
+                retry_in: None,
+            }));
+        }
+    }
+
+    fn encoder_failed(&mut self, video: usize, reason: String) {
+        self.outbox.send(FromWorker::EncoderFailed {
+            rung: self.names.get(video).cloned().unwrap_or_default(),
+            encoder: self.start.encoders.first().cloned().unwrap_or_default(),
+            reason,
+        });
+    }
+
+    /// Another worker is to go on.
+    fn fail(&self, reason: &str) {
+        self.outbox.send(FromWorker::Failed(reason.to_owned()));
+    }
+
+    fn encoder_refused(&self, reason: &str) {
+        self.outbox.send(FromWorker::EncoderFailed {
+            rung: String::new(),
+            encoder: self.start.encoders.first().cloned().unwrap_or_default(),
+            reason: reason.to_owned(),
+        });
+    }
+}
+
+/// A pull's attempts.
+struct Pull {
+    address: Address,
+    current: Option<(Puller, u64, Instant)>,
+    next: Instant,
+    wait: Duration,
+}
+
+impl Pull {
+    fn of(source: &SourceSpec) -> Option<Self> {
+        let SourceSpec::Pull {
+            url,
+            user,
+            password,
+            tls_verify,
+        } = source
+        else {
+            return None;
+        };
+        Some(Self {
+            address: Address {
+                url: url.clone(),
+                user: user.clone(),
+                password: password.clone(),
+                tls_verify: *tls_verify,
+            },
+            current: None,
+            next: Instant::now(),
+            wait: RETRY_MIN,
+        })
+    }
+
+    fn due(&self) -> bool {
+        self.current.is_none() && self.next <= Instant::now()
+    }
+
+    fn attempt(
+        &mut self,
+        intake: &Arc<Intake>,
+        library: &Arc<Library>,
+        events: &Events,
+    ) -> Result<(), template::Error> {
+        let puller = Puller::start(&self.address, intake, library, events.clone())?;
+        let input = puller.input();
+        self.current = Some((puller, input, Instant::now()));
+        Ok(())
+    }
+
+    /// The number of an attempt that has gone quiet.
+    fn silent(&self, intake: &Intake) -> Option<u64> {
+        let (_, input, began) = self.current.as_ref()?;
+        let quiet = intake
+            .last_arrival()
+            .map_or(began.elapsed(), |last| last.elapsed());
+        (quiet.min(began.elapsed()) > SILENCE_MAX).then_some(*input)
+    }
+
+    /// Ends the attempt and plans the next: exponential back-off with jitter, for ever.
+    fn retry(&mut self) -> Duration {
+        if let Some((_, _, began)) = self.current.take()
+            && began.elapsed() > HEALTHY_AFTER
+        {
+            self.wait = RETRY_MIN;
+        }
+        // Without randomness the waits are merely alike.
+        let random = getrandom::u32().unwrap_or(u32::MAX / 2);
+        let wait = self
+            .wait
+            .mul_f64(0.75 + 0.5 * f64::from(random) / f64::from(u32::MAX));
+        self.wait = (self.wait * 2).min(RETRY_MAX);
+        self.next = Instant::now() + wait;
+        wait
+    }
+}

@@ -1,0 +1,95 @@
+//! Feeds a push stream's encoded frames to the input half of the publisher of the moment.
+
+use std::sync::Arc;
+
+use crate::model::frame::{EncodedFrame, InputFormat};
+use crate::wire::protocol::{FromWorker, InputState, Level};
+use crate::worker::media::Outbox;
+use crate::worker::media::events::{Event, Events};
+use crate::worker::media::input::{Intake, Push};
+use crate::worker::media::template::Library;
+
+/// The current publisher's decoders.
+pub struct Feeder {
+    intake: Arc<Intake>,
+    library: Arc<Library>,
+    outbox: Outbox,
+    events: Events,
+    /// Announced, but not built: the first frame's time is needed for that.
+    pending: Option<InputFormat>,
+    push: Option<Push>,
+}
+
+impl Feeder {
+    /// Without a publisher.
+    pub fn new(intake: Arc<Intake>, library: Arc<Library>, outbox: Outbox, events: Events) -> Self {
+        Self {
+            intake,
+            library,
+            outbox,
+            events,
+            pending: None,
+            push: None,
+        }
+    }
+
+    /// A publisher came, or changed its format.
+    pub fn opened(&mut self, format: InputFormat) {
+        self.push = None;
+        self.events.send(Event::Opened {
+            pictures: format.video.is_some(),
+        });
+        self.pending = Some(format);
+    }
+
+    /// The publisher left.
+    pub fn closed(&mut self) {
+        self.push = None;
+        self.pending = None;
+        self.intake.close();
+    }
+
+    /// Decodes a frame.
+    pub fn frame(&mut self, frame: EncodedFrame) {
+        if let Some(format) = self.pending.take() {
+            self.start(&format, frame.dts_ns);
+        }
+        if let Some(push) = &mut self.push {
+            push.frame(frame);
+        }
+    }
+
+    fn start(&mut self, format: &InputFormat, first_dts_ns: i64) {
+        let events = self.events.clone();
+        match Push::start(format, first_dts_ns, &self.intake, &self.library, events) {
+            Ok(push) => {
+                self.push = Some(push);
+                self.outbox.send(FromWorker::Input(InputState::Live {
+                    description: describe(format),
+                }));
+            }
+            Err(error) => {
+                let reason = format!("no decoder for this publisher: {error}; run `weir doctor`");
+                self.outbox.log(Level::Error, None, reason.clone());
+                let lost = InputState::Lost {
+                    reason,
+                    retry_in: None,
+                };
+                self.outbox.send(FromWorker::Input(lost));
+            }
+        }
+    }
+}
+
+fn describe(format: &InputFormat) -> String {
+    let video = format
+        .video
+        .as_ref()
+        .map(|video| format!("{:?}", video.codec));
+    let audio = format
+        .audio
+        .as_ref()
+        .map(|audio| format!("{:?}", audio.codec).to_uppercase());
+    let tracks: Vec<String> = video.into_iter().chain(audio).collect();
+    tracks.join(", ")
+}

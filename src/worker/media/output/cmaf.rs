@@ -1,0 +1,235 @@
+//! CMAF: one `cmafmux` a rendition, each told where to cut, its parts taken from an appsink.
+//!
+//! With `buffer-list=true` each sample is one buffer list, which is one part. Its first buffer's
+//! flags: `DISCONT|HEADER` is an initialization section; else it begins the part and carries the
+//! part's PTS.
+
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use bytes::{Bytes, BytesMut};
+use gst::prelude::*;
+use gst_app::{AppSink, AppSinkCallbacks, AppSrc};
+
+use super::cutter::Grid;
+use super::encode::source;
+use super::failure;
+use super::{Epoch, Spec, template};
+use crate::model::hls::{Part, TrackId};
+use crate::model::ladder::clock::Position;
+use crate::wire::protocol::FromWorker;
+use crate::worker::media::caps;
+use crate::worker::media::events::{Event, Events};
+use crate::worker::media::outbox::Outbox;
+use crate::worker::media::template::{Kind, Library, Values};
+
+/// The CMAF pipeline and its entries, in the order of the plan.
+pub struct Cmaf {
+    /// All muxers.
+    pub pipeline: gst::Pipeline,
+    /// Entries of the video renditions.
+    pub video: Vec<Entry>,
+    /// Entries of the audio renditions.
+    pub audio: Vec<Entry>,
+}
+
+/// Where one rendition's encoded frames go in.
+#[derive(Clone)]
+pub struct Entry {
+    source: AppSrc,
+    codec: Arc<OnceLock<String>>,
+}
+
+impl Entry {
+    /// Sets the encoder's caps; comes before the first frame.
+    pub fn open(&self, caps: &gst::CapsRef) {
+        if let Some(codec) = caps::codec_string(caps) {
+            let _ = self.codec.set(codec);
+        }
+        self.source.set_caps(Some(&caps.to_owned()));
+    }
+
+    /// Appends a frame.
+    pub fn push(&self, buffer: gst::Buffer) -> Result<gst::FlowSuccess, gst::FlowError> {
+        self.source.push_buffer(buffer)
+    }
+
+    /// Nothing more comes.
+    pub fn end(&self) {
+        let _ = self.source.end_of_stream();
+    }
+}
+
+/// Builds every rendition's muxer.
+pub fn build_all(
+    spec: &Spec<'_>,
+    library: &Library,
+    outbox: &Outbox,
+    events: &Events,
+) -> Result<Cmaf, template::Error> {
+    let pipeline = gst::Pipeline::with_name("cmaf");
+    let video_grid = Grid::Video(spec.clock.clone(), spec.plan.canvas.fps);
+    let audio_grid = Grid::Audio(spec.clock.audio());
+    let mut entries = (Vec::new(), Vec::new());
+    for index in 0..spec.plan.video.len() {
+        let track = TrackId::Video(u8::try_from(index).unwrap_or(u8::MAX));
+        let writer = Writer::new(track, video_grid.clone(), spec, outbox);
+        entries.0.push(build_one(&pipeline, library, writer)?);
+    }
+    for index in 0..spec.plan.audio.len() {
+        let track = TrackId::Audio(u8::try_from(index).unwrap_or(u8::MAX));
+        let writer = Writer::new(track, audio_grid.clone(), spec, outbox);
+        entries.1.push(build_one(&pipeline, library, writer)?);
+    }
+    failure::watch(&pipeline, events, |_, reason| Event::Fatal(reason));
+    Ok(Cmaf {
+        pipeline,
+        video: entries.0,
+        audio: entries.1,
+    })
+}
+
+fn build_one(
+    pipeline: &gst::Pipeline,
+    library: &Library,
+    writer: Writer,
+) -> Result<Entry, template::Error> {
+    let fail = |message: gst::glib::BoolError| template::Error::Build {
+        template: "cmaf".to_owned(),
+        message: message.to_string(),
+    };
+    let entry = source(pipeline, &format!("cmaf-{:?}", writer.track), None)?;
+    let (first, last) = library
+        .build_kind(Kind::Cmaf, &Values::default())?
+        .add_to(pipeline.upcast_ref())?;
+    let pad = first
+        .static_pad("sink")
+        .or_else(|| first.sink_pads().into_iter().next());
+    if let Some(pad) = pad {
+        cut(&pad, writer.grid.clone());
+    }
+    let codec = writer.codec.clone();
+    let sink = writer.into_sink();
+    pipeline.add(&sink).map_err(fail)?;
+    entry.link(&first).map_err(fail)?;
+    last.link(&sink).map_err(fail)?;
+    Ok(Entry {
+        source: entry,
+        codec,
+    })
+}
+
+/// Tells the muxer, right before a frame, that it begins a part or a segment. (An appsrc takes no
+/// custom event into its queue, so the pad behind it is where frame and event keep their order.)
+fn cut(pad: &gst::Pad, grid: Grid) {
+    let last: Mutex<Option<Position>> = Mutex::new(None);
+    pad.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
+        let Some(pts) = info.buffer().and_then(|buffer| buffer.pts()) else {
+            return gst::PadProbeReturn::Ok;
+        };
+        let position = grid.locate(grid.frame_at(pts));
+        let before = last
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .replace(position);
+        let Some(before) = before else {
+            return gst::PadProbeReturn::Ok;
+        };
+        let segment = before.msn != position.msn;
+        if segment || before.part != position.part {
+            let split = gst::Structure::builder("FMP4MuxSplitNow")
+                .field("chunk", !segment)
+                .build();
+            pad.send_event(gst::event::CustomDownstream::new(split));
+        }
+        gst::PadProbeReturn::Ok
+    });
+}
+
+/// Turns one muxer's buffer lists into messages.
+struct Writer {
+    track: TrackId,
+    grid: Grid,
+    codec: Arc<OnceLock<String>>,
+    epoch: Epoch,
+    outbox: Outbox,
+}
+
+impl Writer {
+    fn new(track: TrackId, grid: Grid, spec: &Spec<'_>, outbox: &Outbox) -> Self {
+        Self {
+            track,
+            grid,
+            codec: Arc::default(),
+            epoch: spec.epoch.clone(),
+            outbox: outbox.clone(),
+        }
+    }
+
+    fn into_sink(mut self) -> AppSink {
+        AppSink::builder()
+            .sync(false)
+            .async_(false)
+            .buffer_list(true)
+            .callbacks(
+                AppSinkCallbacks::builder()
+                    .new_sample(move |sink| {
+                        let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
+                        self.take(&sample);
+                        Ok(gst::FlowSuccess::Ok)
+                    })
+                    .build(),
+            )
+            .build()
+    }
+
+    fn take(&mut self, sample: &gst::Sample) {
+        let list = sample.buffer_list_owned();
+        let single = sample.buffer_owned();
+        let buffers: Vec<gst::Buffer> = match list {
+            Some(list) => list.iter_owned().collect(),
+            None => single.into_iter().collect(),
+        };
+        let is_init = |buffer: &gst::Buffer| {
+            let flags = buffer.flags();
+            flags.contains(gst::BufferFlags::DISCONT) && flags.contains(gst::BufferFlags::HEADER)
+        };
+        let (init, part): (Vec<_>, Vec<_>) = buffers.into_iter().partition(is_init);
+        if !init.is_empty() {
+            self.outbox.send(FromWorker::Init {
+                track: self.track,
+                codec: self.codec.get().cloned().unwrap_or_default(),
+                data: join(&init),
+            });
+        }
+        if let Some(head) = part.first() {
+            self.part(head, join(&part));
+        }
+    }
+
+    fn part(&self, head: &gst::Buffer, data: Bytes) {
+        let Some(pts) = head.pts() else { return };
+        let frame = self.grid.frame_at(pts);
+        let position = self.grid.locate(frame);
+        let independent = position.starts_segment || matches!(self.track, TrackId::Audio(_));
+        self.outbox.send(FromWorker::Part(Part {
+            track: self.track,
+            msn: position.msn,
+            index: position.part,
+            duration: head.duration().unwrap_or_default().into(),
+            independent,
+            last: self.grid.is_last_part(position),
+            date_ns: self.epoch.date_ns(pts.into()),
+            data,
+        }));
+    }
+}
+
+fn join(buffers: &[gst::Buffer]) -> Bytes {
+    let mut bytes = BytesMut::with_capacity(buffers.iter().map(|b| b.size()).sum());
+    for buffer in buffers {
+        if let Ok(map) = buffer.map_readable() {
+            bytes.extend_from_slice(&map);
+        }
+    }
+    bytes.freeze()
+}

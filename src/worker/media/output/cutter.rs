@@ -1,0 +1,209 @@
+//! Between encoders and packagers: puts encoded frames on the output's own time line, finds by the
+//! ladder clock alone where each belongs, and hands them to both packagings.
+
+use std::sync::Arc;
+
+use gst_app::{AppSink, AppSinkCallbacks};
+
+use super::cmaf::{Cmaf, Entry};
+use super::ts;
+use super::{Counter, Spec};
+use crate::base::units::FrameRate;
+use crate::model::ladder::clock::{
+    AAC_FRAME_SAMPLES, AudioClock, LadderClock, Position, SAMPLE_RATE_HZ,
+};
+use crate::worker::media::events::{Event, Events};
+
+/// Numbers frames of one kind of track and finds their place.
+#[derive(Debug, Clone)]
+pub enum Grid {
+    /// Canvas frames.
+    Video(LadderClock, FrameRate),
+    /// AAC frames.
+    Audio(AudioClock),
+}
+
+impl Grid {
+    /// Number of the frame that starts at `time`.
+    pub fn frame_at(&self, time: gst::ClockTime) -> u64 {
+        match self {
+            Self::Video(_, fps) => fps.frame_at(time.into()),
+            Self::Audio(_) => {
+                let samples = u128::from(time.nseconds()) * u128::from(SAMPLE_RATE_HZ);
+                let unit = u128::from(AAC_FRAME_SAMPLES) * 1_000_000_000;
+                u64::try_from((samples + unit / 2) / unit).unwrap_or(u64::MAX)
+            }
+        }
+    }
+
+    /// A part is the last of its segment.
+    pub fn is_last_part(&self, position: Position) -> bool {
+        let parts = match self {
+            Self::Video(clock, _) => clock.parts_in_segment(position.msn),
+            Self::Audio(clock) => clock.parts_in_segment(position.msn),
+        };
+        position.part + 1 >= parts
+    }
+
+    /// Place of a frame.
+    pub fn locate(&self, frame: u64) -> Position {
+        match self {
+            Self::Video(clock, _) => clock.locate(frame),
+            Self::Audio(clock) => clock.locate(frame),
+        }
+    }
+}
+
+/// Where one encoder's frames go.
+pub struct Tap {
+    grid: Grid,
+    cmaf: Entry,
+    ts: Vec<ts::Input>,
+    counter: Option<Arc<Counter>>,
+    video: Option<usize>,
+    events: Events,
+    position: Option<Position>,
+}
+
+/// All taps, in the order of the plan.
+pub struct Taps {
+    /// Video renditions.
+    pub video: Vec<Tap>,
+    /// Audio renditions.
+    pub audio: Vec<Tap>,
+}
+
+/// Joins encoders to packagers.
+pub fn taps(
+    spec: &Spec<'_>,
+    cmaf: Cmaf,
+    video_ts: Vec<ts::Input>,
+    audio_ts: Vec<ts::Input>,
+    counters: &[Arc<Counter>],
+    events: &Events,
+) -> Taps {
+    let mut video_ts = video_ts.into_iter();
+    let video = cmaf.video.into_iter().zip(counters).enumerate();
+    let video = video
+        .map(|(index, (cmaf, counter))| Tap {
+            grid: Grid::Video(spec.clock.clone(), spec.plan.canvas.fps),
+            cmaf,
+            ts: video_ts.next().into_iter().collect(),
+            counter: Some(counter.clone()),
+            video: Some(index),
+            events: events.clone(),
+            position: None,
+        })
+        .collect();
+    let wanted = |audio: usize| {
+        let users = spec.plan.video.iter().zip(&audio_ts);
+        users
+            .filter(move |(rendition, _)| rendition.audio == audio)
+            .map(|(_, input)| input.clone())
+            .collect()
+    };
+    let audio = cmaf.audio.into_iter().enumerate();
+    let audio = audio
+        .map(|(index, cmaf)| Tap {
+            grid: Grid::Audio(spec.clock.audio()),
+            cmaf,
+            ts: wanted(index),
+            counter: None,
+            video: None,
+            events: events.clone(),
+            position: None,
+        })
+        .collect();
+    Taps { video, audio }
+}
+
+impl Tap {
+    /// The appsink at the end of the encoder.
+    pub fn into_sink(mut self) -> AppSink {
+        let ends = self.ends();
+        AppSink::builder()
+            .sync(false)
+            .async_(false)
+            .max_buffers(2)
+            .callbacks(
+                AppSinkCallbacks::builder()
+                    .eos(move |_| ends.end())
+                    .new_sample(move |sink| {
+                        let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
+                        self.take(&sample)
+                    })
+                    .build(),
+            )
+            .build()
+    }
+
+    fn ends(&self) -> Ends {
+        Ends {
+            cmaf: self.cmaf.clone(),
+            ts: self.ts.clone(),
+        }
+    }
+
+    fn take(&mut self, sample: &gst::Sample) -> Result<gst::FlowSuccess, gst::FlowError> {
+        let Some((buffer, start)) = retimed(sample) else {
+            return Ok(gst::FlowSuccess::Ok);
+        };
+        if let Some(counter) = &self.counter {
+            counter.add(start);
+        }
+        let position = self.grid.locate(self.grid.frame_at(start));
+        self.check_key(&buffer, position)?;
+        if let Some(caps) = sample.caps() {
+            if self.position.is_none() {
+                self.cmaf.open(caps);
+            }
+            for ts in &self.ts {
+                ts.push(&buffer, caps, position);
+            }
+        }
+        self.position = Some(position);
+        self.cmaf.push(buffer)
+    }
+
+    /// A segment must start with an IDR frame (CMAF, ISO/IEC 23000-19 section 7.3.2.3).
+    fn check_key(&self, buffer: &gst::Buffer, position: Position) -> Result<(), gst::FlowError> {
+        let new_segment = self.position.is_none_or(|last| last.msn != position.msn);
+        match self.video {
+            Some(video) if new_segment && buffer.flags().contains(gst::BufferFlags::DELTA_UNIT) => {
+                self.events.send(Event::EncoderFailed {
+                    video,
+                    reason: "made no key frame where one was asked for".to_owned(),
+                });
+                Err(gst::FlowError::Error)
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Passes the end of an encoder's stream on.
+struct Ends {
+    cmaf: Entry,
+    ts: Vec<ts::Input>,
+}
+
+impl Ends {
+    fn end(&self) {
+        self.cmaf.end();
+        for ts in &self.ts {
+            ts.end();
+        }
+    }
+}
+
+/// A copy of the sample's buffer on the output's own time line. Encoders without B-frames give
+/// frames in the order they are shown, so DTS is PTS.
+fn retimed(sample: &gst::Sample) -> Option<(gst::Buffer, gst::ClockTime)> {
+    let segment = sample.segment()?.downcast_ref::<gst::ClockTime>()?;
+    let mut buffer = sample.buffer_owned()?;
+    let start = segment.to_running_time(buffer.pts()?)?;
+    let writable = buffer.make_mut();
+    writable.set_pts(start);
+    writable.set_dts(start);
+    Some((buffer, start))
+}

@@ -1,0 +1,335 @@
+//! The scale cascade and the encoders.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use gst::prelude::*;
+use gst_app::{AppSink, AppSrc};
+
+use super::cutter::{Tap, Taps};
+use super::failure;
+use super::{Spec, thumbnail};
+use crate::base::units::FrameRate;
+use crate::model::ladder::clock::{LadderClock, aac_time};
+use crate::model::ladder::{AudioRendition, VideoRendition};
+use crate::worker::media::caps;
+use crate::worker::media::events::{Event, Events};
+use crate::worker::media::outbox::Outbox;
+use crate::worker::media::template::{self, Kind, Library, Values, Variable};
+
+/// Canvas frames that may wait for the encoders; more means that they do not keep up, and frames
+/// wait, then are left out, until they do.
+const BACKLOG_FRAMES_MAX: u64 = 12;
+/// Raw frames that may wait before one encoder.
+const QUEUE_FRAMES_MAX: u32 = 6;
+/// Pixels a second that one encoder thread is given: 1080p at 60 frames a second. Fewer threads
+/// cost less CPU and delay; more are needed above that.
+const PIXELS_PER_SECOND_PER_THREAD: u64 = 1920 * 1080 * 60;
+
+/// The encoding pipeline.
+#[derive(Debug)]
+pub struct Encode {
+    /// The pipeline itself.
+    pub pipeline: gst::Pipeline,
+    pictures: AppSrc,
+    samples: AppSrc,
+    fps: FrameRate,
+}
+
+impl Encode {
+    /// Builds it; encoded frames go into `taps`.
+    pub fn build(
+        spec: &Spec<'_>,
+        library: &Library,
+        taps: Taps,
+        outbox: &Outbox,
+        events: &Events,
+    ) -> Result<Self, template::Error> {
+        let pipeline = gst::Pipeline::with_name("encode");
+        let pictures = source(&pipeline, "canvas", Some(&caps::canvas(spec.plan.canvas)))?;
+        let samples = source(&pipeline, "samples", Some(&caps::samples()))?;
+        build_video(&pipeline, &pictures, spec, library, taps.video, outbox)?;
+        build_audio(&pipeline, &samples, spec, library, taps.audio)?;
+        failure::watch(&pipeline, events, |child, reason| {
+            match child.strip_prefix("rung-").and_then(|n| n.parse().ok()) {
+                Some(video) => Event::EncoderFailed { video, reason },
+                None => Event::Fatal(reason),
+            }
+        });
+        Ok(Self {
+            pipeline,
+            pictures,
+            samples,
+            fps: spec.plan.canvas.fps,
+        })
+    }
+
+    /// See [`super::Output::has_room`].
+    pub fn has_room(&self) -> bool {
+        self.pictures.current_level_buffers() < BACKLOG_FRAMES_MAX
+    }
+
+    /// See [`super::Output::picture`].
+    pub fn picture(&self, frame: u64, mut buffer: gst::Buffer) {
+        let start = self.fps.time_of(frame);
+        stamp(&mut buffer, start, self.fps.time_of(frame + 1) - start);
+        // Refused only while the pipeline stops.
+        let _ = self.pictures.push_buffer(buffer);
+    }
+
+    /// See [`super::Output::samples`].
+    pub fn samples(&self, index: u64, mut buffer: gst::Buffer) {
+        let start = aac_time(index);
+        stamp(&mut buffer, start, aac_time(index + 1) - start);
+        // Refused only while the pipeline stops.
+        let _ = self.samples.push_buffer(buffer);
+    }
+
+    /// Tells both sources that nothing more comes.
+    pub fn end(&self) {
+        let _ = self.pictures.end_of_stream();
+        let _ = self.samples.end_of_stream();
+    }
+}
+
+fn stamp(buffer: &mut gst::Buffer, start: std::time::Duration, duration: std::time::Duration) {
+    let buffer = buffer.make_mut();
+    let time = |d: std::time::Duration| gst::ClockTime::try_from(d).ok();
+    buffer.set_pts(time(start));
+    buffer.set_dts(gst::ClockTime::NONE);
+    buffer.set_duration(time(duration));
+}
+
+fn fail(message: impl ToString) -> template::Error {
+    template::Error::Build {
+        template: "output".to_owned(),
+        message: message.to_string(),
+    }
+}
+
+pub(super) fn source(
+    pipeline: &gst::Pipeline,
+    name: &str,
+    caps: Option<&gst::Caps>,
+) -> Result<AppSrc, template::Error> {
+    let source = AppSrc::builder()
+        .name(name)
+        .format(gst::Format::Time)
+        .max_bytes(0)
+        .build();
+    if caps.is_some() {
+        source.set_caps(caps);
+    }
+    pipeline.add(&source).map_err(fail)?;
+    Ok(source)
+}
+
+pub(super) fn make(
+    pipeline: &impl IsA<gst::Bin>,
+    factory: &str,
+) -> Result<gst::Element, template::Error> {
+    let element = gst::ElementFactory::make(factory).build().map_err(|_| {
+        template::Error::MissingElement {
+            template: "output".to_owned(),
+            factory: factory.to_owned(),
+        }
+    })?;
+    pipeline.add(&element).map_err(fail)?;
+    Ok(element)
+}
+
+/// Adds a caps filter.
+///
+/// # Errors
+/// When the element is missing.
+pub fn filter(
+    pipeline: &impl IsA<gst::Bin>,
+    caps: &gst::Caps,
+) -> Result<gst::Element, template::Error> {
+    let element = make(pipeline, "capsfilter")?;
+    element.set_property("caps", caps);
+    Ok(element)
+}
+
+fn build_video(
+    pipeline: &gst::Pipeline,
+    canvas: &AppSrc,
+    spec: &Spec<'_>,
+    library: &Library,
+    taps: Vec<Tap>,
+    outbox: &Outbox,
+) -> Result<(), template::Error> {
+    let mut tee = make(pipeline, "tee")?;
+    canvas.link(&tee).map_err(fail)?;
+    let mut above = (spec.plan.canvas.width, spec.plan.canvas.height);
+    for (index, (rendition, tap)) in spec.plan.video.iter().zip(taps).enumerate() {
+        let size = (rendition.width, rendition.height);
+        if size != above {
+            let (first, last) = library
+                .build_kind(Kind::Scale, &Values::default())?
+                .add_to(pipeline.upcast_ref())?;
+            let sized = filter(pipeline, &caps::picture(size.0, size.1).build())?;
+            let next = make(pipeline, "tee")?;
+            tee.link(&first).map_err(fail)?;
+            gst::Element::link_many([&last, &sized, &next]).map_err(fail)?;
+            tee = next;
+            above = size;
+        }
+        let encoder = encoder_bin(index, rendition, spec, library, tap)?;
+        pipeline.add(&encoder).map_err(fail)?;
+        tee.link(&encoder).map_err(fail)?;
+    }
+    thumbnail::build(pipeline, &tee, above, spec.plan.canvas.fps, library, outbox)
+}
+
+/// `queue ! encoder ! appsink` of one rung, in a bin whose name tells which rung failed.
+fn encoder_bin(
+    index: usize,
+    rendition: &VideoRendition,
+    spec: &Spec<'_>,
+    library: &Library,
+    tap: Tap,
+) -> Result<gst::Bin, template::Error> {
+    let bin = gst::Bin::with_name(&format!("rung-{index}"));
+    let queue = make(&bin, "queue")?;
+    queue.set_property("max-size-buffers", QUEUE_FRAMES_MAX);
+    queue.set_property("max-size-bytes", 0u32);
+    queue.set_property("max-size-time", 0u64);
+    let name = spec
+        .encoders
+        .get(index)
+        .map(String::as_str)
+        .unwrap_or_default();
+    let template = library
+        .get(name)
+        .ok_or_else(|| fail(format!("no encoder template `{name}`")))?;
+    let fps = spec.plan.canvas.fps.divided(rendition.divisor);
+    let chain = template::build(template, &encoder_values(rendition, fps))?;
+    let (first, last) = chain.add_to(&bin)?;
+    queue.link(&first).map_err(fail)?;
+    let sink = tap.into_sink();
+    bin.add(&sink).map_err(fail)?;
+    last.link(&sink).map_err(fail)?;
+
+    let pad = first
+        .static_pad("sink")
+        .ok_or_else(|| fail("encoder without sink pad"))?;
+    thin_out(&queue, spec.plan.canvas.fps, rendition.divisor)?;
+    force_key_frames(&pad, spec.clock.clone(), spec.plan.canvas.fps);
+
+    let entry = queue
+        .static_pad("sink")
+        .ok_or_else(|| fail("queue without sink pad"))?;
+    let ghost = gst::GhostPad::with_target(&entry).map_err(fail)?;
+    bin.add_pad(&ghost).map_err(fail)?;
+    Ok(bin)
+}
+
+/// The values an encoder template may bind.
+pub fn encoder_values(rendition: &VideoRendition, fps: FrameRate) -> Values {
+    /// Key frames are forced at each segment; this is only a net below that, in seconds.
+    const GOP_SECONDS_MAX: u64 = 20;
+    let rate = u64::from(fps.num()).div_ceil(u64::from(fps.den()));
+    let pixels = u64::from(rendition.width) * u64::from(rendition.height) * rate;
+    Values::default()
+        .with(Variable::BitrateBps, rendition.bitrate.bps())
+        .with(Variable::BitrateKbps, rendition.bitrate.kbps())
+        .with(Variable::GopFramesMax, rate * GOP_SECONDS_MAX)
+        .with(
+            Variable::Lines,
+            u64::from(rendition.width.min(rendition.height)),
+        )
+        .with(
+            Variable::Threads,
+            pixels.div_ceil(PIXELS_PER_SECOND_PER_THREAD),
+        )
+}
+
+fn frame_of(buffer: &gst::BufferRef, fps: FrameRate) -> Option<u64> {
+    buffer.pts().map(|pts| fps.frame_at(pts.into()))
+}
+
+/// Lets every `divisor`-th canvas frame through, and says so in the caps.
+fn thin_out(queue: &gst::Element, fps: FrameRate, divisor: u32) -> Result<(), template::Error> {
+    if divisor <= 1 {
+        return Ok(());
+    }
+    let pad = queue
+        .static_pad("sink")
+        .ok_or_else(|| fail("queue without sink pad"))?;
+    pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+        match info.buffer().and_then(|buffer| frame_of(buffer, fps)) {
+            Some(frame) if frame % u64::from(divisor) != 0 => gst::PadProbeReturn::Handled,
+            _ => gst::PadProbeReturn::Ok,
+        }
+    });
+    let rate = caps::fraction(fps.divided(divisor));
+    let out = queue
+        .static_pad("src")
+        .ok_or_else(|| fail("queue without src pad"))?;
+    out.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
+        let Some(gst::PadProbeData::Event(event)) = &mut info.data else {
+            return gst::PadProbeReturn::Ok;
+        };
+        if let gst::EventView::Caps(caps) = event.view() {
+            let mut caps = caps.caps_owned();
+            caps.make_mut().set("framerate", rate);
+            *event = gst::event::Caps::new(&caps);
+        }
+        gst::PadProbeReturn::Ok
+    });
+    Ok(())
+}
+
+/// Asks the encoder for an IDR frame right before the first frame of each segment, so key frames
+/// of all rungs lie on the same frame.
+fn force_key_frames(pad: &gst::Pad, clock: LadderClock, fps: FrameRate) {
+    // No segment has this number: the first frame starts one.
+    let segment = AtomicU64::new(u64::MAX);
+    pad.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
+        let Some(frame) = info.buffer().and_then(|buffer| frame_of(buffer, fps)) else {
+            return gst::PadProbeReturn::Ok;
+        };
+        let msn = clock.locate(frame).msn;
+        // A later frame than the segment's first starts it when that one had to be left out.
+        if segment.swap(msn, Ordering::Relaxed) != msn {
+            let request = gst_video::DownstreamForceKeyUnitEvent::builder()
+                .all_headers(true)
+                .build();
+            pad.send_event(request);
+        }
+        gst::PadProbeReturn::Ok
+    });
+}
+
+fn build_audio(
+    pipeline: &gst::Pipeline,
+    samples: &AppSrc,
+    spec: &Spec<'_>,
+    library: &Library,
+    taps: Vec<Tap>,
+) -> Result<(), template::Error> {
+    let tee = make(pipeline, "tee")?;
+    samples.link(&tee).map_err(fail)?;
+    for (rendition, tap) in spec.plan.audio.iter().zip(taps) {
+        build_aac(pipeline, &tee, rendition, library, tap)?;
+    }
+    Ok(())
+}
+
+fn build_aac(
+    pipeline: &gst::Pipeline,
+    tee: &gst::Element,
+    rendition: &AudioRendition,
+    library: &Library,
+    tap: Tap,
+) -> Result<(), template::Error> {
+    let queue = make(pipeline, "queue")?;
+    let values = Values::default().with(Variable::BitrateBps, rendition.bitrate.bps());
+    let (first, last) = library
+        .build_kind(Kind::AudioEncoder, &values)?
+        .add_to(pipeline.upcast_ref())?;
+    let sink: AppSink = tap.into_sink();
+    pipeline.add(&sink).map_err(fail)?;
+    gst::Element::link_many([tee, &queue, &first]).map_err(fail)?;
+    last.link(&sink).map_err(fail)
+}

@@ -1,0 +1,208 @@
+//! The output half of a worker's graph: one per session, fixed for its life.
+//!
+//! ```text
+//! canvas ─┬─▶ encoder ─▶ cutter ─┬─▶ cmafmux ─▶ parts
+//!         │                      └─▶ hlssink3 ─▶ TS segments
+//!         └─▶ scale ─┬─▶ encoder ─▶ …
+//! samples ──▶ aac ──▶ cutter ─┬─▶ cmafmux ─▶ parts
+//!                             └─▶ every hlssink3 that wants it
+//! ```
+//! Encoders and packagers are pipelines of their own, joined in Rust by the cutter, so a slow TS
+//! branch cannot hold CMAF back, and one failing part names itself.
+
+mod cmaf;
+mod cutter;
+mod encode;
+mod failure;
+mod thumbnail;
+mod ts;
+
+pub use encode::{encoder_values, filter};
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, SystemTime};
+
+use gst::prelude::*;
+
+use super::events::Events;
+use super::outbox::Outbox;
+use super::template::{self, Library};
+use crate::model::ladder::Plan;
+use crate::model::ladder::clock::LadderClock;
+
+/// Everything an output half is built from.
+#[derive(Debug)]
+pub struct Spec<'a> {
+    /// What to make.
+    pub plan: &'a Plan,
+    /// Where to cut.
+    pub clock: &'a LadderClock,
+    /// Template of each video rendition's encoder.
+    pub encoders: &'a [String],
+    /// Make the MPEG-TS set.
+    pub ts: bool,
+    /// When canvas frame 0 is shown.
+    pub epoch: Epoch,
+    /// Media sequence number of the first segment.
+    pub first_msn: u64,
+}
+
+/// Wall-clock time of canvas frame 0. It is known only when everything is built, and nothing has
+/// to be dated before.
+#[derive(Debug, Clone, Default)]
+pub struct Epoch(Arc<OnceLock<u64>>);
+
+impl Epoch {
+    /// Frame 0 is now; gives its time in nanoseconds since the Unix epoch.
+    pub fn begin(&self) -> u64 {
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        let now_ns = since.map_or(0, |since| u64::try_from(since.as_nanos()).unwrap_or(0));
+        *self.0.get_or_init(|| now_ns)
+    }
+
+    /// Date of what is shown `after` frame 0, in nanoseconds since the Unix epoch.
+    fn date_ns(&self, after: Duration) -> u64 {
+        let after_ns = u64::try_from(after.as_nanos()).unwrap_or(u64::MAX);
+        self.0.get().copied().unwrap_or(0).saturating_add(after_ns)
+    }
+}
+
+/// Counters of one rung, shared with its encoder's thread.
+#[derive(Debug, Default)]
+pub struct Counter {
+    encoded: AtomicU64,
+    latest_ns: AtomicU64,
+}
+
+impl Counter {
+    fn add(&self, start: gst::ClockTime) {
+        self.encoded.fetch_add(1, Ordering::Relaxed);
+        self.latest_ns.store(start.nseconds(), Ordering::Relaxed);
+    }
+
+    /// Output time of the newest encoded frame.
+    fn latest(&self) -> Duration {
+        Duration::from_nanos(self.latest_ns.load(Ordering::Relaxed))
+    }
+
+    /// Frames encoded since the last call.
+    pub fn take(&self) -> u64 {
+        self.encoded.swap(0, Ordering::Relaxed)
+    }
+}
+
+/// A running output half.
+#[derive(Debug)]
+pub struct Output {
+    encode: encode::Encode,
+    packagers: Vec<gst::Pipeline>,
+    counters: Vec<Arc<Counter>>,
+    rates: Vec<f64>,
+}
+
+/// How long a pipeline may take to flush or to stop before it is given up.
+const DRAIN_MAX: Duration = Duration::from_secs(3);
+
+impl Output {
+    /// Builds and starts it. Failures while it runs go to `events`.
+    ///
+    /// # Errors
+    /// When an element is missing or refuses its settings.
+    pub fn start(
+        spec: &Spec<'_>,
+        library: &Library,
+        outbox: &Outbox,
+        events: &Events,
+    ) -> Result<Self, template::Error> {
+        let mut packagers = Vec::new();
+        let mut video_ts = Vec::new();
+        let mut audio_ts = Vec::new();
+        if spec.ts {
+            for index in 0..spec.plan.video.len() {
+                let sink = ts::Sink::build(spec, index, library, outbox, events)?;
+                packagers.push(sink.pipeline.clone());
+                video_ts.push(sink.video);
+                audio_ts.push(sink.audio);
+            }
+        }
+        let cmaf = cmaf::build_all(spec, library, outbox, events)?;
+        packagers.push(cmaf.pipeline.clone());
+        let counters: Vec<_> = spec.plan.video.iter().map(|_| Arc::default()).collect();
+        let taps = cutter::taps(spec, cmaf, video_ts, audio_ts, &counters, events);
+        let encode = encode::Encode::build(spec, library, taps, outbox, events)?;
+        let output = Self {
+            encode,
+            packagers,
+            counters,
+            rates: spec.plan.rates(),
+        };
+        output.play()?;
+        Ok(output)
+    }
+
+    fn play(&self) -> Result<(), template::Error> {
+        for pipeline in self.packagers.iter().chain([&self.encode.pipeline]) {
+            pipeline
+                .set_state(gst::State::Playing)
+                .map_err(|e| template::Error::Build {
+                    template: pipeline.name().to_string(),
+                    message: e.to_string(),
+                })?;
+        }
+        Ok(())
+    }
+
+    /// The encoders keep up. Without room a picture had better wait or be left out.
+    pub fn has_room(&self) -> bool {
+        self.encode.has_room()
+    }
+
+    /// Encodes canvas frame number `frame` in every rung that has it.
+    pub fn picture(&self, frame: u64, buffer: gst::Buffer) {
+        self.encode.picture(frame, buffer);
+    }
+
+    /// Output time up to which every rung is encoded.
+    pub fn position(&self) -> Duration {
+        let latest = self.counters.iter().map(|counter| counter.latest());
+        latest.min().unwrap_or_default()
+    }
+
+    /// Offers AAC frame number `index`: 1024 stereo samples.
+    pub fn samples(&self, index: u64, buffer: gst::Buffer) {
+        self.encode.samples(index, buffer);
+    }
+
+    /// Counters of the video renditions, in the order of the plan.
+    pub fn counters(&self) -> &[Arc<Counter>] {
+        &self.counters
+    }
+
+    /// Frames a second of the video renditions, in the order of the plan.
+    pub fn rates(&self) -> &[f64] {
+        &self.rates
+    }
+
+    /// Flushes encoders and packagers, so that everything encoded is sent, and stops them.
+    pub fn finish(self) {
+        self.encode.end();
+        wait_for_end(&self.encode.pipeline);
+        for pipeline in &self.packagers {
+            wait_for_end(pipeline);
+        }
+        for pipeline in self.packagers.iter().chain([&self.encode.pipeline]) {
+            let _ = pipeline.set_state(gst::State::Null);
+        }
+    }
+}
+
+/// The end, or an error, waits on the bus: the failure watch lets both pass.
+fn wait_for_end(pipeline: &gst::Pipeline) {
+    let Some(bus) = pipeline.bus() else { return };
+    let timeout = gst::ClockTime::try_from(DRAIN_MAX).ok();
+    bus.timed_pop_filtered(timeout, &[gst::MessageType::Eos, gst::MessageType::Error]);
+}
+
+#[cfg(test)]
+mod tests;

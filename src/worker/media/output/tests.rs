@@ -1,0 +1,194 @@
+//! The output half fed with pictures of its own, faster than real time.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::*;
+use crate::base::units::{Bitrate, FrameRate};
+use crate::model::hls::{Part, TrackId, TsSegment};
+use crate::model::ladder::clock::{Settings, aac_time};
+use crate::model::ladder::{AudioRendition, Canvas, VideoRendition};
+use crate::wire::protocol::FromWorker;
+
+fn plan(fps: FrameRate) -> Plan {
+    let rendition = |name: &str, width, height, divisor| VideoRendition {
+        name: name.to_owned(),
+        width,
+        height,
+        divisor,
+        bitrate: Bitrate::from_bps(300_000),
+        audio: 0,
+    };
+    Plan {
+        canvas: Canvas {
+            width: 320,
+            height: 180,
+            fps,
+        },
+        video: vec![rendition("180p", 320, 180, 1), rendition("90p", 160, 90, 2)],
+        audio: vec![AudioRendition {
+            name: "audio-64k".to_owned(),
+            bitrate: Bitrate::from_bps(64_000),
+        }],
+    }
+}
+
+fn picture(frame: u64) -> gst::Buffer {
+    let mut bytes = vec![128u8; 320 * 180 * 3 / 2];
+    for (index, luma) in bytes.iter_mut().take(320 * 180).enumerate() {
+        *luma = ((index as u64 * 7 + frame * 3) % 200) as u8 + 16;
+    }
+    gst::Buffer::from_mut_slice(bytes)
+}
+
+fn run(fps: FrameRate, seconds: u64) -> (LadderClock, Vec<FromWorker>) {
+    crate::worker::media::init().unwrap();
+    let plan = plan(fps);
+    let clock = LadderClock::new(Settings {
+        fps,
+        grid: 2,
+        segment: Duration::from_secs(2),
+        part: Duration::from_millis(200),
+        first_msn: 5,
+    });
+    let (outbox, messages) = Outbox::new();
+    let (events, failed) = Events::new();
+    let spec = Spec {
+        plan: &plan,
+        clock: &clock,
+        encoders: &["x264".to_owned(), "x264".to_owned()],
+        ts: true,
+        epoch: Epoch(Arc::new(1_000_000_000.into())),
+        first_msn: 5,
+    };
+    let (library, errors) = Library::load(None);
+    assert!(errors.is_empty(), "{errors:?}");
+    let output = Output::start(&spec, &library, &outbox, &events).unwrap();
+    let reader = std::thread::spawn(move || messages.into_iter().collect::<Vec<_>>());
+    let frames = fps.frame_at(Duration::from_secs(seconds));
+    let mut audio = 0;
+    for frame in 0..frames {
+        while !output.has_room() {
+            std::thread::yield_now();
+        }
+        output.picture(frame, picture(frame));
+        while aac_time(audio) < fps.time_of(frame + 1) {
+            output.samples(audio, gst::Buffer::from_mut_slice(vec![0u8; 4096]));
+            audio += 1;
+        }
+    }
+    output.finish();
+    drop(outbox);
+    assert_eq!(failed.try_iter().collect::<Vec<_>>(), []);
+    (clock, reader.join().unwrap())
+}
+
+fn parts(messages: &[FromWorker]) -> BTreeMap<TrackId, Vec<Part>> {
+    let mut tracks: BTreeMap<TrackId, Vec<Part>> = BTreeMap::new();
+    for message in messages {
+        if let FromWorker::Part(part) = message {
+            tracks.entry(part.track).or_default().push(part.clone());
+        }
+    }
+    tracks
+}
+
+#[test]
+fn every_rendition_is_cut_where_the_clock_says() {
+    for fps in [
+        FrameRate::whole(30),
+        FrameRate::new(30_000, 1001).unwrap(),
+        FrameRate::whole(24),
+    ] {
+        let (clock, messages) = run(fps, 6);
+        let tracks = parts(&messages);
+        assert_eq!(tracks.len(), 3);
+        for (track, parts) in tracks {
+            let mut expected = (5, 0);
+            for part in &parts {
+                assert_eq!((part.msn, part.index), expected, "{track:?} at {fps:?}");
+                assert!(
+                    part.duration <= clock.part_target() + Duration::from_nanos(1),
+                    "{part:?}"
+                );
+                let count = match track {
+                    TrackId::Video(_) => clock.parts_in_segment(part.msn),
+                    TrackId::Audio(_) => clock.audio().parts_in_segment(part.msn),
+                };
+                assert_eq!(part.last, part.index + 1 == count);
+                expected = if part.last {
+                    (part.msn + 1, 0)
+                } else {
+                    (part.msn, part.index + 1)
+                };
+                if part.index == 0 && matches!(track, TrackId::Video(_)) {
+                    let start = clock.segment_time(part.msn);
+                    assert_eq!(part.date_ns, 1_000_000_000 + start.as_nanos() as u64);
+                    assert!(part.independent);
+                }
+            }
+            assert!(expected.0 >= 8, "{track:?} stops at {expected:?}");
+        }
+    }
+}
+
+#[test]
+fn transport_stream_segments_match_the_clock() {
+    let (clock, messages) = run(FrameRate::whole(30), 6);
+    let segments = |video| {
+        let of = move |m: &FromWorker| match m {
+            FromWorker::TsSegment(s) if s.video == video => Some(s.clone()),
+            _ => None,
+        };
+        messages.iter().filter_map(of).collect::<Vec<TsSegment>>()
+    };
+    for video in [0, 1] {
+        let segments = segments(video);
+        let numbers: Vec<u64> = segments.iter().map(|s| s.msn).collect();
+        assert_eq!(numbers, [5, 6, 7, 8], "rendition {video}");
+        for segment in &segments {
+            assert_eq!(segment.data.len() % 188, 0);
+            assert_eq!(segment.data.first(), Some(&0x47));
+            let start = clock.segment_time(segment.msn);
+            assert_eq!(segment.date_ns, 1_000_000_000 + start.as_nanos() as u64);
+            let frames = video_frames(&segment.data);
+            let expected = clock.segment_frames(segment.msn) / (u64::from(video) + 1);
+            assert!(
+                segment.msn == 8 || frames == expected,
+                "{frames} of {expected}"
+            );
+        }
+    }
+}
+
+/// Counts the packets that begin a PES packet of a video stream.
+fn video_frames(ts: &[u8]) -> u64 {
+    let begins = |packet: &&[u8]| {
+        let payload = match packet[3] >> 4 & 3 {
+            1 => 4,
+            3 => 5 + packet[4] as usize,
+            _ => return false,
+        };
+        packet[1] & 0x40 != 0
+            && packet
+                .get(payload..payload + 4)
+                .is_some_and(|p| p[..3] == [0, 0, 1] && p[3] >> 4 == 0xE)
+    };
+    ts.chunks_exact(188).filter(begins).count() as u64
+}
+
+#[test]
+fn codecs_are_named() {
+    let (_, messages) = run(FrameRate::whole(30), 2);
+    let mut codecs: Vec<_> = messages
+        .iter()
+        .filter_map(|m| match m {
+            FromWorker::Init { track, codec, .. } => Some((*track, codec.clone())),
+            _ => None,
+        })
+        .collect();
+    codecs.sort();
+    assert_eq!(codecs.len(), 3);
+    assert!(codecs[0].1.starts_with("avc1.64"), "{codecs:?}");
+    assert_eq!(codecs[2].1, "mp4a.40.2");
+}

@@ -1,0 +1,373 @@
+//! From a publisher's timestamps to output times, alike for picture and sound.
+//!
+//! A frame's *transit* is the output time of its arrival less its timestamp. Its least value
+//! over some seconds, the *base*, is the path at its fastest; what frames take beyond it is
+//! jitter. Everything is shown at timestamp + offset, where the offset is the base of the slower
+//! track and room for nearly all of the jitter. One offset for both tracks keeps lips and voice
+//! together; following the base keeps up with a publisher's clock that runs fast or slow.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crate::model::frame::Track;
+
+/// How far back transits are remembered.
+const WINDOW_NS: i64 = 10 * SECOND_NS;
+/// Transits remembered of a track at most.
+const SAMPLES_MAX: usize = 1024;
+/// Base and jitter are taken from the window this often.
+const MEASURED_EACH_NS: i64 = 100 * MS_NS;
+/// Share of the transits, in thousandths, that the margin covers: what takes longer is late, and
+/// a picture that is late is not seen. Of 10 s at 30 fps one picture may be.
+const IN_TIME_PER_MILLE: usize = 996;
+/// Room beyond the measured jitter: pictures are shown up to half a slot before they are due, and
+/// sound up to 20 ms before it is stretched.
+const JITTER_ROOM_NS: i64 = 25 * MS_NS;
+/// Least delay after the fastest arrival.
+const MARGIN_MIN_NS: i64 = 30 * MS_NS;
+/// Most delay after the fastest arrival; frames that take longer are late.
+const MARGIN_MAX_NS: i64 = 2 * SECOND_NS;
+/// A transit that is this far from the base is a jump of the timestamps, not jitter.
+const JUMP_NS: i64 = 2 * SECOND_NS;
+/// A base that falls by this much is a faster path or a new timeline: what was measured before
+/// no longer counts.
+const FALL_NS: i64 = 150 * MS_NS;
+/// The same while the track settles: a burst falls in small steps.
+const SETTLING_FALL_NS: i64 = 10 * MS_NS;
+/// A track has settled when its base has not fallen for this long.
+const SETTLED_AFTER_NS: i64 = 2 * SECOND_NS;
+/// A rise of the offset beyond this is made at once: the output has run dry anyway.
+const STEP_UP_NS: i64 = 150 * MS_NS;
+/// A fall of the offset beyond this is made at once; a smaller one, as after a hiccup of the
+/// network, is slewed, for the jump would be heard where the delay is hardly seen.
+const STEP_DOWN_NS: i64 = SECOND_NS;
+/// Slew: nanoseconds a second, 0.5 %.
+const SLEW_NS_PER_S: i64 = 5 * MS_NS;
+/// A track that has been silent for this long has no say.
+const STALE_AFTER_NS: i64 = 3 * SECOND_NS;
+/// Tracks further apart than this have no common clock; each keeps its own time.
+const SYNC_NS_MAX: i64 = 5 * SECOND_NS;
+
+const MS_NS: i64 = 1_000_000;
+const SECOND_NS: i64 = 1_000_000_000;
+
+/// Maps the timestamps of one input to the output clock.
+#[derive(Debug, Default)]
+pub struct Timeline {
+    video: Transits,
+    audio: Transits,
+    offset_ns: Option<i64>,
+    slewed_at_ns: i64,
+}
+
+impl Timeline {
+    /// A timeline that has seen nothing.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A new input: its timestamps have nothing to do with those before.
+    pub fn opened(&mut self) {
+        *self = Self::default();
+    }
+
+    /// A decoded frame of `track` with timestamp `pts_ns` arrived at output time `now`.
+    pub fn arrived(&mut self, track: Track, pts_ns: i64, now: Duration) {
+        let now_ns = nanos(now);
+        let transits = match track {
+            Track::Video => &mut self.video,
+            Track::Audio => &mut self.audio,
+        };
+        let restarted = transits.push(now_ns.saturating_sub(pts_ns), now_ns);
+        let settling = self.video.settles(now_ns) || self.audio.settles(now_ns);
+        let Some(target) = self.target(now_ns) else {
+            return;
+        };
+        let step = SLEW_NS_PER_S / 1000 * (now_ns - self.slewed_at_ns).clamp(0, SECOND_NS) / MS_NS;
+        self.slewed_at_ns = now_ns;
+        self.offset_ns = Some(match self.offset_ns {
+            Some(offset) if !restarted && !settling => slewed(offset, target, step),
+            _ => target,
+        });
+    }
+
+    /// When the frame of `track` with timestamp `pts_ns` is to be shown; a time before the start
+    /// of the output is 0. Before any arrival everything is due at once.
+    pub fn due(&self, track: Track, pts_ns: i64) -> Duration {
+        let own = match track {
+            Track::Video => self.video.target(),
+            Track::Audio => self.audio.target(),
+        };
+        let offset = match (self.offset_ns, own) {
+            (Some(common), Some(own)) if common.saturating_sub(own) > SYNC_NS_MAX => own,
+            (Some(common), _) => common,
+            (None, _) => return Duration::ZERO,
+        };
+        let due = pts_ns.saturating_add(offset).max(0);
+        Duration::from_nanos(u64::try_from(due).unwrap_or(0))
+    }
+
+    /// Delay that is kept after the fastest arrival; `None` before any arrival.
+    pub fn margin(&self) -> Option<Duration> {
+        let base = self.video.base().max(self.audio.base())?;
+        let margin = self.offset_ns?.saturating_sub(base).max(0);
+        Some(Duration::from_nanos(u64::try_from(margin).unwrap_or(0)))
+    }
+
+    fn target(&self, now_ns: i64) -> Option<i64> {
+        let fresh = |track: &Transits| track.is_fresh(now_ns).then(|| track.target()).flatten();
+        fresh(&self.video).max(fresh(&self.audio))
+    }
+}
+
+/// `offset` on its way to `target`: by `step` at most, or at once where that takes too long.
+fn slewed(offset: i64, target: i64, step: i64) -> i64 {
+    let change = target.saturating_sub(offset);
+    if !(-STEP_DOWN_NS..=STEP_UP_NS).contains(&change) {
+        return target;
+    }
+    offset.saturating_add(change.clamp(-step, step))
+}
+
+/// The transits of one track during the last seconds.
+#[derive(Debug, Default)]
+struct Transits {
+    /// Arrival and transit, oldest first.
+    samples: VecDeque<(i64, i64)>,
+    base_ns: i64,
+    margin_ns: i64,
+    measured_at_ns: i64,
+    /// Base when it last fell: small falls add up to one that counts.
+    fell_to_ns: i64,
+    fell_at_ns: Option<i64>,
+}
+
+impl Transits {
+    /// Takes a transit in; true when the timeline starts afresh with it.
+    fn push(&mut self, transit_ns: i64, now_ns: i64) -> bool {
+        // Small falls of a burst add up; those of a settled track are drift.
+        let floor = if self.settles(now_ns) {
+            self.fell_to_ns.saturating_sub(SETTLING_FALL_NS)
+        } else {
+            self.base_ns.saturating_sub(FALL_NS)
+        };
+        let fallen = transit_ns < floor;
+        let jumped = transit_ns.saturating_sub(self.base_ns) > JUMP_NS;
+        let afresh = self.samples.is_empty() || fallen || jumped;
+        if afresh {
+            self.samples.clear();
+            self.fell_to_ns = transit_ns;
+            self.fell_at_ns = Some(now_ns);
+        }
+        while self.samples.len() >= SAMPLES_MAX
+            || self
+                .samples
+                .front()
+                .is_some_and(|(at, _)| now_ns.saturating_sub(*at) > WINDOW_NS)
+        {
+            self.samples.pop_front();
+        }
+        self.samples.push_back((now_ns, transit_ns));
+        let age_ns = now_ns.saturating_sub(self.measured_at_ns);
+        let late_ns = transit_ns
+            .saturating_sub(self.base_ns)
+            .saturating_sub(self.margin_ns);
+        // The burst after a stall is shown from its beginning only if the delay is raised now: were
+        // it raised once the burst is spent, pictures would stand still a second time.
+        let measure_now = transit_ns < self.base_ns || late_ns > STEP_UP_NS;
+        if afresh || measure_now || age_ns >= MEASURED_EACH_NS {
+            self.measured_at_ns = now_ns;
+            self.measure();
+        }
+        afresh
+    }
+
+    fn measure(&mut self) {
+        let mut transits: Vec<i64> = self.samples.iter().map(|(_, transit)| *transit).collect();
+        let rank =
+            (transits.len() * IN_TIME_PER_MILLE / 1000).min(transits.len().saturating_sub(1));
+        let base = transits.iter().copied().min().unwrap_or_default();
+        let high = if transits.is_empty() {
+            base
+        } else {
+            *transits.select_nth_unstable(rank).1
+        };
+        self.base_ns = base;
+        self.margin_ns = high
+            .saturating_sub(base)
+            .saturating_add(JITTER_ROOM_NS)
+            .clamp(MARGIN_MIN_NS, MARGIN_MAX_NS);
+    }
+
+    /// Its base fell a short while ago: it may be the end of a burst.
+    fn settles(&self, now_ns: i64) -> bool {
+        self.fell_at_ns
+            .is_some_and(|at| now_ns.saturating_sub(at) < SETTLED_AFTER_NS)
+    }
+
+    fn is_fresh(&self, now_ns: i64) -> bool {
+        self.samples
+            .back()
+            .is_some_and(|(at, _)| now_ns.saturating_sub(*at) < STALE_AFTER_NS)
+    }
+
+    fn base(&self) -> Option<i64> {
+        (!self.samples.is_empty()).then_some(self.base_ns)
+    }
+
+    fn target(&self) -> Option<i64> {
+        Some(self.base()?.saturating_add(self.margin_ns))
+    }
+}
+
+fn nanos(time: Duration) -> i64 {
+    i64::try_from(time.as_nanos()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FRAME_NS: i64 = 33_333_333;
+
+    fn at(ns: i64) -> Duration {
+        Duration::from_nanos(u64::try_from(ns).unwrap())
+    }
+
+    /// Frames of `track` from `first` on, one each 33.3 ms, `transit` after their timestamp.
+    fn steady(timeline: &mut Timeline, track: Track, first: i64, frames: i64, transit: i64) -> i64 {
+        for n in 0..frames {
+            let pts = first + n * FRAME_NS;
+            timeline.arrived(track, pts, at(pts + transit));
+        }
+        first + frames * FRAME_NS
+    }
+
+    fn delay_ms(timeline: &Timeline, track: Track, pts: i64) -> i64 {
+        (nanos(timeline.due(track, pts)) - pts) / MS_NS
+    }
+
+    #[test]
+    fn a_steady_source_is_shown_30_ms_after_it_arrives() {
+        let mut timeline = Timeline::new();
+        assert_eq!(timeline.due(Track::Video, 5 * SECOND_NS), Duration::ZERO);
+        let end = steady(&mut timeline, Track::Video, 0, 300, 700 * MS_NS);
+        assert_eq!(delay_ms(&timeline, Track::Video, end), 730);
+        assert_eq!(timeline.margin(), Some(Duration::from_millis(30)));
+    }
+
+    #[test]
+    fn timestamps_may_be_negative_or_huge() {
+        for first in [-4_000_000 * SECOND_NS, i64::MIN, i64::MAX - SECOND_NS] {
+            let mut timeline = Timeline::new();
+            for n in 0..100 {
+                let pts = first.saturating_add(n * FRAME_NS);
+                timeline.arrived(Track::Video, pts, at(n * FRAME_NS));
+                let _ = timeline.due(Track::Video, pts);
+            }
+        }
+        let mut timeline = Timeline::new();
+        let first = -4_000_000 * SECOND_NS;
+        for n in 0..100 {
+            timeline.arrived(Track::Video, first + n * FRAME_NS, at(n * FRAME_NS));
+        }
+        let due = timeline.due(Track::Video, first + 100 * FRAME_NS);
+        assert_eq!(nanos(due), 100 * FRAME_NS + 30 * MS_NS);
+    }
+
+    #[test]
+    fn a_burst_is_skipped_to_the_live_position() {
+        // Eight seconds of pictures are replayed at ten times their rate, then it is live.
+        let mut timeline = Timeline::new();
+        let burst = 240;
+        for n in 0..burst {
+            timeline.arrived(
+                Track::Video,
+                n * FRAME_NS,
+                at(8 * SECOND_NS + n * FRAME_NS / 10),
+            );
+        }
+        let last = (burst - 1) * FRAME_NS;
+        let arrival = 8 * SECOND_NS + last / 10;
+        let late = nanos(timeline.due(Track::Video, last)) - arrival;
+        assert_eq!(late / MS_NS, 30, "due 30 ms after its arrival");
+        assert!(
+            nanos(timeline.due(Track::Video, 0)) < 8 * SECOND_NS,
+            "old ones are past"
+        );
+    }
+
+    #[test]
+    fn the_slower_track_decides_for_both() {
+        let mut timeline = Timeline::new();
+        for n in 0..300 {
+            let pts = n * FRAME_NS;
+            timeline.arrived(Track::Audio, pts, at(pts + 10 * MS_NS));
+            timeline.arrived(Track::Video, pts, at(pts + 400 * MS_NS));
+        }
+        let end = 300 * FRAME_NS;
+        assert_eq!(delay_ms(&timeline, Track::Audio, end), 430);
+        assert_eq!(delay_ms(&timeline, Track::Video, end), 430);
+    }
+
+    #[test]
+    fn tracks_without_a_common_clock_keep_their_own() {
+        let mut timeline = Timeline::new();
+        for n in 0..300 {
+            let pts = n * FRAME_NS;
+            timeline.arrived(Track::Audio, pts + 3600 * SECOND_NS, at(pts));
+            timeline.arrived(Track::Video, pts, at(pts));
+        }
+        let end = 300 * FRAME_NS;
+        assert_eq!(delay_ms(&timeline, Track::Video, end), 30);
+        let audio = timeline.due(Track::Audio, end + 3600 * SECOND_NS);
+        assert_eq!(nanos(audio), end + 30 * MS_NS);
+    }
+
+    #[test]
+    fn jumps_of_the_timestamps_start_afresh() {
+        for jump in [
+            -3600 * SECOND_NS,
+            -3 * SECOND_NS,
+            3 * SECOND_NS,
+            3600 * SECOND_NS,
+        ] {
+            let mut timeline = Timeline::new();
+            let base = 7200 * SECOND_NS;
+            let end = steady(&mut timeline, Track::Video, base, 600, -base);
+            timeline.arrived(Track::Video, end + jump, at(end - base));
+            assert_eq!(
+                nanos(timeline.due(Track::Video, end + jump)),
+                end - base + 30 * MS_NS,
+                "{jump}"
+            );
+        }
+    }
+
+    #[test]
+    fn small_changes_are_slewed_and_large_ones_made_at_once() {
+        let mut timeline = Timeline::new();
+        let end = steady(&mut timeline, Track::Video, 0, 300, 100 * MS_NS);
+        // 60 ms more delay for good: the jitter is seen in a fifth of a second, then followed.
+        let end = steady(&mut timeline, Track::Video, end, 60, 160 * MS_NS);
+        let delay = delay_ms(&timeline, Track::Video, end);
+        assert!(
+            (135..=142).contains(&delay),
+            "{delay} ms: two seconds of 5 ms"
+        );
+        let end = steady(&mut timeline, Track::Video, end, 60, 760 * MS_NS);
+        assert_eq!(delay_ms(&timeline, Track::Video, end), 785);
+    }
+
+    #[test]
+    fn a_new_input_starts_afresh() {
+        let mut timeline = Timeline::new();
+        steady(&mut timeline, Track::Video, 0, 300, 100 * MS_NS);
+        timeline.opened();
+        timeline.arrived(Track::Video, 0, at(60 * SECOND_NS));
+        assert_eq!(
+            nanos(timeline.due(Track::Video, 0)),
+            60 * SECOND_NS + 30 * MS_NS
+        );
+    }
+}

@@ -1,0 +1,212 @@
+//! A real test of each encoder and decoder: a few frames through it, or the reason why not.
+
+use std::time::Duration;
+
+use gst::prelude::*;
+use gst_app::AppSink;
+use serde::{Deserialize, Serialize};
+
+use super::caps;
+use super::output::encoder_values;
+use super::template::{self, Body, Kind, Library, Template, Values, Variable};
+use crate::base::units::{Bitrate, FrameRate};
+use crate::model::ladder::VideoRendition;
+
+/// How long a test may take; an encoder that hangs is one that does not work.
+const TEST_MAX: Duration = Duration::from_secs(8);
+/// Frames that are encoded: enough for any lookahead.
+const FRAMES: i32 = 30;
+
+/// [`Outcome::kind`] of video encoders.
+pub const VIDEO_ENCODER: &str = "video encoder";
+
+/// Outcome of one test.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// Template.
+    pub template: String,
+    /// Encoder family or codec.
+    pub family: String,
+    /// `video encoder`, `audio encoder` or `decoder`.
+    pub kind: String,
+    /// It runs on a GPU or a video block.
+    pub hardware: bool,
+    /// Why it does not work; `None` when it does.
+    pub failure: Option<String>,
+}
+
+/// Names and families of all templates worth testing, video encoders first.
+pub fn candidates(library: &Library) -> Vec<Outcome> {
+    let kinds = [
+        (Kind::VideoEncoder, VIDEO_ENCODER),
+        (Kind::AudioEncoder, "audio encoder"),
+        (Kind::Decoder, "decoder"),
+    ];
+    let of = |(kind, text): (Kind, &'static str)| {
+        library.of_kind(kind).map(move |template| Outcome {
+            template: template.name.clone(),
+            family: family(&template.body),
+            kind: text.to_owned(),
+            hardware: template.body.hardware,
+            failure: None,
+        })
+    };
+    kinds.into_iter().flat_map(of).collect()
+}
+
+fn family(body: &Body) -> String {
+    let name = body.family.as_ref().or(body.codec.as_ref());
+    name.cloned().unwrap_or_default()
+}
+
+/// Tests one template.
+///
+/// # Errors
+/// Why it does not work.
+pub fn test(library: &Library, name: &str) -> Result<(), String> {
+    let template = library
+        .get(name)
+        .ok_or_else(|| format!("no template `{name}`"))?;
+    match template.body.kind {
+        Kind::VideoEncoder => encode(template),
+        Kind::AudioEncoder => run(
+            &format!("audiotestsrc num-buffers={FRAMES} samplesperbuffer=1024"),
+            &caps::samples(),
+            &[template],
+            &Values::default().with(Variable::BitrateBps, 96_000),
+        ),
+        Kind::Decoder => decode(library, template),
+        _ => template::build(template, &Values::default())
+            .map(drop)
+            .map_err(|e| e.to_string()),
+    }
+}
+
+fn test_rendition() -> VideoRendition {
+    VideoRendition {
+        name: "test".to_owned(),
+        width: 640,
+        height: 360,
+        divisor: 1,
+        bitrate: Bitrate::from_bps(800_000),
+        audio: 0,
+    }
+}
+
+fn picture_source() -> (String, gst::Caps) {
+    let caps = caps::picture(640, 360)
+        .field("framerate", caps::fraction(FrameRate::whole(30)))
+        .build();
+    (format!("videotestsrc num-buffers={FRAMES}"), caps)
+}
+
+fn encode(template: &Template) -> Result<(), String> {
+    let (source, caps) = picture_source();
+    let values = encoder_values(&test_rendition(), FrameRate::whole(30));
+    run(&source, &caps, &[template], &values)
+}
+
+/// A decoder gets what one of this machine's own encoders makes.
+fn decode(library: &Library, template: &Template) -> Result<(), String> {
+    let (kind, source, caps) = match template.body.codec.as_deref() {
+        Some("h264") => {
+            let (source, caps) = picture_source();
+            (Kind::VideoEncoder, source, caps)
+        }
+        Some("aac") => {
+            let source = format!("audiotestsrc num-buffers={FRAMES} samplesperbuffer=1024");
+            (Kind::AudioEncoder, source, caps::samples())
+        }
+        // Nothing here makes this codec: that its elements are there is all that can be said.
+        _ => {
+            return template::build(template, &Values::default())
+                .map(drop)
+                .map_err(|e| e.to_string());
+        }
+    };
+    let values = encoder_values(&test_rendition(), FrameRate::whole(30));
+    let software = library.of_kind(kind).filter(|t| !t.body.hardware);
+    let mut reason = "no encoder to test it with".to_owned();
+    for encoder in software {
+        match run(&source, &caps, &[encoder, template], &values) {
+            Ok(()) => return Ok(()),
+            Err(error) => reason = error,
+        }
+    }
+    Err(reason)
+}
+
+/// Runs frames of `source` through the templates and wants most of them back.
+fn run(
+    source: &str,
+    caps: &gst::Caps,
+    templates: &[&Template],
+    values: &Values,
+) -> Result<(), String> {
+    let pipeline = gst::Pipeline::new();
+    let outcome = connect(&pipeline, source, caps, templates, values).and_then(|sink| {
+        pipeline
+            .set_state(gst::State::Playing)
+            .map_err(|_| "does not start".to_owned())?;
+        count(&pipeline, &sink)
+    });
+    let _ = pipeline.set_state(gst::State::Null);
+    outcome
+}
+
+fn connect(
+    pipeline: &gst::Pipeline,
+    source: &str,
+    caps: &gst::Caps,
+    templates: &[&Template],
+    values: &Values,
+) -> Result<AppSink, String> {
+    // A constant of this file, not a value from outside: the one launch line there is.
+    let source = gst::parse::bin_from_description(source, true).map_err(|e| e.to_string())?;
+    pipeline.add(&source).map_err(|e| e.to_string())?;
+    let filter = super::output::filter(pipeline, caps).map_err(|e| e.to_string())?;
+    source.link(&filter).map_err(|e| e.to_string())?;
+    let mut last = filter;
+    for template in templates {
+        let chain = template::build(template, values).map_err(|e| e.to_string())?;
+        let (first, end) = chain
+            .add_to(pipeline.upcast_ref())
+            .map_err(|e| e.to_string())?;
+        last.link(&first).map_err(|e| e.to_string())?;
+        last = end;
+    }
+    let sink = AppSink::builder().sync(false).build();
+    pipeline.add(&sink).map_err(|e| e.to_string())?;
+    last.link(&sink).map_err(|e| e.to_string())?;
+    Ok(sink)
+}
+
+fn count(pipeline: &gst::Pipeline, sink: &AppSink) -> Result<(), String> {
+    let deadline = std::time::Instant::now() + TEST_MAX;
+    let mut frames = 0;
+    while let Some(left) = deadline.checked_duration_since(std::time::Instant::now()) {
+        let wait = gst::ClockTime::from_nseconds(u64::try_from(left.as_nanos()).unwrap_or(0));
+        match sink.try_pull_sample(wait) {
+            Some(_) => frames += 1,
+            None if sink.is_eos() => break,
+            None => {
+                return Err(error_of(pipeline).unwrap_or_else(|| "made no output in time".into()));
+            }
+        }
+        if frames >= FRAMES / 2 {
+            return Ok(());
+        }
+    }
+    match error_of(pipeline) {
+        Some(reason) => Err(reason),
+        None => Err(format!("gave {frames} of {FRAMES} frames")),
+    }
+}
+
+fn error_of(pipeline: &gst::Pipeline) -> Option<String> {
+    let message = pipeline.bus()?.pop_filtered(&[gst::MessageType::Error])?;
+    match message.view() {
+        gst::MessageView::Error(error) => Some(error.error().to_string()),
+        _ => None,
+    }
+}
