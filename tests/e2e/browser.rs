@@ -1,4 +1,4 @@
-//! What viewers see, in Chromium.
+//! What viewers see in Chromium.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -43,7 +43,7 @@ fn the_demo_plays_on_its_page() {
         .expect("seconds");
     let first = browser.eval("window.seen.firstFrameAt - window.seen.loadedAt");
     eprintln!("first frame {first} ms after the page, {latency:.2} s behind the live edge");
-    // Parts, not segments: without low latency it is at least two segments.
+    // Without low latency the distance would be at least two segments, 4 s.
     assert!(
         latency > 0.0 && latency < 4.0,
         "{latency} s behind the live edge"
@@ -132,7 +132,7 @@ fn a_slow_network_lowers_the_level_and_a_fast_one_raises_it() {
     browser.goto(&daemon.url("/watch/s"));
     let height = |height: u32| format!("window.weir?.video?.videoHeight === {height}");
     browser.wait_until(&height(240), LIMIT);
-    // Between the two rungs, sound included.
+    // More than the lower rung and its sound need, less than the upper one needs.
     browser.limit_network(Some(400_000));
     browser.wait_until(&height(120), 2 * LIMIT);
     browser.limit_network(None);

@@ -1,4 +1,4 @@
-//! Sources that weir fetches: cameras and files over HTTP; and pictures of every shape.
+//! Sources that weir fetches over HTTP (cameras, MPEG-TS, HLS), and pictures of every shape.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -13,7 +13,7 @@ use crate::support::viewer::Viewer;
 use crate::support::{KEY, probe, push_stream, turn, wait_until};
 
 const LIMIT: Duration = Duration::from_secs(30);
-/// One small rung: the source is what is tested here.
+/// One small rung is enough: these tests are about the source.
 const RUNG: &str = "[[rung]]\nname = \"120p\"\nheight = 120\nbitrate = \"150k\"\naudio = \"64k\"\n";
 
 fn pulled(url: &str, credentials: Option<&str>) -> Daemon {
@@ -25,7 +25,7 @@ fn pulled(url: &str, credentials: Option<&str>) -> Daemon {
     ))
 }
 
-/// Two segments of picture and of sound can be decoded.
+/// Asserts that two segments of every rendition can be decoded.
 fn plays(daemon: &Daemon) {
     let viewer = Viewer::open(daemon, "cam");
     let all = viewer.all_with(3, LIMIT);
@@ -37,7 +37,7 @@ fn plays(daemon: &Daemon) {
         } else {
             probe::video_frames(&media).len()
         };
-        // 10 pictures a second at least, for 4 s.
+        // At least 10 pictures per second, for 4 s.
         assert!(frames >= 40, "{uri}: {frames} frames");
     }
     let log = daemon.log();
@@ -131,7 +131,7 @@ fn a_camera_that_comes_back_goes_on() {
     );
 }
 
-/// `ffmpeg` as an HTTP server of an endless MPEG-TS, for one client.
+/// `ffmpeg` as the HTTP server of an endless MPEG-TS, for one client.
 fn ts_server(clip: Clip, port: u16) -> Owned {
     Owned::spawn(
         Command::new("ffmpeg")
@@ -159,7 +159,7 @@ fn mpeg_ts_over_http() {
     plays(&pulled(&format!("http://127.0.0.1:{port}/live.ts"), None));
 }
 
-/// `ffmpeg` writing a live HLS playlist into a folder, and a server of that folder.
+/// `ffmpeg`, which writes a live HLS playlist into a folder, and an HTTP server of that folder.
 fn hls_server(clip: Clip, dir: &Path, port: u16) -> (Owned, Owned) {
     let writer = Command::new("ffmpeg")
         .args([
@@ -204,7 +204,7 @@ fn hls_server(clip: Clip, dir: &Path, port: u16) -> (Owned, Owned) {
     (writer, server)
 }
 
-/// Reads as part of a chain.
+/// [`Owned::spawn`] as a method, for use at the end of a chain.
 trait SpawnOwned {
     fn spawn_owned(&mut self) -> Owned;
 }
@@ -226,7 +226,7 @@ fn hls_over_http() {
     ));
 }
 
-/// What the default ladder makes of `clip`.
+/// Sizes of the rungs that the default ladder has for `clip`.
 fn rungs_of(clip: Clip) -> Vec<(u32, u32)> {
     let daemon = Daemon::start(&push_stream("s"));
     let _publisher = Publisher::ffmpeg(clip, &daemon.publish_url("s", KEY));
@@ -279,7 +279,7 @@ fn the_test_signal_runs_only_while_somebody_watches() {
     assert_eq!(daemon.status("cam")["state"], "idle");
     assert!(daemon.status("cam")["worker_pid"].is_null());
     plays(&daemon);
-    // Nobody asks any more; the API is no viewer.
+    // Nobody requests a playlist any more, and requests to the API do not count as viewing.
     daemon.wait_state("cam", "idle", Duration::from_secs(90));
     assert!(daemon.status("cam")["worker_pid"].is_null());
 }

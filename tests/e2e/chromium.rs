@@ -1,4 +1,4 @@
-//! A real browser: `tests/browser/driver.mjs`, asked one thing at a time.
+//! A real browser, driven by `tests/browser/driver.mjs`, which handles one request at a time.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::support::wait_for;
 
-/// A Chromium with one page; ends when dropped.
+/// Chromium with one page; closed when dropped.
 pub struct Chromium {
     driver: Child,
     requests: Option<ChildStdin>,
@@ -17,7 +17,7 @@ pub struct Chromium {
 }
 
 impl Chromium {
-    /// Opens one.
+    /// Opens Chromium.
     pub fn open() -> Self {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/browser");
         let packages = Path::new(folder).join("node_modules");
@@ -41,7 +41,7 @@ impl Chromium {
         }
     }
 
-    /// One request, one answer; Playwright bounds each by 30 s.
+    /// Sends one request and waits for its answer; Playwright gives up after 30 s.
     fn ask(&mut self, request: &Value) -> Value {
         let requests = self.requests.as_mut().expect("open until dropped");
         writeln!(requests, "{request}").expect("the driver runs");
@@ -57,19 +57,19 @@ impl Chromium {
         self.ask(&json!({"do": "goto", "url": url}));
     }
 
-    /// Plays a playlist with hls.js and nothing else.
+    /// Plays a playlist in a bare page with hls.js.
     pub fn play_bare(&mut self, url: &str) {
         self.ask(&json!({"do": "hls", "url": url}));
     }
 
-    /// The value of a JavaScript expression in the page.
+    /// Evaluates a JavaScript expression in the page.
     pub fn eval(&mut self, expression: &str) -> Value {
         self.ask(&json!({"do": "eval", "expression": expression}))
     }
 
     /// Waits until a JavaScript expression is true.
     pub fn wait_until(&mut self, expression: &str, limit: Duration) {
-        // What the page has seen helps where the wait fails.
+        // When the wait fails, this shows why.
         let mut looks = 0;
         wait_for(expression, limit, || {
             looks += 1;
@@ -82,7 +82,7 @@ impl Chromium {
         });
     }
 
-    /// Waits until the picture has moved on by `seconds`.
+    /// Waits until `seconds` more have been played.
     pub fn wait_played(&mut self, seconds: f64, limit: Duration) {
         let played = "(window.weir?.video?.getVideoPlaybackQuality().totalVideoFrames ?? 0)";
         let from = self
@@ -96,12 +96,12 @@ impl Chromium {
         self.wait_until(&there, limit);
     }
 
-    /// Limits downloads to so many bits per second.
+    /// Limits downloads to `bps` bits per second; `None` lifts the limit.
     pub fn limit_network(&mut self, bps: Option<u64>) {
         self.ask(&json!({"do": "network", "bps": bps}));
     }
 
-    /// Keeps what is to be seen in `target/screenshots`.
+    /// Saves a picture of the page in `target/screenshots`.
     pub fn screenshot(&mut self, name: &str) {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("screenshots");
         std::fs::create_dir_all(&folder).expect("a folder for screenshots");
@@ -109,7 +109,7 @@ impl Chromium {
         self.ask(&json!({"do": "screenshot", "path": path}));
     }
 
-    /// No script has failed and hls.js has given up nothing.
+    /// Asserts that no script has failed and that hls.js has reported no fatal error.
     pub fn assert_healthy(&mut self) {
         let complaints = self.ask(&json!({"do": "complaints"}));
         assert_eq!(complaints, json!([]), "scripts failed");
@@ -123,7 +123,7 @@ impl Chromium {
 
 impl Drop for Chromium {
     fn drop(&mut self) {
-        // The end of its input tells the driver to close the browser.
+        // The driver closes the browser when its input ends.
         drop(self.requests.take());
         if self.driver.wait().is_err() {
             let _ = self.driver.kill();

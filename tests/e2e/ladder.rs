@@ -1,4 +1,4 @@
-//! The default ladder, down to each decoded frame.
+//! Checks the default ladder down to every decoded frame.
 
 use std::time::Duration;
 
@@ -9,15 +9,15 @@ use crate::support::publisher::Publisher;
 use crate::support::viewer::Viewer;
 use crate::support::{KEY, doctor, probe, push_stream, turn};
 
-/// Segments that are downloaded and decoded.
+/// Number of segments that are downloaded and decoded.
 const SEGMENTS: u64 = 3;
 const SEGMENT: Duration = Duration::from_secs(2);
-/// Until the last of them is there; a busy machine may need it.
+/// Longest time until the last of these segments is listed; a busy machine needs it.
 const LIMIT: Duration = Duration::from_secs(60);
-/// What rounding to a timescale leaves.
+/// Rounding error of a timescale.
 const ROUNDING: Duration = Duration::from_millis(1);
 
-/// Key frames of a rendition, by time.
+/// Times of the key frames.
 fn key_frames(frames: &[probe::Frame]) -> Vec<Duration> {
     frames
         .iter()
@@ -36,7 +36,7 @@ fn assert_same_times(one: &[Duration], other: &[Duration], what: &str) {
     }
 }
 
-/// Decodes segments 2 and following of a rendition; returns when its key frames are.
+/// Decodes a rendition from segment 2 on; returns the times of its key frames.
 fn decode(
     viewer: &Viewer,
     (uri, playlist): &(String, MediaPlaylist),
@@ -108,7 +108,7 @@ fn four_rungs_and_one_sound_that_agree_in_both_packagings() {
     let cmaf_all = cmaf.all_with(last, LIMIT);
     let ts_all = ts.all_with(last, LIMIT);
     for (uri, playlist) in &cmaf_all {
-        // A segment of 2 s in parts of 200 ms of video, or of 9 AAC frames, which is 192 ms.
+        // A segment of 2 s holds parts of 200 ms of video, or of 9 AAC frames (192 ms).
         let expected = if uri.contains("audio-") { 11 } else { 10 };
         let parts = playlist.segments.last().map(|segment| segment.parts);
         assert_eq!(parts, Some(expected), "{uri}");
@@ -135,7 +135,7 @@ fn four_rungs_and_one_sound_that_agree_in_both_packagings() {
     }
 }
 
-/// Every rendition of both packagings has the same segments at the same dates.
+/// In both packagings, every rendition must have the same segments with the same dates.
 fn agree(cmaf: &[(String, MediaPlaylist)], ts: &[(String, MediaPlaylist)], last: u64) {
     let video = &cmaf[..ts.len()];
     let reference = &cmaf[0].1;

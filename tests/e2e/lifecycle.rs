@@ -1,4 +1,4 @@
-//! Publishers that vanish, return, take over or are refused; the daemon's own end and reload.
+//! Publishers that vanish, return, take over or are refused; shutdown and reload of the daemon.
 
 use std::fs;
 use std::time::Duration;
@@ -11,12 +11,12 @@ use crate::support::daemon::Daemon;
 use crate::support::playlist::MediaPlaylist;
 use crate::support::publisher::Publisher;
 use crate::support::viewer::Viewer;
-use crate::support::{KEY, push_stream, small_ladder, turn, wait_until};
+use crate::support::{KEY, probe, push_stream, small_ladder, turn, wait_until};
 
 const LIMIT: Duration = Duration::from_secs(20);
 const SMALL: Clip = Clip::new(426, 240, 30);
 
-/// The daemon, a stream `s` that is live, its publisher and its viewer.
+/// Starts a daemon with a live stream `s`, its publisher and a viewer.
 fn live(config: &str) -> (Daemon, Publisher, Viewer) {
     let daemon = Daemon::start(config);
     let publisher = Publisher::ffmpeg(SMALL, &daemon.publish_url("s", KEY));
@@ -24,7 +24,8 @@ fn live(config: &str) -> (Daemon, Publisher, Viewer) {
     (daemon, publisher, viewer)
 }
 
-/// Every later page goes on where an earlier one was: no number is missing, nothing has ended.
+/// Asserts that a later playlist continues an earlier one: it has not ended and no number is
+/// missing.
 fn assert_goes_on(before: &MediaPlaylist, after: &MediaPlaylist) {
     assert!(!after.ended, "the playlist has ended");
     let first = after.segments.first().expect("a segment").msn;
@@ -44,7 +45,7 @@ fn returns_with(clip: Clip) {
     let before = viewer.playlist(&viewer.master.variants[0].uri);
     drop(publisher);
     daemon.wait_state("s", "waiting", LIMIT);
-    // Viewers are fed while nobody publishes.
+    // Viewers get new segments while nobody publishes.
     viewer.all_with(before.last_msn() + 2, LIMIT);
     let _publisher = Publisher::ffmpeg(clip, &daemon.publish_url("s", KEY));
     daemon.wait_state("s", "live", LIMIT);
@@ -86,21 +87,36 @@ fn a_publisher_that_stays_away_ends_the_stream_after_its_grace() {
     for uri in next.master.uris() {
         assert!(!viewer.master.uris().contains(&uri), "{uri} is used twice");
     }
-    // The ended session's playlists stay for the window.
+    // The playlists of the ended session stay available for the window.
     for uri in viewer.master.uris() {
         assert!(viewer.playlist(uri).ended);
     }
+}
+
+/// Mean colour saturation of segment `msn`; see [`probe::saturation`].
+fn saturation(viewer: &Viewer, uri: &str, playlist: &MediaPlaylist, msn: u64) -> f64 {
+    probe::saturation(&viewer.download(uri, playlist.segment(msn)))
 }
 
 #[test]
 fn a_second_publisher_with_the_key_takes_over() {
     let _turn = turn();
     let (daemon, mut first, viewer) = live(&small_ladder(&["s"]));
-    let before = viewer.playlist(&viewer.master.variants[0].uri);
-    let mut second = Publisher::ffmpeg(SMALL, &daemon.publish_url("s", KEY));
+    let top = &viewer.master.variants[0].uri;
+    let before = viewer.playlist(top);
+    let colour = saturation(&viewer, top, &before, before.last_msn());
+    assert!(colour > 30.0, "the first clip is in colour: {colour}");
+
+    let mut second = Publisher::ffmpeg(SMALL.grey(), &daemon.publish_url("s", KEY));
     first.wait_end(LIMIT);
-    for (_, after) in viewer.all_with(before.last_msn() + 3, LIMIT) {
+    // The picture of the second publisher starts in the open segment or in the next one.
+    let taken_over = viewer.playlist(top).last_msn() + 3;
+    for (uri, after) in viewer.all_with(taken_over, LIMIT) {
         assert_goes_on(&before, &after);
+        if !viewer.master.media.iter().any(|sound| sound.uri == uri) {
+            let colour = saturation(&viewer, &uri, &after, taken_over);
+            assert!(colour < 5.0, "{uri}: the second clip is grey: {colour}");
+        }
     }
     assert!(second.is_running());
     assert_eq!(daemon.status("s")["state"], "live");
@@ -154,7 +170,7 @@ fn a_second_signal_exits_at_once() {
     daemon.wait_exit(Duration::from_secs(3));
 }
 
-/// `change` makes the daemon take the new configuration.
+/// `change` gives the daemon a new configuration.
 fn reload_leaves_others_alone(change: impl Fn(&Daemon, &str)) {
     let _turn = turn();
     let (daemon, mut publisher, viewer) = live(&small_ladder(&["s"]));
@@ -170,7 +186,7 @@ fn reload_leaves_others_alone(change: impl Fn(&Daemon, &str)) {
     wait_until("the end of the new stream", LIMIT, || {
         daemon.get("/api/v1/streams/t").status == 404
     });
-    // A mistake changes nothing.
+    // A configuration with a mistake changes nothing.
     change(&daemon, "[[stream]]\nname = \"Not A Name\"\n");
     for (_, after) in viewer.all_with(before.last_msn() + 3, LIMIT) {
         assert_goes_on(&before, &after);
@@ -190,7 +206,7 @@ fn a_reload_by_signal_leaves_other_streams_alone() {
 #[test]
 fn a_changed_file_is_a_reload() {
     reload_leaves_others_alone(|daemon, config| {
-        // As editors save: a new file moved over the old one.
+        // Editors save like this: they move a new file over the old one.
         let (old, new) = (
             daemon.dir().join("config.toml"),
             daemon.dir().join("config.toml~"),

@@ -1,4 +1,4 @@
-//! The whole of weir, as publishers, cameras and viewers meet it.
+//! End-to-end tests: weir as publishers, cameras and viewers meet it.
 
 #![allow(
     clippy::unwrap_used,

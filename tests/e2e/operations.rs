@@ -1,8 +1,9 @@
-//! What operators meet: mistakes said in one line, metrics, readiness.
+//! What operators meet: one-line errors, keys, metrics, readiness.
 
 use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ const UNAVAILABLE: i32 = 69;
 const DATA: i32 = 73;
 const LIMIT: Duration = Duration::from_secs(10);
 
-/// Runs a daemon that cannot start.
+/// Runs a daemon that is expected to fail at start.
 fn run(http: u16, rtmp: u16, data: &str) -> Output {
     let dir = tempfile::tempdir().expect("a folder");
     let config = format!(
@@ -34,7 +35,7 @@ fn run(http: u16, rtmp: u16, data: &str) -> Output {
         .expect("weir")
 }
 
-/// It ended with `code` and one line that says `what`.
+/// Asserts that weir exited with `code` and printed one error line that contains `what`.
 fn assert_one_error(output: &Output, code: i32, what: &str) {
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(code), "{said}");
@@ -59,11 +60,25 @@ fn a_port_that_is_taken_is_one_line_and_a_code() {
 #[test]
 fn a_data_folder_that_cannot_be_written_is_one_line_and_a_code() {
     let _turn = turn();
-    // A file where a folder should be: that stops root, too.
+    // A file stands where the folder should be, which stops root as well.
     let file = tempfile::NamedTempFile::new().expect("a file");
     let data = file.path().join("data");
     let data = data.to_str().expect("text");
     assert_one_error(&run(free_port(), free_port(), data), DATA, data);
+}
+
+/// All files in a folder and its subfolders.
+fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            files.extend(files_below(&path));
+        } else {
+            files.push(path);
+        }
+    }
+    files
 }
 
 #[test]
@@ -82,16 +97,16 @@ fn keys_are_made_once_and_are_private() {
     let first = keys(&weir);
     let secret = first.split_once("key=").expect("a key").1.trim().to_owned();
     assert!(secret.len() >= 16, "{first}");
-    for entry in fs::read_dir(weir.dir().join("data"))
-        .expect("the data folder")
-        .flatten()
-    {
-        let path = entry.path();
-        if fs::read_to_string(&path).is_ok_and(|text| text.contains(&secret)) {
+    let mut holders = 0;
+    for path in files_below(&weir.dir().join("data")) {
+        let content = fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        if String::from_utf8_lossy(&content).contains(&secret) {
+            holders += 1;
             let mode = fs::metadata(&path).expect("its mode").permissions().mode();
             assert_eq!(mode & 0o777, 0o600, "{}", path.display());
         }
     }
+    assert_eq!(holders, 1, "files that hold the key");
     assert!(!weir.log().contains(&secret), "a key is in the log");
     weir.signal(rustix::process::Signal::TERM);
     weir.wait_exit(Duration::from_secs(15));

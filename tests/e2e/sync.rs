@@ -1,5 +1,5 @@
-//! Lips and voice: the picture's flash and the sound's beep stay together when a publisher
-//! returns after ten seconds.
+//! The flash in the picture and the beep in the sound must stay together when a publisher returns
+//! after ten seconds.
 
 use std::time::Duration;
 
@@ -11,13 +11,13 @@ use crate::support::{KEY, probe, small_ladder, turn};
 
 const LIMIT: Duration = Duration::from_secs(30);
 const SMALL: Clip = Clip::new(426, 240, 30);
-/// Segments of 2 s for which the publisher is away.
+/// Number of segments of 2 s for which the publisher is away.
 const AWAY_SEGMENTS: u64 = 5;
-/// Segments in which flashes and beeps are looked for.
+/// Number of segments that are searched for flashes and beeps.
 const LOOKED_AT: u64 = 3;
 const OFFSET_MS_MAX: f64 = 60.0;
 
-/// Picture less sound, in milliseconds, of each flash in segments `from` on.
+/// Time of every flash less the time of its beep, in milliseconds, in the segments from `from` on.
 fn offsets_ms(viewer: &Viewer, from: u64) -> Vec<f64> {
     let all = viewer.all_with(from + LOOKED_AT - 1, LIMIT);
     let media = |wanted: &str| {
@@ -39,7 +39,7 @@ fn offsets_ms(viewer: &Viewer, from: u64) -> Vec<f64> {
 fn assert_together(when: &str, offsets: &[f64]) {
     println!("picture less sound, {when}: {offsets:.0?} ms");
     assert!(offsets.len() >= 4, "{when}: flashes at {offsets:?}");
-    // The first and the last may have lost their other half to the neighbouring segment.
+    // The beep of the first or last flash may lie in a neighbouring segment.
     for offset in &offsets[1..offsets.len() - 1] {
         assert!(offset.abs() <= OFFSET_MS_MAX, "{when}: {offset} ms");
     }

@@ -1,4 +1,4 @@
-//! A worker that dies takes nobody with it; a daemon that dies takes its workers.
+//! A dying worker affects only its own stream; a dying daemon takes its workers along.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -12,22 +12,22 @@ use crate::support::viewer::Viewer;
 use crate::support::{KEY, small_ladder, turn, wait_until};
 
 const LIMIT: Duration = Duration::from_secs(30);
-/// From a worker's death until its stream has a new part.
+/// Longest time from the death of a worker to the first part of the next one.
 const RECOVERY_MAX: Duration = Duration::from_secs(3);
-/// From a daemon's death until no worker is left.
+/// Longest time from the death of a daemon to the end of its last worker.
 const ORPHAN_MAX: Duration = Duration::from_secs(2);
 
 #[test]
 fn a_killed_worker_is_replaced_in_the_same_playlists() {
     let _turn = turn();
     let daemon = Daemon::start(&small_ladder(&["s", "other"]));
-    // The next key frame may be 8 s away: the new worker must get the old GOP.
+    // The next key frame may be 8 s away, so the new worker needs the current GOP from its start.
     let clip = Clip::new(426, 240, 30).gop(8).lasting(16);
     let _publisher = Publisher::ffmpeg(clip, &daemon.publish_url("s", KEY));
     let _other = Publisher::ffmpeg(Clip::new(426, 240, 30), &daemon.publish_url("other", KEY));
     let (viewer, bystander) = (Viewer::open(&daemon, "s"), Viewer::open(&daemon, "other"));
     let ts = Viewer::open_ts(&daemon, "s");
-    // In the middle of a GOP, whatever the phase of the clip.
+    // By then the stream is in the middle of a GOP, wherever in the clip it started.
     viewer.all_with(3, LIMIT);
     let top = &viewer.master.variants[0].uri;
 
@@ -44,7 +44,7 @@ fn a_killed_worker_is_replaced_in_the_same_playlists() {
     };
     wait_until("media after the death", LIMIT, || {
         let text = viewer.fetch(&viewer.playlist_url(top)).text();
-        // The discontinuity stands before the first part that the new worker has made.
+        // `EXT-X-DISCONTINUITY` precedes the first part of the new worker.
         text.split_once("#EXT-X-DISCONTINUITY\n")
             .is_some_and(|(_, after)| after.contains("#EXT-X-PART:"))
     });

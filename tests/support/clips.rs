@@ -1,7 +1,7 @@
 //! Clips to publish, encoded once and kept in `target/test-media`.
 //!
-//! A synthetic clip carries, besides a moving picture: the frame's number as a bar code along the
-//! top (see [`barcode`]), and in each second's first tenth a white flash at the lower right
+//! A synthetic clip shows a moving picture, the frame number as a bar code along the top (see
+//! [`barcode`]), and a white flash at the lower right during the first tenth of every second,
 //! together with a beep.
 
 use std::fs;
@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
 
-/// Raise it when a recipe below changes, so that kept clips are made anew.
+/// Raise this number when a recipe below changes, so that kept clips are encoded again.
 const RECIPE_VERSION: u32 = 1;
 
-/// A clip's properties; the defaults of [`Clip::new`] changed by its methods.
+/// Properties of a clip. Start from [`Clip::new`] and change them with the methods.
 #[derive(Debug, Clone, Copy)]
 pub struct Clip {
     width: u32,
@@ -21,10 +21,11 @@ pub struct Clip {
     seconds: u32,
     gop_seconds: u32,
     audio: bool,
+    grey: bool,
 }
 
 impl Clip {
-    /// 12 s of the synthetic picture, H.264 with B-frames and AAC, a key frame every 2 s.
+    /// 12 s of the synthetic picture: H.264 with B-frames and a key frame every 2 s, and AAC sound.
     pub const fn new(width: u32, height: u32, fps: u32) -> Self {
         Self {
             width,
@@ -33,10 +34,11 @@ impl Clip {
             seconds: 12,
             gop_seconds: 2,
             audio: true,
+            grey: false,
         }
     }
 
-    /// The rate of `fps * 1000 / 1001`.
+    /// Changes the frame rate to `fps * 1000 / 1001`.
     pub const fn ntsc(self, fps: u32) -> Self {
         Self {
             fps: (fps * 1000, 1001),
@@ -44,7 +46,7 @@ impl Clip {
         }
     }
 
-    /// A key frame every `seconds`.
+    /// Changes the distance of key frames to `seconds`.
     pub const fn gop(self, seconds: u32) -> Self {
         Self {
             gop_seconds: seconds,
@@ -52,12 +54,12 @@ impl Clip {
         }
     }
 
-    /// Lasting `seconds`.
+    /// Changes the duration to `seconds`.
     pub const fn lasting(self, seconds: u32) -> Self {
         Self { seconds, ..self }
     }
 
-    /// Without a sound track.
+    /// Removes the sound track.
     pub const fn silent(self) -> Self {
         Self {
             audio: false,
@@ -65,7 +67,12 @@ impl Clip {
         }
     }
 
-    /// The clip as an MP4 file; made now when no test has made it before.
+    /// Turns the picture into shades of grey; `probe::saturation` tells it from a coloured clip.
+    pub const fn grey(self) -> Self {
+        Self { grey: true, ..self }
+    }
+
+    /// Returns the clip as an MP4 file, and encodes it if no earlier test has done so.
     pub fn file(self) -> PathBuf {
         static MAKING: Mutex<()> = Mutex::new(());
         let path = media_dir().join(self.file_name());
@@ -73,7 +80,8 @@ impl Clip {
             .lock()
             .unwrap_or_else(|poisoned| poisoned.into_inner());
         if !path.exists() {
-            // Renamed when whole, so that neither a killed run nor another process leaves half.
+            // The file is renamed when it is complete: a killed run or a second process must not
+            // leave half a file.
             let partial = media_dir().join(format!("{}-{}", std::process::id(), self.file_name()));
             self.encode(&partial);
             fs::rename(&partial, &path).expect("the clip is kept");
@@ -89,10 +97,12 @@ impl Clip {
             seconds,
             gop_seconds,
             audio,
+            grey,
         } = self;
         let sound = if audio { "" } else { "-silent" };
+        let colour = if grey { "-grey" } else { "" };
         format!(
-            "synthetic-{width}x{height}-{num}_{den}fps-{seconds}s-gop{gop_seconds}{sound}\
+            "synthetic-{width}x{height}-{num}_{den}fps-{seconds}s-gop{gop_seconds}{sound}{colour}\
              -v{RECIPE_VERSION}.mp4"
         )
     }
@@ -136,11 +146,12 @@ impl Clip {
         let rate = self.rate();
         let beep = "0.5*sin(2*PI*1000*t)*lt(mod(t,1),0.1)";
         let strip = barcode::source_filter(&rate, width, height);
-        // `n` counts frames, so the flash begins on the very frame of the second.
+        // `mod(t,1)` restarts exactly on the frame that begins a second, so the flash does too.
         let flash = "drawbox=x=iw*3/4:y=ih*3/4:w=iw/4:h=ih/4:t=fill";
+        let colour = if self.grey { ",hue=s=0" } else { "" };
         let picture = format!(
             "testsrc2=size={width}x{height}:rate={rate},{flash}:color=black,\
-             {flash}:color=white:enable='lt(mod(t,1),0.1)'[picture];\
+             {flash}:color=white:enable='lt(mod(t,1),0.1)'{colour}[picture];\
              {strip}[strip];[picture][strip]overlay=0:0:shortest=1,format=yuv420p[out0]"
         );
         let sound = format!("aevalsrc=exprs='{beep}|{beep}':sample_rate=48000");
@@ -155,16 +166,16 @@ fn media_dir() -> PathBuf {
     dir
 }
 
-/// A frame's number in its picture: a strip along the top, a twelfth of the height, of
-/// [`CELLS`](barcode::CELLS) equal cells: white, black, sixteen bits from the highest on, a cell
-/// that is white when an odd number of them is set, white.
+/// The frame number in the picture: a strip along the top, a twelfth of the height, of
+/// [`CELLS`](barcode::CELLS) equal cells. The cells are: white, black, sixteen bits with the
+/// highest first, a parity cell that is white when an odd number of bits is set, white.
 pub mod barcode {
-    /// Cells across.
+    /// Number of cells.
     pub const CELLS: u32 = 20;
-    /// The strip is this part of the height.
+    /// The strip's height is the picture's height divided by this.
     pub const HEIGHT_DIVISOR: u32 = 12;
 
-    /// A filter source that draws the strip for a picture of that size.
+    /// An ffmpeg filter source that draws the strip for a picture of that size.
     pub fn source_filter(rate: &str, width: u32, height: u32) -> String {
         let bit = |n: u32| format!("mod(floor(N/{}),2)", 1u32 << n);
         let parity: Vec<String> = (0..16).map(bit).collect();

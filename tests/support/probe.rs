@@ -1,4 +1,4 @@
-//! What `ffprobe` says of media, after decoding all of it.
+//! Decodes media with `ffprobe` and `ffmpeg` and reports what is in it.
 
 use std::io::Write;
 use std::process::Command;
@@ -11,15 +11,15 @@ use serde_json::Value;
 pub struct Frame {
     /// Presentation time.
     pub pts: Duration,
-    /// A decoder may start here.
+    /// Whether this is a key frame.
     pub key: bool,
-    /// Pixels across.
+    /// Width in pixels.
     pub width: u32,
-    /// Pixels down.
+    /// Height in pixels.
     pub height: u32,
 }
 
-/// Decodes all video of `media`; fails the test on the first complaint of the decoder.
+/// Decodes all video of `media`; fails the test when the decoder reports an error.
 pub fn video_frames(media: &[u8]) -> Vec<Frame> {
     let entries = "frame=pts_time,key_frame,width,height";
     let parsed = show(media, &["-select_streams", "v:0", "-show_entries", entries]);
@@ -36,7 +36,7 @@ pub fn video_frames(media: &[u8]) -> Vec<Frame> {
     frames.iter().map(one).collect()
 }
 
-/// Decodes all sound of `media` and returns when each of its frames starts.
+/// Decodes all sound of `media` and returns the start time of every frame.
 pub fn audio_frames(media: &[u8]) -> Vec<Duration> {
     let parsed = show(
         media,
@@ -84,27 +84,32 @@ fn show(media: &[u8], arguments: &[&str]) -> Value {
     serde_json::from_slice(&output.stdout).expect("ffprobe writes JSON")
 }
 
-/// When the white flashes of a synthetic clip begin in `media`, black borders at its sides or not.
+/// Mean colour saturation of `media`, over all pixels and pictures: 0 for grey, above 30 for a
+/// synthetic clip in colour.
+pub fn saturation(media: &[u8]) -> f64 {
+    let statistics = "signalstats,metadata=print:file=-";
+    let measured = measure(media, &["-vf", statistics], "lavfi.signalstats.SATAVG");
+    assert!(!measured.is_empty(), "no picture to measure");
+    measured.iter().map(|(_, value)| value).sum::<f64>() / measured.len() as f64
+}
+
+/// Start times of the white flashes of a synthetic clip, with or without black borders at the
+/// sides.
 pub fn flashes(media: &[u8]) -> Vec<Duration> {
     let corner = "crop=iw/4:ih/4:iw*3/4:ih*3/4,signalstats,metadata=print:file=-";
-    let bright = measure(media, &["-vf", corner], "lavfi.signalstats.YAVG", 80.0);
-    onsets(&bright)
+    let brightness = measure(media, &["-vf", corner], "lavfi.signalstats.YAVG");
+    onsets(&brightness, 80.0)
 }
 
-/// When the beeps of a synthetic clip begin in `media`, to 5 ms.
+/// Start times of the beeps of a synthetic clip, to 5 ms.
 pub fn beeps(media: &[u8]) -> Vec<Duration> {
     let level = "asetnsamples=n=240,astats=metadata=1:reset=1,ametadata=print:file=-";
-    let loud = measure(
-        media,
-        &["-af", level],
-        "lavfi.astats.Overall.RMS_level",
-        -20.0,
-    );
-    onsets(&loud)
+    let loudness = measure(media, &["-af", level], "lavfi.astats.Overall.RMS_level");
+    onsets(&loudness, -20.0)
 }
 
-/// Every frame's time, and whether its value of `key` exceeds `threshold`.
-fn measure(media: &[u8], filter: &[&str], key: &str, threshold: f64) -> Vec<(Duration, bool)> {
+/// Time of every frame, with the value of `key` that the filter measured in that frame.
+fn measure(media: &[u8], filter: &[&str], key: &str) -> Vec<(Duration, f64)> {
     let mut file = tempfile::NamedTempFile::new().expect("a temporary file");
     file.write_all(media).expect("the media is written");
     let output = Command::new("ffmpeg")
@@ -122,14 +127,19 @@ fn measure(media: &[u8], filter: &[&str], key: &str, threshold: f64) -> Vec<(Dur
             at = Duration::from_secs_f64(time.trim().parse().expect("a time"));
         } else if let Some(value) = line.strip_prefix(key) {
             let value = value.trim_start_matches('=');
-            values.push((at, value.parse::<f64>().is_ok_and(|v| v > threshold)));
+            values.push((at, value.parse().unwrap_or(f64::NAN)));
         }
     }
     values
 }
 
-fn onsets(values: &[(Duration, bool)]) -> Vec<Duration> {
-    let pairs = values.iter().zip(values.iter().skip(1));
+/// Times at which the values rise above `threshold`.
+fn onsets(values: &[(Duration, f64)], threshold: f64) -> Vec<Duration> {
+    let above: Vec<_> = values
+        .iter()
+        .map(|(at, value)| (at, *value > threshold))
+        .collect();
+    let pairs = above.iter().zip(above.iter().skip(1));
     let begins = pairs.filter(|((_, before), (_, now))| !before && *now);
-    begins.map(|(_, (at, _))| *at).collect()
+    begins.map(|(_, (at, _))| **at).collect()
 }
