@@ -1,7 +1,6 @@
-//! `weir check` and `weir keys` as a user meets them: the program itself, its exact reports and
-//! its exit codes.
+//! `weir check` and `weir keys` as users meet them: exact reports and exit codes.
 //!
-//! `tests/configs/NAME.toml` is a broken configuration, `NAME.txt` the whole report on it.
+//! `tests/configs/NAME.toml` is a broken configuration; `NAME.txt` is the whole report on it.
 
 #![allow(
     clippy::unwrap_used,
@@ -19,7 +18,7 @@ fn configs() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/configs")
 }
 
-/// `weir` in `folder`, with no environment but `env`.
+/// Command that runs `weir` in `folder`, with only the environment `env`.
 fn weir(folder: &Path, env: &[(&str, &str)], args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_weir"))
         .args(args)
@@ -34,7 +33,7 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
-/// The report `weir check` gives on a file among [`configs`].
+/// The report of `weir check` on a file of [`configs`].
 fn report(file: &str, env: &[(&str, &str)]) -> String {
     let output = weir(&configs(), env, &["check", "--config", file]);
     assert_eq!(output.status.code(), Some(2), "{file}");

@@ -1,5 +1,5 @@
-//! A simulated worker feeds the origin; every playlist it serves, after every part, is judged by
-//! a checker that shares no code with it.
+//! A simulated worker feeds the origin. After every part, a checker that shares no code with weir
+//! judges every playlist that the origin serves.
 
 #![allow(clippy::unwrap_used, reason = "the helpers of a test are tests too")]
 
@@ -21,12 +21,12 @@ const START_NS: u64 = 1_767_225_600_000_000_000;
 const AAC_RATE: FrameRate = FrameRate::new(48_000, 1024).unwrap();
 const SEGMENT: Duration = Duration::from_secs(2);
 
-/// Cuts a rendition at frames of its own, next to the grid's cuts.
+/// Cuts a rendition at its own frame boundaries, next to the cuts of the grid.
 #[derive(Clone, Copy)]
 struct Cutter(FrameRate);
 
 impl Cutter {
-    /// When the first frame at or after `time` starts.
+    /// Start of the first frame at or after `time`.
     fn at(&self, time: Duration) -> Duration {
         let near = self.0.frame_at(time);
         let frame = near + u64::from(self.0.time_of(near) < time);
@@ -34,18 +34,19 @@ impl Cutter {
     }
 }
 
-/// One run of a worker: `parts` per segment, on a grid of `fps`.
+/// One run of a worker, with `parts` parts per segment on a grid of `fps`.
 struct Worker {
     fps: FrameRate,
     part_frames: u64,
     parts: u64,
-    /// Wall-clock time of its first frame.
+    /// Wall-clock time of the worker's first frame.
     start_ns: u64,
     first_msn: u64,
 }
 
 impl Worker {
-    /// Start of part `index` of the `n`-th segment; the first segment is half as long.
+    /// Start of part `index` of the `n`-th segment. The first segment is half as long as the
+    /// others.
     fn cut(&self, n: u64, index: u64) -> Duration {
         let first = self.parts / 2;
         let parts = if n == 0 {
@@ -114,17 +115,17 @@ fn plan(fps: FrameRate) -> Plan {
     }
 }
 
-/// Everything a viewer of all renditions sees, judged.
+/// Viewers of all renditions; judges everything they get.
 struct Audience {
     origin: Origin,
     session: String,
-    /// Address, kind and checker of each rendition.
+    /// URI, content and checker of every rendition.
     seats: Vec<(String, Kind, Checker)>,
     fetches: u32,
 }
 
 impl Audience {
-    /// Takes seats once the session is playable.
+    /// Starts to watch; the session must be playable.
     async fn new(origin: &Origin) -> Self {
         let mut seats = Vec::new();
         let mut session = String::new();
@@ -152,7 +153,7 @@ impl Audience {
         }
     }
 
-    /// Fetches and judges every playlist; every other fetch asks for a delta update.
+    /// Fetches and judges every playlist. Every other fetch asks for a delta update.
     async fn look(&mut self, now: Duration) {
         self.fetches += 1;
         for (uri, kind, checker) in &mut self.seats {
@@ -171,7 +172,7 @@ impl Audience {
                 .await
                 .unwrap();
             let text = String::from_utf8(document.body.to_vec()).unwrap();
-            // Looks at the same moment of the stream come one after the other.
+            // The checker needs times that rise, also for fetches at the same moment of the stream.
             let fetch = Fetch::at(now + Duration::from_nanos(self.fetches.into()));
             assert_eq!(checker.observe(&text, fetch), [], "{uri}\n{text}");
         }
@@ -191,7 +192,7 @@ impl Audience {
     }
 }
 
-/// A stream being made and watched.
+/// A stream that is produced and watched.
 struct Live {
     origin: Origin,
     writer: SessionWriter,
@@ -206,7 +207,7 @@ impl Live {
             memory: ByteSize::from_mib(64),
             hold_back: None,
         });
-        // Ten AAC frames are the most that a part of 200 ms can hold.
+        // A part of 200 ms holds at most ten AAC frames.
         let longest = AAC_RATE.time_of(10) + Duration::from_nanos(1);
         let spec = SessionSpec {
             plan: plan(fps),
@@ -233,8 +234,8 @@ impl Live {
         }
     }
 
-    /// Sends `segments` whole segments and `parts` parts more of the top rung alone, while the
-    /// audience looks on after each part.
+    /// Sends `segments` whole segments, then `parts` more parts of the top rung alone. The audience
+    /// fetches after every part.
     async fn feed(&mut self, worker: &Worker, segments: u64, parts: u64) {
         let tracks = tracks(worker);
         for (track, _, codec) in tracks {
@@ -273,7 +274,8 @@ impl Live {
         self.audience.as_ref().unwrap().compare();
     }
 
-    /// Asks for part `index` of segment `n` in every rendition that has parts, then makes it.
+    /// Requests part `index` of segment `n` in every rendition that has parts, and produces that
+    /// part while the requests wait.
     async fn blocking_reload(&mut self, worker: &Worker, n: u64, index: u64) {
         let audience = self.audience.as_mut().unwrap();
         let msn = worker.first_msn + n;

@@ -1,4 +1,5 @@
-//! A server that has run out of file descriptors. Alone in its process, whose limit it lowers.
+//! A server that has run out of file descriptors. The test is alone in its process because it
+//! lowers the limit of the process.
 
 #![allow(
     clippy::unwrap_used,
@@ -18,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use weir::daemon::ingest::rtmp::{Limits, Server};
 use weir::daemon::ingest::{Gate, Lease, MediaEvent, PublishRequest, Refusal, Revoked};
 
-/// Descriptors left for connections; fewer than there are idle strangers.
+/// File descriptors left for connections, fewer than there are idle strangers.
 const DESCRIPTORS_LEFT: usize = 20;
 
 #[derive(Clone)]
@@ -33,7 +34,7 @@ impl Gate for OpenGate {
     }
 }
 
-/// Opens idle connections to the port in `$0`, keeps them, and publishes.
+/// Shell script: opens idle connections to port `$0`, keeps them open, and publishes.
 const SCRIPT: &str = "read -r _go
     for _ in $(seq 40); do exec {idle}<>/dev/tcp/127.0.0.1/$0; done
     ffmpeg -hide_banner -loglevel error -f lavfi -i testsrc=size=160x120:rate=25 -t 1 \
@@ -41,7 +42,7 @@ const SCRIPT: &str = "read -r _go
 
 #[tokio::test]
 async fn a_publisher_gets_in_when_strangers_hold_all_descriptors() {
-    // Room for a second of pictures: nobody reads them until the end.
+    // The channel holds one second of pictures, because nobody reads it until the end.
     let (media, mut received) = mpsc::channel(100);
     let any_port = ([127, 0, 0, 1], 0).into();
     let server = Server::bind(any_port, OpenGate(media), Limits::default())

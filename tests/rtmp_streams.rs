@@ -1,5 +1,5 @@
-//! RTMP and the streams behind it: what publishers are told, and the log of them. There are no
-//! workers: the streams wait for one for ever.
+//! RTMP in front of real streams: the statuses that publishers get, and the log. There are no
+//! workers; every stream waits for one.
 
 #![allow(
     clippy::unwrap_used,
@@ -83,7 +83,7 @@ impl Fixture {
         fixture
     }
 
-    /// Makes the streams those of a `config.toml`.
+    /// Applies the streams of a `config.toml`.
     fn configure(&self, text: &str) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("config.toml");
@@ -111,7 +111,7 @@ async fn a_publisher_is_told_that_another_took_over() {
     let (mut second, status) = fixture.publish(KEY).await;
     assert_eq!(status, START);
     assert_eq!(first.status().await.as_deref(), Some(TAKEN_OVER));
-    // The one that took over is not the one that was taken over.
+    // The second publisher is told nothing until its stream ends.
     fixture.configure("");
     assert_eq!(second.status().await.as_deref(), Some(ENDED));
     fixture.stop().await;
@@ -124,7 +124,7 @@ async fn a_publisher_is_told_that_its_stream_has_ended() {
     fixture.configure(&format!("{STUDIO}rungs = [\"360p\"]"));
     assert_eq!(client.status().await.as_deref(), Some(ENDED));
     assert_eq!(client.status().await, None, "closed");
-    // It may come again at once.
+    // The publisher that was sent away may come back at once.
     let (mut client, status) = fixture.publish(KEY).await;
     assert_eq!(status, START);
     fixture.configure("");

@@ -1,5 +1,5 @@
-// A browser driven over standard input and output: one JSON request a line, one JSON answer a
-// line. Ends with its input.
+// Drives a browser over standard input and output: one JSON request per line, one JSON answer per
+// line. Ends when its input ends.
 //
 //   {"do":"goto","url":…}  {"do":"hls","url":…}  {"do":"eval","expression":…}
 //   {"do":"network","bps":…|null}  {"do":"screenshot","path":…}  {"do":"complaints"}

@@ -1,4 +1,4 @@
-// A Chromium with one page, watched: what tests and benches both need of the browser.
+// Chromium with one page that is observed; shared by the tests and the benches.
 
 import { execFileSync } from 'node:child_process';
 import { createRequire } from 'node:module';
@@ -6,21 +6,21 @@ import { chromium } from 'playwright-core';
 
 const CANDIDATES = ['chromium', 'chromium-browser', 'google-chrome'];
 
-/** The path of an installed browser that plays H.264; Playwright's own does not. */
+/** Path of an installed browser that plays H.264; the browser of Playwright does not. */
 function installedBrowser() {
   for (const name of [process.env.WEIR_CHROMIUM, ...CANDIDATES].filter(Boolean)) {
     try {
       return execFileSync('sh', ['-c', 'command -v "$0"', name], { encoding: 'utf8' }).trim();
     } catch {
-      // Not this one.
+      // The next candidate is tried.
     }
   }
   throw new Error('no Chromium here; scripts/setup test installs it');
 }
 
 /**
- * Runs in the page before its own scripts: notes loads, the first frame, stalls and what hls.js
- * calls fatal in `window.seen`.
+ * Runs in the page before the page's own scripts and records in `window.seen` when it was loaded,
+ * its first frame, its stalls, and the errors of hls.js.
  */
 function watchPage() {
   const seen = { loadedAt: Date.now(), firstFrameAt: null, playAt: null, stalls: 0, fatal: [], errors: [] };
@@ -47,12 +47,12 @@ function watchPage() {
   setInterval(attach, 20);
 }
 
-/** Opens a browser; `close()` ends it. */
+/** Opens a browser; `close()` closes it. */
 export async function openBrowser() {
   const browser = await chromium.launch({
     executablePath: installedBrowser(),
     headless: true,
-    // Chromium's sandbox refuses to run for root, which containers are.
+    // Chromium refuses to run its sandbox as root, the usual user in a container.
     chromiumSandbox: process.getuid() !== 0,
     args: ['--autoplay-policy=no-user-gesture-required', '--disable-background-timer-throttling'],
   });
@@ -64,9 +64,9 @@ export async function openBrowser() {
   return { page, complaints, devtools: await context.newCDPSession(page), close: () => browser.close() };
 }
 
-/** Plays `url` in a bare page with hls.js; the page has `window.weir` as weir's own pages have. */
+/** Plays `url` with hls.js in a bare page, which has the same `window.weir` as weir's own pages. */
 export async function playBare(page, url) {
-  // Same origin as the stream, an address without a page: nothing else runs there.
+  // An address of the same origin that has no page, so that no other script runs.
   await page.goto(new URL('/healthz', url).href);
   await page.setContent('<video muted playsinline></video>');
   const library = createRequire(import.meta.url).resolve('hls.js/dist/hls.min.js');

@@ -1,4 +1,4 @@
-//! Connections that ask too much, too slowly or too often, and the end.
+//! Connections that send too much, too slowly or too often, and shutdown.
 
 use std::time::Duration;
 
@@ -25,7 +25,8 @@ async fn who_never_finishes_asking_is_closed() {
         "",
         "G",
         "GET / HTTP/1.1\r\nHost: test\r\n",
-        // The start of HTTP/2's preface, which hyper waits for without a timeout of its own.
+        // This is the start of the HTTP/2 preface, for which hyper waits without a timeout of its
+        // own.
         "PRI * HTTP/2.0",
         "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     ] {
@@ -81,7 +82,7 @@ async fn a_reader_that_stops_reading_loses_its_connection() {
     server
         .until(|metrics| metrics.http.connections.get() == 1)
         .await;
-    // Not read, and no buffer holds 16 MiB.
+    // The client does not read, and no socket buffer holds 16 MiB.
     server
         .until(|metrics| metrics.http.connections.get() == 0)
         .await;
@@ -131,8 +132,8 @@ async fn one_address_gets_only_its_share() {
     server.stop().await;
 }
 
-/// Whose request lies unread when its connection is closed would be reset, perhaps before it has
-/// read the answer.
+/// The kernel resets a connection that is closed while a request lies unread, perhaps before the
+/// client has read the answer. So the server must read the request.
 #[tokio::test]
 async fn a_refused_request_is_read_before_the_end() {
     use std::io::Write;
@@ -141,7 +142,8 @@ async fn a_refused_request_is_read_before_the_end() {
         ..Limits::default()
     };
     let server = Running::with(limits);
-    // The server runs only while this task waits: the whole request is there before it looks.
+    // The server runs only while this task waits, so the whole request has arrived before the
+    // server looks.
     let mut client = std::net::TcpStream::connect(server.address).unwrap();
     let head = format!(
         "GET / HTTP/1.1\r\nHost: test\r\nCookie: {}\r\n\r\n",
@@ -157,7 +159,7 @@ async fn a_refused_request_is_read_before_the_end() {
     server.stop().await;
 }
 
-/// Who sends without end, or never ends, is not waited for.
+/// The server must not wait for a client that never stops sending, or never closes.
 #[tokio::test]
 async fn a_refused_connection_is_closed_soon() {
     let limits = Limits {
@@ -207,7 +209,7 @@ async fn shutdown_does_not_wait_for_ever() {
     assert!(read_to_end(&mut stream).await.is_empty());
 }
 
-/// Runs itself again as a process of its own, whose file descriptors it may use up.
+/// Runs this test again in a process of its own, whose file descriptors it may use up.
 #[tokio::test]
 async fn running_out_of_file_descriptors_is_survived() {
     const CHILD: &str = "WEIR_TEST_WITHOUT_DESCRIPTORS";
@@ -231,8 +233,8 @@ async fn running_out_of_file_descriptors_is_survived() {
 
 async fn without_descriptors() {
     let server = Running::start();
-    // The server runs only while this task waits, so its backlog has a connection and there is
-    // no descriptor left when it comes to accept.
+    // The server runs only while this task waits: the connection is already in its backlog, and no
+    // descriptor is left when the server accepts.
     let client = std::net::TcpStream::connect(server.address).unwrap();
     client.set_nonblocking(true).unwrap();
     let mut client = TcpStream::from_std(client).unwrap();

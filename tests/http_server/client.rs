@@ -1,4 +1,4 @@
-//! A client that sends what it is told, also what no library would send.
+//! A client that sends raw bytes, also such that no library would send.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// A test that waits longer than this has failed.
+/// Longest wait for anything; after that the test fails.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A response.
@@ -18,7 +18,7 @@ pub struct Reply {
 }
 
 impl Reply {
-    /// The header's value; panics when it is there twice.
+    /// Value of the header; panics when the header appears twice.
     pub fn header(&self, name: &str) -> Option<&str> {
         let mut values = self.headers.iter().filter(|(key, _)| key == name);
         let value = values.next().map(|(_, value)| value.as_str());
@@ -35,7 +35,7 @@ impl Reply {
         serde_json::from_slice(&self.body).unwrap()
     }
 
-    /// A JSON error with both its fields.
+    /// Asserts a JSON error with both of its fields.
     pub fn assert_problem(&self, status: u16) {
         assert_eq!(self.status, status, "{self:?}");
         let json = self.json();
@@ -46,7 +46,7 @@ impl Reply {
     }
 }
 
-/// One request on a connection of its own.
+/// Sends one request on a new connection.
 pub async fn ask(address: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)]) -> Reply {
     let mut stream = TcpStream::connect(address).await.unwrap();
     send(&mut stream, method, path, headers).await;
@@ -57,7 +57,7 @@ pub async fn get(address: SocketAddr, path: &str) -> Reply {
     ask(address, "GET", path, &[]).await
 }
 
-/// Writes a request that asks for the connection to be closed after it.
+/// Formats a request with `Connection: close`.
 pub async fn send(stream: &mut TcpStream, method: &str, path: &str, headers: &[(&str, &str)]) {
     let mut head = format!("{method} {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n");
     for (name, value) in headers {
@@ -67,7 +67,7 @@ pub async fn send(stream: &mut TcpStream, method: &str, path: &str, headers: &[(
     stream.write_all(head.as_bytes()).await.unwrap();
 }
 
-/// Everything until the other side closes; a reset ends it as well.
+/// Reads until the other side closes or resets the connection.
 pub async fn read_to_end(stream: &mut TcpStream) -> Vec<u8> {
     let mut bytes = Vec::new();
     let reading = stream.read_to_end(&mut bytes);

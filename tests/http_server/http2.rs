@@ -1,4 +1,4 @@
-//! HTTP/2 with prior knowledge, as a proxy in front speaks it: one connection, many streams.
+//! HTTP/2 with prior knowledge, as reverse proxies speak it: many streams on one connection.
 
 use std::time::Duration;
 
@@ -98,7 +98,7 @@ async fn a_stalled_stream_moves_new_ones_elsewhere_and_spares_the_others() {
     };
     let server = Running::with(limits);
     let stream = TcpStream::connect(server.address).await.unwrap();
-    // So large that the stalled stream does not stop the other.
+    // The connection window is so large that the stalled stream does not stop the other one.
     let (sender, connection) = h2::client::Builder::new()
         .initial_connection_window_size(1 << 20)
         .handshake(stream)
@@ -107,11 +107,11 @@ async fn a_stalled_stream_moves_new_ones_elsewhere_and_spares_the_others() {
     let connection = tokio::spawn(connection);
     let stalled = ask(&sender, Method::GET, "/live/demo/s1/720p/big.m4s").await;
     let stalled = stalled.await.unwrap().into_body();
-    // Nothing but time makes two requests of different ages.
+    // Only waiting makes two requests of different age.
     tokio::time::sleep(limits.request_max * 3 / 5).await;
     let waiting = ask(&sender, Method::GET, BLOCKING).await;
     server.blocked(1).await;
-    // Until the server says GOAWAY.
+    // Wait for the server's GOAWAY.
     let told = async {
         while sender.clone().ready().await.is_ok() {
             tokio::time::sleep(Duration::from_millis(10)).await;
@@ -121,7 +121,7 @@ async fn a_stalled_stream_moves_new_ones_elsewhere_and_spares_the_others() {
     server.stub.released.send_replace(true);
     let (head, body) = answer(waiting).await;
     assert_eq!((head.status.as_u16(), body), (200, playlist().into_bytes()));
-    // Only what is overdue is left.
+    // Only the overdue request is reset.
     let _closed = tokio::time::timeout(PATIENCE, connection).await.unwrap();
     drop(stalled);
     server.stop().await;
@@ -131,7 +131,7 @@ async fn a_stalled_stream_moves_new_ones_elsewhere_and_spares_the_others() {
 async fn little_may_be_sent_to_us() {
     let server = Running::start();
     let (sender, connection) = connect(&server).await;
-    // The settings have arrived when the first answer has.
+    // The server's settings arrive before its first answer.
     answer(ask(&sender, Method::GET, "/healthz").await).await;
     let mut streams = Vec::new();
     for n in 1..=5 {

@@ -1,4 +1,4 @@
-//! The web side over real sockets, with stubs for the sessions and the origin.
+//! The HTTP server over real sockets, with stubs for the sessions and the origin.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,4 +1,4 @@
-//! Segments, parts and init sections: ranges and validators.
+//! Segments, parts and init sections: ranges, validators.
 
 use super::client::{ask, get};
 use super::stub::{OBJECT, Running};

@@ -1,4 +1,4 @@
-//! The web side in front of the real origin: what only both together answer.
+//! The HTTP server in front of the real origin: answers that need both.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ fn spec() -> SessionSpec {
         fps: FrameRate::whole(30),
     };
     SessionSpec {
-        // Without rungs there is one, of the source's size.
+        // Without rungs, the plan has one rendition of the source's size.
         plan: plan(&[], source),
         segment: SECOND,
         part_target: SECOND / 2,
@@ -29,7 +29,7 @@ fn spec() -> SessionSpec {
     }
 }
 
-/// Two segments of two parts each of the stream `demo`.
+/// Feeds stream `demo` with two segments of two parts each.
 fn write(origin: &Origin) -> SessionWriter {
     let mut writer = origin.open("demo", spec());
     for track in [TrackId::Video(0), TrackId::Audio(0)] {

@@ -201,7 +201,7 @@ async fn metrics_count_what_was_asked() {
         let text = reply.text();
         assert!(text.lines().any(|l| l == line), "no `{line}` in\n{text}");
     }
-    // A name nobody configured is no label.
+    // A name that is not configured must not become a metric label.
     assert!(!reply.text().contains("nobody"));
     server.stop().await;
 }

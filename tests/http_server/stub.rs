@@ -1,4 +1,4 @@
-//! Stand-ins for the sessions and the origin, and a server around them.
+//! Stubs for the sessions and the origin, and a server in front of them.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -17,20 +17,21 @@ use weir::model::status::{State, StreamStatus};
 
 use super::client::PATIENCE;
 
-/// Ten bytes in three chunks.
+/// A body of ten bytes in three chunks.
 pub const OBJECT: &[u8] = b"0123456789";
-/// What every playlist says.
+/// Text of every playlist.
 pub fn playlist() -> String {
     "#EXTM3U\n#EXT-X-VERSION:9\n".repeat(20)
 }
 
-/// `demo` plays, `starting` never gets ready, `studio` has no publisher; nothing else is known.
+/// Stream `demo` plays, `starting` never gets ready, and `studio` has no publisher. No other stream
+/// exists.
 #[derive(Clone, Default)]
 pub struct Stub {
     pub ready: Arc<AtomicUsize>,
     pub viewers: Arc<Mutex<Vec<(String, IpAddr, String)>>>,
     pub reloads: Arc<Mutex<Vec<(Packaging, Reload)>>>,
-    /// How many blocking reloads wait now.
+    /// Number of blocking reloads that wait now.
     pub waiting: watch::Sender<usize>,
     /// Blocking reloads wait until this is true.
     pub released: watch::Sender<bool>,
@@ -162,7 +163,7 @@ impl Library for Stub {
     }
 }
 
-/// A server that runs until it is told to stop.
+/// A server that runs until it is stopped.
 pub struct Running {
     pub address: SocketAddr,
     pub stub: Stub,
@@ -181,7 +182,7 @@ impl Running {
         Self::serving(stub.clone(), stub, limits)
     }
 
-    /// One whose media comes from `library`.
+    /// Starts a server with media from `library`.
     pub fn serving(library: impl Library, stub: Stub, limits: Limits) -> Self {
         let server = Server::bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = server.address();
@@ -202,7 +203,7 @@ impl Running {
         }
     }
 
-    /// Waits until `count` blocking reloads wait.
+    /// Waits until `count` blocking reloads are held.
     pub async fn blocked(&self, count: usize) {
         let mut waiting = self.stub.waiting.subscribe();
         let enough = waiting.wait_for(|n| *n >= count);
@@ -212,7 +213,7 @@ impl Running {
             .unwrap();
     }
 
-    /// Lets the server run until `done`.
+    /// Lets the server run until `done` returns true.
     pub async fn until(&self, done: impl Fn(&Metrics) -> bool) {
         let running = async {
             while !done(&self.metrics) {
@@ -222,7 +223,7 @@ impl Running {
         tokio::time::timeout(PATIENCE, running).await.unwrap();
     }
 
-    /// Waits until the server has ended by itself.
+    /// Waits until the server has stopped by itself.
     pub async fn ended(self) {
         tokio::time::timeout(PATIENCE, self.task)
             .await

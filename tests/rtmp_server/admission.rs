@@ -1,4 +1,4 @@
-//! Who gets in, who does not, and who has to leave.
+//! Which publishers get in, which are refused, and which are sent away.
 
 use std::time::Duration;
 
@@ -45,7 +45,7 @@ async fn no_secret_is_logged() {
         .await
         .unwrap();
     assert_eq!(status, START);
-    // One stream too many: nobody has looked whether there is one of this name.
+    // There is one stream too many, so the server has not looked up this name.
     let (_other, status) = Client::publish(fixture.address, "h0pefully-secret")
         .await
         .unwrap();
@@ -104,7 +104,7 @@ async fn five_hundred_idle_strangers_keep_nobody_out() {
     for number in 0..500 {
         strangers.push(match number % 2 {
             0 => TcpStream::connect(fixture.address).await.unwrap(),
-            // Half of them speak some RTMP.
+            // Half of the strangers speak some RTMP.
             _ => {
                 let stranger = TcpStream::connect(fixture.address).await.unwrap();
                 stranger.writable().await.unwrap();

@@ -15,16 +15,16 @@ use weir::daemon::ingest::{
 };
 use weir::model::frame::{EncodedFrame, InputFormat, Track};
 
-/// What a publisher is told who may.
+/// Status of an admitted publisher.
 pub const START: &str = "NetStream.Publish.Start";
-/// What one is told who may not.
+/// Status of a refused publisher.
 pub const DENIED: &str = "NetStream.Publish.Denied";
-/// The start of an H.264 stream.
+/// Sequence header of an H.264 stream.
 pub const AVC_CONFIG: &[u8] = b"\x17\x00\0\0\0\x01\x64\0\x1f\xff\xe0\0";
-/// A key frame of it.
+/// A key frame of that stream.
 pub const AVC_KEY: &[u8] = b"\x17\x01\0\0\0KEY";
 
-/// Takes streams `studio` and `garage` with the key `s3cret`; the newest publisher wins.
+/// Admits streams `studio` and `garage` with the key `s3cret`; the newest publisher wins.
 #[derive(Clone)]
 struct StubGate {
     leases: Arc<Mutex<HashMap<String, Revoked>>>,
@@ -50,7 +50,7 @@ impl Gate for StubGate {
     }
 }
 
-/// A server, and what its gate let in.
+/// A server, and the leases that its gate has granted.
 pub struct Fixture {
     pub address: SocketAddr,
     pub stats: Arc<Stats>,
@@ -60,7 +60,7 @@ pub struct Fixture {
 }
 
 impl Fixture {
-    /// Listens on a free port.
+    /// Starts a server on a free port.
     pub async fn start(limits: Limits) -> Self {
         let (sender, accepted) = mpsc::unbounded_channel();
         let gate = StubGate {
@@ -80,12 +80,12 @@ impl Fixture {
         }
     }
 
-    /// Where a publisher with this stream key connects.
+    /// Address to publish to with this stream key.
     pub fn url(&self, stream_key: &str) -> String {
         format!("rtmp://{}/live/{stream_key}", self.address)
     }
 
-    /// All media of the next publisher, until it has gone.
+    /// All media of the next publisher, until that publisher leaves.
     pub async fn next_media(&mut self) -> Vec<MediaEvent> {
         let mut media = self.accepted.recv().await.unwrap();
         let mut events = Vec::new();
@@ -95,7 +95,7 @@ impl Fixture {
         events
     }
 
-    /// Ends the server; nothing of it is left.
+    /// Stops the server and waits until nothing of it is left.
     pub async fn stop(self) {
         self.shutdown.cancel();
         self.server.await.unwrap();
@@ -104,7 +104,7 @@ impl Fixture {
     }
 }
 
-/// A two-second clip with B-frames and sound, as fast as it can be sent.
+/// Publishes a clip of two seconds with B-frames and sound, as fast as possible.
 pub fn ffmpeg(url: &str) -> Command {
     let mut ffmpeg = Command::new("ffmpeg");
     ffmpeg
@@ -119,7 +119,7 @@ pub fn ffmpeg(url: &str) -> Command {
     ffmpeg
 }
 
-/// The formats among `events`.
+/// All formats in `events`.
 pub fn formats(events: &[MediaEvent]) -> Vec<&InputFormat> {
     events
         .iter()
@@ -130,7 +130,7 @@ pub fn formats(events: &[MediaEvent]) -> Vec<&InputFormat> {
         .collect()
 }
 
-/// The frames of one track among `events`.
+/// All frames of one track in `events`.
 pub fn frames(events: &[MediaEvent], track: Track) -> Vec<&EncodedFrame> {
     events
         .iter()
@@ -141,7 +141,7 @@ pub fn frames(events: &[MediaEvent], track: Track) -> Vec<&EncodedFrame> {
         .collect()
 }
 
-/// Decoding times never go back.
+/// Asserts that decode times never fall.
 pub fn assert_rising(frames: &[&EncodedFrame]) {
     assert!(
         frames

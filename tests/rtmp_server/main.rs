@@ -1,4 +1,4 @@
-//! The RTMP server over real sockets, with real publishers, and a gate that is a stub.
+//! The RTMP server over real sockets, with real publishers and a stub as its gate.
 
 #![allow(
     clippy::unwrap_used,

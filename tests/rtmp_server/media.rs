@@ -1,4 +1,4 @@
-//! What publishers send arrives.
+//! The media of publishers arrives unchanged.
 
 use tokio::process::Command;
 use weir::daemon::ingest::rtmp::{Limits, message};

@@ -1,5 +1,5 @@
-//! An HTTP camera: Motion JPEG as `multipart/x-mixed-replace`, with the authentication and the
-//! sloppiness of real ones.
+//! An HTTP camera that sends Motion JPEG as `multipart/x-mixed-replace`, with the authentication
+//! schemes and the loose framing of real cameras.
 
 use std::fmt::Write as _;
 use std::io::{self, BufRead, BufReader, Write};
@@ -12,37 +12,37 @@ use std::time::Duration;
 
 use md5::{Digest, Md5};
 
-/// User name of cameras that ask for one.
+/// User name that a protected camera expects.
 pub const USER: &str = "viewer";
-/// Password of cameras that ask for one.
+/// Password that a protected camera expects.
 pub const PASSWORD: &str = "a camera's pass:word";
 
 const REALM: &str = "camera";
 const NONCE: &str = "dcd98b7102dd2f0e8b11d0f600bfb0c0";
 
-/// How the camera wants to be asked.
+/// Authentication that the camera requires.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Auth {
-    /// Anybody may look.
+    /// None.
     Open,
-    /// RFC 7617.
+    /// Basic authentication (RFC 7617).
     Basic,
-    /// RFC 7616 with MD5 and `qop="auth"`, as most cameras have it.
+    /// Digest authentication (RFC 7616) with MD5 and `qop="auth"`, as most cameras use it.
     Digest,
 }
 
-/// What the camera is like.
+/// Properties of a camera.
 #[derive(Debug, Clone, Copy)]
 pub struct Options {
-    /// Authentication.
+    /// Required authentication.
     pub auth: Auth,
-    /// Each picture has its `Content-Length`.
+    /// Every picture has a `Content-Length` header.
     pub content_length: bool,
-    /// Pictures a second.
+    /// Pictures per second.
     pub fps: u32,
 }
 
-/// A running camera.
+/// A running camera; stops when dropped.
 pub struct Camera {
     port: u16,
     stop: Arc<AtomicBool>,
@@ -51,12 +51,12 @@ pub struct Camera {
 }
 
 impl Camera {
-    /// Starts one.
+    /// Starts a camera on a free port.
     pub fn start(options: Options) -> Self {
         Self::start_at(0, options)
     }
 
-    /// Starts one on a port: that of another, which has stopped.
+    /// Starts a camera on the port of one that has stopped.
     pub fn start_at(port: u16, options: Options) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", port)).expect("a port");
         let port = listener.local_addr().expect("its address").port();
@@ -73,7 +73,7 @@ impl Camera {
                 }
                 let (pictures, stop) = (Arc::clone(&pictures), Arc::clone(&stopping));
                 let served = Arc::clone(&counting);
-                // It ends with its client, or at the next picture after the camera's stop.
+                // The thread ends with its client, or at the next picture after the camera stops.
                 thread::spawn(move || {
                     let _ended = serve(connection, options, &pictures, &stop, &served);
                 });
@@ -87,17 +87,17 @@ impl Camera {
         }
     }
 
-    /// Its port.
+    /// Port of the camera.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// Its address, without credentials.
+    /// Address of the stream, without credentials.
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}/video.mjpg", self.port)
     }
 
-    /// Clients it has let in so far.
+    /// Number of clients admitted so far.
     pub fn clients(&self) -> usize {
         self.served.load(Ordering::Relaxed)
     }
@@ -106,7 +106,7 @@ impl Camera {
 impl Drop for Camera {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
-        // Wakes the listener so that it sees the stop.
+        // A connection wakes the listener, which then sees `stop`.
         let _ = TcpStream::connect(("127.0.0.1", self.port));
         if let Some(accepting) = self.accepting.take() {
             let _ = accepting.join();
@@ -114,7 +114,7 @@ impl Drop for Camera {
     }
 }
 
-/// Two seconds of pictures.
+/// Two seconds of JPEG pictures.
 fn pictures(fps: u32) -> Vec<Vec<u8>> {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let picture = format!("testsrc2=size=640x360:rate={fps}:duration=2");
@@ -145,7 +145,7 @@ fn serve(
 ) -> io::Result<()> {
     connection.set_read_timeout(Some(Duration::from_secs(5)))?;
     let mut reader = BufReader::new(connection.try_clone()?);
-    // A client that was refused asks again on the same connection.
+    // A refused client tries again on the same connection.
     loop {
         let request = Request::read(&mut reader)?;
         if request.is_allowed(options.auth) {
@@ -170,7 +170,7 @@ fn serve(
         connection.write_all(b"\r\n")?;
         connection.write_all(picture)?;
         connection.write_all(b"\r\n")?;
-        // The camera's own rate.
+        // Real time is what is simulated here: a camera sends at its own rate.
         thread::sleep(Duration::from_secs(1) / options.fps);
     }
     Ok(())
@@ -231,7 +231,7 @@ impl Request {
         }
     }
 
-    /// RFC 7616 section 3.4.1.
+    /// Checks the response of RFC 7616 section 3.4.1.
     fn answers_digest(&self, given: &str) -> bool {
         let Some(list) = given.strip_prefix("Digest ") else {
             return false;

@@ -1,4 +1,4 @@
-//! A weir daemon on ports and in a folder of its own.
+//! A weir daemon with ports and a folder of its own.
 
 use std::fs;
 use std::net::TcpListener;
@@ -14,18 +14,18 @@ use super::http::{Answer, Client};
 use super::process::{Identity, Owned, children};
 use super::{wait_for, wait_until};
 
-/// Longest a daemon may take until it is ready: it first tries every encoder.
+/// Longest time until a daemon is ready; it tries every encoder first.
 const READY: Duration = Duration::from_secs(30);
 
-/// Below the range the kernel gives to outgoing connections, so that nobody takes a port between
-/// our asking and the daemon's binding it.
+/// These ports are below the range that the kernel gives to outgoing connections, so that no other
+/// process takes a port between our check and the daemon's `bind`.
 const FIRST_PORT: u16 = 20_000;
 const PORTS: u16 = 10_000;
 
-/// A port of the loopback that nobody listens on.
+/// A port of the loopback interface that nobody listens on.
 pub fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
-    // Processes of one run start at different places.
+    // Test processes that run at the same time start at different ports.
     let base = u16::try_from(std::process::id() % 97).unwrap_or(0) * 100;
     wait_for("a free port", Duration::from_secs(5), || {
         let offset = base.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % PORTS;
@@ -62,7 +62,7 @@ impl Daemon {
         daemon
     }
 
-    /// Starts it again, in the same folder and on the same ports, after it has ended.
+    /// Starts the daemon again after it has ended, with the same folder and ports.
     pub fn start_again(&mut self) {
         self.process = spawn(self.dir.path());
         self.wait_ready();
@@ -80,37 +80,37 @@ impl Daemon {
         });
     }
 
-    /// Replaces the configuration; a `SIGHUP` makes the daemon read it.
+    /// Replaces the configuration; send `SIGHUP` to make the daemon read it.
     pub fn write_config(&self, config: &str) {
         write_config(self.dir.path(), self.http, self.rtmp, config);
     }
 
-    /// The folder of its configuration, with `data` in it.
+    /// Folder of the configuration and of `data`.
     pub fn dir(&self) -> &Path {
         self.dir.path()
     }
 
-    /// Everything it has logged.
+    /// The whole log so far.
     pub fn log(&self) -> String {
         fs::read_to_string(self.dir.path().join("weir.log")).unwrap_or_default()
     }
 
-    /// Its process id.
+    /// Process id.
     pub fn pid(&self) -> u32 {
         self.process.pid()
     }
 
-    /// It has not ended.
+    /// Whether the daemon still runs.
     pub fn is_running(&self) -> bool {
         Identity::of(self.pid()).is_some_and(Identity::is_running)
     }
 
-    /// Its workers and whatever other children it has.
+    /// All child processes, workers among them.
     pub fn workers(&self) -> Vec<Identity> {
         children(self.pid())
     }
 
-    /// The worker of `stream`.
+    /// Worker process of `stream`.
     pub fn worker(&self, stream: &str) -> Identity {
         wait_for("a worker", Duration::from_secs(10), || {
             let pid = self.status(stream)["worker_pid"].as_u64()?;
@@ -123,35 +123,35 @@ impl Daemon {
         Identity::of(self.pid()).expect("weir runs").signal(signal);
     }
 
-    /// Waits until the daemon has ended.
+    /// Waits until the daemon has exited.
     pub fn wait_exit(&mut self, limit: Duration) -> ExitStatus {
         wait_for("weir to exit", limit, || {
             self.process.0.try_wait().expect("its status")
         })
     }
 
-    /// The address of `path` on it.
+    /// Address of `path` on this daemon.
     pub fn url(&self, path: &str) -> String {
         format!("http://127.0.0.1:{}{path}", self.http)
     }
 
-    /// Where a publisher of `stream` with `key` connects.
+    /// Address to publish `stream` to, with `key`.
     pub fn publish_url(&self, stream: &str, key: &str) -> String {
         format!("rtmp://127.0.0.1:{}/live/{stream}?key={key}", self.rtmp)
     }
 
-    /// `GET path`.
+    /// Sends `GET path`.
     pub fn get(&self, path: &str) -> Answer {
         let answer = self.client.get(&self.url(path));
         answer.unwrap_or_else(|error| panic!("GET {path}: {error}\n{}", self.log()))
     }
 
-    /// `GET path`; nothing when no answer came.
+    /// Sends `GET path`; `None` when there was no answer.
     pub fn try_get(&self, path: &str) -> Option<Answer> {
         self.client.get(&self.url(path)).ok()
     }
 
-    /// What the API says of `stream`.
+    /// Status of `stream` from the API.
     pub fn status(&self, stream: &str) -> serde_json::Value {
         let answer = self.get(&format!("/api/v1/streams/{stream}"));
         assert_eq!(answer.status, 200, "{}", answer.text());
@@ -202,10 +202,10 @@ fn spawn(dir: &Path) -> Owned {
     )
 }
 
-/// The weir under test.
+/// Command that runs the weir under test.
 pub fn command() -> Command {
     let mut command = Command::new(PathBuf::from(env!("CARGO_BIN_EXE_weir")));
-    // The environment of who runs the tests must not configure the daemon.
+    // The environment of the test run must not configure the daemon.
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("WEIR_") {
             command.env_remove(name);

@@ -1,20 +1,20 @@
-//! A second opinion, by another hand: media-doctor's checks of playlists and transport streams. It
-//! leaves rules out that the checker in `llhls` has, and the other way round.
+//! A second checker of playlists and transport streams: media-doctor. Neither it nor the checker in
+//! `llhls` has all of the other's rules.
 
 use media_doctor::{
     CcAnomalyCheck, Diagnostic, PatPmtVersionCheck, PtsCheck, Report, SyncByteCheck,
     check_hls_playlist, run_all,
 };
 
-/// What is wrong with a playlist.
+/// Problems that media-doctor finds in a playlist.
 pub fn playlist(text: &str) -> Vec<String> {
     let mut report = Report::new();
     check_hls_playlist(text, &mut report);
     findings(&report)
 }
 
-/// What is wrong with one MPEG-TS segment. PCRs are not looked at: this version wants them each 40 ms,
-/// a limit that TR 101 290 gave up in favour of ISO/IEC 13818-1's 100 ms.
+/// Problems that media-doctor finds in one MPEG-TS segment. Its PCR check is left out: it demands a
+/// PCR every 40 ms, a limit that TR 101 290 replaced by ISO/IEC 13818-1's 100 ms.
 pub fn transport_stream(bytes: &[u8]) -> Vec<String> {
     let checks: [&dyn Diagnostic; 4] = [
         &SyncByteCheck,

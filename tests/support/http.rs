@@ -1,20 +1,20 @@
-//! A plain HTTP client: one request, one answer, every status an answer.
+//! A plain HTTP client. Every status is an answer, not an error.
 
 use std::time::Duration;
 
 use ureq::Agent;
 
-/// Longest a request may take: longer than the server holds any.
+/// Longest time for one request; the server holds none that long.
 const TIMEOUT: Duration = Duration::from_secs(20);
-/// Largest body read.
+/// Largest body that is read.
 const BODY_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
-/// An answer.
+/// A response.
 #[derive(Debug, Clone)]
 pub struct Answer {
     /// Status code.
     pub status: u16,
-    /// Headers, names in lower case.
+    /// Headers; their names are in lower case.
     pub headers: Vec<(String, String)>,
     /// Body.
     pub body: Vec<u8>,
@@ -31,7 +31,7 @@ impl Answer {
         serde_json::from_slice(&self.body).unwrap_or_else(|e| panic!("{e}: {}", self.text()))
     }
 
-    /// The first header of that name.
+    /// Value of the first header of that name.
     pub fn header(&self, name: &str) -> Option<&str> {
         let named = |(header, _): &&(String, String)| header.eq_ignore_ascii_case(name);
         self.headers
@@ -41,12 +41,12 @@ impl Answer {
     }
 }
 
-/// A client that keeps its connections.
+/// A client that keeps its connections open.
 #[derive(Debug, Clone)]
 pub struct Client(Agent);
 
 impl Client {
-    /// A new client.
+    /// Creates a client.
     pub fn new() -> Self {
         let config = Agent::config_builder()
             .http_status_as_error(false)
@@ -55,7 +55,7 @@ impl Client {
         Self(config.into())
     }
 
-    /// `GET url`; `Err` when no answer came.
+    /// Sends `GET url`; `Err` when there was no answer.
     pub fn get(&self, url: &str) -> Result<Answer, ureq::Error> {
         let mut response = self.0.get(url).call()?;
         let text = |value: &ureq::http::HeaderValue| {

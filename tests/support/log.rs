@@ -1,4 +1,4 @@
-//! The log of a test.
+//! Captures what a test logs.
 
 use std::fs;
 use std::sync::Arc;
@@ -6,14 +6,15 @@ use std::sync::Arc;
 use tempfile::NamedTempFile;
 use tracing::subscriber::DefaultGuard;
 
-/// Takes down all that this thread logs; a `#[tokio::test]` has its tasks on its own thread.
+/// Captures everything that this thread logs. All tasks of a `#[tokio::test]` run on the test's own
+/// thread.
 pub struct Captured {
     file: NamedTempFile,
     _guard: DefaultGuard,
 }
 
 impl Captured {
-    /// From now on, in full detail.
+    /// Starts to capture, at every level.
     pub fn start() -> Self {
         let file = NamedTempFile::new().unwrap();
         let subscriber = tracing_subscriber::fmt()
@@ -26,7 +27,7 @@ impl Captured {
         }
     }
 
-    /// What was logged so far.
+    /// Everything logged so far.
     pub fn text(&self) -> String {
         fs::read_to_string(self.file.path()).unwrap()
     }

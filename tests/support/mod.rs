@@ -1,5 +1,5 @@
-//! What the end-to-end tests stand on: a daemon of their own each, publishers, a camera, clips
-//! made once, and a reader of what viewers get. Everything stays on the loopback.
+//! Shared by the end-to-end tests: a daemon per test, publishers, a camera, clips that are encoded
+//! once, and a reader of playlists. All traffic stays on the loopback interface.
 
 pub mod camera;
 pub mod clips;
@@ -15,11 +15,11 @@ pub mod viewer;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How often a condition is looked at.
+/// How often a condition is checked.
 const POLL: Duration = Duration::from_millis(25);
 
-/// Waits until `condition` gives a value and returns it; fails the test, saying `what`, when that
-/// takes longer than `limit`.
+/// Waits until `condition` returns a value and returns that value. Fails the test, naming `what`,
+/// after `limit`.
 pub fn wait_for<T>(what: &str, limit: Duration, mut condition: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + limit;
     loop {
@@ -36,17 +36,17 @@ pub fn wait_until(what: &str, limit: Duration, mut condition: impl FnMut() -> bo
     wait_for(what, limit, || condition().then_some(()));
 }
 
-/// One test at a time: each keeps all processors of a small machine busy with encoding, and those
-/// that measure must not measure each other. Hold it from a test's first line to its end.
+/// Lets one test run at a time: every test keeps all processors of a small machine busy with
+/// encoding, and a test that measures time must run alone. Hold the guard for the whole test.
 pub fn turn() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::new(());
     TURN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The publish key of the streams below.
+/// Publish key of the streams in this file.
 pub const KEY: &str = "a-key-for-tests";
 
-/// Two small rungs that cost little, and one stream `name` to publish with [`KEY`].
+/// Configuration of two small rungs that need little CPU, and of streams to publish with [`KEY`].
 pub fn small_ladder(streams: &[&str]) -> String {
     let rungs = "[[rung]]\nname = \"240p\"\nheight = 240\nbitrate = \"400k\"\naudio = \"96k\"\n\
                  [[rung]]\nname = \"120p\"\nheight = 120\nbitrate = \"150k\"\naudio = \"96k\"\n";
@@ -55,7 +55,7 @@ pub fn small_ladder(streams: &[&str]) -> String {
     })
 }
 
-/// A stream to publish with [`KEY`].
+/// Configuration of a stream to publish with [`KEY`].
 pub fn push_stream(name: &str) -> String {
     format!("[[stream]]\nname = \"{name}\"\nsource = \"push:\"\npublish_key = \"{KEY}\"\n")
 }

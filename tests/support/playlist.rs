@@ -1,20 +1,20 @@
-//! Playlists as a viewer reads them: just enough of RFC 8216bis to follow a stream.
+//! A reader of playlists, with just enough of RFC 8216bis to follow a stream.
 
 use std::collections::HashMap;
 
 /// A multivariant playlist.
 #[derive(Debug, Clone, Default)]
 pub struct Multivariant {
-    /// Variants in order.
+    /// Variants, in the order of the playlist.
     pub variants: Vec<Variant>,
-    /// Renditions of `EXT-X-MEDIA` that have an address.
+    /// Renditions of `EXT-X-MEDIA` that have a URI.
     pub media: Vec<Media>,
 }
 
 /// `EXT-X-STREAM-INF`.
 #[derive(Debug, Clone)]
 pub struct Variant {
-    /// Address as written.
+    /// URI as written.
     pub uri: String,
     /// `RESOLUTION`.
     pub resolution: (u32, u32),
@@ -31,14 +31,14 @@ pub struct Variant {
 /// `EXT-X-MEDIA`.
 #[derive(Debug, Clone)]
 pub struct Media {
-    /// Address as written.
+    /// URI as written.
     pub uri: String,
     /// `GROUP-ID`.
     pub group: String,
 }
 
 impl Multivariant {
-    /// Reads one; fails the test when it is none.
+    /// Parses a playlist; fails the test when `text` is not one.
     pub fn parse(text: &str) -> Self {
         assert!(text.starts_with("#EXTM3U"), "no playlist: {text}");
         let mut playlist = Self::default();
@@ -65,7 +65,7 @@ impl Multivariant {
         playlist
     }
 
-    /// Addresses of all media playlists.
+    /// URIs of all media playlists.
     pub fn uris(&self) -> Vec<&str> {
         let variants = self.variants.iter().map(|variant| variant.uri.as_str());
         variants
@@ -96,7 +96,7 @@ fn variant(uri: &str, list: &HashMap<String, String>) -> Variant {
 pub struct MediaPlaylist {
     /// Complete segments.
     pub segments: Vec<Segment>,
-    /// Parts of the segment being made.
+    /// Number of listed parts of the segment that is still open.
     pub open_parts: usize,
     /// `PART-TARGET` in seconds.
     pub part_target: Option<f64>,
@@ -109,22 +109,22 @@ pub struct MediaPlaylist {
 pub struct Segment {
     /// Media sequence number.
     pub msn: u64,
-    /// Address as written.
+    /// URI as written.
     pub uri: String,
     /// `EXTINF` in seconds.
     pub duration_s: f64,
     /// `EXT-X-PROGRAM-DATE-TIME` as written.
     pub date: Option<String>,
-    /// `EXT-X-DISCONTINUITY` stands before it.
+    /// Whether `EXT-X-DISCONTINUITY` precedes the segment.
     pub discontinuity: bool,
-    /// Address of its `EXT-X-MAP`.
+    /// URI of the `EXT-X-MAP` that applies.
     pub map: Option<String>,
-    /// Number of its parts that are listed.
+    /// Number of the segment's parts that are listed.
     pub parts: usize,
 }
 
 impl MediaPlaylist {
-    /// Reads one; fails the test when it is none.
+    /// Parses a playlist; fails the test when `text` is not one.
     pub fn parse(text: &str) -> Self {
         assert!(text.starts_with("#EXTM3U"), "no playlist: {text}");
         let mut playlist = Self::default();
@@ -170,13 +170,13 @@ impl MediaPlaylist {
         self.segments.last().map_or(0, |segment| segment.msn)
     }
 
-    /// The complete segment of that number.
+    /// The complete segment with that number.
     pub fn segment(&self, msn: u64) -> Option<&Segment> {
         self.segments.iter().find(|segment| segment.msn == msn)
     }
 }
 
-/// An attribute list (RFC 8216bis section 4.2): quoted values without their quotes.
+/// Parses an attribute list (RFC 8216bis section 4.2); removes the quotes from quoted values.
 pub fn attributes(list: &str) -> HashMap<String, String> {
     let mut found = HashMap::new();
     let mut rest = list;

@@ -1,11 +1,11 @@
-//! The process table: who is whose child, and who is still there.
+//! Processes: which are children of which, and which still run.
 
 use std::fs;
 use std::process::{Child, Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-/// A process that is killed and reaped when the test is done with it.
+/// A child process that is killed and reaped when dropped.
 #[derive(Debug)]
 pub struct Owned(pub Child);
 
@@ -16,7 +16,7 @@ impl Owned {
         Self(child.unwrap_or_else(|error| panic!("cannot start {command:?}: {error}")))
     }
 
-    /// Its process id.
+    /// Process id.
     pub fn pid(&self) -> u32 {
         self.0.id()
     }
@@ -24,13 +24,14 @@ impl Owned {
 
 impl Drop for Owned {
     fn drop(&mut self) {
-        // Both fail only when it has ended already.
+        // Both calls fail only when the process has already ended.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
-/// One process at one time: a number alone may be given to another process later.
+/// Identity of a process: the kernel may give the same process id to another process later, but not
+/// with the same start time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Identity {
     /// Process id.
@@ -39,7 +40,7 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// The process that has `pid` now.
+    /// Identity of the process that has `pid` now.
     pub fn of(pid: u32) -> Option<Self> {
         let stat = Stat::read(pid)?;
         Some(Self {
@@ -48,13 +49,13 @@ impl Identity {
         })
     }
 
-    /// It is still running: neither gone nor waiting to be reaped.
+    /// Whether the process still runs: it has neither gone nor become a zombie.
     pub fn is_running(self) -> bool {
         Stat::read(self.pid)
             .is_some_and(|stat| stat.start_ticks == self.start_ticks && stat.state != 'Z')
     }
 
-    /// Sends it a signal.
+    /// Sends a signal.
     pub fn signal(self, signal: Signal) {
         let pid = i32::try_from(self.pid).ok().and_then(Pid::from_raw);
         kill_process(pid.expect("a process id"), signal).expect("the process is ours");
@@ -68,7 +69,8 @@ struct Stat {
 }
 
 impl Stat {
-    /// Fields 3, 4 and 22 of `/proc/PID/stat` (proc(5)); the name before them may hold anything.
+    /// Reads fields 3, 4 and 22 of `/proc/PID/stat` (proc(5)). The process name before them may
+    /// contain any character, a bracket too.
     fn read(pid: u32) -> Option<Self> {
         let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
         let fields: Vec<&str> = text.rsplit_once(')')?.1.split_whitespace().collect();
@@ -80,7 +82,7 @@ impl Stat {
     }
 }
 
-/// The children of process `parent` that still run.
+/// Children of process `parent` that still run.
 pub fn children(parent: u32) -> Vec<Identity> {
     let pids = fs::read_dir("/proc").expect("/proc").flatten();
     pids.filter_map(|entry| entry.file_name().to_str()?.parse().ok())

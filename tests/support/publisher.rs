@@ -1,4 +1,4 @@
-//! Publishers: what OBS and its kin do.
+//! Publishers, which stand for OBS and the like.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -8,17 +8,18 @@ use super::clips::Clip;
 use super::process::Owned;
 use super::wait_for;
 
-/// A running publisher; killed without a goodbye when dropped, as a lost network does.
+/// A running publisher. Dropping it kills the process without a farewell to the server, as a lost
+/// network does.
 #[derive(Debug)]
 pub struct Publisher(Owned);
 
 impl Publisher {
-    /// Publishes `clip` in real time, over and over, with `ffmpeg`.
+    /// Publishes `clip` with `ffmpeg`, in real time and in a loop.
     pub fn ffmpeg(clip: Clip, url: &str) -> Self {
         Self::file(&clip.file(), url)
     }
 
-    /// Publishes an MP4 file in real time, over and over, with `ffmpeg`.
+    /// Publishes an MP4 file with `ffmpeg`, in real time and in a loop.
     pub fn file(file: &Path, url: &str) -> Self {
         let mut ffmpeg = Command::new("ffmpeg");
         ffmpeg
@@ -37,7 +38,7 @@ impl Publisher {
         Self(Owned::spawn(&mut ffmpeg))
     }
 
-    /// Publishes a small live picture and a tone with GStreamer.
+    /// Publishes a live test picture and a tone with GStreamer.
     pub fn gstreamer(width: u32, height: u32, fps: u32, url: &str) -> Self {
         let picture = format!("video/x-raw,width={width},height={height},framerate={fps}/1");
         let key_int = format!("key-int-max={}", fps * 2);
@@ -66,14 +67,14 @@ impl Publisher {
         Self(Owned::spawn(&mut launch))
     }
 
-    /// Waits until the publisher has ended by itself, as it does when it is refused.
+    /// Waits until the publisher has exited by itself, as it does when it is refused.
     pub fn wait_end(&mut self, limit: Duration) {
         wait_for("the publisher to end", limit, || {
             self.0.0.try_wait().expect("its status")
         });
     }
 
-    /// It still runs.
+    /// Whether the publisher still runs.
     pub fn is_running(&mut self) -> bool {
         self.0.0.try_wait().expect("its status").is_none()
     }

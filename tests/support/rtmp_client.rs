@@ -1,4 +1,4 @@
-//! A small RTMP publisher, for tests.
+//! A small RTMP publisher.
 
 use std::io;
 use std::net::SocketAddr;
@@ -12,7 +12,7 @@ use weir::daemon::ingest::rtmp::command::Command;
 use weir::daemon::ingest::rtmp::handshake;
 use weir::daemon::ingest::rtmp::message::{self, Message};
 
-/// A publisher's end of a connection.
+/// The publisher's end of a connection.
 pub struct Client {
     socket: TcpStream,
     reader: ChunkReader,
@@ -20,7 +20,7 @@ pub struct Client {
 }
 
 impl Client {
-    /// Connects and shakes hands, the simple way.
+    /// Connects and completes the simple handshake.
     pub async fn open(server: SocketAddr) -> io::Result<Self> {
         let mut socket = TcpStream::connect(server).await?;
         let mut hello = vec![0; 1 + handshake::PACKET_BYTES];
@@ -42,7 +42,7 @@ impl Client {
         })
     }
 
-    /// Goes all the way to `publish` with `stream_key`, and returns the status that answers it.
+    /// Connects, sends `publish` with `stream_key`, and returns the status that answers it.
     pub async fn publish(server: SocketAddr, stream_key: &str) -> io::Result<(Self, String)> {
         let mut client = Self::open(server).await?;
         let app = Value::object([("app", Value::string("live"))]);
@@ -88,7 +88,7 @@ impl Client {
         self.socket.write_all(&output).await
     }
 
-    /// The code of the next `onStatus`; `None` when the server closes first.
+    /// Code of the next `onStatus`; `None` when the server closes the connection first.
     pub async fn status(&mut self) -> Option<String> {
         loop {
             while let Some(message) = self.reader.read(&mut self.input).unwrap() {

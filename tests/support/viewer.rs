@@ -1,4 +1,4 @@
-//! A viewer: follows a stream's playlists and keeps what it downloads.
+//! A viewer, which follows the playlists of a stream and downloads its media.
 
 use std::thread;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use super::http::{Answer, Client};
 use super::playlist::{MediaPlaylist, Multivariant, Segment};
 use super::wait_for;
 
-/// Longest a first playlist may take, from publishing on: the daemon's own 10 s and some.
+/// Longest time from the start of publishing to the first playlist: the daemon itself waits 10 s.
 const FIRST_PLAYLIST: Duration = Duration::from_secs(30);
 
 /// A viewer of one stream.
@@ -18,17 +18,17 @@ const FIRST_PLAYLIST: Duration = Duration::from_secs(30);
 pub struct Viewer {
     client: Client,
     master_url: Url,
-    /// The multivariant playlist it started with.
+    /// Multivariant playlist from the time when the viewer opened the stream.
     pub master: Multivariant,
 }
 
 impl Viewer {
-    /// Opens the CMAF set of `stream`, waiting until it can be played.
+    /// Opens the CMAF set of `stream`; waits until it can be played.
     pub fn open(daemon: &Daemon, stream: &str) -> Self {
         Self::open_at(daemon, &format!("/live/{stream}/master.m3u8"))
     }
 
-    /// Opens the MPEG-TS set of `stream`, waiting until it can be played.
+    /// Opens the MPEG-TS set of `stream`; waits until it can be played.
     pub fn open_ts(daemon: &Daemon, stream: &str) -> Self {
         Self::open_at(daemon, &format!("/live/{stream}/ts.m3u8"))
     }
@@ -39,7 +39,7 @@ impl Viewer {
             let answer = client.get(&daemon.url(path)).expect("an answer");
             match answer.status {
                 200 => Some(answer),
-                // Not published yet, or not playable yet: what a player meets, too.
+                // Not published yet, or not playable yet: players meet these answers too.
                 404 | 503 => None,
                 status => panic!("{path}: {status} {}", answer.text()),
             }
@@ -51,18 +51,18 @@ impl Viewer {
         }
     }
 
-    /// Absolute address of `uri`, which is written in the playlist at `base`.
+    /// Absolute address of `uri` in the playlist at `base`.
     fn resolve(base: &Url, uri: &str) -> Url {
         base.join(uri)
             .unwrap_or_else(|error| panic!("{uri}: {error}"))
     }
 
-    /// Absolute address of a media playlist of the multivariant playlist.
+    /// Absolute address of a media playlist that the multivariant playlist lists.
     pub fn playlist_url(&self, uri: &str) -> Url {
         Self::resolve(&self.master_url, uri)
     }
 
-    /// `GET`s an address, whatever the answer.
+    /// Sends `GET`; returns any answer.
     pub fn fetch(&self, url: &Url) -> Answer {
         self.client
             .get(url.as_str())
@@ -75,13 +75,12 @@ impl Viewer {
         answer
     }
 
-    /// The media playlist `uri` as it is now.
+    /// Fetches the media playlist `uri`.
     pub fn playlist(&self, uri: &str) -> MediaPlaylist {
         MediaPlaylist::parse(&self.fetch_ok(&self.playlist_url(uri)).text())
     }
 
-    /// The media playlist `uri` once segment `msn` is in it; a blocking request where the server
-    /// offers those.
+    /// Waits until the media playlist `uri` lists segment `msn`, and returns it.
     pub fn playlist_with(&self, uri: &str, msn: u64, limit: Duration) -> MediaPlaylist {
         wait_for(&format!("segment {msn} of {uri}"), limit, || {
             let playlist = self.playlist(uri);
@@ -89,7 +88,7 @@ impl Viewer {
         })
     }
 
-    /// The media playlist `uri` once it has ended.
+    /// Waits until the media playlist `uri` has ended, and returns it.
     pub fn ended_playlist(&self, uri: &str, limit: Duration) -> MediaPlaylist {
         wait_for(&format!("the end of {uri}"), limit, || {
             let playlist = self.playlist(uri);
@@ -97,7 +96,8 @@ impl Viewer {
         })
     }
 
-    /// Init section, if any, and media of these segments of the media playlist `uri`.
+    /// Downloads the given segments of the media playlist `uri`, and the init section before them
+    /// if there is one.
     pub fn download<'a>(
         &self,
         uri: &str,
@@ -114,7 +114,7 @@ impl Viewer {
         media
     }
 
-    /// All media playlists at the same time, each once it has segment `msn`.
+    /// Fetches all media playlists at the same time; waits until each lists segment `msn`.
     pub fn all_with(&self, msn: u64, limit: Duration) -> Vec<(String, MediaPlaylist)> {
         thread::scope(|scope| {
             let follow = |uri: &str| {

@@ -1,4 +1,4 @@
-//! Rules between the renditions of one session, in both packagings (section 6.2.4).
+//! Rules that the renditions of one session must keep together, in both packagings (section 6.2.4).
 
 use std::collections::BTreeSet;
 
@@ -6,29 +6,29 @@ use super::history::Checker;
 use super::parse::Segment;
 use super::{Report, Violation};
 
-/// What a rendition is of.
+/// Content of a rendition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// CMAF picture.
+    /// CMAF video.
     Video,
-    /// CMAF sound: cut at the AAC frame next to the picture's cut.
+    /// CMAF audio, which is cut at the AAC frame nearest to the cut of the video.
     Audio,
-    /// MPEG-TS.
+    /// MPEG-TS, muxed.
     Ts,
 }
 
 /// A rendition to compare.
 #[derive(Debug, Clone, Copy)]
 pub struct Rendition<'a> {
-    /// Address of its playlist, as the multivariant playlist gives it.
+    /// URI of its playlist, as the multivariant playlist gives it.
     pub uri: &'a str,
-    /// What it is of.
+    /// Content.
     pub kind: Kind,
-    /// What has been seen of it.
+    /// Everything seen of this rendition.
     pub checker: &'a Checker,
 }
 
-/// Compares all renditions with the first, which must be of picture.
+/// Compares all renditions with the first one, which must be video.
 pub fn cross(renditions: &[Rendition<'_>]) -> Vec<Violation> {
     let mut report = Report::default();
     if let Some((first, others)) = renditions.split_first() {
@@ -66,7 +66,7 @@ fn headers(first: &Rendition<'_>, other: &Rendition<'_>, report: &mut Report) {
 }
 
 fn segments(first: &Rendition<'_>, other: &Rendition<'_>, report: &mut Report) {
-    // An AAC frame at 48 kHz, 21.3 ms, for sound; what rounding leaves, for pictures.
+    // One AAC frame at 48 kHz (21.3 ms) for audio; rounding for video.
     let tolerance_ms = match other.kind {
         Kind::Audio => 23.0,
         Kind::Video | Kind::Ts => 1.0,
@@ -96,8 +96,8 @@ fn segments(first: &Rendition<'_>, other: &Rendition<'_>, report: &mut Report) {
     });
 }
 
-/// The segment is the last before a discontinuity, a gap or the end, which may find the renditions
-/// at different places.
+/// Whether segment `msn` is the last one before a discontinuity, a gap or the end: the renditions
+/// may stand at different places there.
 fn before_cut(rendition: &Rendition<'_>, msn: u64) -> bool {
     let next = rendition.checker.seen().get(&(msn + 1));
     next.is_none_or(|next: &Segment| next.discontinuity || next.gap)
@@ -123,8 +123,9 @@ fn reported(rendition: &Rendition<'_>, all: &[Rendition<'_>], report: &mut Repor
 }
 
 /// A report "carries information about an associated Rendition that is as up-to-date as the
-/// Playlist that contains it" (section 4.4.5.4): nothing that the other one listed before this
-/// playlist was asked for is missing, and nothing that it does not list after.
+/// Playlist that contains it" (section 4.4.5.4). So it says at least what the other rendition
+/// listed before this playlist was requested, and at most what the other rendition lists
+/// afterwards.
 fn timely(rendition: &Rendition<'_>, all: &[Rendition<'_>], report: &mut Report) {
     for look in rendition.checker.looks() {
         for (uri, said) in &look.reports {
@@ -154,7 +155,7 @@ fn timely(rendition: &Rendition<'_>, all: &[Rendition<'_>], report: &mut Report)
     }
 }
 
-/// `relative` to the playlist `base`.
+/// Resolves `relative` against the playlist `base`.
 fn resolve(base: &str, relative: &str) -> String {
     let mut path: Vec<&str> = base.split('/').collect();
     path.pop();

@@ -1,4 +1,4 @@
-//! Rules that show only from one fetch to the next.
+//! Rules that need two fetches of the same playlist.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -6,16 +6,16 @@ use std::time::Duration;
 use super::parse::{self, Edge, Page, Segment, integer};
 use super::{Report, Violation, page};
 
-/// How late an observer may see an update before the server is blamed for it.
+/// How late an observer may see an update before it counts as the server's fault.
 const OBSERVER_SLACK: Duration = Duration::from_secs(2);
 
-/// When a playlist was fetched, on any clock that only rises and that all checkers share, and
-/// what it was asked for.
+/// When a playlist was fetched, and with which delivery directives. The clock must never go back,
+/// and all checkers must share it.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Fetch {
-    /// The request was sent.
+    /// Time when the request was sent.
     pub asked: Duration,
-    /// The answer was there.
+    /// Time when the answer arrived.
     pub answered: Duration,
     /// `_HLS_msn`
     pub msn: Option<u64>,
@@ -24,7 +24,7 @@ pub struct Fetch {
 }
 
 impl Fetch {
-    /// One without delivery directives, answered at once.
+    /// A fetch without delivery directives, answered at once.
     pub fn at(now: Duration) -> Self {
         Self {
             asked: now,
@@ -34,34 +34,34 @@ impl Fetch {
     }
 }
 
-/// How far one fetch said that things were.
+/// The live edges that one fetch showed.
 #[derive(Debug)]
 pub(super) struct Look {
     pub(super) asked: Duration,
     pub(super) answered: Duration,
-    /// This very playlist.
+    /// Of the fetched playlist.
     pub(super) edge: Option<Edge>,
-    /// The other ones, by their addresses as written.
+    /// Of the other renditions, by URI as written, from `EXT-X-RENDITION-REPORT`.
     pub(super) reports: Vec<(String, Edge)>,
 }
 
-/// Follows one media playlist.
+/// Follows one media playlist and judges every fetch of it.
 #[derive(Debug, Default)]
 pub struct Checker {
     last: Option<Page>,
     looks: Vec<Look>,
     seen: BTreeMap<u64, Segment>,
-    /// When the last new segment was seen.
+    /// Time when the last new segment was seen.
     fed: Duration,
 }
 
 impl Checker {
-    /// One that has seen nothing.
+    /// A checker that has seen nothing yet.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Judges what was fetched.
+    /// Judges one fetched playlist.
     pub fn observe(&mut self, text: &str, fetch: Fetch) -> Vec<Violation> {
         let mut report = Report::default();
         let mut page = parse::page(text, &mut report);
@@ -77,7 +77,7 @@ impl Checker {
         report.0
     }
 
-    /// Every closed segment ever listed, by number, as it was last seen.
+    /// Every closed segment ever listed, by number, as last seen.
     pub(super) fn seen(&self) -> &BTreeMap<u64, Segment> {
         &self.seen
     }
@@ -87,12 +87,12 @@ impl Checker {
         &self.looks
     }
 
-    /// The last fetch, delta updates merged.
+    /// The last playlist, with delta updates merged.
     pub(super) fn last(&self) -> Option<&Page> {
         self.last.as_ref()
     }
 
-    /// Puts back what a Playlist Delta Update left out (section 6.3.7).
+    /// Restores the segments that a Playlist Delta Update left out (section 6.3.7).
     fn merge(&self, page: &mut Page, report: &mut Report) {
         let skipped = page.skipped();
         if skipped == 0 {
@@ -182,7 +182,7 @@ impl Checker {
         let Some(before) = before else {
             return;
         };
-        // An open segment's parts may grow, a closed one's may go, all at once.
+        // The parts of an open segment may grow. Those of a closed one may disappear, all at once.
         let grown = segment.parts.starts_with(&before.parts);
         let gone = segment.parts.is_empty() && segment.duration_s.is_some();
         report.rule("6.2.1", grown || gone, || {
@@ -195,8 +195,8 @@ impl Checker {
         });
     }
 
-    /// A new segment "MUST be made available no later than 1.5 times the Target Duration after
-    /// the previous time"; an interruption, which a discontinuity confesses, apart.
+    /// A new segment "MUST be made available no later than 1.5 times the Target Duration after the
+    /// previous time". An interruption is excused when the playlist marks it with a discontinuity.
     fn cadence(&mut self, last: &Page, page: &Page, now: Duration, report: &mut Report) {
         let edge = |page: &Page| page.segments.last().map(|s| (s.msn, s.discontinuities));
         if edge(page) == edge(last) && !page.ended {
@@ -255,8 +255,8 @@ fn constants(last: &Page, page: &Page, report: &mut Report) {
     });
 }
 
-/// A hint's URI "MUST match the URI that will be subsequently added to the Playlist". The server
-/// may give a hint up (section 6.2.6), which a discontinuity must confess.
+/// The URI of a hint "MUST match the URI that will be subsequently added to the Playlist". The
+/// server may give up a hint (section 6.2.6), but must mark that with a discontinuity.
 fn hint_kept(last: &Page, page: &Page, report: &mut Report) {
     let Some(hint) = last.hints.iter().find_map(|hint| hint.get("URI")) else {
         return;
@@ -271,7 +271,7 @@ fn hint_kept(last: &Page, page: &Page, report: &mut Report) {
         parts.map(move |(index, part)| ((segment.msn, index), segment.discontinuity, part))
     });
     if let Some((place, discontinuity, part)) = new.find(|(place, ..)| *place >= from) {
-        // Parts that have left the playlist in between cannot be judged.
+        // A part that came and left between the two fetches cannot be judged.
         let next = place == from;
         let kept = part.uri == *hint || discontinuity || !next;
         report.rule("4.4.5.3", kept, || {

@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 use super::parse::{self, Attributes, attributes};
 use super::{Report, Violation};
 
-/// What a player takes from a multivariant playlist.
+/// The parts of a multivariant playlist that a player uses.
 #[derive(Debug, Default)]
 pub struct Master {
-    /// Addresses of the variants, in order.
+    /// URIs of the variants, in order.
     pub variants: Vec<String>,
-    /// Addresses of the renditions of sound.
+    /// URIs of the audio renditions.
     pub audio: Vec<String>,
 }
 

@@ -1,9 +1,9 @@
-//! A checker of live low-latency HLS against draft-pantos-hls-rfc8216bis-22. It shares no code
-//! with weir: it reads playlists as a player gets them.
+//! A checker of live low-latency HLS against draft-pantos-hls-rfc8216bis-22. It shares no code with
+//! weir: it reads playlists as a player gets them.
 //!
-//! Feed every [`Fetch`] of one media playlist to one [`Checker`]; compare the checkers of all
-//! renditions with [`cross`]; read the multivariant playlist with [`master`]. A [`Violation`]
-//! names the section whose rule is broken; `house` marks what weir promises beyond the draft.
+//! Give every [`Fetch`] of one media playlist to one [`Checker`], compare the checkers of all
+//! renditions with [`cross`], and read the multivariant playlist with [`master`]. A [`Violation`]
+//! names the section of the broken rule; `house` marks a promise of weir's own beyond the draft.
 
 mod cross;
 mod history;
@@ -20,7 +20,7 @@ pub use master::master;
 /// A broken rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation {
-    /// Section of the draft.
+    /// Section of the draft, or `house`.
     pub section: &'static str,
     /// What is wrong, and where.
     pub what: String,
@@ -32,7 +32,7 @@ impl fmt::Display for Violation {
     }
 }
 
-/// Where rules report to.
+/// Collects the violations.
 #[derive(Debug, Default)]
 struct Report(Vec<Violation>);
 

@@ -1,14 +1,16 @@
-//! Rules that one fetch alone can break. Pages come here whole: delta updates are merged first.
+//! Rules that a single playlist can break. Delta updates have been merged before they are checked
+//! here.
 
 use super::Report;
 use super::parse::{Page, Segment, integer};
 
-/// Rounding of the last digit printed.
+/// Rounding error of the last printed digit.
 const ROUNDING_S: f64 = 0.001;
-/// One AAC frame at 48 kHz, and rounding to the millisecond: segments of sound end where frames do.
+/// One AAC frame at 48 kHz, plus rounding to the millisecond: segments of sound end at frame
+/// boundaries.
 const AAC_FRAME_S: f64 = 1024.0 / 48_000.0 + 0.002;
 
-/// Every rule of this file.
+/// Checks every rule of this file.
 pub(super) fn check(page: &Page, report: &mut Report) {
     header(page, report);
     control(page, report);
@@ -127,7 +129,7 @@ fn parts(page: &Page, segment: &Segment, report: &mut Report) {
         });
         let next_is_gap = segment.parts.get(index + 1).is_some_and(|part| part.gap);
         let is_last = index == last && segment.duration_s.is_some();
-        // What an open segment's newest part is, the next reload tells.
+        // Only the next reload tells whether the newest part of an open segment is the last.
         let newest = index == last && segment.duration_s.is_none();
         let exempt = part.independent || part.gap || next_is_gap || is_last || newest;
         report.rule("4.4.4.9", exempt || duration_s >= 0.85 * target_s, || {
@@ -147,7 +149,7 @@ fn parts(page: &Page, segment: &Segment, report: &mut Report) {
     }
 }
 
-/// Parts belong to the live edge only.
+/// Only segments near the live edge may list parts.
 fn reach(page: &Page, report: &mut Report) {
     let reach_s = 3.0 * page.target_s.unwrap_or_default() as f64;
     let mut to_end_s = 0.0;
@@ -168,7 +170,7 @@ fn dates(page: &Page, report: &mut Report) {
         };
         let step_s = (after_ms - before_ms) as f64 / 1000.0;
         let length_s = before.length_s();
-        // Dates may not overlap. Across a discontinuity time may pass, and before a gap, where an
+        // Dates must not overlap. Time may pass across a discontinuity, and before a gap, where an
         // interruption cut a segment short.
         let continuous = (step_s - length_s).abs() <= AAC_FRAME_S;
         let cut = after.discontinuity || after.gap;

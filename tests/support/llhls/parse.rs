@@ -1,10 +1,10 @@
-//! A line parser for media playlists. It is strict: what it does not know is an error.
+//! A strict line parser for media playlists: an unknown tag is an error.
 
 use std::collections::BTreeMap;
 
 use super::Report;
 
-/// An attribute list (section 4.2), quotes removed.
+/// An attribute list (section 4.2), without quotes.
 pub type Attributes = BTreeMap<String, String>;
 
 #[derive(Debug, Clone, PartialEq)]
@@ -21,7 +21,7 @@ pub struct Segment {
     /// Discontinuity Sequence Number (section 6.2.1).
     pub discontinuities: u64,
     pub discontinuity: bool,
-    /// The `EXT-X-MAP` in force.
+    /// The `EXT-X-MAP` that applies.
     pub map: Option<String>,
     pub date_ms: Option<i64>,
     pub gap: bool,
@@ -29,7 +29,7 @@ pub struct Segment {
     /// `EXTINF`; `None` while the segment is open.
     pub duration_s: Option<f64>,
     pub uri: String,
-    /// A tag that belongs before the first part came after it.
+    /// A tag that must precede the first part but followed one.
     pub late_tag: Option<String>,
 }
 
@@ -38,17 +38,17 @@ impl Segment {
         self.parts.iter().map(|part| part.duration_s).sum()
     }
 
-    /// `EXTINF`, or the parts so far.
+    /// `EXTINF`, or the duration of the parts so far.
     pub fn length_s(&self) -> f64 {
         self.duration_s.unwrap_or_else(|| self.parts_s())
     }
 }
 
-/// Number of the last segment that has parts, and of its last part; of the last segment, where
-/// there are no parts.
+/// Live edge: number of the last segment that has parts and index of its last part, or only the
+/// number of the last segment when there are no parts.
 pub(super) type Edge = (u64, Option<u64>);
 
-/// One media playlist as fetched.
+/// One fetched media playlist.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Page {
     pub version: u64,
@@ -59,11 +59,11 @@ pub struct Page {
     pub discontinuity_sequence: Option<u64>,
     pub independent: bool,
     pub playlist_type: bool,
-    /// Of each `EXT-X-SKIP`.
+    /// `SKIPPED-SEGMENTS` of every `EXT-X-SKIP`.
     pub skips: Vec<u64>,
     /// Closed segments.
     pub segments: Vec<Segment>,
-    /// The segment whose parts come last.
+    /// The segment that is still open.
     pub open: Option<Segment>,
     pub hints: Vec<Attributes>,
     pub reports: Vec<Attributes>,
@@ -75,12 +75,12 @@ impl Page {
         self.skips.iter().sum()
     }
 
-    /// A seconds attribute of `EXT-X-SERVER-CONTROL`.
+    /// An attribute of `EXT-X-SERVER-CONTROL` in seconds.
     pub fn control_s(&self, name: &str) -> Option<f64> {
         seconds(self.control.get(name)?)
     }
 
-    /// How far it has come.
+    /// Live edge of the playlist.
     pub fn edge(&self) -> Option<Edge> {
         let mut all = self.segments.iter().chain(&self.open).rev();
         let last_part = all.find_map(|segment| {
@@ -90,20 +90,22 @@ impl Page {
         last_part.or(self.segments.last().map(|segment| (segment.msn, None)))
     }
 
-    /// It has what a reload with `_HLS_msn` and `_HLS_part` must wait for (section 6.2.5.2).
+    /// Whether the playlist contains what a reload with `_HLS_msn` and `_HLS_part` must wait for
+    /// (section 6.2.5.2).
     pub fn has(&self, msn: u64, part: Option<u64>) -> bool {
         match part.filter(|_| self.part_target_s.is_some()) {
             None => self.segments.last().is_some_and(|last| last.msn >= msn),
-            // A part beyond the last of its segment stands for the first of the next one.
+            // A part number beyond the last part of a segment means the first part of the next
+            // segment.
             Some(part) => self.edge() >= Some((msn, Some(part))),
         }
     }
 }
 
-/// Attributes whose value is a quoted-string; those of all others known here are not.
+/// Attributes whose value is a quoted-string. All other known attributes are not quoted.
 const QUOTED: [&str; 6] = ["AUDIO", "CHANNELS", "CODECS", "GROUP-ID", "NAME", "URI"];
 
-/// Reads an attribute list (section 4.2); what breaks its grammar is reported.
+/// Parses an attribute list (section 4.2) and reports grammar errors.
 pub(super) fn attributes(text: &str, report: &mut Report) -> Attributes {
     let mut list = Attributes::new();
     let mut rest = Some(text);
@@ -130,7 +132,7 @@ struct Attribute<'a> {
     name: &'a str,
     value: &'a str,
     quoted: bool,
-    /// What comes behind the comma.
+    /// Text after the comma.
     rest: Option<&'a str>,
 }
 
@@ -159,19 +161,19 @@ fn attribute(text: &str) -> Option<Attribute<'_>> {
     })
 }
 
-/// A decimal-integer (section 4.2): no sign, no space.
+/// Parses a decimal-integer (section 4.2): no sign, no space.
 pub(super) fn integer(text: &str) -> Option<u64> {
     let digits = text.bytes().all(|b| b.is_ascii_digit());
     text.parse().ok().filter(|_| digits)
 }
 
-/// A decimal-floating-point (section 4.2): no sign, no exponent.
+/// Parses a decimal-floating-point (section 4.2): no sign, no exponent.
 fn seconds(text: &str) -> Option<f64> {
     let digits = text.bytes().all(|b| b.is_ascii_digit() || b == b'.');
     text.parse().ok().filter(|_| digits)
 }
 
-/// Reads a page; what cannot be read is reported.
+/// Parses a playlist and reports every line that cannot be read.
 pub(super) fn page(text: &str, report: &mut Report) -> Page {
     let mut reader = Reader::default();
     let first = text.lines().next();
@@ -195,7 +197,7 @@ pub(super) fn page(text: &str, report: &mut Report) -> Page {
 struct Reader {
     page: Page,
     next: Segment,
-    /// Anything has been said of the next segment.
+    /// A tag of the next segment has been read.
     begun: bool,
     map: Option<String>,
     discontinuities: u64,

@@ -1,4 +1,4 @@
-//! Every rule is broken once: a checker that cannot fail is worth nothing.
+//! Breaks every rule once, to show that the checker can fail.
 
 mod across;
 mod page;
@@ -40,7 +40,7 @@ fn good() -> String {
     [HEADER, FIRST, SECOND, THIRD, END].concat()
 }
 
-/// The same a part later.
+/// The playlist of `good`, one part later.
 fn later() -> String {
     good()
         .replace("LAST-PART=0", "LAST-PART=1")
@@ -64,7 +64,7 @@ fn check(text: &str) -> Vec<Violation> {
     Checker::new().observe(text, at(0))
 }
 
-/// Replaces what must be there, so that no case goes stale.
+/// Replaces text that must be there, so that no case goes stale.
 fn edit(text: &str, from: &str, to: &str) -> String {
     assert!(text.contains(from), "{from:?} is not in the text");
     text.replacen(from, to, 1)
@@ -77,7 +77,8 @@ fn a_good_playlist_breaks_no_rule() {
     assert_eq!(checker.observe(&later(), at(1)), []);
 }
 
-/// What a reload of `good` (to 3.0) or `later` (to 3.1, which ends its segment) must contain.
+/// A blocking reload must get the part it asks for: `good` ends with part 3.0, and `later` with
+/// part 3.1, the last of segment 3.
 #[test]
 fn a_blocking_reload_has_what_it_asked_for() {
     let ask = |text: &str, msn, part| {
@@ -95,7 +96,7 @@ fn a_blocking_reload_has_what_it_asked_for() {
         (&good, 2, None),
         (&good, 2, Some(1)),
         (&good, 3, Some(0)),
-        // As part 0 of segment 3.
+        // Means part 0 of segment 3.
         (&good, 2, Some(2)),
         (&later, 3, None),
         (&later, 3, Some(1)),
@@ -111,7 +112,7 @@ fn a_blocking_reload_has_what_it_asked_for() {
     ] {
         assert_eq!(ask(text, msn, part), ["6.2.5.2"], "{msn} {part:?}");
     }
-    // Where no parts are listed, their numbers mean nothing.
+    // Without listed parts, part numbers have no meaning.
     assert_eq!(ask(&long(1, 9, ""), 9, Some(7)), kept);
     assert_eq!(ask(&long(1, 9, ""), 10, None), ["6.2.5.2"]);
     // "A Server MUST ignore _HLS_msn and _HLS_part" once it has ended.
@@ -146,7 +147,7 @@ fn each_rule_between_reloads_can_be_broken() {
     }
 }
 
-/// What `second` breaks after `first`, `seconds` later.
+/// Rules that `second` breaks when it is fetched `seconds` after `first`.
 fn then(first: &str, second: &str, seconds: u64) -> Vec<&'static str> {
     let mut checker = Checker::new();
     let _ = checker.observe(first, at(0));
@@ -170,7 +171,7 @@ fn the_end_may_not_fall_and_the_playlist_not_stall_or_shrink() {
     assert_eq!(then(&ended, &later(), 1), ["6.2.1"]);
 }
 
-/// Segments `1..=last` of a second each without parts, from `from` on.
+/// A playlist of segments `from..=last`, each 1 s long and without parts.
 fn long(from: u64, last: u64, skip: &str) -> String {
     let mut text = HEADER.replace("#EXT-X-PART-INF:PART-TARGET=0.5\n", "");
     text += "#EXT-X-MEDIA-SEQUENCE:1\n#EXT-X-DISCONTINUITY-SEQUENCE:0\n";
@@ -190,9 +191,9 @@ fn delta_updates_are_merged_and_judged() {
     let skip = |n: u64| format!("#EXT-X-SKIP:SKIPPED-SEGMENTS={n}\n");
     let full = long(1, 9, "");
     assert_eq!(then(&full, &long(5, 10, &skip(4)), 1), [] as [&str; 0]);
-    // Within the skip boundary.
+    // Segments within the skip boundary were skipped.
     assert_eq!(then(&full, &long(6, 10, &skip(5)), 1), ["6.2.5.1"]);
-    // Never asked for.
+    // The skipped segments were never fetched.
     assert!(sections(&check(&long(5, 10, &skip(4)))).contains(&"6.3.7"));
     let old = long(5, 10, &skip(4)).replace("VERSION:9", "VERSION:8");
     assert_eq!(then(&full, &old, 1), ["8"]);

@@ -1,9 +1,9 @@
-//! What only several renditions together show.
+//! Rules that need several renditions.
 
 use super::*;
 
-/// What is wrong with the reports of `a`, fetched three times in a row, about `b`, which is at 3.0
-/// before each of the first two and at 3.1 before the last.
+/// Violations in the reports of `a` about `b`. `a` is fetched three times; `b` is at 3.0 before the
+/// first two fetches and at 3.1 before the last.
 fn reports_of_a(said: [&str; 3]) -> Vec<&'static str> {
     let says = |text: String, said: &str| {
         let (msn, part) = said.split_once('.').unwrap();
@@ -42,7 +42,7 @@ fn reports_of_a(said: [&str; 3]) -> Vec<&'static str> {
 fn rendition_reports_are_neither_stale_nor_ahead() {
     for (said, broken) in [
         (["3.0", "3.0", "3.1"], 0),
-        // While `b` goes on, both its places are true.
+        // `b` advances during the fetch: both places are correct.
         (["3.0", "3.1", "3.1"], 0),
         (["2.1", "3.0", "3.1"], 1),
         (["3.1", "3.0", "3.1"], 1),
@@ -50,7 +50,7 @@ fn rendition_reports_are_neither_stale_nor_ahead() {
         (["3.0", "3.2", "3.1"], 1),
         (["3.0", "4.0", "3.1"], 1),
         (["3.0", "3.0", "3.0"], 1),
-        // Nobody has looked since.
+        // `b` has not been fetched since.
         (["3.0", "3.0", "9.9"], 0),
     ] {
         assert_eq!(reports_of_a(said), vec!["4.4.5.4"; broken], "{said:?}");

@@ -1,11 +1,11 @@
-//! What one playlist shows.
+//! Rules that a single playlist can break.
 
 use super::*;
 
 const LOW: &str = "PART-HOLD-BACK=1.5,";
 const PART: &str = "#EXT-X-PART:DURATION=0.5,URI=\"2.1.m4s\"\n";
 
-/// The rule that an edit of a good playlist breaks, by its section; what it takes out, and puts in.
+/// Edits of a good playlist: section of the broken rule, text to remove, text to insert.
 const BROKEN: &[(&str, &str, &str)] = &[
     ("4.4.1.1", "#EXTM3U\n", "\n"),
     ("4.1", "#EXT-X-PART-INF", "#EXT-X-PART-INFO"),
@@ -76,7 +76,7 @@ fn each_rule_of_one_page_can_be_broken() {
     }
     let empty = [HEADER, "#EXT-X-MEDIA-SEQUENCE:1\n", THIRD, END].concat();
     assert!(sections(&check(&empty)).contains(&"house"));
-    // A part that is short, not independent and not the last.
+    // The edit makes a part short that is neither independent nor the last.
     let short = edit(
         &good(),
         PART,
@@ -110,7 +110,7 @@ fn attribute_lists_are_read_strictly() {
         let found = sections(&check(&edit(&good(), hint, broken)));
         assert!(found.contains(&"4.2"), "{broken}: {found:?}");
     }
-    // Names that nobody knows (yet) are for clients to ignore; commas may stand in quotes.
+    // Clients ignore unknown attribute names; quoted values may contain commas.
     for fine in [
         "TYPE=PART,URI=\"3.1.m4s\",X-2=1",
         "TYPE=PART,URI=\"3,1=.m4s\"",
