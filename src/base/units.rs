@@ -186,15 +186,20 @@ impl FrameRate {
     }
 
     fn reduced(self) -> Self {
-        let (mut a, mut b) = (self.num, self.den);
-        while b != 0 {
-            (a, b) = (b, a % b);
-        }
+        let divisor = gcd(self.num, self.den);
         Self {
-            num: self.num / a.max(1),
-            den: self.den / a.max(1),
+            num: self.num / divisor,
+            den: self.den / divisor,
         }
     }
+}
+
+/// Greatest common divisor; one when both are zero, so that it can be divided by.
+pub fn gcd(mut a: u32, mut b: u32) -> u32 {
+    while b != 0 {
+        (a, b) = (b, a % b);
+    }
+    a.max(1)
 }
 
 impl fmt::Display for FrameRate {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::base::units::FrameRate;
 use crate::model::frame::Track;
 use crate::model::ladder::clock::{LadderClock, Settings};
-use crate::model::ladder::{self, Plan, Source};
+use crate::model::ladder::{self, Plan, SourceFormat};
 use crate::wire::protocol::{FromWorker, InputState, Level, SourceSpec, Start};
 use crate::worker::media::engine::{Engine, Feed};
 use crate::worker::media::events::{Event, Events};
@@ -22,7 +22,7 @@ const PICTURES_WAIT: Duration = Duration::from_secs(3);
 /// ...and a pull, whose pictures may yet wait for a key frame, after this long.
 const PULLED_PICTURES_WAIT: Duration = Duration::from_secs(8);
 /// Picture of a source without one.
-const NO_PICTURE: Source = Source {
+const NO_PICTURE: SourceFormat = SourceFormat {
     width: 640,
     height: 360,
     fps: FrameRate::whole(15),

@@ -7,7 +7,7 @@ use weir::base::units::{ByteSize, FrameRate};
 use weir::daemon::http::Limits;
 use weir::daemon::origin::{self, Origin, SessionSpec, SessionWriter};
 use weir::model::hls::{Part, TrackId};
-use weir::model::ladder::{Source, plan};
+use weir::model::ladder::{SourceFormat, plan};
 
 use super::client::get;
 use super::stub::{Running, Stub};
@@ -15,7 +15,7 @@ use super::stub::{Running, Stub};
 const SECOND: Duration = Duration::from_secs(1);
 
 fn spec() -> SessionSpec {
-    let source = Source {
+    let source = SourceFormat {
         width: 640,
         height: 360,
         fps: FrameRate::whole(30),

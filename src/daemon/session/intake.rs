@@ -9,7 +9,7 @@ use tokio::time::{Instant, timeout_at};
 use super::feed::{Feed, Pass};
 use super::gop::GopCache;
 use crate::daemon::ingest::{MediaEvent, Revocation, Revoked};
-use crate::daemon::supervisor::link::Outbox;
+use crate::daemon::supervisor::link::WorkerInbox;
 use crate::daemon::telemetry::metrics::OneStream;
 use crate::model::frame::{EncodedFrame, InputFormat};
 use crate::wire::protocol::ToWorker;
@@ -38,23 +38,23 @@ pub struct Intake {
 
 impl Intake {
     /// A publisher has come; an earlier one is sent away and true returned.
-    pub fn arrive(&mut self, publisher: Publisher, outbox: Option<&Outbox>) -> bool {
-        let took_over = self.leave(Revocation::TakenOver, outbox);
+    pub fn arrive(&mut self, publisher: Publisher, inbox: Option<&WorkerInbox>) -> bool {
+        let took_over = self.leave(Revocation::TakenOver, inbox);
         self.publisher = Some(publisher);
         took_over
     }
 
     /// The publisher has gone, or has to go; false when there was none.
-    pub fn leave(&mut self, reason: Revocation, outbox: Option<&Outbox>) -> bool {
+    pub fn leave(&mut self, reason: Revocation, inbox: Option<&WorkerInbox>) -> bool {
         let Some(publisher) = self.publisher.take() else {
             return false;
         };
         publisher.revoked.revoke(reason);
         self.cache = GopCache::default();
         if self.format.take().is_some()
-            && let Some(outbox) = outbox
+            && let Some(inbox) = inbox
         {
-            outbox.push(ToWorker::InputClosed);
+            inbox.push(ToWorker::InputClosed);
         }
         true
     }
@@ -62,15 +62,15 @@ impl Intake {
     /// The publisher's next event, `None` when it has gone; pending for ever without one. While
     /// the worker has no room this waits for a bounded time, which holds up the publisher.
     /// Cancel-safe.
-    pub async fn next(&mut self, outbox: Option<&Outbox>) -> Option<MediaEvent> {
+    pub async fn next(&mut self, inbox: Option<&WorkerInbox>) -> Option<MediaEvent> {
         let Some(publisher) = &mut self.publisher else {
             return pending().await;
         };
-        if let Some(outbox) = outbox {
+        if let Some(inbox) = inbox {
             let now = Instant::now().into_std();
-            if let Some(until) = self.feed.hold_until(outbox.has_room(), now) {
+            if let Some(until) = self.feed.hold_until(inbox.has_room(), now) {
                 // Without room by then, the frame will be dropped.
-                let _ = timeout_at(until.into(), outbox.room()).await;
+                let _ = timeout_at(until.into(), inbox.room()).await;
             }
         }
         publisher.media.recv().await
@@ -80,7 +80,7 @@ impl Intake {
     pub fn take(
         &mut self,
         event: MediaEvent,
-        outbox: Option<&Outbox>,
+        inbox: Option<&WorkerInbox>,
         stream: &str,
         metrics: &OneStream,
     ) {
@@ -88,12 +88,12 @@ impl Intake {
             MediaEvent::Format(format) => {
                 self.cache.format(&format);
                 self.feed.format(format.video.is_some());
-                if let Some(outbox) = outbox {
-                    outbox.push(ToWorker::InputOpened(format.clone()));
+                if let Some(inbox) = inbox {
+                    inbox.push(ToWorker::InputOpened(format.clone()));
                     // Formats that change faster than the worker takes frames are not worth more
                     // memory: its decoder then waits for a key frame.
-                    if outbox.has_room() {
-                        self.replay_cache(outbox);
+                    if inbox.has_room() {
+                        self.replay_cache(inbox);
                     }
                 }
                 self.format = Some(format);
@@ -107,19 +107,19 @@ impl Intake {
                         "no key frame for too long to keep; a restarted worker will wait for one"
                     );
                 }
-                if let Some(outbox) = outbox {
-                    self.send(frame, outbox, stream);
+                if let Some(inbox) = inbox {
+                    self.send(frame, inbox, stream);
                 }
             }
         }
     }
 
-    fn send(&mut self, frame: EncodedFrame, outbox: &Outbox, stream: &str) {
-        match self.feed.pass(&frame, outbox.has_room()) {
-            Pass::Send => outbox.push(ToWorker::Frame(frame)),
+    fn send(&mut self, frame: EncodedFrame, inbox: &WorkerInbox, stream: &str) {
+        match self.feed.pass(&frame, inbox.has_room()) {
+            Pass::Send => inbox.push(ToWorker::Frame(frame)),
             Pass::Resume(dropped) => {
                 tracing::warn!(stream, dropped, "worker takes frames again");
-                outbox.push(ToWorker::Frame(frame));
+                inbox.push(ToWorker::Frame(frame));
             }
             Pass::DropFirst => tracing::warn!(
                 stream,
@@ -130,17 +130,17 @@ impl Intake {
     }
 
     /// Gives a new worker what it needs to go on at once.
-    pub fn replay(&mut self, outbox: &Outbox) {
+    pub fn replay(&mut self, inbox: &WorkerInbox) {
         if let Some(format) = &self.format {
-            outbox.push(ToWorker::InputOpened(format.clone()));
+            inbox.push(ToWorker::InputOpened(format.clone()));
         }
-        self.replay_cache(outbox);
+        self.replay_cache(inbox);
     }
 
-    fn replay_cache(&mut self, outbox: &Outbox) {
+    fn replay_cache(&mut self, inbox: &WorkerInbox) {
         self.feed.restart();
         for frame in self.cache.frames() {
-            outbox.push(ToWorker::Frame(frame.clone()));
+            inbox.push(ToWorker::Frame(frame.clone()));
         }
     }
 }

@@ -20,7 +20,7 @@ use super::output::Output;
 use super::sink::Shelf;
 use super::spec::Spec;
 use crate::daemon::ingest::{MediaEvent, Revocation};
-use crate::daemon::supervisor::link::{Gone, Link, Outbox};
+use crate::daemon::supervisor::link::{Gone, Link, WorkerInbox};
 use crate::daemon::supervisor::spare::Spares;
 use crate::daemon::telemetry::metrics::OneStream;
 use crate::model::status::State;
@@ -141,11 +141,11 @@ impl<S: Shelf> Stream<S> {
     /// Whatever comes next. Cancel-safe, as each of its branches is.
     async fn next(&mut self) -> Input {
         let deadline = self.machine.deadline();
-        let outbox = self.link.as_ref().map(Link::outbox).cloned();
+        let inbox = self.link.as_ref().map(Link::inbox).cloned();
         tokio::select! {
             Some(command) = self.setup.commands.recv() => Input::Command(command),
             () = self.setup.cell.demanded.notified() => Input::Demand,
-            event = self.intake.next(outbox.as_ref()) => Input::Media(event),
+            event = self.intake.next(inbox.as_ref()) => Input::Media(event),
             said = said(&mut self.link) => Input::Said(said),
             hired = hired(&mut self.hiring) => Input::Hired(hired),
             () = until(deadline) => Input::Time,
@@ -159,9 +159,9 @@ impl<S: Shelf> Stream<S> {
             Input::Command(Command::Grace(grace)) => self.machine.set_grace(grace),
             Input::Demand => self.tell(Event::Demand),
             Input::Media(Some(event)) => {
-                let outbox = self.link.as_ref().map(Link::outbox);
+                let inbox = self.link.as_ref().map(Link::inbox);
                 let (stream, metrics) = (&self.setup.spec.name, &self.setup.metrics);
-                self.intake.take(event, outbox, stream, metrics);
+                self.intake.take(event, inbox, stream, metrics);
             }
             Input::Media(None) => {
                 tracing::info!(stream = self.name(), "publisher has gone");
@@ -187,8 +187,8 @@ impl<S: Shelf> Stream<S> {
         &self.setup.spec.name
     }
 
-    fn outbox(&self) -> Option<&Outbox> {
-        self.link.as_ref().map(Link::outbox)
+    fn inbox(&self) -> Option<&WorkerInbox> {
+        self.link.as_ref().map(Link::inbox)
     }
 
     fn publish(&mut self, publisher: Publisher) {
@@ -196,8 +196,8 @@ impl<S: Shelf> Stream<S> {
             return publisher.revoked.revoke(Revocation::Ended);
         }
         let (peer, protocol) = (publisher.peer, publisher.protocol);
-        let outbox = self.link.as_ref().map(Link::outbox);
-        let took_over = self.intake.arrive(publisher, outbox);
+        let inbox = self.link.as_ref().map(Link::inbox);
+        let took_over = self.intake.arrive(publisher, inbox);
         if took_over {
             self.setup.metrics.takeovers.inc();
         }
@@ -206,8 +206,8 @@ impl<S: Shelf> Stream<S> {
     }
 
     fn send_away(&mut self) {
-        let outbox = self.link.as_ref().map(Link::outbox);
-        self.intake.leave(Revocation::Ended, outbox);
+        let inbox = self.link.as_ref().map(Link::inbox);
+        self.intake.leave(Revocation::Ended, inbox);
     }
 
     fn tell(&mut self, event: Event) {
@@ -222,8 +222,8 @@ impl<S: Shelf> Stream<S> {
                 Action::Hire => self.hiring = Some(self.hire()),
                 Action::Replace { cause, again_in } => self.replace(&cause, again_in),
                 Action::Finish => {
-                    if let Some(outbox) = self.outbox() {
-                        outbox.push(ToWorker::Finish);
+                    if let Some(inbox) = self.inbox() {
+                        inbox.push(ToWorker::Finish);
                     }
                 }
                 Action::Retire => {
@@ -283,7 +283,7 @@ impl<S: Shelf> Stream<S> {
         let (pid, first_msn) = (link.pid(), start.first_msn);
         tracing::info!(stream = self.name(), pid, first_msn, "worker starts");
         link.start(start);
-        self.intake.replay(link.outbox());
+        self.intake.replay(link.inbox());
         self.link = Some(link);
         self.tell(Event::Hired);
     }

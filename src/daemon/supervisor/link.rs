@@ -65,7 +65,7 @@ pub enum Gone {
 /// A worker that has said hello. Dropping it kills the process.
 #[derive(Debug)]
 pub struct Link {
-    outbox: Outbox,
+    inbox: WorkerInbox,
     reader: FramedRead<OwnedReadHalf, Codec<FromWorker>>,
     writer: JoinHandle<()>,
     process: Process,
@@ -80,13 +80,13 @@ impl Link {
     pub async fn open(launched: Launched) -> Result<Self, Gone> {
         let socket = UnixStream::from_std(launched.socket).map_err(Gone::Launch)?;
         let (read, write) = socket.into_split();
-        let outbox = Outbox::default();
-        outbox.push(ToWorker::Hello { version: VERSION });
+        let inbox = WorkerInbox::default();
+        inbox.push(ToWorker::Hello { version: VERSION });
         let mut link = Self {
-            writer: tokio::spawn(send(write, outbox.clone())),
+            writer: tokio::spawn(send(write, inbox.clone())),
             reader: FramedRead::new(read, Codec::default()),
             process: launched.process,
-            outbox,
+            inbox,
             exit: None,
         };
         match timeout(HELLO_WAIT_MAX, link.next()).await {
@@ -106,12 +106,12 @@ impl Link {
     /// Makes it a stream's worker.
     pub fn start(&self, start: Start) {
         self.process.label().set(&start.stream);
-        self.outbox.push(ToWorker::Start(Box::new(start)));
+        self.inbox.push(ToWorker::Start(Box::new(start)));
     }
 
     /// Where messages for it go.
-    pub fn outbox(&self) -> &Outbox {
-        &self.outbox
+    pub fn inbox(&self) -> &WorkerInbox {
+        &self.inbox
     }
 
     /// The next message. Cancel-safe. What was sent before its end is read before its end is
@@ -120,7 +120,7 @@ impl Link {
     /// # Errors
     /// [`Gone`], once.
     pub async fn next(&mut self) -> Result<FromWorker, Gone> {
-        let stuck = self.outbox.0.overflowed.clone();
+        let stuck = self.inbox.0.overflowed.clone();
         loop {
             let message = if self.exit.is_some() {
                 // A grandchild may hold the socket open: no EOF to wait for.
@@ -163,10 +163,10 @@ impl Link {
 
 /// The queue of messages for a worker. Cheap to clone.
 ///
-/// Frames are to be pushed only while there is [room](Outbox::room); everything else always
+/// Frames are to be pushed only while there is [room](WorkerInbox::room); everything else always
 /// finds its place, up to [`QUEUE_MESSAGES_MAX`]: then the link ends as [`Gone::Stuck`].
 #[derive(Debug, Clone, Default)]
-pub struct Outbox(Arc<Shared>);
+pub struct WorkerInbox(Arc<Shared>);
 
 #[derive(Debug, Default)]
 struct Shared {
@@ -182,7 +182,7 @@ struct Queue {
     bytes: usize,
 }
 
-impl Outbox {
+impl WorkerInbox {
     /// Appends a message.
     pub fn push(&self, message: ToWorker) {
         let mut queue = self.queue();
@@ -240,9 +240,9 @@ fn payload_bytes(message: &ToWorker) -> usize {
 
 /// Writes what is queued, until the worker is gone or stuck; closing the socket tells the worker,
 /// and its end tells the reader.
-async fn send(mut socket: OwnedWriteHalf, outbox: Outbox) {
+async fn send(mut socket: OwnedWriteHalf, inbox: WorkerInbox) {
     loop {
-        let wire = match encode(&outbox.pop().await) {
+        let wire = match encode(&inbox.pop().await) {
             Ok(wire) => wire,
             Err(error) => {
                 tracing::warn!(%error, "a message to a worker is left out");
@@ -369,8 +369,8 @@ mod tests {
 
     #[test]
     fn frames_have_room_up_to_a_number_and_up_to_a_size() {
-        let many = Outbox::default();
-        let big = Outbox::default();
+        let many = WorkerInbox::default();
+        let big = WorkerInbox::default();
         while many.has_room() {
             many.push(frame(1));
         }
@@ -388,9 +388,9 @@ mod tests {
     async fn a_worker_that_takes_nothing_is_given_up() {
         let (mut link, _theirs, _report) = opened().await;
         for _ in 0..2 * QUEUE_MESSAGES_MAX {
-            link.outbox().push(ToWorker::InputClosed);
+            link.inbox().push(ToWorker::InputClosed);
         }
-        assert_eq!(link.outbox().queue().messages.len(), QUEUE_MESSAGES_MAX);
+        assert_eq!(link.inbox().queue().messages.len(), QUEUE_MESSAGES_MAX);
         let gone = link.next().await.unwrap_err();
         assert!(matches!(gone, Gone::Stuck), "{gone}");
     }
@@ -398,15 +398,15 @@ mod tests {
     #[tokio::test]
     async fn room_comes_back_when_the_worker_reads() {
         let (link, mut theirs, _report) = opened().await;
-        while link.outbox().has_room() {
-            link.outbox().push(frame(64 * 1024));
+        while link.inbox().has_room() {
+            link.inbox().push(frame(64 * 1024));
         }
         let reader = std::thread::spawn(move || {
             while let Ok(Some(message)) = read_message::<ToWorker>(&mut theirs) {
                 drop(message);
             }
         });
-        link.outbox().room().await;
+        link.inbox().room().await;
         drop(link);
         tokio::task::spawn_blocking(move || reader.join().unwrap())
             .await

@@ -1,417 +1,94 @@
-//! Fits the configured ladder to a source.
+//! The configured ladder, and the plan made of it for one source.
 
-use super::{AudioRendition, Canvas, Plan, Rung, Source, VideoRendition};
-use crate::base::units::{Bitrate, FrameRate};
+use serde::{Deserialize, Serialize};
 
-/// Smallest side of any picture, in pixels: one macroblock.
-const SIDE_MIN: u32 = 16;
-/// Longest side of any picture, in pixels; larger sources are scaled down to it.
-const SIDE_MAX: u32 = 8192;
-/// Lowest video bitrate that scaling by area leads to.
-const SCALED_BITRATE_MIN: Bitrate = Bitrate::from_bps(100_000);
+use crate::base::units::{Bitrate, FrameRate, gcd};
 
-/// Whole standard rates as `(num, den)`; each also has a 1000/1001 form.
-const STANDARD: [(u32, u32); 9] = [
-    (10, 1),
-    (25, 2),
-    (15, 1),
-    (20, 1),
-    (24, 1),
-    (25, 1),
-    (30, 1),
-    (50, 1),
-    (60, 1),
-];
-
-/// Every rate a canvas can have before it is divided: 10, 12.5, 15, 20, 24, 25, 30, 50, 60 and
-/// their 1000/1001 forms.
-pub fn standard_rates() -> Vec<FrameRate> {
-    STANDARD
-        .iter()
-        .flat_map(|&(num, den)| [(num, den), (num * 1000 / den, 1001)])
-        .filter_map(|(num, den)| FrameRate::new(num, den))
-        .collect()
+/// One step of the configured ladder.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Rung {
+    /// Name in addresses and logs, `[a-z0-9_-]{1,64}`.
+    pub name: String,
+    /// Pixels of the short side, so a portrait picture keeps its shape.
+    pub height: u32,
+    /// Frames a second at most.
+    pub fps_max: FrameRate,
+    /// Video bitrate at this height.
+    pub bitrate: Bitrate,
+    /// Bitrate of the audio that goes with it.
+    pub audio: Bitrate,
 }
 
-/// The standard rate nearest to a measured one; between two equally near the whole one.
-pub fn nearest_rate(measured: FrameRate) -> FrameRate {
-    let distance = |rate: &FrameRate| (rate.as_f64() - measured.as_f64()).abs();
-    standard_rates()
-        .into_iter()
-        .min_by(|a, b| distance(a).total_cmp(&distance(b)))
-        .unwrap_or(FrameRate::whole(30))
+/// What a source turned out to be: square pixels, after rotation and deinterlacing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceFormat {
+    /// Pixels across.
+    pub width: u32,
+    /// Pixels down.
+    pub height: u32,
+    /// Measured or declared rate, not yet rounded to a standard one.
+    pub fps: FrameRate,
 }
 
-/// The renditions `source` gets from `rungs` (top first).
-///
-/// Nothing is ever scaled up. A source below a rung makes no such rung; instead the lowest rung
-/// above it is brought down to the source's size, with its bitrate scaled by area, and tops the
-/// ladder: between two rungs and below all of them. It takes the place of the next rung where
-/// that one is nearly as high. A rung named after its height is renamed after the new one
-/// (`1080p` → `900p`); any other name stays.
-///
-/// A source shorter than 16 pixels is taken as 16, one longer than 8192 is scaled down first. No
-/// rungs at all make one of the source's size at 1080p's default bitrate, scaled.
-pub fn plan(rungs: &[Rung], source: Source) -> Plan {
-    let (width, height) = bounded(source.width, source.height);
-    let rate = nearest_rate(source.fps);
-    let rungs = fitted(rungs, width.min(height));
-    let fastest = rungs.iter().map(|r| divisor(rate, r.fps_max)).min();
-    let fps = rate.divided(fastest.unwrap_or(1));
-    let audio = audio_renditions(&rungs);
-    let video: Vec<VideoRendition> = rungs
-        .into_iter()
-        .map(|rung| {
-            let (width, height) = scaled((width, height), rung.height);
-            VideoRendition {
-                width,
-                height,
-                divisor: divisor(fps, rung.fps_max),
-                bitrate: rung.bitrate,
-                audio: position_of(&audio, rung.audio),
-                name: rung.name,
-            }
-        })
-        .collect();
-    let (width, height) = video
-        .first()
-        .map_or((width, height), |top| (top.width, top.height));
-    Plan {
-        canvas: Canvas { width, height, fps },
-        video,
-        audio,
+/// What a session makes, fixed for its whole life. Serialised to the worker when it is resumed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// Picture that every input is fitted to; the size of the top rendition.
+    pub canvas: Canvas,
+    /// Video renditions, top first; never empty.
+    pub video: Vec<VideoRendition>,
+    /// Audio renditions, one for each distinct bitrate, best first; never empty.
+    pub audio: Vec<AudioRendition>,
+}
+
+impl Plan {
+    /// Least common multiple of the renditions' divisors, in canvas frames: cuts fall on its
+    /// multiples, so that every rendition has a frame at each cut.
+    pub fn grid(&self) -> u32 {
+        let lcm = |a: u32, b: u32| (a / gcd(a, b)).saturating_mul(b);
+        self.video.iter().map(|v| v.divisor.max(1)).fold(1, lcm)
+    }
+
+    /// Frames per second of each video rendition.
+    pub fn rates(&self) -> Vec<f64> {
+        let rate = |rendition: &VideoRendition| self.canvas.fps.divided(rendition.divisor).as_f64();
+        self.video.iter().map(rate).collect()
     }
 }
 
-/// The rungs a source of `short` pixels on its short side gets, top first, with their final
-/// names, heights and bitrates. Never empty.
-fn fitted(rungs: &[Rung], short: u32) -> Vec<Rung> {
-    let mut rungs: Vec<Rung> = rungs.to_vec();
-    rungs.sort_by_key(|rung| std::cmp::Reverse(rung.height));
-    let (above, mut made): (Vec<Rung>, Vec<Rung>) =
-        rungs.into_iter().partition(|rung| rung.height > short);
-    if made.first().is_some_and(|top| top.height == short) {
-        return made;
-    }
-    let lowest = above.last().map(|rung| rung.height);
-    let nearest = above.into_iter().find(|rung| Some(rung.height) == lowest);
-    let template = match (nearest, made.is_empty()) {
-        (None, false) => return made,
-        (Some(rung), _) => rung,
-        (None, true) => default_rung(),
-    };
-    let top = brought_down(template, short, &made);
-    made.retain(|rung| !nearly_as_high(rung.height, short));
-    made.insert(0, top);
-    made
+/// The fixed picture all inputs are fitted to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Canvas {
+    /// Pixels across, even.
+    pub width: u32,
+    /// Pixels down, even.
+    pub height: u32,
+    /// Rate of the grid every frame and cut lies on.
+    pub fps: FrameRate,
 }
 
-/// `rung` at a height of `short`, never with less bitrate than the rungs below it.
-fn brought_down(rung: Rung, short: u32, below: &[Rung]) -> Rung {
-    let square = |side: u32| u128::from(side) * u128::from(side);
-    let scaled = u128::from(rung.bitrate.bps()) * square(short) / square(rung.height.max(1));
-    let scaled = Bitrate::from_bps(u64::try_from(scaled).unwrap_or(u64::MAX));
-    let floor = below.iter().map(|rung| rung.bitrate).max();
-    let own = rung
-        .name
-        .replacen(&rung.height.to_string(), &short.to_string(), 1);
-    // A name that is taken already: the rung's own is not, for names are unique.
-    let taken = below.iter().any(|rung| rung.name == own);
-    Rung {
-        name: if taken { rung.name } else { own },
-        height: short,
-        bitrate: scaled
-            .max(floor.unwrap_or(SCALED_BITRATE_MIN).max(SCALED_BITRATE_MIN))
-            .min(rung.bitrate.max(floor.unwrap_or(rung.bitrate))),
-        ..rung
-    }
+/// One encoded video track.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct VideoRendition {
+    /// The rung's name.
+    pub name: String,
+    /// Pixels across, even.
+    pub width: u32,
+    /// Pixels down, even.
+    pub height: u32,
+    /// Every `divisor`-th frame of the canvas is encoded.
+    pub divisor: u32,
+    /// Target bitrate.
+    pub bitrate: Bitrate,
+    /// Index into [`Plan::audio`] of the audio that goes with it.
+    pub audio: usize,
 }
 
-/// A rung from seven eighths of the top's height up is not worth an encoder beside it.
-fn nearly_as_high(height: u32, top: u32) -> bool {
-    u64::from(height) * 8 >= u64::from(top) * 7
-}
-
-fn default_rung() -> Rung {
-    Rung {
-        name: "1080p".to_owned(),
-        height: 1080,
-        fps_max: FrameRate::whole(30),
-        bitrate: Bitrate::from_bps(5_000_000),
-        audio: Bitrate::from_bps(128_000),
-    }
-}
-
-/// The smallest divisor that brings `rate` to `fps_max` or below. Rates 1000/1001 apart are
-/// equal here, so that 30 fits a limit of 29.97.
-fn divisor(rate: FrameRate, fps_max: FrameRate) -> u32 {
-    let rate_scaled = u128::from(rate.num()) * u128::from(fps_max.den()) * 1000;
-    let limit_scaled = u128::from(rate.den()) * u128::from(fps_max.num()) * 1001;
-    u32::try_from(rate_scaled.div_ceil(limit_scaled))
-        .unwrap_or(u32::MAX)
-        .max(1)
-}
-
-/// One audio rendition a distinct bitrate, best first.
-fn audio_renditions(rungs: &[Rung]) -> Vec<AudioRendition> {
-    let mut bitrates: Vec<Bitrate> = rungs.iter().map(|rung| rung.audio).collect();
-    bitrates.sort_by(|a, b| b.cmp(a));
-    bitrates.dedup();
-    bitrates
-        .into_iter()
-        .map(|bitrate| AudioRendition {
-            // Names have no capitals; 1M becomes 1m.
-            name: format!("audio-{bitrate}").to_lowercase(),
-            bitrate,
-        })
-        .collect()
-}
-
-fn position_of(audio: &[AudioRendition], bitrate: Bitrate) -> usize {
-    audio
-        .iter()
-        .position(|a| a.bitrate == bitrate)
-        .unwrap_or_default()
-}
-
-/// The source's size within what encoders take: even, no side below 16 or above 8192, with its
-/// shape kept where the bounds allow.
-fn bounded(width: u32, height: u32) -> (u32, u32) {
-    let long = width.max(height);
-    let fit = |side: u32| {
-        let side = if long > SIDE_MAX {
-            mul_div(side, SIDE_MAX, long)
-        } else {
-            side
-        };
-        even_below(side).clamp(SIDE_MIN, SIDE_MAX)
-    };
-    (fit(width), fit(height))
-}
-
-/// `size` with a short side of `short`, no side larger than before, the long one to the nearest
-/// even number of pixels: 1920x1080 at 480 is 854x480.
-fn scaled(size: (u32, u32), short: u32) -> (u32, u32) {
-    let (width, height) = size;
-    let source_short = width.min(height);
-    let short = even_below(short).clamp(SIDE_MIN, source_short);
-    let fit = |side: u32| {
-        let half = mul_div_nearest(side, short, source_short * 2);
-        (half * 2).clamp(SIDE_MIN, side)
-    };
-    (fit(width), fit(height))
-}
-
-fn even_below(side: u32) -> u32 {
-    side & !1
-}
-
-fn mul_div(a: u32, b: u32, c: u32) -> u32 {
-    u32::try_from(u64::from(a) * u64::from(b) / u64::from(c.max(1))).unwrap_or(u32::MAX)
-}
-
-fn mul_div_nearest(a: u32, b: u32, c: u32) -> u32 {
-    let c = u64::from(c.max(1));
-    u32::try_from((u64::from(a) * u64::from(b) * 2 + c) / (c * 2)).unwrap_or(u32::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn rung(height: u32, fps: u32, kbps: u64, audio_kbps: u64) -> Rung {
-        Rung {
-            name: format!("{height}p"),
-            height,
-            fps_max: FrameRate::whole(fps),
-            bitrate: Bitrate::from_bps(kbps * 1000),
-            audio: Bitrate::from_bps(audio_kbps * 1000),
-        }
-    }
-
-    fn ladder() -> Vec<Rung> {
-        vec![
-            rung(1080, 30, 5000, 128),
-            rung(720, 30, 2800, 128),
-            rung(480, 30, 1400, 128),
-            rung(360, 30, 800, 128),
-        ]
-    }
-
-    fn source(width: u32, height: u32, fps: FrameRate) -> Source {
-        Source { width, height, fps }
-    }
-
-    /// `name WxH /divisor kbit` of each rendition of the default ladder.
-    fn made(width: u32, height: u32) -> Vec<String> {
-        plan(&ladder(), source(width, height, FrameRate::whole(30)))
-            .video
-            .iter()
-            .map(|v| format!("{} {}x{} {}k", v.name, v.width, v.height, v.bitrate.kbps()))
-            .collect()
-    }
-
-    #[test]
-    fn sources_and_their_ladders() {
-        let below_720 = ["480p 854x480 1400k", "360p 640x360 800k"];
-        let with = |top: &[&'static str]| [top, &below_720].concat();
-        assert_eq!(
-            made(1920, 1080),
-            with(&["1080p 1920x1080 5000k", "720p 1280x720 2800k"])
-        );
-        assert_eq!(
-            made(3840, 2160),
-            with(&["1080p 1920x1080 5000k", "720p 1280x720 2800k"])
-        );
-        assert_eq!(made(1280, 720), with(&["720p 1280x720 2800k"]));
-        assert_eq!(
-            made(1600, 900),
-            with(&["900p 1600x900 3472k", "720p 1280x720 2800k"])
-        );
-        // 720p beside 800p would be an encoder for nothing.
-        assert_eq!(
-            made(1280, 800),
-            [
-                "800p 1280x800 2800k",
-                "480p 768x480 1400k",
-                "360p 576x360 800k"
-            ]
-        );
-        assert_eq!(made(426, 240), ["240p 426x240 355k"]);
-        assert_eq!(
-            made(1080, 1920),
-            [
-                "1080p 1080x1920 5000k",
-                "720p 720x1280 2800k",
-                "480p 480x854 1400k",
-                "360p 360x640 800k"
-            ]
-        );
-        // Odd sizes lose a pixel; they never gain one.
-        assert_eq!(made(427, 241), ["240p 426x240 355k"]);
-    }
-
-    #[test]
-    fn a_brought_down_rung_keeps_a_name_of_its_own() {
-        let mut rungs = vec![rung(1080, 30, 5000, 128), rung(480, 30, 1400, 96)];
-        rungs[0].name = "high".to_owned();
-        let plan_of = |rungs: &[Rung]| plan(rungs, source(1280, 720, FrameRate::whole(30)));
-        assert_eq!(plan_of(&rungs).video[0].name, "high");
-        rungs[0].name = "1080p".to_owned();
-        rungs[1].name = "720p".to_owned();
-        let names: Vec<_> = plan_of(&rungs).video.into_iter().map(|v| v.name).collect();
-        assert_eq!(names, ["1080p", "720p"]);
-    }
-
-    #[test]
-    fn audio_is_one_rendition_a_bitrate() {
-        let rungs = [
-            rung(1080, 30, 5000, 96),
-            rung(720, 30, 2800, 128),
-            rung(480, 30, 1400, 96),
-        ];
-        let plan = plan(&rungs, source(1920, 1080, FrameRate::whole(30)));
-        let names: Vec<_> = plan.audio.iter().map(|a| a.name.as_str()).collect();
-        assert_eq!(names, ["audio-128k", "audio-96k"]);
-        let indices: Vec<_> = plan.video.iter().map(|v| v.audio).collect();
-        assert_eq!(indices, [1, 0, 1]);
-    }
-
-    #[test]
-    fn rates_and_divisors() {
-        let of = |num, den, limits: &[u32]| {
-            let rungs: Vec<Rung> = limits.iter().map(|&fps| rung(360, fps, 800, 128)).collect();
-            let fps = FrameRate::new(num, den).unwrap();
-            let plan = plan(&rungs, source(640, 360, fps));
-            let divisors: Vec<u32> = plan.video.iter().map(|v| v.divisor).collect();
-            (plan.canvas.fps, divisors, plan.grid())
-        };
-        let rate = |num, den| FrameRate::new(num, den).unwrap();
-        assert_eq!(of(30, 1, &[30]), (rate(30, 1), vec![1], 1));
-        assert_eq!(of(50, 1, &[30]), (rate(25, 1), vec![1], 1));
-        assert_eq!(of(2997, 100, &[30]), (rate(30_000, 1001), vec![1], 1));
-        assert_eq!(of(60, 1, &[60, 30, 15]), (rate(60, 1), vec![1, 2, 4], 4));
-        assert_eq!(of(60, 1, &[60, 30, 20]), (rate(60, 1), vec![1, 2, 3], 6));
-        // 20 is no whole fraction of a canvas of 30.
-        assert_eq!(of(60, 1, &[30, 20]), (rate(30, 1), vec![1, 2], 2));
-        assert_eq!(of(5994, 100, &[30]), (rate(30_000, 1001), vec![1], 1));
-        let ntsc = Rung {
-            fps_max: rate(30_000, 1001),
-            ..rung(360, 30, 800, 128)
-        };
-        let plan = plan(&[ntsc], source(640, 360, FrameRate::whole(30)));
-        assert_eq!(plan.canvas.fps, rate(30, 1));
-    }
-
-    #[test]
-    fn nearest_rates() {
-        for (measured_milli, num, den) in [
-            (29_971, 30_000, 1001),
-            (29_999, 30, 1),
-            (23_980, 24_000, 1001),
-            (12_480, 12_500, 1001),
-            (12_510, 25, 2),
-            (14_800, 15_000, 1001),
-            (1_000, 10_000, 1001),
-            (240_000, 60, 1),
-            (27_400, 25, 1),
-            (59_940, 60_000, 1001),
-        ] {
-            let measured = FrameRate::new(measured_milli, 1000).unwrap();
-            assert_eq!(nearest_rate(measured), FrameRate::new(num, den).unwrap());
-        }
-        for rate in standard_rates() {
-            assert_eq!(nearest_rate(rate), rate);
-        }
-    }
-
-    #[test]
-    fn no_rungs_make_one() {
-        let plan = plan(&[], source(640, 360, FrameRate::whole(30)));
-        assert_eq!(plan.video.len(), 1);
-        assert_eq!(plan.video[0].name, "360p");
-    }
-
-    fn any_rung() -> impl Strategy<Value = Rung> {
-        (0..5000_u32, 1..200_u32, 1..100_000_u64, 1..400_u64)
-            .prop_map(|(height, fps, kbps, audio)| rung(height, fps, kbps, audio))
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
-
-        #[test]
-        fn any_plan_is_sane(
-            rungs in prop::collection::vec(any_rung(), 0..6),
-            width in any::<u32>().prop_map(|w| w % 20_000), height in any::<u32>().prop_map(|h| h % 20_000),
-            num in 1..u32::MAX, den in 1..u32::MAX,
-        ) {
-            let plan = plan(&rungs, source(width, height, FrameRate::new(num, den).unwrap()));
-            let top = &plan.video[0];
-            prop_assert_eq!((plan.canvas.width, plan.canvas.height), (top.width, top.height));
-            prop_assert!(plan.video.iter().any(|v| v.divisor == 1));
-            for v in &plan.video {
-                for (side, source) in [(v.width, width), (v.height, height)] {
-                    prop_assert!(side % 2 == 0 && (SIDE_MIN..=SIDE_MAX).contains(&side));
-                    prop_assert!(side <= source.max(SIDE_MIN), "{} > {}", side, source);
-                }
-                prop_assert!(v.width <= top.width && v.height <= top.height);
-                prop_assert!(v.audio < plan.audio.len());
-            }
-            prop_assert!(plan.audio.windows(2).all(|a| a[0].bitrate > a[1].bitrate));
-        }
-
-        /// The shape stays that of the source to within the pixels that rounding takes.
-        #[test]
-        fn shapes_are_kept(width in 360..4000_u32, height in 360..4000_u32) {
-            for v in plan(&ladder(), source(width, height, FrameRate::whole(25))).video {
-                let exact = f64::from(v.width.min(v.height)) * f64::from(width.max(height))
-                    / f64::from(width.min(height));
-                let off = (f64::from(v.width.max(v.height)) - exact).abs();
-                prop_assert!(off < 2.0 + 4.0 * exact / f64::from(v.width.min(v.height)), "{:?}", v);
-            }
-        }
-    }
+/// One encoded audio track, 48 kHz stereo AAC.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AudioRendition {
+    /// Name in addresses, such as `audio-128k`.
+    pub name: String,
+    /// Target bitrate.
+    pub bitrate: Bitrate,
 }

@@ -3,7 +3,7 @@
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use crate::model::frame::Track;
-use crate::model::ladder::Source;
+use crate::model::ladder::SourceFormat;
 
 /// Reports that may wait; when there are more, the oldest already say what is wrong.
 const EVENTS_MAX: usize = 64;
@@ -12,7 +12,7 @@ const EVENTS_MAX: usize = 64;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
     /// The first picture's format, which the session's plan is made from.
-    Found(Source),
+    Found(SourceFormat),
     /// The first media of an input half has been decoded.
     Flowing {
         /// Its number.

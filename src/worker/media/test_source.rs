@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::picture::beep;
 use super::picture::testcard::TestCard;
 use crate::base::units::FrameRate;
-use crate::model::ladder::{Canvas, Rung, Source};
+use crate::model::ladder::{Canvas, Rung, SourceFormat};
 
 /// Highest rate of the test signal.
 const FPS_MAX: FrameRate = FrameRate::whole(30);
@@ -18,14 +18,14 @@ pub struct TestSource {
 }
 
 /// Size and rate of the test signal: 16:9, as large as the top rung.
-pub fn format(rungs: &[Rung]) -> Source {
+pub fn format(rungs: &[Rung]) -> SourceFormat {
     let height = rungs.iter().map(|rung| rung.height).max().unwrap_or(360);
     let fastest = rungs.iter().map(|rung| rung.fps_max);
     let fps = fastest
         .max_by(|a, b| a.as_f64().total_cmp(&b.as_f64()))
         .filter(|fps| fps.as_f64() < FPS_MAX.as_f64())
         .unwrap_or(FPS_MAX);
-    Source {
+    SourceFormat {
         width: height * 16 / 9,
         height,
         fps,

@@ -8,7 +8,7 @@ use gst_app::{AppSink, AppSinkCallbacks};
 
 use super::{Intake, fail, upright};
 use crate::base::units::FrameRate;
-use crate::model::ladder::{Canvas, Source};
+use crate::model::ladder::{Canvas, SourceFormat};
 use crate::worker::media::caps;
 use crate::worker::media::template::{self, Chain, Kind, Library, Values};
 
@@ -242,7 +242,7 @@ impl Scout {
         }
     }
 
-    fn source(&mut self, caps: &gst::CapsRef, hint: Option<FrameRate>) -> Option<Source> {
+    fn source(&mut self, caps: &gst::CapsRef, hint: Option<FrameRate>) -> Option<SourceFormat> {
         let info = gst_video::VideoInfo::from_caps(caps).ok()?;
         let told = FrameRate::new(
             u32::try_from(info.fps().numer()).unwrap_or(0),
@@ -258,7 +258,7 @@ impl Scout {
         } else {
             (width, height)
         };
-        Some(Source { width, height, fps })
+        Some(SourceFormat { width, height, fps })
     }
 
     /// Counts frames for [`MEASURE`].

@@ -4,7 +4,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::model::frame::Track;
-use crate::model::ladder::{Canvas, Source};
+use crate::model::ladder::{Canvas, SourceFormat};
 use crate::wire::protocol::InputStats;
 use crate::worker::media::events::{Event, Events};
 use crate::worker::media::pacer::audio::SampleQueue;
@@ -88,7 +88,7 @@ impl Intake {
     }
 
     /// Announces the source and waits, bounded, for the canvas.
-    pub fn canvas_for(&self, source: Source) -> Option<Canvas> {
+    pub fn canvas_for(&self, source: SourceFormat) -> Option<Canvas> {
         let state = self.state();
         if state.canvas.is_none() {
             self.events.send(Event::Found(source));
