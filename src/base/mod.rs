@@ -1,6 +1,9 @@
-//! Small words that every other room uses: units, names, addresses, bounds.
+//! Small types and functions that both processes use.
 
+pub mod backoff;
 pub mod flood;
 pub mod names;
 pub mod network;
+pub mod procfs;
+pub mod text;
 pub mod units;

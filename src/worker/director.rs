@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
+use crate::base::backoff::Backoff;
 use crate::base::units::FrameRate;
 use crate::model::frame::Track;
 use crate::model::ladder::clock::{LadderClock, Settings};
@@ -270,7 +271,7 @@ struct Pull {
     address: Address,
     current: Option<(Puller, u64, Instant)>,
     next: Instant,
-    wait: Duration,
+    backoff: Backoff,
 }
 
 impl Pull {
@@ -293,7 +294,7 @@ impl Pull {
             },
             current: None,
             next: Instant::now(),
-            wait: RETRY_MIN,
+            backoff: Backoff::new(RETRY_MIN, RETRY_MAX),
         })
     }
 
@@ -327,14 +328,12 @@ impl Pull {
         if let Some((_, _, began)) = self.current.take()
             && began.elapsed() > HEALTHY_AFTER
         {
-            self.wait = RETRY_MIN;
+            self.backoff.reset();
         }
         // Without randomness the waits are merely alike.
         let random = getrandom::u32().unwrap_or(u32::MAX / 2);
-        let wait = self
-            .wait
-            .mul_f64(0.75 + 0.5 * f64::from(random) / f64::from(u32::MAX));
-        self.wait = (self.wait * 2).min(RETRY_MAX);
+        let jitter = 0.75 + 0.5 * f64::from(random) / f64::from(u32::MAX);
+        let wait = self.backoff.wait().mul_f64(jitter);
         self.next = Instant::now() + wait;
         wait
     }

@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 use super::date::rfc3339;
 use super::machine::Kind;
 use super::viewers::Viewers;
+use crate::base::text::printable;
 use crate::daemon::http::Demand;
 use crate::model::status::{InputStatus, RungStatus, State, StreamStatus};
 
@@ -90,8 +91,7 @@ impl Cell {
 
     /// The last thing that went wrong, with the next step.
     pub fn error(&self, text: &str) {
-        let clean = text.chars().map(|c| if c.is_control() { ' ' } else { c });
-        self.board().status.last_error = Some(clean.take(ERROR_CHARS_MAX).collect());
+        self.board().status.last_error = Some(printable(text, ERROR_CHARS_MAX));
     }
 
     /// A session that could be played ended now.

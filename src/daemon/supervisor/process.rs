@@ -1,7 +1,6 @@
 //! One worker process, from its start until it is reaped.
 
 use std::fmt;
-use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -11,6 +10,7 @@ use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
+use crate::base::procfs;
 use crate::base::units::ByteSize;
 
 /// Resident memory above which a worker is killed and replaced. A 1080p ladder of four rungs
@@ -192,31 +192,13 @@ async fn kill(child: &mut Child, pid: u32) -> Exit {
 
 /// Resident memory as the kernel counts it; `None` once the process has gone.
 async fn resident(pid: u32) -> Option<ByteSize> {
-    let path = PathBuf::from(format!("/proc/{pid}/status"));
-    let status = tokio::fs::read_to_string(path).await.ok()?;
-    resident_of(&status)
-}
-
-/// `VmRSS` of a `/proc/PID/status` (proc_pid_status(5)), which is in kB whatever the page size.
-fn resident_of(status: &str) -> Option<ByteSize> {
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))?;
-    let kib: u64 = line.trim().strip_suffix(" kB")?.trim().parse().ok()?;
-    Some(ByteSize::from_bytes(kib.saturating_mul(1024)))
+    let status = tokio::fs::read_to_string(format!("/proc/{pid}/status")).await;
+    procfs::resident(&status.ok()?)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn resident_memory_is_read_from_proc() {
-        let status = "Name:\tweir\nVmHWM:\t   9000 kB\nVmRSS:\t    1234 kB\nThreads:\t3\n";
-        assert_eq!(resident_of(status), Some(ByteSize::from_bytes(1234 * 1024)));
-        assert_eq!(resident_of("Name:\tkthread\n"), None);
-        assert_eq!(resident_of("VmRSS:\tmany kB\n"), None);
-    }
 
     #[tokio::test]
     async fn this_very_process_has_resident_memory() {

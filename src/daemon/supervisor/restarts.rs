@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use crate::base::backoff::Backoff;
+
 /// Wait before the second attempt in a row; doubled for each one after it.
 const DELAY_FIRST: Duration = Duration::from_secs(1);
 /// Longest wait between two attempts.
@@ -14,7 +16,9 @@ pub const BARREN_MAX: u32 = 8;
 /// Failures in a row: the first is made good at once, repeated ones ever more slowly.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Restarts {
-    failures: u32,
+    /// `None` until a worker fails: the first one is replaced at once.
+    backoff: Option<Backoff>,
+    /// Workers lost since the last part.
     barren: u32,
 }
 
@@ -26,17 +30,17 @@ impl Restarts {
         if productive {
             self.barren = 0;
             if age >= HEALTHY_AFTER {
-                self.failures = 0;
+                self.backoff = None;
             }
         } else {
             self.barren = self.barren.saturating_add(1);
         }
-        self.failures = self.failures.saturating_add(1);
-        match self.failures.saturating_sub(2) {
-            _ if self.failures == 1 => Duration::ZERO,
-            doublings => DELAY_FIRST
-                .saturating_mul(1 << doublings.min(5))
-                .min(DELAY_MAX),
+        match &mut self.backoff {
+            Some(backoff) => backoff.wait(),
+            None => {
+                self.backoff = Some(Backoff::new(DELAY_FIRST, DELAY_MAX));
+                Duration::ZERO
+            }
         }
     }
 

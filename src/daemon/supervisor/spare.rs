@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::link::{Gone, Link};
 use super::spawner::Launch;
+use crate::base::backoff::Backoff;
 
 /// Streams that may ask at the same time; more wait their turn.
 const ASKING_MAX: usize = 64;
@@ -85,6 +86,7 @@ async fn open(launch: &dyn Launch) -> Result<Link, Gone> {
 /// Keeps one spare until it is told to stop. An [`Ask`] that cannot be met is dropped, at once.
 async fn keep(launch: Arc<dyn Launch>, mut asks: mpsc::Receiver<Ask>, stop: CancellationToken) {
     let mut delay = Duration::ZERO;
+    let mut backoff = Backoff::new(DELAY_FIRST, DELAY_MAX);
     loop {
         let made = tokio::select! {
             made = make(&*launch, delay) => made,
@@ -100,11 +102,14 @@ async fn keep(launch: Arc<dyn Launch>, mut asks: mpsc::Receiver<Ask>, stop: Canc
         };
         delay = match lost {
             Some(gone) => {
-                let next = (delay * 2).clamp(DELAY_FIRST, DELAY_MAX);
+                let next = backoff.wait();
                 tracing::warn!(cause = %gone, "no spare worker; trying again in {next:?}");
                 next
             }
-            None => Duration::ZERO,
+            None => {
+                backoff.reset();
+                Duration::ZERO
+            }
         };
     }
 }

@@ -8,6 +8,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 
 use super::process::Label;
 use crate::base::flood::Limit;
+use crate::base::text::printable;
 
 /// Longest line that is kept; the rest of it is left out.
 const LINE_BYTES_MAX: usize = 1024;
@@ -55,22 +56,13 @@ impl Lines {
             let room = LINE_BYTES_MAX.saturating_sub(self.partial.len());
             self.partial.extend(text.iter().take(room));
             if ended {
-                let line = printable(&std::mem::take(&mut self.partial));
+                let line = std::mem::take(&mut self.partial);
+                let line = printable(String::from_utf8_lossy(&line).trim_end(), LINE_BYTES_MAX);
                 whole.extend(Some(line).filter(|line| !line.is_empty()));
             }
         }
         whole
     }
-}
-
-/// Text without control characters, which could forge lines or colours in a terminal.
-fn printable(bytes: &[u8]) -> String {
-    let text = String::from_utf8_lossy(bytes);
-    let clean = text
-        .trim_end()
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c });
-    clean.collect()
 }
 
 #[cfg(test)]

@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::base::procfs;
+
 /// One look at a process.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Snapshot {
@@ -32,19 +34,12 @@ pub(super) fn resident_bytes(pid: u32) -> Option<u64> {
     status(Path::new(&format!("/proc/{pid}"))).map(|snapshot| snapshot.resident_bytes)
 }
 
+/// `None` for a zombie, which has no memory any more.
 fn status(root: &Path) -> Option<Snapshot> {
-    parse(&fs::read_to_string(root.join("status")).ok()?)
-}
-
-/// Reads `/proc/PID/status` (proc(5)); `VmRSS` is in kB, which are 1024 bytes.
-fn parse(status: &str) -> Option<Snapshot> {
-    let number = |key: &str| -> Option<u64> {
-        let line = status.lines().find_map(|line| line.strip_prefix(key))?;
-        line.split_whitespace().next()?.parse().ok()
-    };
+    let status = fs::read_to_string(root.join("status")).ok()?;
     Some(Snapshot {
-        resident_bytes: number("VmRSS:")?.saturating_mul(1024),
-        threads: number("Threads:")?,
+        resident_bytes: procfs::resident(&status)?.bytes(),
+        threads: procfs::threads(&status)?,
         ..Snapshot::default()
     })
 }
@@ -52,22 +47,6 @@ fn parse(status: &str) -> Option<Snapshot> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn parses_the_two_lines_it_needs() {
-        let text = "Name:\tweir\nVmHWM:\t 9 kB\nVmRSS:\t    2048 kB\nThreads:\t7\n";
-        let snapshot = parse(text).unwrap();
-        assert_eq!(snapshot.resident_bytes, 2048 * 1024);
-        assert_eq!(snapshot.threads, 7);
-    }
-
-    #[test]
-    fn a_zombie_has_no_memory_and_no_snapshot() {
-        assert_eq!(
-            parse("Name:\tweir\nState:\tZ (zombie)\nThreads:\t1\n"),
-            None
-        );
-    }
 
     #[test]
     fn sees_itself() {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::Stream;
+use crate::base::text::printable;
 use crate::daemon::config::settings::OnFailure;
 use crate::daemon::session::machine::Event;
 use crate::daemon::session::output::Fault;
@@ -56,7 +57,7 @@ impl<S: Shelf> Stream<S> {
                 Ok(())
             }
             FromWorker::Failed(reason) => {
-                self.tell(Event::Lost(bounded(&reason)));
+                self.tell(Event::Lost(printable(&reason, TEXT_CHARS_MAX)));
                 Ok(())
             }
             FromWorker::Hello { .. } => {
@@ -88,7 +89,7 @@ impl<S: Shelf> Stream<S> {
     fn log(&self, log: &Log) {
         let (stream, rung) = (self.name(), log.rung.as_deref());
         let pid = self.link.as_ref().map(Link::pid);
-        let message = bounded(&log.message);
+        let message = printable(&log.message, TEXT_CHARS_MAX);
         match log.level {
             Level::Error => tracing::error!(stream, rung, pid, "{message}"),
             Level::Warn => tracing::warn!(stream, rung, pid, "{message}"),
@@ -101,12 +102,12 @@ impl<S: Shelf> Stream<S> {
         match state {
             InputState::Connecting => tracing::debug!(stream = self.name(), "input connecting"),
             InputState::Live { description } => {
-                let input = bounded(&description);
+                let input = printable(&description, TEXT_CHARS_MAX);
                 tracing::info!(stream = self.name(), input, "input live");
                 self.tell(Event::InputLive);
             }
             InputState::Lost { reason, retry_in } => {
-                let cause = bounded(&reason);
+                let cause = printable(&reason, TEXT_CHARS_MAX);
                 tracing::warn!(stream = self.name(), cause, ?retry_in, "input lost");
                 let next = retry_in.map(|wait| format!("; trying again in {wait:?}"));
                 self.setup
@@ -127,7 +128,7 @@ impl<S: Shelf> Stream<S> {
             format!(" of rung {rung}")
         };
         let cause = format!("encoder {encoder}{whose} failed: {reason}");
-        let cause = bounded(&cause);
+        let cause = printable(&cause, TEXT_CHARS_MAX);
         if !usable.contains(&encoder) {
             return self.tell(Event::Lost(cause));
         }
@@ -183,9 +184,4 @@ impl<S: Shelf> Stream<S> {
         let rung = higher.min_by_key(|rung| rung.height)?;
         Some(rung.name.clone())
     }
-}
-
-fn bounded(text: &str) -> String {
-    let clean = text.chars().map(|c| if c.is_control() { ' ' } else { c });
-    clean.take(TEXT_CHARS_MAX).collect()
 }

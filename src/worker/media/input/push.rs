@@ -9,6 +9,7 @@ use gst_app::AppSrc;
 
 use super::fit::{Fit, Times};
 use super::{Intake, dispose, fail};
+use crate::base::backoff::Backoff;
 use crate::base::units::FrameRate;
 use crate::model::frame::{AudioFormat, EncodedFrame, InputFormat, Track, VideoCodec, VideoFormat};
 use crate::worker::media::events::{Event, Events};
@@ -50,7 +51,7 @@ struct Decoder<F> {
     format: F,
     branch: Branch,
     retry_at: Option<Instant>,
-    wait: Duration,
+    backoff: Backoff,
 }
 
 /// `appsrc ! decoder ! fit`, running.
@@ -166,7 +167,7 @@ impl Maker {
             branch: self.branch(&format)?,
             format,
             retry_at: None,
-            wait: RETRY_MIN,
+            backoff: Backoff::new(RETRY_MIN, RETRY_MAX),
         })
     }
 
@@ -255,12 +256,12 @@ impl<F: Format> Decoder<F> {
     /// Makes the decoder anew, when it is time and the next frame can be decoded by itself.
     fn revive(&mut self, maker: &Maker, key: bool) -> bool {
         let now = Instant::now();
-        let retry_at = *self.retry_at.get_or_insert(now + self.wait);
+        let backoff = &mut self.backoff;
+        let retry_at = *self.retry_at.get_or_insert_with(|| now + backoff.wait());
         if !key || now < retry_at {
             return false;
         }
         self.retry_at = None;
-        self.wait = (self.wait * 2).min(RETRY_MAX);
         match maker.branch(&self.format) {
             Ok(branch) => {
                 self.branch = branch;
