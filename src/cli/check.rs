@@ -1,6 +1,8 @@
 //! `weir check`.
 
-use super::{Config, Exit, fail, say};
+use super::config::Config;
+use super::exit::Exit;
+use super::terminal::{fail, say};
 use crate::daemon::supervisor::probe;
 
 /// Validates the configuration.

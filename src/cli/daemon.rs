@@ -11,9 +11,11 @@ use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
+use super::address::this_machine;
+use super::config::Config;
+use super::exit::{Exit, Failure};
+use super::heap;
 use super::probing::Probing;
-use super::run::Failure;
-use super::{Config, Exit, heap, this_machine};
 use crate::daemon::config::settings::{Secret, Settings};
 use crate::daemon::http::{self, Catalog};
 use crate::daemon::ingest::rtmp;

@@ -4,7 +4,9 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
-use super::{Config, Exit, fail, say};
+use super::config::Config;
+use super::exit::Exit;
+use super::terminal::{fail, say};
 use crate::daemon::supervisor;
 use crate::worker::media::probe::{self, Outcome};
 

@@ -27,6 +27,9 @@ pub enum Exit {
     Data,
 }
 
+/// How a command fails, and the message for the user.
+pub(super) type Failure = (Exit, String);
+
 impl Exit {
     /// The code.
     pub const fn code(self) -> u8 {

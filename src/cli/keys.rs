@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use super::{Config, Exit, fail, say, this_machine};
+use super::address::this_machine;
+use super::config::Config;
+use super::exit::Exit;
+use super::terminal::{fail, say};
 use crate::daemon::config::keys::{Error, publish_keys};
 use crate::daemon::config::settings::{Secret, Settings};
 

@@ -1,7 +1,8 @@
-//! The command line: what is asked for, and where it is done.
+//! The command line: parses it and calls the file of the command.
 
 mod address;
 mod check;
+mod config;
 mod daemon;
 mod doctor;
 mod exit;
@@ -9,19 +10,18 @@ mod heap;
 mod keys;
 mod probing;
 mod run;
+mod terminal;
 mod worker;
 
-use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::daemon::config::settings::Settings;
-use crate::daemon::config::{self, Report};
+use config::Config;
+use terminal::warn;
 
-pub use address::this_machine;
-pub use exit::Exit;
+use crate::daemon::config::default_path;
 
 /// Live streams in, an adaptive low-latency HLS ladder out.
 #[derive(Debug, Parser)]
@@ -71,7 +71,7 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let config = Config {
         is_named: cli.config.is_some(),
-        path: cli.config.unwrap_or_else(config::default_path),
+        path: cli.config.unwrap_or_else(default_path),
     };
     let command = cli.command.unwrap_or(Command::Run);
     if rustix::process::geteuid().is_root()
@@ -87,65 +87,6 @@ pub fn main() -> ExitCode {
         Command::Worker(args) => worker::run(&args),
     };
     exit.into()
-}
-
-/// The configuration a command works with.
-#[derive(Debug, Clone)]
-pub struct Config {
-    /// Its file.
-    pub path: PathBuf,
-    /// The command line named it; else it is where one is looked for.
-    pub is_named: bool,
-}
-
-impl Config {
-    /// The folder `pipelines` beside it, where it exists: the user's own templates.
-    pub fn pipelines(&self) -> Option<PathBuf> {
-        let folder = self.path.parent()?.join("pipelines");
-        folder.is_dir().then_some(folder)
-    }
-
-    /// Loads it, with this process's environment over it; shows what is wrong with it.
-    ///
-    /// # Errors
-    /// [`Exit::Config`], after the report was shown.
-    pub fn load(&self) -> Result<Settings, Exit> {
-        config::load(&self.path, config::environment().into_iter()).map_err(|report| {
-            show(&report);
-            Exit::Config
-        })
-    }
-}
-
-fn show(report: &Report) {
-    let stderr = std::io::stderr();
-    // https://no-color.org: set and not empty.
-    let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    let text = report.render(stderr.is_terminal() && !plain);
-    // There is nowhere to say that nothing can be said.
-    let _ = stderr.lock().write_all(text.as_bytes());
-}
-
-/// Writes to standard output; a reader that has gone is no error.
-fn say(text: &str) -> Exit {
-    match std::io::stdout().lock().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => fail(
-            Exit::Failure,
-            &format!("standard output cannot be written: {error}"),
-        ),
-        _ => Exit::Ok,
-    }
-}
-
-/// Says in a line what went wrong.
-fn fail(exit: Exit, message: &str) -> Exit {
-    let _ = writeln!(std::io::stderr().lock(), "error: {message}");
-    exit
-}
-
-/// Says in a line what could be better.
-fn warn(message: &str) {
-    let _ = writeln!(std::io::stderr().lock(), "warning: {message}");
 }
 
 #[cfg(test)]

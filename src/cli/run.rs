@@ -6,8 +6,11 @@ use std::sync::Arc;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::config::Config;
 use super::daemon::{Daemon, Listeners};
-use super::{Config, Exit, fail, heap};
+use super::exit::{Exit, Failure};
+use super::heap;
+use super::terminal::fail;
 use crate::daemon::config::settings::{Secret, Settings};
 use crate::daemon::config::watch::Watcher;
 use crate::daemon::config::{self, keys};
@@ -40,9 +43,6 @@ pub(super) fn run(config: &Config) -> Exit {
         Err((exit, message)) => fail(exit, &message),
     }
 }
-
-/// How the process ends, and what is said about it.
-pub(super) type Failure = (Exit, String);
 
 async fn serve(config: &Config, settings: Settings) -> Result<(), Failure> {
     let settings = Arc::new(settings);

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::{Exit, fail, say};
+use super::exit::Exit;
+use super::terminal::{fail, say};
 use crate::daemon::supervisor::probe::ORPHAN_MAX;
 use crate::worker;
 use crate::worker::media::template::{self, Library};
