@@ -1,7 +1,8 @@
 //! weir: live streams in, an adaptive low-latency HLS ladder out.
 //!
-//! The rooms in reading order; a room uses only what stands before it, except that the command
-//! line uses all of them. `ARCHITECTURE.md` has the map and the invariants.
+//! The modules in reading order. A module uses only modules above it; `daemon` and `worker`, which
+//! run in different processes, do not use each other. `ARCHITECTURE.md` has the map and the
+//! invariants.
 
 pub mod base;
 pub mod model;

@@ -1,9 +1,9 @@
-//! A bound on log lines that others cause: whoever guesses keys, or a library that complains of
-//! every frame, must not fill the disk.
+//! Limits the log lines that outsiders can cause: a client that guesses keys, or a library that
+//! warns about every frame, must not fill the disk.
 
 use std::time::{Duration, Instant};
 
-/// So many lines in each period.
+/// Lets a number of lines pass per period, and counts the rest.
 #[derive(Debug)]
 pub struct Limit {
     lines_max: u32,
@@ -14,7 +14,7 @@ pub struct Limit {
 }
 
 impl Limit {
-    /// `lines_max` lines in each `period`; the first begins with the first line.
+    /// `lines_max` lines per `period`. A period begins with the first line after the last period.
     pub const fn new(lines_max: u32, period: Duration) -> Self {
         Self {
             lines_max,
@@ -25,7 +25,8 @@ impl Limit {
         }
     }
 
-    /// Whether a line may pass, and how many were left out in the period that has just ended.
+    /// Whether this line may be logged. The first line of a new period also gets the number of
+    /// lines left out in the period before; all others get 0.
     pub fn pass(&mut self, now: Instant) -> (bool, u64) {
         let over = |since| now.saturating_duration_since(since) >= self.period;
         let mut left_out = 0;

@@ -1,7 +1,7 @@
-//! Names of streams, rungs and renditions: they become parts of addresses, file names and log
-//! lines.
+//! Names of streams, rungs and renditions. They become parts of URLs, file names and log lines, so
+//! only a few characters are allowed.
 
-/// Characters of a name at most.
+/// Longest name, in characters.
 pub const NAME_CHARS_MAX: usize = 64;
 
 /// Whether a text is a name: `[a-z0-9_-]{1,64}`.
@@ -9,7 +9,7 @@ pub fn is_name(text: &str) -> bool {
     (1..=NAME_CHARS_MAX).contains(&text.len()) && text.bytes().all(fits_name)
 }
 
-/// Whether a name may have this byte.
+/// Whether a name may contain this byte.
 pub fn fits_name(byte: u8) -> bool {
     matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-')
 }

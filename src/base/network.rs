@@ -1,9 +1,9 @@
-//! Who is behind an address, for bounds that count peers.
+//! Which addresses count as one peer, for limits per peer.
 
 use std::net::{IpAddr, Ipv6Addr};
 
-/// What counts as one peer: a host of IPv4, a /64 network of IPv6, which is what one customer is
-/// given at least.
+/// The peer behind an address: an IPv4 host, or an IPv6 /64 network, the smallest that providers
+/// give to a customer.
 pub fn peer_of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => {

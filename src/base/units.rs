@@ -18,12 +18,12 @@ impl Bitrate {
         Self(bps)
     }
 
-    /// Bits per second.
+    /// The rate in bits per second.
     pub const fn bps(self) -> u64 {
         self.0
     }
 
-    /// Thousands of bits per second, rounded down, as most encoder properties want it.
+    /// The rate in kilobits per second, rounded down: the unit of most encoder properties.
     pub const fn kbps(self) -> u64 {
         self.0 / 1000
     }
@@ -54,17 +54,17 @@ impl FromStr for Bitrate {
 pub struct ByteSize(u64);
 
 impl ByteSize {
-    /// `mib` binary megabytes.
+    /// A size of `mib` mebibytes.
     pub const fn from_mib(mib: u64) -> Self {
         Self(mib * 1024 * 1024)
     }
 
-    /// `bytes` bytes.
+    /// A size of `bytes` bytes.
     pub const fn from_bytes(bytes: u64) -> Self {
         Self(bytes)
     }
 
-    /// Bytes.
+    /// The size in bytes.
     pub const fn bytes(self) -> u64 {
         self.0
     }
@@ -109,7 +109,7 @@ impl From<FrameRate> for (u32, u32) {
 }
 
 impl FrameRate {
-    /// `num / den` frames a second; `None` when either is zero.
+    /// `num / den` frames per second; `None` when either is zero.
     pub const fn new(num: u32, den: u32) -> Option<Self> {
         if num == 0 || den == 0 {
             return None;
@@ -117,7 +117,7 @@ impl FrameRate {
         Some(Self { num, den })
     }
 
-    /// A whole number of frames a second (zero becomes one).
+    /// A whole number of frames per second (zero becomes one).
     pub const fn whole(fps: u32) -> Self {
         Self {
             num: if fps == 0 { 1 } else { fps },
@@ -135,7 +135,7 @@ impl FrameRate {
         self.den
     }
 
-    /// Frames a second, for display and comparison only.
+    /// Frames per second, for display and comparison only.
     pub fn as_f64(self) -> f64 {
         f64::from(self.num) / f64::from(self.den)
     }
@@ -168,16 +168,16 @@ impl FrameRate {
         .reduced()
     }
 
-    /// The rate people mean when they write `fps` as a decimal number: 29.97 is 30000/1001,
-    /// 12.5 is 25/2, anything else is taken to the nearest thousandth. `None` unless `fps` is
-    /// within 0.001 and 1000.
+    /// The exact rate behind a decimal number: 29.97 means 30000/1001 and 12.5 means 25/2; any
+    /// other number is rounded to the nearest thousandth. `None` unless `fps` is
+    /// between 0.001 and 1000.
     pub fn from_decimal(fps: f64) -> Option<Self> {
         if !(0.001..=1000.0).contains(&fps) {
             return None;
         }
-        // In range, so both fit.
+        // Both fit 32 bits: `fps` is at most 1000.
         let (milli, whole) = ((fps * 1000.0).round() as u32, fps.round() as u32);
-        // 23.976, 29.97, 59.94 and their like are written with two or three decimals.
+        // NTSC rates (23.976, 29.97, 59.94) are usually written with two or three decimals.
         let ntsc = f64::from(whole) * 1000.0 / 1001.0;
         if !milli.is_multiple_of(1000) && (ntsc - fps).abs() < 0.005 {
             return Self::new(whole * 1000, 1001).map(Self::reduced);
@@ -194,7 +194,7 @@ impl FrameRate {
     }
 }
 
-/// Greatest common divisor; one when both are zero, so that it can be divided by.
+/// Greatest common divisor; 1 when both numbers are zero, so that callers can divide by it.
 pub fn gcd(mut a: u32, mut b: u32) -> u32 {
     while b != 0 {
         (a, b) = (b, a % b);
@@ -210,7 +210,7 @@ impl fmt::Display for FrameRate {
     }
 }
 
-/// Why a text is no quantity.
+/// Why a text cannot be read as a quantity.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UnitError {
     /// It does not begin with a decimal number.
@@ -221,17 +221,17 @@ pub enum UnitError {
     Unit {
         /// The number as written.
         number: String,
-        /// What stands where the unit should.
+        /// The text in place of the unit.
         found: String,
-        /// Units there are.
+        /// The units that are known here.
         known: Vec<&'static str>,
     },
-    /// More than can be counted.
+    /// The value does not fit 64 bits.
     #[error("too large")]
     TooLarge,
 }
 
-/// A unit and how many base units it is.
+/// Name of a unit, and its size in base units.
 type Unit = (&'static str, u64);
 
 const BITRATE_UNITS: [Unit; 4] = [("", 1), ("k", 1000), ("M", 1_000_000), ("G", 1_000_000_000)];
@@ -242,7 +242,7 @@ const BYTE_UNITS: [Unit; 5] = [
     ("GiB", 1 << 30),
     ("TiB", 1 << 40),
 ];
-/// In nanoseconds.
+/// Sizes in nanoseconds.
 const DURATION_UNITS: [Unit; 4] = [
     ("ms", 1_000_000),
     ("s", 1_000_000_000),
@@ -261,8 +261,8 @@ pub fn parse_duration(text: &str) -> Result<Duration, UnitError> {
     scaled(text, &DURATION_UNITS).map(Duration::from_nanos)
 }
 
-/// The text [`parse_duration`] reads back, in the largest unit that needs no fraction; below a
-/// millisecond as a fraction of one.
+/// Writes a duration in the largest unit that needs no fraction, or else in milliseconds with a
+/// fraction. [`parse_duration`] reads it back.
 pub fn duration_text(duration: Duration) -> String {
     let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
     if nanos == 0 {
@@ -277,7 +277,7 @@ pub fn duration_text(duration: Duration) -> String {
     }
 }
 
-/// The largest unit that divides `value`, with its size.
+/// The largest unit that `value` is a whole multiple of: its size and its name.
 fn largest_exact(value: u64, units: &[Unit]) -> Option<(u64, &'static str)> {
     units
         .iter()
@@ -286,15 +286,15 @@ fn largest_exact(value: u64, units: &[Unit]) -> Option<(u64, &'static str)> {
         .map(|(name, size)| (*size, *name))
 }
 
-/// `text` as a decimal number with one of `units`, in base units, rounded down. Exact: no
-/// floating point is involved.
+/// Reads a decimal number with one of `units` and returns it in base units, rounded down. Exact:
+/// no floating point is involved.
 fn scaled(text: &str, units: &[Unit]) -> Result<u64, UnitError> {
     let end = text
         .find(|c: char| !c.is_ascii_digit() && c != '.')
         .unwrap_or(text.len());
     let (number, unit) = text.split_at(end);
     let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
-    // 18 digits of fraction are below any unit's resolution.
+    // More than 18 digits of fraction would be finer than any unit, and could overflow.
     let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
     if !digits(whole) || !digits(fraction) || fraction.len() > 18 {
         return Err(UnitError::NotANumber);

@@ -1,18 +1,18 @@
-//! Under which address others reach this machine.
+//! The address under which other machines reach this one.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
-/// The address that others reach a listener by: its own, or for a listener on every address the
-/// one this machine uses towards the outside; the loopback address where there is no outside.
+/// The address that others can connect to. For a listener on all addresses this is the address of
+/// the network interface with the default route, or loopback if there is none.
 pub fn this_machine(listener: SocketAddr) -> SocketAddr {
     if !listener.ip().is_unspecified() {
         return listener;
     }
-    // Connecting a datagram socket sends nothing; it only asks the routing table. The addresses
-    // are of the documentation ranges (RFC 5737, RFC 3849).
+    // Connecting a UDP socket sends nothing; it only looks up the route. The target addresses
+    // belong to the documentation ranges (RFC 5737, RFC 3849).
     let v4 = || towards(IpAddr::from(Ipv4Addr::new(192, 0, 2, 1)));
     let v6 = || towards(IpAddr::from(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1)));
-    // A listener on [::] takes IPv4 too, and that is what people can type.
+    // A listener on [::] accepts IPv4 too, and an IPv4 address is easier to type.
     let outside = match listener.ip() {
         IpAddr::V4(_) => v4(),
         IpAddr::V6(_) => v4().or_else(v6),

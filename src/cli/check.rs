@@ -1,11 +1,11 @@
-//! `weir check`.
+//! `weir check`: validates the configuration and the pipeline templates.
 
 use super::config::Config;
 use super::exit::Exit;
 use super::terminal::{fail, say};
 use crate::daemon::supervisor::probe;
 
-/// Validates the configuration.
+/// Shows every mistake, or how many streams are configured.
 pub(super) fn run(config: &Config) -> Exit {
     let settings = match config.load() {
         Ok(settings) => settings,

@@ -1,5 +1,5 @@
-//! The running daemon. Wires listeners, streams and origin together, and takes them apart in
-//! order: publishers first, then sessions, then viewers, then processes.
+//! The running daemon: connects listeners, streams and origin, and shuts them down in order:
+//! publishers first, then sessions, then viewers, then worker processes.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -24,12 +24,12 @@ use crate::daemon::session::{Deps, Registry};
 use crate::daemon::supervisor::spawner::{Program, Spawner};
 use crate::daemon::telemetry::metrics::Metrics;
 
-/// How long ended playlists are served to the viewers that are still there.
+/// How long ended playlists are still served, so that viewers see the end.
 const FAREWELL: Duration = Duration::from_secs(10);
-/// How often ended sessions are swept up and connection counts are read.
+/// How often ended sessions are removed and RTMP counters are copied to the metrics.
 const HOUSEKEEPING: Duration = Duration::from_secs(1);
 
-/// Everything that runs.
+/// Every component that runs, and the means to stop it.
 pub(super) struct Daemon {
     origin: Origin,
     registry: Registry,
@@ -38,12 +38,12 @@ pub(super) struct Daemon {
     pipelines: Option<PathBuf>,
     ingest: CancellationToken,
     viewers: CancellationToken,
-    /// Servers and housekeeping: none of them ends before it is told to.
+    /// Servers and housekeeping. None of them ends before its token is cancelled.
     tasks: JoinSet<()>,
     probing: Probing,
 }
 
-/// The ports, open but not served yet.
+/// The open ports, not served yet.
 pub(super) struct Listeners {
     rtmp: Option<rtmp::Server<Registry>>,
     http: Option<http::Server>,
@@ -74,7 +74,7 @@ fn taken(what: &str, address: SocketAddr, error: &std::io::Error) -> String {
 }
 
 impl Daemon {
-    /// A daemon without streams that serves nobody yet.
+    /// A daemon without streams and listeners.
     pub(super) fn new(config: &Config, settings: &Settings) -> Result<Self, Failure> {
         let spawner = Spawner::new(Program::own_worker())
             .map_err(|e| (Exit::Failure, format!("workers cannot be started: {e}")))?;
@@ -106,7 +106,7 @@ impl Daemon {
         })
     }
 
-    /// Lets publishers and viewers in.
+    /// Starts to accept publishers and viewers.
     pub(super) fn serve(&mut self, listeners: Listeners) {
         let mut rtmp_stats = None;
         if let Some(server) = listeners.rtmp {
@@ -132,8 +132,8 @@ impl Daemon {
         self.tasks.spawn(heap::trimming(self.viewers.clone()));
     }
 
-    /// Makes the streams those of `settings`. Encoders are tested, aside, when others are asked
-    /// for than before, or none works; streams that begin wait for the outcome.
+    /// Applies `settings` to the streams. When the encoder order changed, or no encoder works,
+    /// encoders are tested in the background and new streams wait for the result.
     pub(super) fn apply(&mut self, settings: &Settings, keys: &BTreeMap<String, Secret>) {
         let order = &settings.encoder.order;
         if self.probing.is_needed(order, &self.registry) {
@@ -144,16 +144,17 @@ impl Daemon {
         self.registry.apply(settings, keys);
     }
 
-    /// Returns when a task has ended that never should, with what to say.
+    /// Waits until a task ends that never should; returns an error message.
     pub(super) async fn broken(&mut self) -> String {
         match self.tasks.join_next().await {
             Some(Err(error)) => format!("a task of the daemon failed: {error}"),
-            // There is always the housekeeping.
+            // Never an empty set: housekeeping runs until the end.
             _ => "a task of the daemon ended by itself".to_owned(),
         }
     }
 
-    /// Sends publishers away, ends sessions, serves their ends to those who watch, stops.
+    /// Disconnects publishers, ends sessions, serves the ended playlists for [`FAREWELL`] if
+    /// anybody watches, and stops.
     pub(super) async fn drain(mut self) {
         tracing::info!("stopping: live playlists end now");
         self.ingest.cancel();

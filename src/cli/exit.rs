@@ -1,4 +1,4 @@
-//! Exit codes, documented here and in `weir --help` alone.
+//! Exit codes of every command.
 
 use std::process::ExitCode;
 
@@ -11,8 +11,8 @@ Exit codes:
   69  something weir needs is not available, such as a port that is taken
   73  the data folder cannot be written";
 
-/// How a command ends. Codes above 2 are those of sysexits.h, so that service managers and
-/// scripts can tell what trying again would help.
+/// How a command ends. Codes above 2 are those of sysexits.h, which tell service managers and
+/// scripts whether a retry can help.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
     /// Done.
@@ -31,7 +31,7 @@ pub enum Exit {
 pub(super) type Failure = (Exit, String);
 
 impl Exit {
-    /// The code.
+    /// The process exit code.
     pub const fn code(self) -> u8 {
         match self {
             Self::Ok => 0,

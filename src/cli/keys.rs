@@ -1,4 +1,4 @@
-//! `weir keys`.
+//! `weir keys`: shows the publish keys, with what to enter in OBS.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -13,11 +13,11 @@ use crate::daemon::config::settings::{Secret, Settings};
 /// `weir keys [NAME]`
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Only this stream's
+    /// Only the key of this stream
     name: Option<String>,
 }
 
-/// Shows the publish keys; makes those that are still to be made.
+/// Shows the publish keys, and creates those that do not exist yet.
 pub(super) fn run(config: &Config, args: &Args) -> Exit {
     let settings = match config.load() {
         Ok(settings) => settings,
@@ -54,7 +54,7 @@ fn no_key(settings: &Settings, keys: &BTreeMap<String, Secret>, name: &str) -> S
     }
 }
 
-/// As OBS asks for it: Settings → Stream → Custom.
+/// The two values that OBS asks for under Settings → Stream → Custom.
 fn text(keys: &BTreeMap<String, Secret>, rtmp: Option<SocketAddr>) -> String {
     let server = match rtmp {
         Some(address) => format!("rtmp://{address}/live"),

@@ -50,23 +50,23 @@ enum Command {
 }
 
 impl Command {
-    /// What is not as it should be when root runs it.
+    /// Why this command should not run as root; `None` if it may.
     fn warning_to_root(&self) -> Option<&'static str> {
         match self {
             Self::Run | Self::Keys(_) => Some(
-                "running as root: what weir writes will belong to root, and it needs none of root's \
+                "running as root: files that weir writes will belong to root, and weir needs no root \
                  rights; run it as an ordinary user",
             ),
             Self::Doctor(_) => Some(
-                "running as root, which may use devices that others may not: run it as the user \
-                 that weir runs as to see what works there",
+                "running as root, which may use devices that other users may not: run this as the \
+                 user that runs weir, to see what works there",
             ),
             Self::Check | Self::Worker(_) => None,
         }
     }
 }
 
-/// Does what the command line says.
+/// Runs the command that the command line names.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let config = Config {

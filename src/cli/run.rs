@@ -1,4 +1,4 @@
-//! `weir run`: starts the daemon, follows its configuration, stops it when told to.
+//! `weir run`: starts the daemon, applies configuration changes, stops on a signal.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -17,7 +17,7 @@ use crate::daemon::config::{self, keys};
 use crate::daemon::http;
 use crate::daemon::telemetry::logs;
 
-/// Runs the daemon until it is told to stop.
+/// Runs the daemon until a signal stops it or a part of it fails.
 pub(super) fn run(config: &Config) -> Exit {
     let settings = match config.load() {
         Ok(settings) => settings,
@@ -36,7 +36,7 @@ pub(super) fn run(config: &Config) -> Exit {
         Err(error) => return fail(Exit::Failure, &format!("no threads to run on: {error}")),
     };
     let served = runtime.block_on(serve(config, settings));
-    // An encoder's test that still runs keeps nobody waiting: its process ends with this one.
+    // A running encoder test must not delay the exit; its process dies with this one.
     runtime.shutdown_background();
     match served {
         Ok(()) => Exit::Ok,
@@ -59,8 +59,8 @@ async fn serve(config: &Config, settings: Settings) -> Result<(), Failure> {
         })?;
 
     let mut daemon = Daemon::new(config, &settings)?;
-    // A taken port is known before any camera is bothered, and a stream is there before any
-    // publisher is let in.
+    // The order matters: a taken port is reported before any camera is contacted, and streams exist
+    // before the first publisher is accepted.
     let listeners = Listeners::bind(&settings, &daemon).await?;
     daemon.apply(&settings, &keys);
     daemon.serve(listeners);
@@ -74,8 +74,8 @@ async fn serve(config: &Config, settings: Settings) -> Result<(), Failure> {
     ended
 }
 
-/// Applies what the configuration says whenever it changes, until a signal says stop, or a part
-/// of the daemon that never ends does.
+/// Applies every change of the configuration, until a stop signal comes or a part of the daemon
+/// ends that never should.
 async fn follow(
     daemon: &mut Daemon,
     signals: &mut Signals,
@@ -96,8 +96,8 @@ async fn follow(
                     Ok(keys) => daemon.apply(&new, &keys),
                     Err((_, cause)) => tracing::error!(
                         %cause,
-                        "streams stay as they were: make that right, then change the \
-                         configuration again"
+                        "streams stay as they were: fix the cause, then save the configuration \
+                         again"
                     ),
                 }
             }
@@ -127,7 +127,7 @@ fn writable(data: &Path) -> Result<(), Failure> {
     std::fs::remove_file(&probe).map_err(unwritable)
 }
 
-/// SIGTERM and SIGINT.
+/// The signals that stop the daemon: SIGTERM and SIGINT.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,

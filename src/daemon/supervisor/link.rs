@@ -1,4 +1,4 @@
-//! The daemon's end of a worker's socket.
+//! The daemon's end of a worker's socket: reads its messages, queues messages for it.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,32 +14,32 @@ use tokio::time::timeout;
 use tokio_util::codec::FramedRead;
 use tokio_util::sync::CancellationToken;
 
-use super::process::{Exit, Process};
+use super::process::{Exit, Label, Process};
 use super::spawner::Launched;
 use crate::wire::codec::{self, Codec, encode};
 use crate::wire::protocol::{FromWorker, Start, ToWorker, VERSION};
 
-/// How long a new process may take to say hello (it loads GStreamer's registry first).
+/// How long a new worker may take to say hello (it loads GStreamer's registry first).
 const HELLO_WAIT_MAX: Duration = Duration::from_secs(10);
-/// How long a write may wait for a worker that does not read.
+/// Longest time that a write may take; a worker that reads nothing for so long is stuck.
 const WRITE_WAIT_MAX: Duration = Duration::from_secs(5);
-/// How long after its exit its last words are read, and after EOF its exit is waited for.
+/// Longest wait for the last messages after a worker has exited, and for its exit after EOF.
 const LAST_WORDS_WAIT_MAX: Duration = Duration::from_millis(500);
-/// Frames wait outside once the queue holds this many messages...
+/// The queue accepts no more frames once it holds this many messages...
 const QUEUE_MESSAGES_SOFT_MAX: usize = 256;
 /// ...or this many bytes.
 const QUEUE_BYTES_SOFT_MAX: usize = 8 * 1024 * 1024;
-/// Beyond this the worker counts as stuck and is given up. It leaves room for the replay of a
-/// GOP, which does not wait.
+/// Above this many messages the worker counts as stuck and is given up. There is room for a whole
+/// GOP, which is replayed without waiting.
 pub const QUEUE_MESSAGES_MAX: usize = 8192;
 
-/// Why there is nothing more to hear from a worker.
+/// Why a worker sends no more messages.
 #[derive(Debug, thiserror::Error)]
 pub enum Gone {
-    /// It ended.
+    /// The process ended.
     #[error("worker ended ({0})")]
     Exited(Exit),
-    /// It closed its socket but lives on.
+    /// It closed its socket but still runs.
     #[error("worker closed its socket")]
     Closed,
     /// It does not read its socket.
@@ -54,7 +54,7 @@ pub enum Gone {
     /// It speaks another version of the protocol.
     #[error("worker speaks protocol version {0}, this daemon {VERSION}")]
     Version(u16),
-    /// It sent something that is no message.
+    /// It sent bytes that are not a message.
     #[error("worker sent {0}")]
     Codec(#[from] codec::Error),
     /// It could not be started.
@@ -83,7 +83,7 @@ impl Link {
         let inbox = WorkerInbox::default();
         inbox.push(ToWorker::Hello { version: VERSION });
         let mut link = Self {
-            writer: tokio::spawn(send(write, inbox.clone())),
+            writer: tokio::spawn(send(write, inbox.clone(), launched.process.label().clone())),
             reader: FramedRead::new(read, Codec::default()),
             process: launched.process,
             inbox,
@@ -103,27 +103,27 @@ impl Link {
         self.process.pid()
     }
 
-    /// Makes it a stream's worker.
+    /// Starts a session in this worker.
     pub fn start(&self, start: Start) {
         self.process.label().set(&start.stream);
         self.inbox.push(ToWorker::Start(Box::new(start)));
     }
 
-    /// Where messages for it go.
+    /// The queue of messages for it.
     pub fn inbox(&self) -> &WorkerInbox {
         &self.inbox
     }
 
-    /// The next message. Cancel-safe. What was sent before its end is read before its end is
-    /// told.
+    /// The next message. Cancel-safe. All messages that the worker sent before it ended come before
+    /// the error that reports its end.
     ///
     /// # Errors
-    /// [`Gone`], once.
+    /// [`Gone`] at the end; not to be called again after it.
     pub async fn next(&mut self) -> Result<FromWorker, Gone> {
         let stuck = self.inbox.0.overflowed.clone();
         loop {
             let message = if self.exit.is_some() {
-                // A grandchild may hold the socket open: no EOF to wait for.
+                // A child of the worker may hold the socket open, so EOF may never come.
                 timeout(LAST_WORDS_WAIT_MAX, self.reader.next())
                     .await
                     .unwrap_or(None)
@@ -155,7 +155,7 @@ impl Link {
         }
     }
 
-    /// It has said [`FromWorker::Finished`]: lets it exit by itself, for a bounded time.
+    /// Lets a worker that has sent [`FromWorker::Finished`] exit by itself, for a bounded time.
     pub fn retire(self) {
         self.process.retire();
     }
@@ -163,8 +163,8 @@ impl Link {
 
 /// The queue of messages for a worker. Cheap to clone.
 ///
-/// Frames are to be pushed only while there is [room](WorkerInbox::room); everything else always
-/// finds its place, up to [`QUEUE_MESSAGES_MAX`]: then the link ends as [`Gone::Stuck`].
+/// Frames may be pushed only while there is [room](WorkerInbox::room). All other messages may be
+/// pushed at any time; above [`QUEUE_MESSAGES_MAX`] the link ends as [`Gone::Stuck`].
 #[derive(Debug, Clone, Default)]
 pub struct WorkerInbox(Arc<Shared>);
 
@@ -195,13 +195,13 @@ impl WorkerInbox {
         self.0.pushed.notify_one();
     }
 
-    /// There is room for a frame now.
+    /// Whether there is room for a frame now.
     pub fn has_room(&self) -> bool {
         let queue = self.queue();
         queue.messages.len() < QUEUE_MESSAGES_SOFT_MAX && queue.bytes < QUEUE_BYTES_SOFT_MAX
     }
 
-    /// Waits until there is room for a frame. Cancel-safe; one waiter at a time.
+    /// Waits until there is room for a frame. Cancel-safe; for one waiter at a time.
     pub async fn room(&self) {
         while !self.has_room() {
             self.0.popped.notified().await;
@@ -230,7 +230,7 @@ impl WorkerInbox {
     }
 }
 
-/// Bytes that make a message large; the rest of any message is small.
+/// Bytes of media in a message; everything else in a message is small and not counted.
 fn payload_bytes(message: &ToWorker) -> usize {
     match message {
         ToWorker::Frame(frame) => frame.data.len(),
@@ -238,21 +238,26 @@ fn payload_bytes(message: &ToWorker) -> usize {
     }
 }
 
-/// Writes what is queued, until the worker is gone or stuck; closing the socket tells the worker,
-/// and its end tells the reader.
-async fn send(mut socket: OwnedWriteHalf, inbox: WorkerInbox) {
+/// Writes queued messages until the socket closes or the worker is stuck. Returning closes the
+/// socket, on which the worker exits.
+async fn send(mut socket: OwnedWriteHalf, inbox: WorkerInbox, label: Arc<Label>) {
     loop {
         let wire = match encode(&inbox.pop().await) {
             Ok(wire) => wire,
             Err(error) => {
-                tracing::warn!(%error, "a message to a worker is left out");
+                tracing::warn!(stream = label.name(), %error, "message to a worker left out: it cannot be encoded");
                 continue;
             }
         };
         match timeout(WRITE_WAIT_MAX, socket.write_all(&wire)).await {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => return tracing::debug!(%error, "a worker's socket is closed"),
-            Err(_) => return tracing::warn!("a worker does not read its socket; closing it"),
+            Ok(Err(error)) => {
+                return tracing::debug!(stream = label.name(), %error, "worker's socket closed");
+            }
+            Err(_) => {
+                let stream = label.name();
+                return tracing::warn!(stream, "worker does not read its socket; closing it");
+            }
         }
     }
 }

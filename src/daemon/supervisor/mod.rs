@@ -1,8 +1,8 @@
 //! Starts, feeds, watches and replaces workers.
 //!
-//! [`spawner`] makes processes and [`process`] owns each until it is reaped, [`link`] talks to
-//! one, [`spare`] keeps one warm, [`restarts`] decides how soon a lost one is replaced, [`probe`]
-//! tries encoders in processes of their own.
+//! [`spawner`] starts processes, [`process`] owns each process until it is reaped, [`link`]
+//! exchanges messages with a worker, [`spare`] keeps one worker ready, [`restarts`] decides how soon
+//! a lost worker is replaced, [`probe`] tests encoders in child processes.
 
 pub mod link;
 pub mod probe;

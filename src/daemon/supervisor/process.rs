@@ -13,23 +13,23 @@ use tokio_util::sync::CancellationToken;
 use crate::base::procfs;
 use crate::base::units::ByteSize;
 
-/// Resident memory above which a worker is killed and replaced. A 1080p ladder of four rungs
-/// stays far below it; a leak does not. (`RLIMIT_AS` would break CUDA, which reserves address
-/// space it never uses.)
+/// Resident memory above which a worker is killed and replaced. A ladder of four rungs up to 1080p
+/// stays far below it, so more means a leak. (`RLIMIT_AS` would break CUDA, which reserves address
+/// space that it never uses.)
 pub const RESIDENT_MAX: ByteSize = ByteSize::from_mib(2048);
-/// How often memory is looked at.
+/// How often resident memory is checked.
 const MEMORY_EVERY: Duration = Duration::from_secs(1);
-/// How long a worker that has said goodbye may take to exit by itself.
+/// How long a worker that has finished may take to exit by itself.
 const EXIT_WAIT_MAX: Duration = Duration::from_secs(2);
 
 /// How a process ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Exit {
-    /// By itself or by a signal.
+    /// It exited, or a signal ended it.
     Status(ExitStatus),
-    /// Killed for its memory.
+    /// It was killed because it used this much memory.
     Memory(ByteSize),
-    /// It could not be waited for.
+    /// Waiting for it failed, for this reason.
     Unknown(String),
 }
 
@@ -49,24 +49,24 @@ impl fmt::Display for Exit {
     }
 }
 
-/// The stream a worker works for, for logs; a spare has none yet.
+/// The stream that a worker serves, for log lines.
 #[derive(Debug, Default)]
 pub struct Label(OnceLock<String>);
 
 impl Label {
-    /// The stream's name, `spare` before there is one.
+    /// Name of the stream; `spare` until the worker gets one.
     pub fn name(&self) -> &str {
         self.0.get().map_or("spare", String::as_str)
     }
 
-    /// Gives it its stream, once.
+    /// Sets the stream. Further calls change nothing.
     pub fn set(&self, stream: &str) {
         let _ = self.0.set(stream.to_owned());
     }
 }
 
 /// Handle of a running worker. Dropping it kills the process (`SIGKILL`), unless it was
-/// [retired](Process::retire); either way its owner task reaps it.
+/// [retired](Process::retire); the task that owns the child ([`own`]) reaps it in both cases.
 #[derive(Debug)]
 pub struct Process {
     pid: u32,
@@ -75,17 +75,17 @@ pub struct Process {
     exit: watch::Receiver<Option<Exit>>,
 }
 
-/// What a [`Process`] asks of the task that owns the child.
+/// What a [`Process`] tells the task that owns the child.
 #[derive(Debug, Clone, Default)]
 pub struct Orders {
-    /// Kill it now.
+    /// Kill the process now.
     pub kill: CancellationToken,
-    /// It is about to exit; kill it only if it does not.
+    /// The process is about to exit: kill it only if it does not.
     pub retire: CancellationToken,
 }
 
 impl Process {
-    /// A handle, and the end that its owner reports the exit to.
+    /// A handle, and the sender through which the owner task reports the exit.
     pub fn new(pid: u32) -> (Self, watch::Sender<Option<Exit>>) {
         let (reporter, exit) = watch::channel(None);
         let (label, orders) = Default::default();
@@ -100,22 +100,22 @@ impl Process {
         )
     }
 
-    /// Its process id.
+    /// Process id.
     pub fn pid(&self) -> u32 {
         self.pid
     }
 
-    /// Whose worker it is.
+    /// The stream it serves.
     pub fn label(&self) -> &Arc<Label> {
         &self.label
     }
 
-    /// What its owner has to obey.
+    /// Tokens for the owner task to watch.
     pub fn orders(&self) -> Orders {
         self.orders.clone()
     }
 
-    /// Waits until it has been reaped. Cancel-safe.
+    /// Waits until the process has been reaped. Cancel-safe.
     pub async fn exited(&mut self) -> Exit {
         match self.exit.wait_for(Option::is_some).await {
             Ok(exit) => exit
@@ -125,7 +125,7 @@ impl Process {
         }
     }
 
-    /// It has said goodbye: let it exit by itself, for 2 s at most.
+    /// The worker has finished: gives it 2 s to exit by itself.
     pub fn retire(&self) {
         self.orders.retire.cancel();
     }
@@ -139,7 +139,7 @@ impl Drop for Process {
     }
 }
 
-/// Owns `child` until it is reaped; reports how it ended.
+/// Owns `child` until it is reaped, kills it above `resident_max`, reports how it ended.
 pub async fn own(
     mut child: Child,
     pid: u32,
@@ -175,11 +175,11 @@ impl Exit {
     }
 }
 
-/// Kills the process with everything it started (it leads a group of its own) and reaps it.
+/// Kills the process and its children (they form one process group) and reaps it.
 async fn kill(child: &mut Child, pid: u32) -> Exit {
     use rustix::process::{Pid, Signal, kill_process_group};
 
-    // `id()` is `None` once it is reaped; until then nobody else can have its number.
+    // `id()` is `None` once the child is reaped; until then the kernel cannot reuse its id.
     let group = child
         .id()
         .filter(|id| *id == pid)
@@ -190,7 +190,7 @@ async fn kill(child: &mut Child, pid: u32) -> Exit {
     Exit::of(child.wait().await)
 }
 
-/// Resident memory as the kernel counts it; `None` once the process has gone.
+/// Resident memory; `None` once the process has ended.
 async fn resident(pid: u32) -> Option<ByteSize> {
     let status = tokio::fs::read_to_string(format!("/proc/{pid}/status")).await;
     procfs::resident(&status.ok()?)

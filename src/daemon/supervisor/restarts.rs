@@ -1,32 +1,32 @@
-//! How soon a lost worker is replaced. Pure: callers pass the time.
+//! Decides how soon a lost worker is replaced. Pure: callers pass the time.
 
 use std::time::{Duration, Instant};
 
 use crate::base::backoff::Backoff;
 
-/// Wait before the second attempt in a row; doubled for each one after it.
+/// Wait before the second replacement in a row; doubled for each further one.
 const DELAY_FIRST: Duration = Duration::from_secs(1);
-/// Longest wait between two attempts.
+/// Longest wait before a replacement.
 pub const DELAY_MAX: Duration = Duration::from_secs(30);
-/// A worker that lived this long and made parts was healthy: the count starts again.
+/// A worker that lived this long and made parts was healthy: its loss counts as the first.
 const HEALTHY_AFTER: Duration = Duration::from_secs(30);
-/// Workers lost in a row without a single part from any of them until a stream counts as failed.
+/// A stream counts as failed after this many workers in a row that made no part.
 pub const BARREN_MAX: u32 = 8;
 
-/// Failures in a row: the first is made good at once, repeated ones ever more slowly.
+/// Counts lost workers: the first is replaced at once, further ones after growing waits.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Restarts {
-    /// `None` until a worker fails: the first one is replaced at once.
+    /// `None` before the first loss, which has no wait.
     backoff: Option<Backoff>,
     /// Workers lost since the last part.
     barren: u32,
 }
 
 impl Restarts {
-    /// A worker was lost at `now`; `lived` is when it started and `productive` whether it made a
-    /// part. Returns how long to wait before the next attempt.
-    pub fn lost(&mut self, lived: Option<Instant>, productive: bool, now: Instant) -> Duration {
-        let age = lived.map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
+    /// Records a worker lost at `now` and returns the wait before its replacement. `started` is
+    /// when that worker started, if it did; `productive` says whether it made a part.
+    pub fn lost(&mut self, started: Option<Instant>, productive: bool, now: Instant) -> Duration {
+        let age = started.map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
         if productive {
             self.barren = 0;
             if age >= HEALTHY_AFTER {
@@ -44,12 +44,12 @@ impl Restarts {
         }
     }
 
-    /// Enough attempts failed without a part to say that the stream cannot be made.
+    /// So many workers made no part that the stream counts as failed.
     pub fn hopeless(&self) -> bool {
         self.barren >= BARREN_MAX
     }
 
-    /// A part was made.
+    /// Records that a worker made a part.
     pub fn produced(&mut self) {
         self.barren = 0;
     }

@@ -1,5 +1,5 @@
-//! One warm worker in reserve: started, GStreamer loaded, hello said. A stream that needs a
-//! worker takes it and starts in a fraction of a second; the next one is made behind its back.
+//! One worker in reserve that has loaded GStreamer and said hello. A stream that takes it starts in
+//! a fraction of a second; the next spare is then started in the background.
 
 use std::future::pending;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,15 +14,15 @@ use super::link::{Gone, Link};
 use super::spawner::Launch;
 use crate::base::backoff::Backoff;
 
-/// Streams that may ask at the same time; more wait their turn.
+/// Streams that may ask at the same time; further streams wait.
 const ASKING_MAX: usize = 64;
-/// Wait after the first failure to make a spare; doubled each time.
+/// Wait after the first failure to start a spare; doubled after each further failure.
 const DELAY_FIRST: Duration = Duration::from_secs(1);
 const DELAY_MAX: Duration = Duration::from_secs(60);
 
 type Ask = oneshot::Sender<Link>;
 
-/// Hands out workers. Needs a tokio runtime from its making on.
+/// Hands out workers.
 pub struct Spares {
     launch: Arc<dyn Launch>,
     asks: mpsc::Sender<Ask>,
@@ -31,7 +31,7 @@ pub struct Spares {
 }
 
 impl Spares {
-    /// Starts making the first spare.
+    /// Starts the first spare. Must be called in a tokio runtime.
     pub fn new(launch: Arc<dyn Launch>) -> Self {
         let (asks, receiver) = mpsc::channel(ASKING_MAX);
         let stop = CancellationToken::new();
@@ -44,11 +44,11 @@ impl Spares {
         }
     }
 
-    /// The spare if it is ready, else one started for the caller alone, so that many streams
-    /// starting together do not wait for each other.
+    /// The spare if it is ready, otherwise a worker started for this caller, so that streams that
+    /// start together do not wait for each other.
     ///
     /// # Errors
-    /// [`Gone`] when none can be started.
+    /// [`Gone`] when no worker can be started.
     pub async fn hire(&self) -> Result<Link, Gone> {
         let (ask, answer) = oneshot::channel();
         if self.asks.send(ask).await.is_ok()
@@ -59,7 +59,7 @@ impl Spares {
         open(&*self.launch).await
     }
 
-    /// Discards the spare and stops making new ones.
+    /// Discards the spare and starts no more.
     pub async fn close(&self) {
         self.stop.cancel();
         let keeper = self
@@ -83,7 +83,8 @@ async fn open(launch: &dyn Launch) -> Result<Link, Gone> {
     Link::open(launch.launch().await.map_err(Gone::Launch)?).await
 }
 
-/// Keeps one spare until it is told to stop. An [`Ask`] that cannot be met is dropped, at once.
+/// Keeps one spare ready until `stop` is cancelled. An [`Ask`] that comes while there is no spare
+/// is dropped at once, which tells the caller to start a worker of its own.
 async fn keep(launch: Arc<dyn Launch>, mut asks: mpsc::Receiver<Ask>, stop: CancellationToken) {
     let mut delay = Duration::ZERO;
     let mut backoff = Backoff::new(DELAY_FIRST, DELAY_MAX);
@@ -103,7 +104,7 @@ async fn keep(launch: Arc<dyn Launch>, mut asks: mpsc::Receiver<Ask>, stop: Canc
         delay = match lost {
             Some(gone) => {
                 let next = backoff.wait();
-                tracing::warn!(cause = %gone, "no spare worker; trying again in {next:?}");
+                tracing::warn!(cause = %gone, "spare worker lost or not started; trying again in {next:?}");
                 next
             }
             None => {
@@ -119,12 +120,12 @@ async fn make(launch: &dyn Launch, delay: Duration) -> Result<Link, Gone> {
     open(launch).await
 }
 
-/// Turns every ask down; returns when there is nobody left to ask.
+/// Drops every ask; returns when no caller is left.
 async fn refuse(asks: &mut mpsc::Receiver<Ask>) {
     while asks.recv().await.is_some() {}
 }
 
-/// Holds a spare until it is hired (`None`) or lost.
+/// Holds the spare until a caller takes it (`None`) or it is lost.
 async fn hold(mut spare: Link, asks: &mut mpsc::Receiver<Ask>) -> Option<Gone> {
     loop {
         tokio::select! {
@@ -135,7 +136,7 @@ async fn hold(mut spare: Link, asks: &mut mpsc::Receiver<Ask>) -> Option<Gone> {
             ask = asks.recv() => match ask {
                 Some(ask) => match ask.send(spare) {
                     Ok(()) => return None,
-                    // Whoever asked has gone meanwhile.
+                    // The caller has stopped waiting.
                     Err(back) => spare = back,
                 },
                 None => pending().await,

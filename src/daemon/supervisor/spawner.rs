@@ -27,10 +27,11 @@ use crate::base::units::ByteSize;
 
 /// Starts that may wait for the spawner's thread; more are refused.
 const WAITING_MAX: usize = 64;
-/// When memory runs out the kernel takes a worker, whose stream comes back, before the daemon
+/// Makes the kernel kill a worker, whose stream comes back, before the daemon when memory runs out
 /// (proc_pid_oom_score_adj(5): -1000 never, 1000 first).
 const OOM_SCORE_ADJ: &str = "500";
-/// Overrides of the configuration, which may be secrets, are not for the worker.
+/// Environment variables with this prefix override the configuration and may be secrets: workers
+/// do not get them.
 const PRIVATE_ENV_PREFIX: &str = "WEIR__";
 
 /// A process that has just been started, and the daemon's end of its socket.
@@ -38,32 +39,32 @@ const PRIVATE_ENV_PREFIX: &str = "WEIR__";
 pub struct Launched {
     /// Non-blocking; its other end is the worker's standard input.
     pub socket: UnixStream,
-    /// Kills it when dropped.
+    /// Handle of the process; dropping it kills the process.
     pub process: Process,
 }
 
-/// Starts workers: [`Spawner`] in the daemon, a scripted one in tests.
+/// Starts workers: [`Spawner`] in the daemon, a scripted fake in tests.
 pub trait Launch: Send + Sync + 'static {
-    /// Starts one.
+    /// Starts one worker.
     fn launch(&self) -> BoxFuture<'_, io::Result<Launched>>;
 }
 
-/// What is executed.
+/// The program that runs as a worker.
 #[derive(Debug, Clone)]
 pub struct Program {
-    /// Executable.
+    /// Path of the executable.
     pub path: PathBuf,
-    /// Name it sees as its own (`argv[0]`).
+    /// Its `argv[0]`.
     pub arg0: OsString,
-    /// Arguments.
+    /// Its further arguments.
     pub args: Vec<OsString>,
     /// Resident memory above which it is killed.
     pub resident_max: ByteSize,
 }
 
 impl Program {
-    /// This very executable as `weir worker`. By `/proc/self/exe`, so that it stays the same
-    /// program when the file on disk has been replaced by an upgrade.
+    /// This executable as `weir worker`, through `/proc/self/exe`: the worker is the same version
+    /// even after an upgrade has replaced the file on disk.
     pub fn own_worker() -> Self {
         Self {
             path: PathBuf::from("/proc/self/exe"),
@@ -96,10 +97,10 @@ impl Spawner {
         let thread = std::thread::Builder::new()
             .name("weir-spawner".into())
             .spawn(move || {
-                // tokio's `Command` needs a runtime to watch the child with.
+                // tokio's `Command` needs a runtime to watch the child.
                 let _runtime = runtime.enter();
                 while let Ok(reply) = receiver.recv() {
-                    // A caller that has gone drops the process, which kills it.
+                    // If the caller has gone, the process is dropped here and thereby killed.
                     let _ = reply.send(start(&program, &tracker));
                 }
             })?;
@@ -140,7 +141,7 @@ impl Drop for Spawner {
     fn drop(&mut self) {
         self.requests = None;
         if let Some(thread) = self.thread.take() {
-            // At most one fork away from its end.
+            // The thread ends after at most one more fork.
             let _ = thread.join();
         }
     }
@@ -175,7 +176,7 @@ fn start(program: &Program, tracker: &TaskTracker) -> io::Result<Launched> {
 }
 
 /// Runs the program with `socket` as its standard input. The daemon's copy of that end is closed
-/// on return, so either side sees the other's end as EOF.
+/// on return, so each process sees EOF when the other one ends.
 fn execute(program: &Program, socket: UnixStream) -> io::Result<Child> {
     let mut command = Command::new(&program.path);
     command
@@ -184,26 +185,26 @@ fn execute(program: &Program, socket: UnixStream) -> io::Result<Child> {
         .stdin(OwnedFd::from(socket))
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
-        // Ctrl-C in a terminal is for the daemon, which then asks its workers to finish.
+        // Ctrl-C must reach only the daemon, which then asks its workers to finish.
         .process_group(0)
         .kill_on_drop(true);
     for (key, _) in std::env::vars_os().filter(|(key, _)| is_private(key)) {
         command.env_remove(key);
     }
     let daemon = rustix::process::getpid();
-    // SAFETY: between fork and exec only async-signal-safe work is allowed; the hook makes two
-    // system calls (prctl and getppid) and neither allocates nor takes a lock.
+    // SAFETY: between fork and exec only async-signal-safe calls are allowed. The hook makes two
+    // system calls (prctl and getppid), allocates nothing and takes no lock.
     unsafe { command.pre_exec(move || die_with(daemon)) };
     command.spawn()
 }
 
-/// Whether an environment variable is none of a worker's business.
+/// Whether an environment variable must not be passed to a worker.
 pub(super) fn is_private(key: &OsStr) -> bool {
     key.as_encoded_bytes()
         .starts_with(PRIVATE_ENV_PREFIX.as_bytes())
 }
 
-/// Has the kernel kill this process when the thread that started it ends.
+/// Makes the kernel kill this process when the thread that started it ends.
 fn die_with(daemon: Pid) -> io::Result<()> {
     set_parent_process_death_signal(Some(Signal::KILL))?;
     // The daemon may have died before the signal was asked for; then nothing would send it.

@@ -1,5 +1,5 @@
-//! What a worker writes to stderr goes to the daemon's log: whole lines, of bounded length, at a
-//! bounded rate. A worker handles hostile input, so its words are not trusted either.
+//! Copies a worker's stderr to the daemon's log: whole lines, of bounded length, at a bounded rate.
+//! A worker handles hostile input, so its output is not trusted.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,9 +10,9 @@ use super::process::Label;
 use crate::base::flood::Limit;
 use crate::base::text::printable;
 
-/// Longest line that is kept; the rest of it is left out.
+/// Longest line that is logged; the rest of the line is left out.
 const LINE_BYTES_MAX: usize = 1024;
-/// Lines a second that are logged; the others are counted.
+/// Lines per second that are logged; the others are counted.
 const LINES_MAX: u32 = 20;
 const LINES_PER: Duration = Duration::from_secs(1);
 
