@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-/// What a publisher sends; sent again whenever it changes in mid-stream.
+/// Formats of a publisher's tracks; sent again whenever one of them changes in mid-stream.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct InputFormat {
     /// Video, once its configuration is known.
@@ -28,7 +28,7 @@ pub struct VideoFormat {
     pub codec: VideoCodec,
     /// `AVCDecoderConfigurationRecord` or `HEVCDecoderConfigurationRecord` (ISO/IEC 14496-15).
     pub config: Bytes,
-    /// Frames a second times 1000 as announced in `onMetaData`, when it is plausible.
+    /// Frames per second times 1000, if RTMP's `onMetaData` announced a plausible rate.
     pub fps_milli_hint: Option<u32>,
 }
 
@@ -57,16 +57,17 @@ pub enum Track {
     Audio,
 }
 
-/// One access unit. Times are of the publisher's own clock, already free of wrap-around.
+/// One access unit (an encoded picture or audio frame). Times are on the publisher's own clock,
+/// with wrap-around removed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EncodedFrame {
-    /// Its track.
+    /// Track it belongs to.
     pub track: Track,
     /// Presentation time in nanoseconds.
     pub pts_ns: i64,
-    /// Decode time in nanoseconds, never falling within a track.
+    /// Decode time in nanoseconds; never decreases within a track.
     pub dts_ns: i64,
-    /// Decoding may start here.
+    /// Decoding can start at this frame.
     pub key: bool,
     /// The access unit.
     pub data: Bytes,

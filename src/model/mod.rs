@@ -1,6 +1,6 @@
-//! What weir is about, without input or output: frames, the ladder, HLS, the state of a stream.
+//! The pure core, known to both processes: frames, the ladder, HLS, the status of a stream.
 //!
-//! Nothing in this room knows GStreamer, tokio, warp, a socket, a file or the machine's clock.
+//! No module here uses GStreamer, tokio, warp, a socket, a file or the machine's clock.
 
 pub mod frame;
 pub mod hls;

@@ -1,4 +1,4 @@
-//! What the API says of a stream.
+//! The status of a stream, as the API shows it.
 
 use serde::Serialize;
 
@@ -6,15 +6,15 @@ use serde::Serialize;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
-    /// Nothing is made; an on-demand source waits for its first viewer.
+    /// Nothing is encoded; an on-demand source waits for its first viewer.
     Idle,
-    /// A source is there, the first segments are being made.
+    /// The source has started; the first segments are not complete yet.
     Starting,
-    /// Playable and fed.
+    /// Playable, and the source delivers.
     Live,
-    /// Playable; the source is away and has its grace to return.
+    /// Playable; the source is lost but may return within the grace period.
     Waiting,
-    /// It cannot be made; see `last_error`.
+    /// The stream cannot be produced; `last_error` says why.
     Failed,
 }
 
@@ -27,28 +27,28 @@ pub struct StreamStatus {
     pub state: State,
     /// Source without credentials: `push:`, `test:`, or an address.
     pub source: String,
-    /// When the state was entered, RFC 3339 in UTC.
+    /// When the stream entered this state, RFC 3339 in UTC.
     pub since: String,
-    /// Viewers: address and agent with a playlist request within 10 s.
+    /// Number of viewers: pairs of address and user agent that requested a playlist within 10 s.
     pub viewers: usize,
-    /// How the source arrives, once it does; always `None` for `test:`.
+    /// How the input is timed; `None` before media arrives, and always for `test:`.
     pub input: Option<InputStatus>,
-    /// What is made; empty while idle.
+    /// Rungs that are encoded; empty while idle.
     pub rungs: Vec<RungStatus>,
     /// Process id of the worker.
     pub worker_pid: Option<u32>,
-    /// The last thing that went wrong, with the next step.
+    /// The last error, with the next step.
     pub last_error: Option<String>,
 }
 
-/// How a source's pictures become the ladder's.
+/// How pictures from the source are fitted to the ladder's frame rate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct InputStatus {
-    /// Delay by which jitter is hidden, in milliseconds.
+    /// Delay that hides the jitter of the source, in milliseconds.
     pub delay_ms: u64,
-    /// Frames that showed the picture before once more.
+    /// Frames that repeated the previous picture.
     pub repeated: u64,
-    /// Pictures that were not shown: late, or more than the ladder's frame rate has room for.
+    /// Pictures left out because they were late or above the ladder's frame rate.
     pub skipped: u64,
 }
 
@@ -61,14 +61,14 @@ pub struct RungStatus {
     pub width: u32,
     /// Pixels down.
     pub height: u32,
-    /// Frames a second.
+    /// Frames per second.
     pub fps: f64,
     /// Bits per second.
     pub bitrate: u64,
     /// Encoder family.
     pub encoder: String,
-    /// Seconds of video encoded in a second.
+    /// Seconds of video encoded per second of wall-clock time.
     pub speed: f32,
-    /// Frames left out.
+    /// Frames left out because the encoder was too slow.
     pub dropped: u64,
 }

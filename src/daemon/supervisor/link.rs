@@ -245,7 +245,7 @@ async fn send(mut socket: OwnedWriteHalf, inbox: WorkerInbox, label: Arc<Label>)
         let wire = match encode(&inbox.pop().await) {
             Ok(wire) => wire,
             Err(error) => {
-                tracing::warn!(stream = label.name(), %error, "message to a worker left out: it cannot be encoded");
+                tracing::warn!(stream = label.name(), %error, "message left out: it cannot be encoded");
                 continue;
             }
         };

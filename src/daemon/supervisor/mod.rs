@@ -1,8 +1,8 @@
 //! Starts, feeds, watches and replaces workers.
 //!
 //! [`spawner`] starts processes, [`process`] owns each process until it is reaped, [`link`]
-//! exchanges messages with a worker, [`spare`] keeps one worker ready, [`restarts`] decides how soon
-//! a lost worker is replaced, [`probe`] tests encoders in child processes.
+//! exchanges messages with a worker, [`spare`] keeps one worker ready, [`restarts`] decides how
+//! soon a lost worker is replaced, [`probe`] tests encoders in child processes.
 
 pub mod link;
 pub mod probe;

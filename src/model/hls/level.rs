@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use super::window::{Gap, Window};
 
-/// Number of a session's first segment, where nothing has said otherwise: hls.js does not reload
-/// with blocking while its last segment's number is 0.
+/// Number of a session's first segment. Not 0, because hls.js does not use blocking reloads while
+/// the last segment's number is 0.
 const FIRST_MSN: u64 = 1;
 
-/// Closes every open segment, gives each window a gap for each segment it lacks, and returns the
-/// number at which all go on behind a discontinuity.
+/// Closes all open segments, and gives each window a gap for each segment it lacks. Returns the
+/// number of the next segment, with which all windows continue after a discontinuity.
 pub(super) fn interrupt(windows: &mut [&mut Window]) -> u64 {
     for window in windows.iter_mut() {
         window.close();
@@ -26,7 +26,8 @@ pub(super) fn interrupt(windows: &mut [&mut Window]) -> u64 {
         return next;
     };
     for window in windows.iter_mut() {
-        // One that stopped so long ago that nobody knows the segments it lacks starts afresh.
+        // A window that stopped so long ago that no other window has the segments it lacks cannot
+        // be filled with gaps: it starts again.
         if window
             .last_closed()
             .is_none_or(|msn| msn.saturating_add(1) < oldest)
@@ -44,8 +45,8 @@ pub(super) fn interrupt(windows: &mut [&mut Window]) -> u64 {
     next
 }
 
-/// Every listed segment by number, as the first window that has it has it; from the last one back
-/// to where nobody has one, so that there is no hole.
+/// All listed segments by number, each from the first window that has it. Starts after the last
+/// hole, that is, a number that no window has.
 fn known_segments(windows: &[&mut Window]) -> BTreeMap<u64, Gap> {
     let mut known = BTreeMap::new();
     for window in windows {
@@ -62,14 +63,15 @@ fn known_segments(windows: &[&mut Window]) -> BTreeMap<u64, Gap> {
     known.split_off(&oldest)
 }
 
-/// Takes the oldest segment off all playlists if at least `keep` stays: `true` when it did.
+/// Removes the oldest segment from all playlists if at least `keep` remains; returns whether it
+/// did.
 ///
-/// "The server MUST NOT remove a Media Segment from a Playlist file without an EXT-X-ENDLIST tag
-/// if that would produce a Playlist whose duration is less than three times the Target Duration"
-/// (section 6.2.2): `floor`. A rendition that stopped more than that ago has no say, or it would
-/// hold up the memory of all.
+/// "The server MUST NOT remove a Media Segment from a Playlist file without an EXT-X-ENDLIST tag if
+/// that would produce a Playlist whose duration is less than three times the Target Duration"
+/// (section 6.2.2), which is `floor`. A rendition that stopped more than `floor` ago does not
+/// count, or all renditions would have to keep their segments for it.
 pub(super) fn slide(windows: &mut [&mut Window], keep: Duration, floor: Duration) -> bool {
-    // A window never gives up its last segment.
+    // A window always keeps its last segment.
     let spare = |w: &&mut Window| w.first_listed().filter(|msn| Some(*msn) != w.last_closed());
     let Some(oldest) = windows.iter().filter_map(spare).min() else {
         return false;

@@ -1,11 +1,11 @@
-//! What a packager makes and the origin keeps.
+//! Parts and segments, as a worker packages them and the origin keeps them.
 
 use std::time::Duration;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-/// Which of the two sets of renditions.
+/// One of the two sets of renditions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Packaging {
     /// CMAF with demuxed audio, low latency.
@@ -14,7 +14,7 @@ pub enum Packaging {
     Ts,
 }
 
-/// One rendition of the plan.
+/// Names a rendition of the plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum TrackId {
     /// Index into [`crate::model::ladder::Plan::video`].
@@ -26,7 +26,7 @@ pub enum TrackId {
 /// One part of one rendition.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Part {
-    /// Rendition.
+    /// Rendition it belongs to.
     pub track: TrackId,
     /// Media sequence number of its segment.
     pub msn: u64,
@@ -34,13 +34,13 @@ pub struct Part {
     pub index: u32,
     /// Exact duration.
     pub duration: Duration,
-    /// A decoder may start at it.
+    /// A decoder can start at it (`INDEPENDENT=YES`).
     pub independent: bool,
     /// It is the last of its segment.
     pub last: bool,
     /// Wall-clock time of its first frame, nanoseconds since the Unix epoch.
     pub date_ns: u64,
-    /// The bytes.
+    /// Media bytes.
     pub data: Bytes,
 }
 
@@ -55,6 +55,6 @@ pub struct TsSegment {
     pub duration: Duration,
     /// Wall-clock time of its first frame, nanoseconds since the Unix epoch.
     pub date_ns: u64,
-    /// The bytes.
+    /// Media bytes.
     pub data: Bytes,
 }

@@ -1,9 +1,10 @@
-//! Pure HLS: parts, segments, windows and the text of playlists (RFC 8216bis). Knows no clock,
-//! socket, file, tokio or GStreamer: callers pass times and bytes.
+//! Pure HLS: parts, segments, windows and the text of playlists (RFC 8216bis). Reads no clock,
+//! socket or file: callers pass times and bytes.
 //!
-//! [`Presentation`] is the whole of one session: a [`Window`] for every rendition in both
-//! packagings. It takes what a worker makes, keeps the renditions' numbers in step, slides the
-//! windows and renders every playlist. Sections are those of draft-pantos-hls-rfc8216bis-22.
+//! A [`Presentation`] is one session: it has a [`Window`] per rendition, in both packagings, takes
+//! the parts and segments that a worker makes, keeps the renditions' numbers in step, slides the
+//! windows and renders all playlists. Section numbers in comments are those of
+//! draft-pantos-hls-rfc8216bis-22.
 
 mod level;
 mod media;

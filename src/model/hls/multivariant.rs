@@ -1,22 +1,22 @@
-//! The text of a multivariant playlist (RFC 8216bis section 4.4.6) and the bit rates it promises.
+//! The text of a multivariant playlist (RFC 8216bis section 4.4.6), and its bit rates.
 
 use std::fmt::Write;
 use std::time::Duration;
 
 use super::media::Packaging;
-use super::playlist::file_name;
+use super::playlist::{file_name, version};
 use super::timing::Timing;
 use crate::base::units::FrameRate;
 use crate::model::ladder::{AudioRendition, Plan, VideoRendition};
 
-/// What an encoder's rate buffer may hold above its bitrate: encoders run with `maxrate` equal to
-/// the bitrate and a buffer of at most one second.
+/// Size of an encoder's rate buffer (VBV): encoders run with `maxrate` equal to the bitrate and a
+/// buffer of at most one second.
 const VBV: Duration = Duration::from_secs(1);
-/// `moof` without its samples, and `mdat` header.
+/// Bytes of a part beside media: `moof` without sample entries, and the header of `mdat`.
 const CMAF_PART_BYTES: u64 = 180;
-/// Entry of a `trun` box.
+/// Bytes of a sample entry in the `trun` box.
 const CMAF_SAMPLE_BYTES: u64 = 16;
-/// AAC frames a second at 48 kHz, rounded up.
+/// AAC frames per second at 48 kHz, rounded up.
 const AAC_FRAMES_PER_S: u64 = 47;
 /// MPEG-TS headers, stuffing and tables, as a fraction of the payload: 8 %.
 const TS_OVERHEAD_PERCENT: u64 = 8;
@@ -32,15 +32,15 @@ pub(super) struct Variant<'a> {
     pub(super) frame_rate: FrameRate,
 }
 
-/// `BANDWIDTH` and `AVERAGE-BANDWIDTH` a variant is given before anything has been measured.
+/// `BANDWIDTH` and `AVERAGE-BANDWIDTH` of a variant as computed from its plan, before segments have
+/// been measured.
 pub(super) fn promised_bps(
     plan: &Plan,
     video: &VideoRendition,
     timing: &Timing,
     packaging: Packaging,
 ) -> (u64, u64) {
-    let audio = plan.audio.get(video.audio).or(plan.audio.first());
-    let audio_bps = audio.map_or(0, |audio| audio.bitrate.bps());
+    let audio_bps = plan.audio_of(video).map_or(0, |audio| audio.bitrate.bps());
     let video_bps = video.bitrate.bps();
     // A segment of `d` seconds holds at most `bitrate * (d + buffer)` bits.
     let segment_ms = (timing.segment().as_millis() as u64).max(1);
@@ -50,7 +50,7 @@ pub(super) fn promised_bps(
         Packaging::Cmaf => cmaf_overhead_bps(plan.canvas.fps.divided(video.divisor), timing),
         Packaging::Ts => media_bps.saturating_mul(TS_OVERHEAD_PERCENT) / 100,
     };
-    // AAC encoders keep their bitrate over a second, not over a frame: a tenth more.
+    // AAC encoders keep their bitrate only on average: 10 % more for short peaks.
     let average = media_bps.saturating_add(overhead_bps);
     let peak = average
         .saturating_add(burst_bps)
@@ -66,22 +66,20 @@ fn cmaf_overhead_bps(fps: FrameRate, timing: &Timing) -> u64 {
     (parts + samples) * 8
 }
 
-/// The text. Addresses are relative to `/live/STREAM/`; `session` is the folder of the session.
+/// The playlist's text. URIs are relative to `/live/STREAM/`; `session` is the folder of the
+/// session.
 pub(super) fn render(
     plan: &Plan,
     variants: &[Variant<'_>],
     packaging: Packaging,
     session: &str,
 ) -> String {
-    let version = match packaging {
-        Packaging::Cmaf => 9,
-        Packaging::Ts => 6,
-    };
     let file = file_name(packaging);
+    let version = version(packaging);
     let mut out = format!("#EXTM3U\n#EXT-X-VERSION:{version}\n#EXT-X-INDEPENDENT-SEGMENTS\n");
     if packaging == Packaging::Cmaf {
         for AudioRendition { name, .. } in &plan.audio {
-            // The same NAME in every group, so that a player keeps its choice of sound when it
+            // All groups have the same NAME, so that a player keeps the chosen audio when it
             // switches rungs (section 4.4.6.2.1).
             let _ = writeln!(
                 out,

@@ -8,18 +8,18 @@ use super::text::{Seconds, date};
 use super::timing::Timing;
 use super::window::{Segment, Window};
 
-/// How far another rendition has come, for `EXT-X-RENDITION-REPORT` (section 4.4.5.4).
+/// The last segment and part of another rendition, for `EXT-X-RENDITION-REPORT` (section 4.4.5.4).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Report {
     /// Name of the rendition's folder.
     pub(super) rendition: String,
-    /// Last segment, or segment of the last part where there are parts.
+    /// Segment of the last part; the last segment if there are no parts.
     pub(super) last_msn: u64,
-    /// Last part of it.
+    /// Index of the last part in that segment.
     pub(super) last_part: Option<u32>,
 }
 
-/// Everything a media playlist is rendered from.
+/// Everything that a media playlist shows.
 #[derive(Debug)]
 pub(super) struct Page<'a> {
     pub(super) window: &'a Window,
@@ -27,6 +27,15 @@ pub(super) struct Page<'a> {
     pub(super) packaging: Packaging,
     pub(super) reports: &'a [Report],
     pub(super) ended: bool,
+}
+
+/// `EXT-X-VERSION`: `EXT-X-SKIP` needs 9 (section 8); the MPEG-TS playlists are for old players and
+/// need only 6.
+pub(super) const fn version(packaging: Packaging) -> u8 {
+    match packaging {
+        Packaging::Cmaf => 9,
+        Packaging::Ts => 6,
+    }
 }
 
 /// File name of a media playlist in its rendition's folder.
@@ -38,10 +47,10 @@ pub(super) const fn file_name(packaging: Packaging) -> &'static str {
 }
 
 impl Page<'_> {
-    /// The text; with `skip`, a Playlist Delta Update where there is something to skip.
+    /// The playlist's text; with `skip`, a Playlist Delta Update if there are segments to skip.
     pub(super) fn render(&self, skip: bool) -> String {
         let skipped = if skip { self.skippable() } else { 0 };
-        // Writing to a String cannot fail, so the results below are of no interest.
+        // Writing to a String cannot fail, so results of `write!` are ignored below.
         let mut out = String::with_capacity(4096);
         self.header(&mut out);
         if skipped > 0 {
@@ -52,7 +61,7 @@ impl Page<'_> {
         out
     }
 
-    /// Part Target Duration, where parts are listed.
+    /// Part Target Duration; `None` if this playlist lists no parts.
     fn part_target(&self) -> Option<Duration> {
         match self.packaging {
             Packaging::Cmaf => self.timing.part_target(),
@@ -61,12 +70,7 @@ impl Page<'_> {
     }
 
     fn header(&self, out: &mut String) {
-        // EXT-X-SKIP takes version 9 (section 8); the MPEG-TS playlists are for old players and
-        // use nothing above 6.
-        let version = match self.packaging {
-            Packaging::Cmaf => 9,
-            Packaging::Ts => 6,
-        };
+        let version = version(self.packaging);
         let target_s = self.timing.target_s();
         let _ = write!(
             out,
@@ -90,7 +94,7 @@ impl Page<'_> {
         }
         let first = self.listed().next();
         let msn = first.map_or(0, |s| s.msn);
-        // A discontinuity counts here once its tag has left the playlist (section 6.2.2).
+        // A discontinuity counts once its tag is no longer in the playlist (section 6.2.2).
         let gone = first.map_or(0, |s| s.discontinuities - u64::from(s.discontinuity));
         let _ = write!(
             out,
@@ -99,14 +103,14 @@ impl Page<'_> {
         );
     }
 
-    /// Closed segments, and the open one where its parts are listed.
+    /// Closed segments, and the open one if its parts are listed.
     fn listed(&self) -> impl DoubleEndedIterator<Item = &Segment> {
         let parts = self.part_target().is_some();
         self.window.listed().filter(move |s| parts || s.closed())
     }
 
-    /// How many segments lie "further from the end of the last (Parent) Media Segment in the
-    /// Playlist than the Skip Boundary" (section 6.2.5.1) as a whole.
+    /// Number of segments that lie wholly "further from the end of the last (Parent) Media Segment
+    /// in the Playlist than the Skip Boundary" (section 6.2.5.1).
     fn skippable(&self) -> usize {
         // "A Server MUST ignore the _HLS_skip directive if the Playlist does not contain the
         // CAN-SKIP-UNTIL attribute, or if it contains an EXT-X-ENDLIST tag."
@@ -126,7 +130,8 @@ impl Page<'_> {
 
     fn segments(&self, out: &mut String, skipped: usize) {
         // "EXT-X-PART tags SHOULD be removed from the Playlist after they are greater than three
-        // Target Durations from the end of the Playlist" (section 6.2.2); a segment's go together.
+        // Target Durations from the end of the Playlist" (section 6.2.2): all parts of a segment at
+        // once.
         let mut to_end: Duration = self.listed().map(|s| s.duration).sum();
         let mut map = None;
         for (n, segment) in self.listed().enumerate() {

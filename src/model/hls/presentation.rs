@@ -1,4 +1,4 @@
-//! All renditions of one session, in both packagings.
+//! One session: all its renditions, in both packagings.
 
 use std::time::Duration;
 
@@ -13,13 +13,13 @@ use super::timing::Timing;
 use super::window::Window;
 use crate::model::ladder::{Plan, VideoRendition};
 
-/// Why something a worker made was not taken.
+/// Why a part, segment or init section was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
     /// The plan has no such rendition.
     #[error("the plan has no such rendition")]
     UnknownTrack,
-    /// It is not the next one, or has no init section.
+    /// It is not the next one of its rendition, or there is no init section for it.
     #[error("it is not the next one, or came before its init section")]
     OutOfOrder,
     /// The session has ended.
@@ -43,41 +43,30 @@ pub struct Presentation {
     timing: Timing,
     renditions: Vec<Rendition>,
     ended: bool,
-    /// `BANDWIDTH` last written, by packaging and variant.
+    /// `BANDWIDTH` in the last multivariant playlist, by packaging and variant.
     advertised: Vec<(Packaging, usize, u64)>,
     bandwidth_raised: u64,
 }
 
 impl Presentation {
-    /// An empty session of `plan`, with the MPEG-TS set if `ts`.
+    /// An empty session of `plan`; with MPEG-TS renditions if `ts`.
     pub fn new(plan: Plan, timing: Timing, ts: bool) -> Self {
-        let window = || Window::new(timing.target());
-        let numbered = |n: usize| u8::try_from(n).unwrap_or(u8::MAX);
-        let mut renditions = Vec::new();
-        for (n, video) in plan.video.iter().enumerate() {
-            renditions.push(Rendition {
-                name: video.name.clone(),
-                packaging: Packaging::Cmaf,
-                track: TrackId::Video(numbered(n)),
-                window: window(),
-            });
-        }
-        for (n, audio) in plan.audio.iter().enumerate() {
-            renditions.push(Rendition {
-                name: audio.name.clone(),
-                packaging: Packaging::Cmaf,
-                track: TrackId::Audio(numbered(n)),
-                window: window(),
-            });
-        }
-        for (n, video) in plan.video.iter().enumerate().filter(|_| ts) {
-            renditions.push(Rendition {
-                name: video.name.clone(),
-                packaging: Packaging::Ts,
-                track: TrackId::Video(numbered(n)),
-                window: window(),
-            });
-        }
+        let video = |packaging| {
+            let numbered = plan.video.iter().zip(0..=u8::MAX);
+            numbered.map(move |(video, n)| (&video.name, packaging, TrackId::Video(n)))
+        };
+        let numbered = plan.audio.iter().zip(0..=u8::MAX);
+        let audio = numbered.map(|(audio, n)| (&audio.name, Packaging::Cmaf, TrackId::Audio(n)));
+        let renditions = video(Packaging::Cmaf)
+            .chain(audio)
+            .chain(video(Packaging::Ts).filter(|_| ts))
+            .map(|(name, packaging, track)| Rendition {
+                name: name.clone(),
+                packaging,
+                track,
+                window: Window::new(timing.target()),
+            })
+            .collect();
         Self {
             plan,
             timing,
@@ -88,26 +77,26 @@ impl Presentation {
         }
     }
 
-    /// How many renditions there are, both packagings together.
+    /// Number of renditions in both packagings together.
     pub fn rendition_count(&self) -> usize {
         self.renditions.len()
     }
 
-    /// Number of a rendition by its name in addresses.
+    /// Number of the rendition with this name in URLs.
     pub fn find(&self, name: &str, packaging: Packaging) -> Option<usize> {
         self.renditions
             .iter()
             .position(|r| r.packaging == packaging && r.name == name)
     }
 
-    /// A rendition's window and whether it is of sound alone.
+    /// A rendition's window, and whether the rendition is audio only.
     pub fn window(&self, rendition: usize) -> Option<(&Window, bool)> {
         let rendition = self.renditions.get(rendition)?;
         let audio = matches!(rendition.track, TrackId::Audio(_));
         Some((&rendition.window, audio))
     }
 
-    /// The constants of time.
+    /// Durations that all playlists share.
     pub fn timing(&self) -> &Timing {
         &self.timing
     }
@@ -122,11 +111,12 @@ impl Presentation {
             .ok_or(Refused::UnknownTrack)
     }
 
-    /// Takes an init section. A later one takes effect at the rendition's next segment, behind a
-    /// discontinuity; all renditions of a session must get theirs at the same one.
+    /// Takes an init section. A later one takes effect at the rendition's next segment, which then
+    /// begins with a discontinuity; callers must change the init sections of all renditions at the
+    /// same segment.
     ///
     /// # Errors
-    /// When the plan has no such rendition or the session has ended.
+    /// If the plan has no such rendition or the session has ended.
     pub fn init(&mut self, track: TrackId, codec: &str, data: Bytes) -> Result<usize, Refused> {
         let n = self.track(Packaging::Cmaf, track)?;
         if let Some(rendition) = self.renditions.get_mut(n) {
@@ -138,7 +128,7 @@ impl Presentation {
     /// Appends a part and returns its rendition's number.
     ///
     /// # Errors
-    /// When it is not the next part of its rendition.
+    /// If it is not the next part of its rendition.
     pub fn part(&mut self, part: &Part) -> Result<usize, Refused> {
         let n = self.track(Packaging::Cmaf, part.track)?;
         self.push(n, part, true)
@@ -147,7 +137,7 @@ impl Presentation {
     /// Appends an MPEG-TS segment and returns its rendition's number.
     ///
     /// # Errors
-    /// When it is not the next segment of its rendition.
+    /// If it is not the next segment of its rendition.
     pub fn ts_segment(&mut self, segment: TsSegment) -> Result<usize, Refused> {
         let track = TrackId::Video(segment.video);
         let n = self.track(Packaging::Ts, track)?;
@@ -175,14 +165,14 @@ impl Presentation {
         Ok(n)
     }
 
-    /// Closes every open segment with the parts it has, gives every rendition that lacks a
-    /// segment an `EXT-X-GAP` one, and returns the number at which all go on behind a
-    /// discontinuity.
+    /// Handles the loss of a worker: closes all open segments with the parts they have, and adds an
+    /// `EXT-X-GAP` segment wherever a rendition lacks one. Returns the number of the next segment,
+    /// with which all renditions continue after a discontinuity.
     pub fn interrupt(&mut self) -> u64 {
         level::interrupt(&mut self.windows())
     }
 
-    /// Nothing more will come.
+    /// Ends the session: closes all segments; nothing more is accepted.
     pub fn end(&mut self) {
         for rendition in &mut self.renditions {
             rendition.window.close();
@@ -194,7 +184,8 @@ impl Presentation {
         self.renditions.iter_mut().map(|r| &mut r.window).collect()
     }
 
-    /// Takes segments off the playlists while `window` stays, and drops those whose time is over.
+    /// Removes the oldest segments from the playlists as long as `window` remains, and drops those
+    /// that viewers may no longer request.
     pub fn slide(&mut self, window: Duration) {
         let floor = self.timing.three_targets();
         while level::slide(&mut self.windows(), window, floor) {}
@@ -203,8 +194,9 @@ impl Presentation {
         }
     }
 
-    /// Makes room: drops segments that are off the playlists already, or else takes the oldest
-    /// one off. Returns the bytes freed; zero when the playlists are at their shortest.
+    /// Frees memory: drops segments that no playlist lists any more, or if there are none, removes
+    /// the oldest one from the playlists. Returns the bytes freed; zero if the playlists are as
+    /// short as they may be.
     pub fn shorten(&mut self) -> u64 {
         let freed = self.drop_unlisted();
         let floor = self.timing.three_targets();
@@ -219,7 +211,7 @@ impl Presentation {
         windows.map(Window::drop_unlisted).sum()
     }
 
-    /// Bytes of all windows.
+    /// Bytes held by all windows.
     pub fn bytes(&self) -> u64 {
         self.renditions.iter().map(|r| r.window.bytes()).sum()
     }
@@ -230,13 +222,13 @@ impl Presentation {
         longest.max().unwrap_or_default()
     }
 
-    /// Every rendition of the packaging has one complete segment (and there are any).
+    /// Whether the packaging has renditions, and each of them a complete segment.
     pub fn playable(&self, packaging: Packaging) -> bool {
         let mut set = self.set(packaging).peekable();
         set.peek().is_some() && set.all(|(_, r)| r.window.playable())
     }
 
-    /// There are renditions in this packaging.
+    /// Whether the packaging has renditions.
     pub fn has(&self, packaging: Packaging) -> bool {
         self.set(packaging).next().is_some()
     }
@@ -256,7 +248,7 @@ impl Presentation {
         if self.ended {
             return Readiness::Ready;
         }
-        // A playlist with parts but without a complete segment is refused by players.
+        // Players refuse a playlist that has parts but no complete segment.
         match reload.readiness(&rendition.window, &self.timing, self.parts(rendition)) {
             Readiness::Ready if !rendition.window.playable() => Readiness::Wait,
             readiness => readiness,
@@ -267,15 +259,15 @@ impl Presentation {
         rendition.packaging == Packaging::Cmaf && self.timing.part_target().is_some()
     }
 
-    /// The segment and part that the rendition's `EXT-X-PRELOAD-HINT` announces.
+    /// Segment number and index of the part in the rendition's `EXT-X-PRELOAD-HINT`.
     pub fn hint(&self, rendition: usize) -> Option<(u64, u32)> {
         let rendition = self.renditions.get(rendition)?;
         let hinting = self.parts(rendition) && !self.ended;
         rendition.window.next_part().filter(|_| hinting)
     }
 
-    /// The media playlist of a rendition, `None` before it has a segment. With `skip`, a Playlist
-    /// Delta Update (section 6.2.5.1) where there is something to skip.
+    /// The media playlist of a rendition; `None` before it has a segment. With `skip`, a Playlist
+    /// Delta Update (section 6.2.5.1) if there are segments to skip.
     pub fn playlist(&self, rendition: usize, skip: bool) -> Option<String> {
         let this = self.renditions.get(rendition)?;
         this.window.last_closed()?;
@@ -296,7 +288,7 @@ impl Presentation {
 
     fn report(&self, rendition: &Rendition) -> Option<Report> {
         // "If the Rendition contains Partial Segments then this value is the Media Sequence Number
-        // of the last Partial Segment" (section 4.4.5.4), though a gap may follow it.
+        // of the last Partial Segment" (section 4.4.5.4), even if a gap follows it.
         let last_part = rendition.window.last_part();
         let (last_msn, last_part) = match last_part.filter(|_| self.parts(rendition)) {
             Some((msn, part)) => (msn, Some(part)),
@@ -309,8 +301,8 @@ impl Presentation {
         })
     }
 
-    /// The multivariant playlist, `None` before the packaging is playable. `session` is the name
-    /// of the folder below the playlist's.
+    /// The multivariant playlist; `None` before the packaging is playable. `session` is the folder
+    /// of the media playlists, relative to this playlist.
     pub fn master(&mut self, packaging: Packaging, session: &str) -> Option<String> {
         if !self.playable(packaging) {
             return None;
@@ -342,7 +334,7 @@ impl Presentation {
             let n = self.find(name, packaging);
             n.and_then(|n| self.renditions.get(n)).map(|r| &r.window)
         };
-        let audio = self.plan.audio.get(video.audio).or(self.plan.audio.first());
+        let audio = self.plan.audio_of(video);
         let sound = audio.and_then(|audio| find(&audio.name, Packaging::Cmaf));
         let picture = find(&video.name, Packaging::Cmaf);
         // "The attribute value MUST include every media format [RFC6381] present in any Media
@@ -376,7 +368,7 @@ impl Presentation {
         }
     }
 
-    /// Counts variants whose segments have outgrown the `BANDWIDTH` viewers were told.
+    /// Raises `BANDWIDTH` of variants whose segments have exceeded it, and counts them.
     fn compare_bandwidth(&mut self) {
         let mut advertised = std::mem::take(&mut self.advertised);
         for (packaging, n, bps) in &mut advertised {
@@ -392,8 +384,8 @@ impl Presentation {
         self.advertised = advertised;
     }
 
-    /// How often a segment exceeded the `BANDWIDTH` of a multivariant playlist already rendered.
-    /// The next one says more.
+    /// How often a segment exceeded the `BANDWIDTH` in a multivariant playlist already rendered.
+    /// The next playlist has the higher value.
     pub fn bandwidth_raised(&self) -> u64 {
         self.bandwidth_raised
     }

@@ -1,4 +1,5 @@
-//! Blocking Playlist Reload: when a request may be answered (RFC 8216bis section 6.2.5.2).
+//! Blocking Playlist Reload: whether a request is answered, waits or is refused (RFC 8216bis
+//! section 6.2.5.2).
 
 use super::timing::Timing;
 use super::window::{Lookup, Window};
@@ -14,7 +15,7 @@ pub struct Reload {
     pub skip: bool,
 }
 
-/// What to do with a request.
+/// What to do with a playlist request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Readiness {
     /// Answer with the current playlist.
@@ -26,7 +27,8 @@ pub enum Readiness {
 }
 
 impl Reload {
-    /// Judges the request against a live `window` whose playlist lists parts if `parts`.
+    /// What to do with this request for the playlist of a live `window`; `parts` says whether the
+    /// playlist lists parts.
     pub(super) fn readiness(self, window: &Window, timing: &Timing, parts: bool) -> Readiness {
         let Some(msn) = self.msn else {
             // "If the Playlist URI contains an _HLS_part directive but no _HLS_msn directive, the

@@ -1,4 +1,4 @@
-//! How numbers and dates look in a playlist.
+//! The text form of durations and dates in a playlist.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use chrono::{DateTime, SecondsFormat};
 
 /// A decimal-floating-point number of seconds (section 4.2), to the microsecond and without
 /// needless zeros: `2.0`, `0.213333`.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Seconds {
     micros: u128,
 }
@@ -19,24 +19,17 @@ impl Seconds {
         Self { micros }
     }
 
-    /// `duration` rounded up, for limits: never below anything [`Seconds::nearest`] prints for
-    /// a duration that keeps the limit.
+    /// `duration` rounded up to the microsecond, for limits: a duration within the limit is never
+    /// printed above it.
     pub(super) fn at_least(duration: Duration) -> Self {
         let micros = duration.as_nanos().div_ceil(1000);
         Self { micros }
     }
 
-    /// `times` as long.
+    /// A multiple.
     pub(super) fn times(self, times: u32) -> Self {
         Self {
             micros: self.micros.saturating_mul(u128::from(times)),
-        }
-    }
-
-    /// The longer one.
-    pub(super) fn max(self, other: Self) -> Self {
-        Self {
-            micros: self.micros.max(other.micros),
         }
     }
 }
@@ -52,8 +45,9 @@ impl fmt::Display for Seconds {
     }
 }
 
-/// `EXT-X-PROGRAM-DATE-TIME` wants ISO 8601 that "SHOULD indicate a time zone and fractional
-/// parts of seconds, to millisecond accuracy" (section 4.4.4.6): UTC, to the nearest millisecond.
+/// The text of `EXT-X-PROGRAM-DATE-TIME`, which is ISO 8601 and "SHOULD indicate a time zone and
+/// fractional parts of seconds, to millisecond accuracy" (section 4.4.4.6): UTC, to the nearest
+/// millisecond.
 pub(super) fn date(unix_ns: u64) -> String {
     let unix_ms = (unix_ns / 1000).saturating_add(500) / 1000;
     i64::try_from(unix_ms)

@@ -1,4 +1,4 @@
-//! The constants of time that all playlists of a session share.
+//! Durations that all playlists of a session share.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use super::text::Seconds;
 use crate::model::ladder::Plan;
 use crate::model::ladder::clock::{AAC_FRAME_SAMPLES, SAMPLE_RATE_HZ};
 
-/// What every media playlist of a session says of time; fixed for its life: "The value of the
+/// Target durations and hold-backs of a session. They never change: "The value of the
 /// EXT-X-TARGETDURATION tag in the Media Playlist MUST NOT change" (section 6.2.1).
 #[derive(Debug, Clone, Copy)]
 pub struct Timing {
@@ -17,16 +17,16 @@ pub struct Timing {
 }
 
 impl Timing {
-    /// Of segments of nominally `segment` and parts of at most `part_target` (zero: none).
-    /// `hold_back` raises `PART-HOLD-BACK` and `HOLD-BACK`; too small a value is taken up to three
-    /// parts and three Target Durations.
+    /// `segment` is the nominal segment duration, `part_target` the longest part (zero turns parts
+    /// off). `hold_back` raises `PART-HOLD-BACK` above three parts and `HOLD-BACK` above three
+    /// Target Durations, their least values.
     pub fn new(
         plan: &Plan,
         segment: Duration,
         part_target: Duration,
         hold_back: Option<Duration>,
     ) -> Self {
-        // Cuts fall on frames, so a segment may be longer than nominal by less than a frame of
+        // Cuts fall on frames, so a segment can be longer than nominal by less than one frame of
         // the slowest rendition.
         let frame_max = plan
             .video
@@ -63,8 +63,8 @@ impl Timing {
         Duration::from_secs(self.target_s)
     }
 
-    /// Three Target Durations: the longest a request may block (section 6.2.5.2), the shortest a
-    /// live playlist may become (6.2.2) and the reach of its parts (6.2.2).
+    /// Three Target Durations: the longest time that a request may block (section 6.2.5.2), the
+    /// shortest live playlist (6.2.2), and how far back a playlist lists parts (6.2.2).
     pub const fn three_targets(&self) -> Duration {
         Duration::from_secs(self.target_s.saturating_mul(3))
     }
@@ -79,8 +79,8 @@ impl Timing {
         self.part_target
     }
 
-    /// Part numbers this far beyond the last are refused: "three divided by the Part Target
-    /// Duration if the Part Target Duration is less than one second, or three otherwise"
+    /// Requests for parts this far beyond the last one are refused: "three divided by the Part
+    /// Target Duration if the Part Target Duration is less than one second, or three otherwise"
     /// (section 6.2.5.2).
     pub fn advance_part_limit(&self) -> u32 {
         let part_ms = self.part_target.unwrap_or_default().as_millis().max(1);
@@ -94,7 +94,7 @@ impl Timing {
     }
 
     /// "Its value MUST be at least twice the Part Target Duration. Its value SHOULD be at least
-    /// three times the Part Target Duration" (section 4.4.3.8); of the printed one.
+    /// three times the Part Target Duration" (section 4.4.3.8). Counted from the printed value.
     pub(super) fn part_hold_back(&self, part_target: Duration) -> Seconds {
         let least = Self::part_target_printed(part_target).times(3);
         least.max(self.configured_hold_back())

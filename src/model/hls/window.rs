@@ -1,4 +1,5 @@
-//! One rendition's live window: init sections and the segments that parts add up to.
+//! One rendition's live window: its init sections and segments, and which of them the playlist
+//! lists.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -10,13 +11,13 @@ use super::media::Part;
 /// An initialization section, `init-NUMBER.mp4`.
 #[derive(Debug)]
 pub struct Init {
-    /// From 1.
+    /// Counted from 1.
     pub number: u32,
     /// RFC 6381 codec string.
     pub codec: String,
     /// `ftyp` and `moov`.
     pub data: Bytes,
-    /// A segment names it, so it may not change any more.
+    /// A segment refers to it, so it must not change any more.
     used: bool,
 }
 
@@ -24,13 +25,13 @@ pub struct Init {
 enum State {
     /// Parts are still being added.
     Open,
-    /// Has all the parts it will ever have.
+    /// All its parts have been added.
     Complete,
-    /// `EXT-X-GAP`: only its number, date and duration exist.
+    /// `EXT-X-GAP`: it has a number, a date and a duration, but no media.
     Gap,
 }
 
-/// The part of a part that stays.
+/// A part, reduced to what the playlist and viewers need.
 #[derive(Debug)]
 pub(super) struct Chunk {
     pub(super) duration: Duration,
@@ -38,7 +39,7 @@ pub(super) struct Chunk {
     pub(super) data: Bytes,
 }
 
-/// A Media Segment; its bytes are those of its parts, stored once.
+/// A Media Segment. Its bytes are stored once, as those of its parts.
 #[derive(Debug)]
 pub struct Segment {
     pub(super) msn: u64,
@@ -55,17 +56,17 @@ pub struct Segment {
 }
 
 impl Segment {
-    /// No part will be added to it.
+    /// It is complete or a gap: no part will be added.
     pub fn closed(&self) -> bool {
         self.state != State::Open
     }
 
-    /// It has no bytes and never will.
+    /// It is a gap: it has no media and never will.
     pub fn gap(&self) -> bool {
         self.state == State::Gap
     }
 
-    /// The bytes in order.
+    /// The bytes of all parts, in order.
     pub fn chunks(&self) -> Vec<Bytes> {
         self.parts.iter().map(|part| part.data.clone()).collect()
     }
@@ -85,18 +86,18 @@ impl Segment {
     }
 }
 
-/// What became of a numbered thing.
+/// The result of looking for a segment or an init section by its number.
 #[derive(Debug)]
 pub enum Lookup<T> {
-    /// Here.
+    /// It is here.
     Found(T),
-    /// Was here.
+    /// It was here and has been dropped.
     Gone,
-    /// Never was, or not yet.
+    /// It never existed, or does not exist yet.
     Absent,
 }
 
-/// One rendition's segments, oldest first; at most the last is open.
+/// One rendition's segments, oldest first. Only the last one may be open.
 #[derive(Debug, Default)]
 pub struct Window {
     target: Duration,
@@ -106,19 +107,19 @@ pub struct Window {
     first: Option<u64>,
     /// Media sequence number of the segment after the closed ones.
     next: Option<u64>,
-    /// First segment in the playlist; older ones are kept for those who still read them.
+    /// First segment in the playlist. Older ones are kept for viewers with an older playlist.
     listed_from: u64,
     /// The next segment begins with a discontinuity.
-    pending: bool,
+    discontinuity_pending: bool,
     discontinuities: u64,
-    /// Duration of the longest playlist so far.
+    /// Duration of the longest playlist so far, see [`Window::expire`].
     longest: Duration,
     bytes: u64,
     peak_bps: u64,
 }
 
 impl Window {
-    /// An empty one, of a playlist with this Target Duration.
+    /// An empty window. `target` is the Target Duration of its playlist.
     pub(super) fn new(target: Duration) -> Self {
         Self {
             target,
@@ -126,8 +127,9 @@ impl Window {
         }
     }
 
-    /// Takes an init section. A used one is followed by a new number and a discontinuity at the
-    /// next segment; an unused one is replaced.
+    /// Takes an init section for the next segment. If a segment uses the current init section, the
+    /// new one gets the next number; otherwise it replaces the current one. Unless it is for the
+    /// first segment, that segment begins with a discontinuity.
     pub(super) fn init(&mut self, codec: &str, data: Bytes) {
         let number = match self.inits.back() {
             Some(last) if last.used => last.number.saturating_add(1),
@@ -137,7 +139,7 @@ impl Window {
         if self.inits.back().is_some_and(|last| !last.used) {
             self.inits.pop_back();
         }
-        self.pending |= !self.segments.is_empty();
+        self.discontinuity_pending |= !self.segments.is_empty();
         self.inits.push_back(Init {
             number,
             codec: codec.to_owned(),
@@ -147,7 +149,7 @@ impl Window {
         self.count_bytes();
     }
 
-    /// Number of the next part: segment and index. `None` before the first one.
+    /// Segment number and index of the next part; `None` before the first part.
     pub fn next_part(&self) -> Option<(u64, u32)> {
         match self.segments.back() {
             Some(open) if !open.closed() => Some((open.msn, open.part_count())),
@@ -155,13 +157,13 @@ impl Window {
         }
     }
 
-    /// The last part: segment and index.
+    /// Segment number and index of the last part.
     pub fn last_part(&self) -> Option<(u64, u32)> {
         let holder = self.segments.iter().rev().find(|s| !s.parts.is_empty())?;
         Some((holder.msn, holder.part_count().saturating_sub(1)))
     }
 
-    /// The last closed segment's number.
+    /// Number of the last closed segment.
     pub fn last_closed(&self) -> Option<u64> {
         self.segments
             .iter()
@@ -170,12 +172,13 @@ impl Window {
             .map(|s| s.msn)
     }
 
-    /// There is a complete segment to play.
+    /// Whether there is a complete segment to play.
     pub fn playable(&self) -> bool {
         self.segments.iter().any(|s| s.state == State::Complete)
     }
 
-    /// Appends `part`; `false` when it is not the next one or (with `mapped`) has no init section.
+    /// Appends `part`. Returns `false` if it is not the next one, or if the playlist needs an init
+    /// section (`mapped`) and there is none.
     pub(super) fn push(&mut self, part: &Part, mapped: bool) -> bool {
         let expected = self.next_part().unwrap_or((part.msn, 0));
         if (part.msn, part.index) != expected || (mapped && self.inits.is_empty()) {
@@ -208,7 +211,7 @@ impl Window {
         if let Some(init) = self.inits.back_mut() {
             init.used = true;
         }
-        let discontinuity = std::mem::take(&mut self.pending);
+        let discontinuity = std::mem::take(&mut self.discontinuity_pending);
         self.discontinuities = self
             .discontinuities
             .saturating_add(u64::from(discontinuity));
@@ -224,7 +227,7 @@ impl Window {
         });
     }
 
-    /// Closes the open segment, if any, with the parts it has.
+    /// Closes the open segment, if there is one, with the parts it has.
     pub(super) fn close(&mut self) {
         let Some(open) = self.segments.back_mut().filter(|s| !s.closed()) else {
             return;
@@ -234,21 +237,21 @@ impl Window {
         let bits = u128::from(open.bytes()) * 8 * 1_000_000_000;
         let bps = bits.div_ceil(open.duration.as_nanos().max(1));
         // The peak segment bit rate is that of "any contiguous set of segments whose total
-        // duration is between 0.5 and 1.5 times the Target Duration" (section 4.4.6.2): the
-        // stump that an interruption leaves is none.
+        // duration is between 0.5 and 1.5 times the Target Duration" (section 4.4.6.2). The short
+        // segment that an interruption leaves does not count.
         if open.duration.saturating_mul(2) >= self.target {
             self.peak_bps = self.peak_bps.max(u64::try_from(bps).unwrap_or(u64::MAX));
         }
         self.longest = self.longest.max(self.listed_duration());
     }
 
-    /// The next segment, of the same place as `like`, has no bytes.
+    /// Appends a gap with the number, date and duration of a segment that another rendition has.
     pub(super) fn push_gap(&mut self, like: &Gap) {
         if self.first.is_none() {
             self.first = Some(like.msn);
             self.listed_from = like.msn;
         }
-        self.pending = false;
+        self.discontinuity_pending = false;
         self.discontinuities = like.discontinuities;
         self.next = Some(like.msn.saturating_add(1));
         let init = self.inits.iter().rev().find(|init| init.used);
@@ -265,32 +268,32 @@ impl Window {
         self.longest = self.longest.max(self.listed_duration());
     }
 
-    /// Forgets every segment, to go on at a later number.
+    /// Drops all segments, so that the window can continue at a later number.
     pub(super) fn clear(&mut self) {
         self.segments.clear();
         self.next = None;
         self.count_bytes();
     }
 
-    /// The next segment is `msn`, behind a discontinuity.
+    /// Makes `msn` the next segment, which begins with a discontinuity.
     pub(super) fn resume_at(&mut self, msn: u64) {
         self.next = Some(msn);
-        self.pending = true;
+        self.discontinuity_pending = true;
     }
 
-    /// Segments in the playlist, the open one included.
+    /// Segments in the playlist, including the open one.
     pub(super) fn listed(&self) -> impl DoubleEndedIterator<Item = &Segment> {
         self.segments
             .iter()
             .filter(|s| s.msn >= self.listed_from && (s.closed() || !s.parts.is_empty()))
     }
 
-    /// Duration of the playlist's closed segments.
+    /// Total duration of the closed segments in the playlist.
     pub(super) fn listed_duration(&self) -> Duration {
         self.duration_after(None)
     }
 
-    /// Duration of the playlist's closed segments after `msn`.
+    /// Total duration of the closed segments in the playlist after `msn`; of all for `None`.
     pub(super) fn duration_after(&self, msn: Option<u64>) -> Duration {
         self.listed()
             .filter(|s| s.closed() && msn.is_none_or(|msn| s.msn > msn))
@@ -298,12 +301,12 @@ impl Window {
             .sum()
     }
 
-    /// First segment of the playlist.
+    /// Number of the first closed segment in the playlist.
     pub(super) fn first_listed(&self) -> Option<u64> {
         self.listed().find(|s| s.closed()).map(|s| s.msn)
     }
 
-    /// Takes segments up to `msn` off the playlist, but never its last closed one.
+    /// Removes segments up to `msn` from the playlist, but never the last closed one.
     pub(super) fn unlist_through(&mut self, msn: u64) {
         if let Some(last) = self.last_closed() {
             let from = msn.saturating_add(1).min(last);
@@ -311,10 +314,11 @@ impl Window {
         }
     }
 
-    /// Drops segments off the playlist whose time is over. "Clients MUST be able to download the
-    /// segment until the time at which it first appeared in the Playlist plus the segment's
-    /// Availability Duration" (section 6.2.2): its duration and that of the longest playlist
-    /// with it. Media time stands for time here, which is never shorter.
+    /// Drops segments that the playlist no longer lists and viewers may no longer request. "Clients
+    /// MUST be able to download the segment until the time at which it first appeared in the
+    /// Playlist plus the segment's Availability Duration" (section 6.2.2), which is its duration
+    /// plus that of the longest playlist that listed it. Elapsed time is measured as the duration
+    /// of newer segments, which is never longer than the wall-clock time.
     pub(super) fn expire(&mut self) {
         let mut newer: Duration = self.segments.iter().map(|s| s.duration).sum();
         while let Some(oldest) = self.segments.front() {
@@ -328,7 +332,7 @@ impl Window {
         self.count_bytes();
     }
 
-    /// Drops every segment off the playlist at once; returns the bytes freed.
+    /// Drops all segments that the playlist no longer lists; returns the bytes freed.
     pub(super) fn drop_unlisted(&mut self) -> u64 {
         let before = self.bytes;
         while self
@@ -342,7 +346,7 @@ impl Window {
         before.saturating_sub(self.bytes)
     }
 
-    /// Also drops init sections nothing refers to any more.
+    /// Counts the bytes held, after dropping init sections that no segment refers to any more.
     fn count_bytes(&mut self) {
         if let Some(oldest) = self.segments.iter().find_map(|s| s.init) {
             while self.inits.front().is_some_and(|init| init.number < oldest) {
@@ -354,7 +358,7 @@ impl Window {
         self.bytes = inits.saturating_add(segments);
     }
 
-    /// Bytes held.
+    /// Bytes held in memory.
     pub fn bytes(&self) -> u64 {
         self.bytes
     }
@@ -364,18 +368,18 @@ impl Window {
         self.longest
     }
 
-    /// Bits a second of the densest segment so far.
+    /// Peak segment bit rate so far, in bits per second.
     pub(super) fn peak_bps(&self) -> u64 {
         self.peak_bps
     }
 
-    /// Codec strings of all segments held, and of those to come.
+    /// Codec strings of all segments held and of the next one.
     pub(super) fn codecs(&self) -> impl Iterator<Item = &str> {
         self.inits.iter().map(|init| init.codec.as_str())
     }
 
-    /// An init section by its number. One that no segment names yet may still be replaced, while
-    /// its address promises the same bytes for ever: it is not there.
+    /// Finds an init section by its number. One that no segment refers to yet counts as absent: it
+    /// may still be replaced, and caches keep the bytes of its URL for ever.
     pub fn find_init(&self, number: u32) -> Lookup<&Init> {
         let mut used = self.inits.iter().filter(|init| init.used);
         match used.find(|init| init.number == number) {
@@ -387,7 +391,7 @@ impl Window {
         }
     }
 
-    /// A segment by its number.
+    /// Finds a segment by its number.
     pub fn find(&self, msn: u64) -> Lookup<&Segment> {
         match self.segments.iter().find(|s| s.msn == msn) {
             Some(segment) => Lookup::Found(segment),
@@ -399,7 +403,7 @@ impl Window {
     }
 }
 
-/// Where a segment lies that a rendition lacks.
+/// Number, date and duration of a segment that a rendition lacks and another one has.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Gap {
     pub(super) msn: u64,

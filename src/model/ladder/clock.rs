@@ -1,8 +1,8 @@
-//! The ladder clock: the one place that decides where segments and parts begin, in every
-//! rendition and in both packagings.
+//! The ladder clock: the only place that decides where segments and parts begin, for all
+//! renditions in both packagings.
 //!
-//! Everything is counted in frames of the canvas grid (and in AAC frames of 1024 samples at
-//! 48 kHz), never in measured time, so that renditions agree by construction.
+//! It counts canvas frames (for audio: AAC frames of 1024 samples at 48 kHz) and never measures
+//! time, so all renditions are cut at the same places.
 
 use std::time::Duration;
 
@@ -28,10 +28,10 @@ pub struct Position {
     pub starts_part: bool,
 }
 
-/// Nominal length of the first segment: short, so that a first viewer has a whole segment soon.
+/// Nominal length of the first segment: short, so that the first viewer can start early.
 const FIRST_SEGMENT: Duration = Duration::from_secs(1);
 
-/// Cuts of one worker's output. Frame 0 is the first frame of segment `first_msn`.
+/// Cuts of one worker's video. Frame 0 is the first frame of segment `first_msn`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LadderClock {
     fps: FrameRate,
@@ -43,31 +43,31 @@ pub struct LadderClock {
     audio_part_frames: u64,
 }
 
-/// What the clock is made from.
+/// Parameters of a clock.
 #[derive(Debug, Clone, Copy)]
 pub struct Settings {
-    /// Rate of the canvas.
+    /// Frame rate of the canvas.
     pub fps: FrameRate,
-    /// Least common multiple of the renditions' divisors: cuts fall on its multiples, so every
-    /// rendition has a frame at each cut.
+    /// Cuts fall on multiples of this number of canvas frames, see
+    /// [`Plan::grid`](super::plan::Plan::grid).
     pub grid: u32,
     /// Nominal segment duration.
     pub segment: Duration,
-    /// Nominal part duration; zero turns parts off (a segment is one part).
+    /// Nominal part duration; zero turns parts off: each segment is then one part.
     pub part: Duration,
     /// Media sequence number of the first segment.
     pub first_msn: u64,
 }
 
 impl LadderClock {
-    /// Rounds the nominal durations to whole multiples of the grid, one at least.
+    /// Rounds the nominal durations to multiples of the grid, at least one.
     ///
-    /// A part as long as a segment, or of zero, makes each segment one part.
+    /// Each segment is one part if the part duration is zero or not below the segment's.
     pub fn new(settings: Settings) -> Self {
-        let grid = u64::from(settings.grid.max(1));
+        let grid = settings.grid.max(1);
         let whole = |nominal: Duration| nearest_multiple(settings.fps, nominal, grid);
         let segment_frames = whole(settings.segment);
-        let part_frames = fitting_part(settings.fps, whole(settings.part), grid);
+        let part_frames = fitting_part(settings.fps, whole(settings.part), u64::from(grid));
         let one_part = settings.part.is_zero() || part_frames >= segment_frames;
         let (part_frames, audio_part_frames) = if one_part {
             (segment_frames, aac_frames(settings.fps, segment_frames).1)
@@ -91,7 +91,7 @@ impl LadderClock {
         position(msn, offset, self.part_frames)
     }
 
-    /// First canvas frame of segment `msn`; numbers before the first segment count as the first.
+    /// First canvas frame of segment `msn`; 0 for numbers before the first segment.
     pub fn segment_start(&self, msn: u64) -> u64 {
         match msn.saturating_sub(self.first_msn) {
             0 => 0,
@@ -106,7 +106,7 @@ impl LadderClock {
         self.fps.time_of(self.segment_start(msn))
     }
 
-    /// Canvas frames in segment `msn`: the first is shorter.
+    /// Canvas frames in segment `msn`; the first segment is shorter.
     pub fn segment_frames(&self, msn: u64) -> u64 {
         if msn <= self.first_msn {
             self.first_segment_frames
@@ -150,11 +150,10 @@ impl LadderClock {
     }
 }
 
-/// Cuts of the audio renditions: they follow the video's within one AAC frame.
+/// Cuts of the audio renditions: each is less than one AAC frame later than the video's.
 ///
-/// Frames are counted in AAC frames of [`AAC_FRAME_SAMPLES`]; frame 0 starts at output time 0.
-/// A segment starts with the first frame that starts at or after the video segment's start, and
-/// its parts are counted from there.
+/// AAC frame 0 starts at output time 0. A segment starts with the first AAC frame that starts at or
+/// after the start of the video segment; its parts are counted from there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AudioClock {
     video: LadderClock,
@@ -165,8 +164,9 @@ pub struct AudioClock {
 impl AudioClock {
     /// Where AAC frame `index` lies.
     pub fn locate(&self, index: u64) -> Position {
-        // start(k) = ceil(t_k / frame) <= index exactly when t_k <= index * frame, so the segment
-        // is that of the last canvas frame that starts no later than this AAC frame.
+        // Segment k starts at AAC frame ceil(t_k / frame), which is at most `index` exactly when
+        // t_k <= index * frame. So the segment is that of the last canvas frame that starts no
+        // later than this AAC frame.
         let fps = self.video.fps;
         let canvas = u128::from(index) * u128::from(AAC_FRAME_SAMPLES) * u128::from(fps.num())
             / (u128::from(SAMPLE_RATE_HZ) * u128::from(fps.den()));
@@ -180,7 +180,7 @@ impl AudioClock {
         aac_frames(self.video.fps, self.video.segment_start(msn)).1
     }
 
-    /// AAC frames in segment `msn`; differs by one between segments of the same length.
+    /// AAC frames in segment `msn`; may differ by one between video segments of equal length.
     pub fn segment_frames(&self, msn: u64) -> u64 {
         self.segment_start(msn.max(self.video.first_msn).saturating_add(1))
             .saturating_sub(self.segment_start(msn))
@@ -210,16 +210,13 @@ fn position(msn: u64, offset: u64, part_frames: u64) -> Position {
     }
 }
 
-/// The multiple of `grid` frames nearest to `nominal`, one at least; a tie goes up.
-fn nearest_multiple(fps: FrameRate, nominal: Duration, grid: u64) -> u64 {
-    let unit_nanos = u128::from(grid) * u128::from(fps.den()) * NANOS;
-    let twice = nominal.as_nanos() * u128::from(fps.num()) * 2 / unit_nanos;
-    saturating_u64(twice.div_ceil(2))
-        .max(1)
-        .saturating_mul(grid)
+/// The multiple of `grid` frames nearest to `nominal`, at least one; a tie rounds up.
+fn nearest_multiple(fps: FrameRate, nominal: Duration, grid: u32) -> u64 {
+    let steps = fps.divided(grid).frame_at(nominal).max(1);
+    steps.saturating_mul(u64::from(grid))
 }
 
-/// Canvas frames as AAC frames: rounded down and rounded up.
+/// The duration of some canvas frames in AAC frames: rounded down, and rounded up.
 fn aac_frames(fps: FrameRate, frames: u64) -> (u64, u64) {
     let samples = u128::from(frames) * u128::from(fps.den()) * u128::from(SAMPLE_RATE_HZ);
     let unit = u128::from(fps.num()) * u128::from(AAC_FRAME_SAMPLES);
@@ -229,8 +226,8 @@ fn aac_frames(fps: FrameRate, frames: u64) -> (u64, u64) {
     )
 }
 
-/// AAC frames of an audio part beside video parts of `part_frames`: as many as fit, unless they
-/// would fall below 85 % of it; then one more, which raises the PART-TARGET.
+/// AAC frames per audio part, for video parts of `part_frames`: as many as fit into the video part,
+/// unless that is less than 85 % of it; then one more, which raises the PART-TARGET.
 fn audio_part(fps: FrameRate, part_frames: u64) -> u64 {
     let (fits, covers) = aac_frames(fps, part_frames);
     if fits > 0 && audio_to_video(fps, fits, part_frames).is_some_and(holds_floor) {
@@ -240,9 +237,10 @@ fn audio_part(fps: FrameRate, part_frames: u64) -> u64 {
     }
 }
 
-/// The smallest part from `part_frames` up, in steps of the grid, beside which an audio part of
-/// whole AAC frames keeps the 85 % floor. From 64 ms (three AAC frames) on every length does:
-/// between n / 0.85 and 0.85 (n + 1) there is nothing for n >= 3.
+/// The smallest video part from `part_frames` up, in steps of the grid, for which some number of
+/// whole AAC frames is within 85 % of its length, as RFC 8216bis demands. Every part of three AAC
+/// frames (64 ms) or more qualifies: n frames serve lengths up to n / 0.85, n + 1 frames lengths
+/// from 0.85 (n + 1) on, and for n >= 3 these ranges overlap.
 fn fitting_part(fps: FrameRate, part_frames: u64, grid: u64) -> u64 {
     let mut frames = part_frames;
     while aac_frames(fps, frames).0 < 3
@@ -253,7 +251,7 @@ fn fitting_part(fps: FrameRate, part_frames: u64, grid: u64) -> u64 {
     frames
 }
 
-/// Lengths of an audio and a video part in a common unit; `None` when they do not fit it.
+/// Lengths of an audio and a video part in a common unit; `None` on overflow.
 fn audio_to_video(fps: FrameRate, aac: u64, frames: u64) -> Option<(u128, u128)> {
     let audio = u128::from(aac)
         .checked_mul(u128::from(AAC_FRAME_SAMPLES))?

@@ -1,4 +1,4 @@
-//! Fits the configured ladder to a source.
+//! Fits the configured ladder to a source: makes its plan.
 
 use super::plan::{AudioRendition, Canvas, Plan, Rung, SourceFormat, VideoRendition};
 use super::rates::nearest_rate;
@@ -6,21 +6,21 @@ use crate::base::units::{Bitrate, FrameRate};
 
 /// Smallest side of any picture, in pixels: one macroblock.
 const SIDE_MIN: u32 = 16;
-/// Longest side of any picture, in pixels; larger sources are scaled down to it.
+/// Longest side of any picture, in pixels; larger sources are scaled down.
 const SIDE_MAX: u32 = 8192;
-/// Lowest video bitrate that scaling by area leads to.
+/// Lowest bitrate of a rung whose bitrate was scaled by area.
 const SCALED_BITRATE_MIN: Bitrate = Bitrate::from_bps(100_000);
 
-/// The renditions `source` gets from `rungs` (top first).
+/// Makes the plan for `source` from `rungs` (top first).
 ///
-/// Nothing is ever scaled up. A source below a rung makes no such rung; instead the lowest rung
-/// above it is brought down to the source's size, with its bitrate scaled by area, and tops the
-/// ladder: between two rungs and below all of them. It takes the place of the next rung where
-/// that one is nearly as high. A rung named after its height is renamed after the new one
-/// (`1080p` → `900p`); any other name stays.
+/// No picture is scaled up: rungs above the source are left out. If no rung has exactly the
+/// source's height, the lowest of those above it is lowered to that height, with its bitrate scaled
+/// by area, and becomes the top of the ladder. The rung below it is left out if it is nearly as
+/// high. A lowered rung named after its height gets the name of its new height (`1080p` → `900p`);
+/// any other name stays.
 ///
-/// A source shorter than 16 pixels is taken as 16, one longer than 8192 is scaled down first. No
-/// rungs at all make one of the source's size at 1080p's default bitrate, scaled.
+/// Sides below 16 pixels count as 16; a source with a side above 8192 is scaled down first. Without
+/// any rung the plan has one of the source's size, with the scaled default bitrate of 1080p.
 pub fn plan(rungs: &[Rung], source: SourceFormat) -> Plan {
     let (width, height) = bounded(source.width, source.height);
     let rate = nearest_rate(source.fps);
@@ -52,8 +52,8 @@ pub fn plan(rungs: &[Rung], source: SourceFormat) -> Plan {
     }
 }
 
-/// The rungs a source of `short` pixels on its short side gets, top first, with their final
-/// names, heights and bitrates. Never empty.
+/// The rungs for a source with `short` pixels on its short side, top first, with their final names,
+/// heights and bitrates. Never empty.
 fn fitted(rungs: &[Rung], short: u32) -> Vec<Rung> {
     let mut rungs: Vec<Rung> = rungs.to_vec();
     rungs.sort_by_key(|rung| std::cmp::Reverse(rung.height));
@@ -75,7 +75,7 @@ fn fitted(rungs: &[Rung], short: u32) -> Vec<Rung> {
     made
 }
 
-/// `rung` at a height of `short`, never with less bitrate than the rungs below it.
+/// Lowers `rung` to a height of `short`, with at least the bitrate of the rungs below it.
 fn brought_down(rung: Rung, short: u32, below: &[Rung]) -> Rung {
     let square = |side: u32| u128::from(side) * u128::from(side);
     let scaled = u128::from(rung.bitrate.bps()) * square(short) / square(rung.height.max(1));
@@ -84,7 +84,7 @@ fn brought_down(rung: Rung, short: u32, below: &[Rung]) -> Rung {
     let own = rung
         .name
         .replacen(&rung.height.to_string(), &short.to_string(), 1);
-    // A name that is taken already: the rung's own is not, for names are unique.
+    // If the new name is taken, the rung keeps its old one, which is unique.
     let taken = below.iter().any(|rung| rung.name == own);
     Rung {
         name: if taken { rung.name } else { own },
@@ -96,7 +96,7 @@ fn brought_down(rung: Rung, short: u32, below: &[Rung]) -> Rung {
     }
 }
 
-/// A rung from seven eighths of the top's height up is not worth an encoder beside it.
+/// Whether a rung has at least 7/8 of the top's height: it is then not worth an encoder of its own.
 fn nearly_as_high(height: u32, top: u32) -> bool {
     u64::from(height) * 8 >= u64::from(top) * 7
 }
@@ -111,8 +111,8 @@ fn default_rung() -> Rung {
     }
 }
 
-/// The smallest divisor that brings `rate` to `fps_max` or below. Rates 1000/1001 apart are
-/// equal here, so that 30 fits a limit of 29.97.
+/// The smallest divisor that brings `rate` to `fps_max` or below. A rate and its 1000/1001 form
+/// count as equal, so 30 fits a limit of 29.97.
 fn divisor(rate: FrameRate, fps_max: FrameRate) -> u32 {
     let rate_scaled = u128::from(rate.num()) * u128::from(fps_max.den()) * 1000;
     let limit_scaled = u128::from(rate.den()) * u128::from(fps_max.num()) * 1001;
@@ -121,7 +121,7 @@ fn divisor(rate: FrameRate, fps_max: FrameRate) -> u32 {
         .max(1)
 }
 
-/// One audio rendition a distinct bitrate, best first.
+/// One audio rendition per distinct bitrate, best first.
 fn audio_renditions(rungs: &[Rung]) -> Vec<AudioRendition> {
     let mut bitrates: Vec<Bitrate> = rungs.iter().map(|rung| rung.audio).collect();
     bitrates.sort_by(|a, b| b.cmp(a));
@@ -129,7 +129,7 @@ fn audio_renditions(rungs: &[Rung]) -> Vec<AudioRendition> {
     bitrates
         .into_iter()
         .map(|bitrate| AudioRendition {
-            // Names have no capitals; 1M becomes 1m.
+            // Names have no capital letters: 1M becomes 1m.
             name: format!("audio-{bitrate}").to_lowercase(),
             bitrate,
         })
@@ -143,8 +143,8 @@ fn position_of(audio: &[AudioRendition], bitrate: Bitrate) -> usize {
         .unwrap_or_default()
 }
 
-/// The source's size within what encoders take: even, no side below 16 or above 8192, with its
-/// shape kept where the bounds allow.
+/// Brings the size of a source into the range that encoders accept: even sides from 16 to 8192
+/// pixels. The aspect ratio is kept where that range allows it.
 fn bounded(width: u32, height: u32) -> (u32, u32) {
     let long = width.max(height);
     let fit = |side: u32| {
@@ -158,8 +158,8 @@ fn bounded(width: u32, height: u32) -> (u32, u32) {
     (fit(width), fit(height))
 }
 
-/// `size` with a short side of `short`, no side larger than before, the long one to the nearest
-/// even number of pixels: 1920x1080 at 480 is 854x480.
+/// Scales `size` down to a short side of `short`, with the long side rounded to the nearest even
+/// number of pixels: 1920x1080 at 480 is 854x480. No side becomes larger.
 fn scaled(size: (u32, u32), short: u32) -> (u32, u32) {
     let (width, height) = size;
     let source_short = width.min(height);
@@ -239,7 +239,7 @@ mod tests {
             made(1600, 900),
             with(&["900p 1600x900 3472k", "720p 1280x720 2800k"])
         );
-        // 720p beside 800p would be an encoder for nothing.
+        // 720p is left out: it is nearly as high as 800p.
         assert_eq!(
             made(1280, 800),
             [
@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn audio_is_one_rendition_a_bitrate() {
+    fn audio_is_one_rendition_per_bitrate() {
         let rungs = [
             rung(1080, 30, 5000, 96),
             rung(720, 30, 2800, 128),
@@ -350,7 +350,7 @@ mod tests {
             prop_assert!(plan.audio.windows(2).all(|a| a[0].bitrate > a[1].bitrate));
         }
 
-        /// The shape stays that of the source to within the pixels that rounding takes.
+        /// The aspect ratio is that of the source, within the rounding to even pixels.
         #[test]
         fn shapes_are_kept(width in 360..4000_u32, height in 360..4000_u32) {
             for v in plan(&ladder(), source(width, height, FrameRate::whole(25))).video {

@@ -1,5 +1,5 @@
-//! Pure: which rungs a source gets ([`plan`]) and where every rendition is cut ([`clock`]).
-//! Knows no GStreamer, no tokio, no clock of the machine.
+//! The encoding ladder: which renditions a source gets ([`plan`]) and where all renditions are cut
+//! into segments and parts ([`clock`]). Pure.
 
 pub mod clock;
 mod fit;

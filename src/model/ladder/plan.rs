@@ -1,4 +1,4 @@
-//! The configured ladder, and the plan made of it for one source.
+//! The configured ladder, and the plan of renditions made from it for one source.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,17 +9,17 @@ use crate::base::units::{Bitrate, FrameRate, gcd};
 pub struct Rung {
     /// Name in addresses and logs, `[a-z0-9_-]{1,64}`.
     pub name: String,
-    /// Pixels of the short side, so a portrait picture keeps its shape.
+    /// Pixels of the short side: the width of a portrait picture.
     pub height: u32,
-    /// Frames a second at most.
+    /// Highest frame rate.
     pub fps_max: FrameRate,
     /// Video bitrate at this height.
     pub bitrate: Bitrate,
-    /// Bitrate of the audio that goes with it.
+    /// Bitrate of the audio played with this rung.
     pub audio: Bitrate,
 }
 
-/// What a source turned out to be: square pixels, after rotation and deinterlacing.
+/// Picture size and frame rate of a source, in square pixels, after rotation and deinterlacing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SourceFormat {
     /// Pixels across.
@@ -30,40 +30,46 @@ pub struct SourceFormat {
     pub fps: FrameRate,
 }
 
-/// What a session makes, fixed for its whole life. Serialised to the worker when it is resumed.
+/// The renditions of one session; fixed until the session ends. A worker that resumes a session
+/// receives its plan.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
-    /// Picture that every input is fitted to; the size of the top rendition.
+    /// Picture format that every input is fitted to; has the size of the top rendition.
     pub canvas: Canvas,
     /// Video renditions, top first; never empty.
     pub video: Vec<VideoRendition>,
-    /// Audio renditions, one for each distinct bitrate, best first; never empty.
+    /// Audio renditions, one per distinct bitrate, best first; never empty.
     pub audio: Vec<AudioRendition>,
 }
 
 impl Plan {
-    /// Least common multiple of the renditions' divisors, in canvas frames: cuts fall on its
-    /// multiples, so that every rendition has a frame at each cut.
+    /// Least common multiple of the renditions' divisors, in canvas frames. Cuts fall on multiples
+    /// of it, so that every rendition has a frame at each cut.
     pub fn grid(&self) -> u32 {
         let lcm = |a: u32, b: u32| (a / gcd(a, b)).saturating_mul(b);
         self.video.iter().map(|v| v.divisor.max(1)).fold(1, lcm)
     }
 
-    /// Frames per second of each video rendition.
+    /// The audio played with a video rendition; `None` only if the plan has no audio.
+    pub fn audio_of(&self, video: &VideoRendition) -> Option<&AudioRendition> {
+        self.audio.get(video.audio).or(self.audio.first())
+    }
+
+    /// Frame rate of each video rendition, in frames per second.
     pub fn rates(&self) -> Vec<f64> {
         let rate = |rendition: &VideoRendition| self.canvas.fps.divided(rendition.divisor).as_f64();
         self.video.iter().map(rate).collect()
     }
 }
 
-/// The fixed picture all inputs are fitted to.
+/// The fixed picture format that all inputs are fitted to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Canvas {
     /// Pixels across, even.
     pub width: u32,
     /// Pixels down, even.
     pub height: u32,
-    /// Rate of the grid every frame and cut lies on.
+    /// Frame rate. All frames and cuts lie on its grid.
     pub fps: FrameRate,
 }
 
@@ -80,7 +86,7 @@ pub struct VideoRendition {
     pub divisor: u32,
     /// Target bitrate.
     pub bitrate: Bitrate,
-    /// Index into [`Plan::audio`] of the audio that goes with it.
+    /// Index into [`Plan::audio`] of the audio played with it.
     pub audio: usize,
 }
 

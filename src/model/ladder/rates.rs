@@ -1,8 +1,8 @@
-//! The frame rates a ladder is made for.
+//! The standard frame rates; a measured rate is rounded to one of them.
 
 use crate::base::units::FrameRate;
 
-/// Whole standard rates as `(num, den)`; each also has a 1000/1001 form.
+/// Standard rates as `(num, den)`, without their 1000/1001 forms.
 const STANDARD: [(u32, u32); 9] = [
     (10, 1),
     (25, 2),
@@ -15,8 +15,8 @@ const STANDARD: [(u32, u32); 9] = [
     (60, 1),
 ];
 
-/// Every rate a canvas can have before it is divided: 10, 12.5, 15, 20, 24, 25, 30, 50, 60 and
-/// their 1000/1001 forms.
+/// All standard rates: 10, 12.5, 15, 20, 24, 25, 30, 50, 60 and their 1000/1001 forms. A canvas has
+/// one of them, or a whole fraction of one.
 pub fn standard_rates() -> Vec<FrameRate> {
     STANDARD
         .iter()
@@ -25,7 +25,7 @@ pub fn standard_rates() -> Vec<FrameRate> {
         .collect()
 }
 
-/// The standard rate nearest to a measured one; between two equally near the whole one.
+/// The standard rate nearest to a measured one; in a tie, not the 1000/1001 form.
 pub fn nearest_rate(measured: FrameRate) -> FrameRate {
     let distance = |rate: &FrameRate| (rate.as_f64() - measured.as_f64()).abs();
     standard_rates()
