@@ -9,7 +9,7 @@ use tokio::time::{Instant, timeout_at};
 use super::feed::{Feed, Pass};
 use super::gop::GopCache;
 use crate::daemon::ingest::{MediaEvent, Revocation, Revoked};
-use crate::daemon::supervisor::link::WorkerInbox;
+use crate::daemon::supervisor::inbox::WorkerInbox;
 use crate::daemon::telemetry::metrics::OneStream;
 use crate::model::frame::{EncodedFrame, InputFormat};
 use crate::wire::protocol::ToWorker;

@@ -1,19 +1,17 @@
 //! The daemon's end of a worker's socket: reads its messages, queues messages for it.
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::codec::FramedRead;
-use tokio_util::sync::CancellationToken;
 
+use super::inbox::WorkerInbox;
 use super::process::{Exit, Label, Process};
 use super::spawner::Launched;
 use crate::wire::codec::{self, Codec, encode};
@@ -25,14 +23,6 @@ const HELLO_WAIT_MAX: Duration = Duration::from_secs(10);
 const WRITE_WAIT_MAX: Duration = Duration::from_secs(5);
 /// Longest wait for the last messages after a worker has exited, and for its exit after EOF.
 const LAST_WORDS_WAIT_MAX: Duration = Duration::from_millis(500);
-/// The queue accepts no more frames once it holds this many messages...
-const QUEUE_MESSAGES_SOFT_MAX: usize = 256;
-/// ...or this many bytes.
-const QUEUE_BYTES_SOFT_MAX: usize = 8 * 1024 * 1024;
-/// Above this many messages the worker counts as stuck and is given up. There is room for a whole
-/// GOP, which is replayed without waiting.
-pub const QUEUE_MESSAGES_MAX: usize = 8192;
-
 /// Why a worker sends no more messages.
 #[derive(Debug, thiserror::Error)]
 pub enum Gone {
@@ -120,7 +110,6 @@ impl Link {
     /// # Errors
     /// [`Gone`] at the end; not to be called again after it.
     pub async fn next(&mut self) -> Result<FromWorker, Gone> {
-        let stuck = self.inbox.0.overflowed.clone();
         loop {
             let message = if self.exit.is_some() {
                 // A child of the worker may hold the socket open, so EOF may never come.
@@ -135,7 +124,7 @@ impl Link {
                         self.exit = Some(exit);
                         continue;
                     }
-                    () = stuck.cancelled() => return Err(Gone::Stuck),
+                    () = self.inbox.overflowed() => return Err(Gone::Stuck),
                 }
             };
             return match message {
@@ -158,83 +147,6 @@ impl Link {
     /// Lets a worker that has sent [`FromWorker::Finished`] exit by itself, for a bounded time.
     pub fn retire(self) {
         self.process.retire();
-    }
-}
-
-/// The queue of messages for a worker. Cheap to clone.
-///
-/// Frames may be pushed only while there is [room](WorkerInbox::room). All other messages may be
-/// pushed at any time; above [`QUEUE_MESSAGES_MAX`] the link ends as [`Gone::Stuck`].
-#[derive(Debug, Clone, Default)]
-pub struct WorkerInbox(Arc<Shared>);
-
-#[derive(Debug, Default)]
-struct Shared {
-    queue: Mutex<Queue>,
-    pushed: Notify,
-    popped: Notify,
-    overflowed: CancellationToken,
-}
-
-#[derive(Debug, Default)]
-struct Queue {
-    messages: VecDeque<ToWorker>,
-    bytes: usize,
-}
-
-impl WorkerInbox {
-    /// Appends a message.
-    pub fn push(&self, message: ToWorker) {
-        let mut queue = self.queue();
-        if queue.messages.len() >= QUEUE_MESSAGES_MAX {
-            return self.0.overflowed.cancel();
-        }
-        queue.bytes += payload_bytes(&message);
-        queue.messages.push_back(message);
-        drop(queue);
-        self.0.pushed.notify_one();
-    }
-
-    /// Whether there is room for a frame now.
-    pub fn has_room(&self) -> bool {
-        let queue = self.queue();
-        queue.messages.len() < QUEUE_MESSAGES_SOFT_MAX && queue.bytes < QUEUE_BYTES_SOFT_MAX
-    }
-
-    /// Waits until there is room for a frame. Cancel-safe; for one waiter at a time.
-    pub async fn room(&self) {
-        while !self.has_room() {
-            self.0.popped.notified().await;
-        }
-    }
-
-    async fn pop(&self) -> ToWorker {
-        loop {
-            if let Some(message) = self.try_pop() {
-                self.0.popped.notify_one();
-                return message;
-            }
-            self.0.pushed.notified().await;
-        }
-    }
-
-    fn try_pop(&self) -> Option<ToWorker> {
-        let mut queue = self.queue();
-        let message = queue.messages.pop_front()?;
-        queue.bytes = queue.bytes.saturating_sub(payload_bytes(&message));
-        Some(message)
-    }
-
-    fn queue(&self) -> MutexGuard<'_, Queue> {
-        self.0.queue.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Bytes of media in a message; everything else in a message is small and not counted.
-fn payload_bytes(message: &ToWorker) -> usize {
-    match message {
-        ToWorker::Frame(frame) => frame.data.len(),
-        _ => 0,
     }
 }
 
@@ -270,10 +182,9 @@ impl Drop for Link {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
-
     use super::*;
-    use crate::model::frame::{EncodedFrame, Track};
+    use crate::daemon::supervisor::inbox::QUEUE_MESSAGES_MAX;
+    use crate::daemon::supervisor::inbox::tests::frame;
     use crate::wire::codec::{read_message, write_message};
 
     type Report = tokio::sync::watch::Sender<Option<Exit>>;
@@ -293,18 +204,6 @@ mod tests {
         let (launched, mut theirs, report) = launched();
         write_message(&mut theirs, &FromWorker::Hello { version: VERSION }).unwrap();
         (Link::open(launched).await.unwrap(), theirs, report)
-    }
-
-    fn frame(bytes: usize) -> ToWorker {
-        let data = Bytes::from(vec![0; bytes]);
-        let track = Track::Video;
-        ToWorker::Frame(EncodedFrame {
-            track,
-            pts_ns: 0,
-            dts_ns: 0,
-            key: true,
-            data,
-        })
     }
 
     #[tokio::test]
@@ -372,30 +271,12 @@ mod tests {
         );
     }
 
-    #[test]
-    fn frames_have_room_up_to_a_number_and_up_to_a_size() {
-        let many = WorkerInbox::default();
-        let big = WorkerInbox::default();
-        while many.has_room() {
-            many.push(frame(1));
-        }
-        while big.has_room() {
-            big.push(frame(1024 * 1024));
-        }
-        assert_eq!(many.queue().messages.len(), QUEUE_MESSAGES_SOFT_MAX);
-        assert_eq!(big.queue().bytes, QUEUE_BYTES_SOFT_MAX);
-        big.push(ToWorker::InputClosed);
-        assert_eq!(big.queue().messages.back(), Some(&ToWorker::InputClosed));
-        assert!(big.try_pop().is_some() && big.has_room());
-    }
-
     #[tokio::test]
     async fn a_worker_that_takes_nothing_is_given_up() {
         let (mut link, _theirs, _report) = opened().await;
         for _ in 0..2 * QUEUE_MESSAGES_MAX {
             link.inbox().push(ToWorker::InputClosed);
         }
-        assert_eq!(link.inbox().queue().messages.len(), QUEUE_MESSAGES_MAX);
         let gone = link.next().await.unwrap_err();
         assert!(matches!(gone, Gone::Stuck), "{gone}");
     }

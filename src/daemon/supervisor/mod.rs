@@ -1,9 +1,11 @@
 //! Starts, feeds, watches and replaces workers.
 //!
 //! [`spawner`] starts processes, [`process`] owns each process until it is reaped, [`link`]
-//! exchanges messages with a worker, [`spare`] keeps one worker ready, [`restarts`] decides how
-//! soon a lost worker is replaced, [`probe`] tests encoders in child processes.
+//! exchanges messages with a worker and queues them in its [`inbox`], [`spare`] keeps one worker
+//! ready, [`restarts`] decides how soon a lost worker is replaced, [`probe`] tests encoders in
+//! child processes.
 
+pub mod inbox;
 pub mod link;
 pub mod probe;
 pub mod process;

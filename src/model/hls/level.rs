@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::window::{Gap, Window};
+use super::window::{Segment, Window};
 
 /// Number of a session's first segment. Not 0, because hls.js does not use blocking reloads while
 /// the last segment's number is 0.
@@ -47,13 +47,13 @@ pub(super) fn interrupt(windows: &mut [&mut Window]) -> u64 {
 
 /// All listed segments by number, each from the first window that has it. Starts after the last
 /// hole, that is, a number that no window has.
-fn known_segments(windows: &[&mut Window]) -> BTreeMap<u64, Gap> {
+fn known_segments(windows: &[&mut Window]) -> BTreeMap<u64, Segment> {
     let mut known = BTreeMap::new();
     for window in windows {
         for segment in window.listed().filter(|s| s.closed()) {
             known
                 .entry(segment.msn)
-                .or_insert_with(|| Gap::from(segment));
+                .or_insert_with(|| segment.as_gap(None));
         }
     }
     let mut oldest = known.keys().next_back().copied().unwrap_or_default();

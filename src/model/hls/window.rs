@@ -77,6 +77,16 @@ impl Segment {
         self.parts.get(index).map(|part| part.data.clone())
     }
 
+    /// A gap with the number, date and duration of this segment.
+    pub(super) fn as_gap(&self, init: Option<u32>) -> Self {
+        Self {
+            init,
+            parts: Vec::new(),
+            state: State::Gap,
+            ..*self
+        }
+    }
+
     pub(super) fn part_count(&self) -> u32 {
         u32::try_from(self.parts.len()).unwrap_or(u32::MAX)
     }
@@ -204,10 +214,6 @@ impl Window {
     }
 
     fn begin(&mut self, msn: u64, date_ns: u64) {
-        if self.first.is_none() {
-            self.first = Some(msn);
-            self.listed_from = msn;
-        }
         if let Some(init) = self.inits.back_mut() {
             init.used = true;
         }
@@ -215,7 +221,7 @@ impl Window {
         self.discontinuities = self
             .discontinuities
             .saturating_add(u64::from(discontinuity));
-        self.segments.push_back(Segment {
+        self.append(Segment {
             msn,
             date_ns,
             duration: Duration::ZERO,
@@ -245,27 +251,22 @@ impl Window {
         self.longest = self.longest.max(self.listed_duration());
     }
 
-    /// Appends a gap with the number, date and duration of a segment that another rendition has.
-    pub(super) fn push_gap(&mut self, like: &Gap) {
-        if self.first.is_none() {
-            self.first = Some(like.msn);
-            self.listed_from = like.msn;
-        }
+    /// Appends a gap in place of `like`, a segment that another rendition has.
+    pub(super) fn push_gap(&mut self, like: &Segment) {
         self.discontinuity_pending = false;
         self.discontinuities = like.discontinuities;
         self.next = Some(like.msn.saturating_add(1));
         let init = self.inits.iter().rev().find(|init| init.used);
-        self.segments.push_back(Segment {
-            msn: like.msn,
-            date_ns: like.date_ns,
-            duration: like.duration,
-            discontinuity: like.discontinuity,
-            discontinuities: like.discontinuities,
-            init: init.map(|init| init.number),
-            parts: Vec::new(),
-            state: State::Gap,
-        });
+        self.append(like.as_gap(init.map(|init| init.number)));
         self.longest = self.longest.max(self.listed_duration());
+    }
+
+    fn append(&mut self, segment: Segment) {
+        if self.first.is_none() {
+            self.first = Some(segment.msn);
+            self.listed_from = segment.msn;
+        }
+        self.segments.push_back(segment);
     }
 
     /// Drops all segments, so that the window can continue at a later number.
@@ -399,28 +400,6 @@ impl Window {
                 (Some(first), Some(kept)) if (first..kept.msn).contains(&msn) => Lookup::Gone,
                 _ => Lookup::Absent,
             },
-        }
-    }
-}
-
-/// Number, date and duration of a segment that a rendition lacks and another one has.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Gap {
-    pub(super) msn: u64,
-    pub(super) date_ns: u64,
-    pub(super) duration: Duration,
-    pub(super) discontinuity: bool,
-    pub(super) discontinuities: u64,
-}
-
-impl From<&Segment> for Gap {
-    fn from(segment: &Segment) -> Self {
-        Self {
-            msn: segment.msn,
-            date_ns: segment.date_ns,
-            duration: segment.duration,
-            discontinuity: segment.discontinuity,
-            discontinuities: segment.discontinuities,
         }
     }
 }
