@@ -27,7 +27,7 @@ impl Backoff {
         wait
     }
 
-    /// Starts the waits again, after a success.
+    /// Starts again with the first wait, after a success.
     pub const fn reset(&mut self) {
         self.next = self.first;
     }

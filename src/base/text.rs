@@ -1,7 +1,7 @@
 //! Texts of strangers (publishers, cameras, workers), made safe to log and to show.
 
-/// `text` cut to `chars_max` characters, with a space for each control character: these could
-/// forge log lines or recolour a terminal.
+/// Cuts `text` to `chars_max` characters and replaces control characters, which could forge log
+/// lines or recolour a terminal, with spaces.
 pub fn printable(text: &str, chars_max: usize) -> String {
     let clean = text.chars().map(|c| if c.is_control() { ' ' } else { c });
     clean.take(chars_max).collect()

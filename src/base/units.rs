@@ -210,10 +210,10 @@ impl fmt::Display for FrameRate {
 /// Why a text cannot be read as a quantity.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UnitError {
-    /// It does not begin with a decimal number.
+    /// The text does not begin with a decimal number.
     #[error("not a number with a unit")]
     NotANumber,
-    /// The number is right, the unit is not; an empty `found` means it was left out.
+    /// The unit is unknown, or missing if `found` is empty.
     #[error("unknown unit {found:?}; units are {}", known.join(", "))]
     Unit {
         /// The number as written.
@@ -250,7 +250,7 @@ const DURATION_UNITS: [Unit; 4] = [
 /// Reads `"200ms"`, `"2s"`, `"1.5s"`, `"10m"`, `"1h"`, and `"0"`, which needs no unit.
 ///
 /// # Errors
-/// A [`UnitError`] when it is anything else.
+/// [`UnitError`] for any other text.
 pub fn parse_duration(text: &str) -> Result<Duration, UnitError> {
     if text == "0" {
         return Ok(Duration::ZERO);

@@ -167,7 +167,7 @@ mod tests {
         _report: watch::Sender<Option<Exit>>,
     }
 
-    /// Says hello for every process; fails the first `failures` starts.
+    /// A launcher whose processes say hello; the first `failures` starts fail.
     struct Scripted {
         failures: u32,
         count: AtomicU32,
@@ -231,7 +231,8 @@ mod tests {
     #[tokio::test]
     async fn a_failed_start_is_tried_again_and_nobody_waits_for_it() {
         let (spares, mut made) = spares(1);
-        // The keeper's first start fails; a stream's own succeeds while the keeper waits.
+        // The first start fails, which is the keeper's; while it waits, a stream starts its own
+        // worker.
         let link = loop {
             if let Ok(link) = spares.hire().await {
                 break link;

@@ -288,7 +288,7 @@ mod tests {
         drop(launched);
         spawner.reaped().await;
         assert!(!exists(pid));
-        // The grandchild held the socket too; it is closed when it is dead.
+        // The grandchild holds the socket too, so EOF means that it is dead.
         assert_eq!(reader.read(&mut [0]).unwrap(), 0);
     }
 

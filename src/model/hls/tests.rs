@@ -1,4 +1,4 @@
-//! Exact texts, packaging by situation, and invariants over random sessions.
+//! Exact playlist texts for each situation and packaging, and invariants over random sessions.
 
 mod properties;
 
@@ -40,7 +40,7 @@ fn plan() -> Plan {
     }
 }
 
-/// A session whose worker is simulated: segments of two parts of half a second, 1000 bytes each.
+/// A session with a simulated worker: segments of two parts, each of half a second and 1000 bytes.
 struct Show {
     media: Presentation,
     date_ns: u64,
@@ -141,7 +141,7 @@ fn evicted() -> Show {
     show
 }
 
-/// The worker dies when only the upper rung's first part of segment 3 is there.
+/// The worker dies after the top rung's first part of segment 3, before any other rendition's.
 fn interrupted() -> Show {
     let mut show = fresh();
     show.segment(2);
@@ -187,7 +187,7 @@ fn held_back() -> Show {
     show
 }
 
-/// One test: the texts of both packagings of `$show`.
+/// A test of `$show`'s playlist texts in both packagings.
 macro_rules! texts {
     ($($show:ident, skip = $skip:literal;)*) => {$(
         mod $show {
@@ -221,7 +221,7 @@ texts! {
     held_back, skip = false;
 }
 
-/// The rung that had nothing of segment 3 when the worker died.
+/// The playlist of the rung that had no part of segment 3 when the worker died.
 #[test]
 fn gap_has_this_text() {
     let show = discontinuity();
@@ -273,7 +273,7 @@ fn bandwidth_follows_segments_that_outgrow_it() {
     };
     show.media.part(&part(0, 1_000_000, false)).unwrap();
     show.media.part(&part(1, 500_000, true)).unwrap();
-    // 1.5 MB in a second, and 2000 bytes of sound.
+    // 1.5 MB of video and 2000 bytes of audio in one second.
     let after = show.media.master(Packaging::Cmaf, "s").unwrap();
     assert_eq!(
         after,
@@ -314,8 +314,8 @@ fn media_out_of_order_is_refused() {
     assert_eq!(without_init, Err(Refused::OutOfOrder));
 }
 
-/// Until a segment names it, an init section may be replaced under the same number, but whoever
-/// fetched it may keep it for ever.
+/// Before a segment refers to an init section it may be replaced under the same number, but caches
+/// keep what they fetched for ever.
 #[test]
 fn an_init_section_is_found_once_a_segment_names_it() {
     let mut show = Show::new(PART);
@@ -386,8 +386,8 @@ fn a_rendition_that_stops_holds_up_no_memory() {
         show.parts(msn, 1);
         show.media.slide(Duration::from_secs(4));
     }
-    // MPEG-TS stopped after segment 1; each of three CMAF windows keeps four listed segments and
-    // what their playlist's duration and one segment's more take.
+    // MPEG-TS stopped after segment 1. Each of the three CMAF windows keeps four listed segments,
+    // and older ones for the duration of the playlist plus one segment.
     let n = show.media.find("720p", Packaging::Cmaf).unwrap();
     let (window, _) = show.media.window(n).unwrap();
     assert_eq!(window.first_listed(), Some(57));

@@ -146,8 +146,8 @@ mod tests {
         for (fps, divisor, segment_ms, target_s) in [
             (FrameRate::whole(30), 1, 2000, 2),
             (ntsc, 1, 2000, 2),
-            (FrameRate::whole(10), 1, 2400, 3), // 24 frames, or 25 with one more: 2.5 s
-            (FrameRate::whole(60), 2, 1450, 2), // audio alone may make it 1.5 s
+            (FrameRate::whole(10), 1, 2400, 3), // 24 frames, at most 25: 2.5 s
+            (FrameRate::whole(60), 2, 1450, 2), // up to 1.5 s with an AAC frame more
             (FrameRate::whole(25), 1, 500, 1),
             (FrameRate::whole(25), 1, 200, 1), // never zero
         ] {

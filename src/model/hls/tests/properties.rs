@@ -1,10 +1,10 @@
-//! Any window is a window that a player can follow.
+//! Random sessions: a player can follow every playlist.
 
 use super::*;
 
 #[derive(Debug, Clone)]
 enum Step {
-    /// The next part of a rendition: CMAF video 0 and 1, audio, or an MPEG-TS segment.
+    /// Add the next part of a rendition (CMAF video 0 and 1, audio) or the next MPEG-TS segment.
     Make(u8, bool),
     Interrupt,
     Slide(u8),
@@ -20,7 +20,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// Makes the next part of rendition `n` at the place its window expects.
+/// Adds the part (or MPEG-TS segment) that the window of rendition `n` expects next.
 fn make(show: &mut Show, n: usize, last: bool) {
     let (window, _) = show.media.window(n).unwrap();
     let (msn, index) = window.next_part().unwrap_or((1, 0));
@@ -51,7 +51,7 @@ fn make(show: &mut Show, n: usize, last: bool) {
     show.media.part(&part).unwrap();
 }
 
-/// What must hold between two looks at a window.
+/// Checks what must hold for each window before and after a step.
 fn compare(before: &[Option<(u64, Option<u64>)>], show: &Show) {
     for (n, before) in before.iter().enumerate() {
         let (window, _) = show.media.window(n).unwrap();

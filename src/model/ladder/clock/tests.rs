@@ -46,7 +46,7 @@ fn part_targets_of_common_rates() {
     assert_eq!(target(24, 1, 200), Duration::from_nanos(208_333_334));
     assert_eq!(target(30_000, 1001, 200), Duration::from_micros(200_200));
     assert_eq!(target(25, 1, 200), Duration::from_millis(200));
-    // Three AAC frames would be 80 % of 80 ms, so the audio has four and decides.
+    // Three AAC frames are only 80 % of 80 ms, so audio parts have four and set the PART-TARGET.
     assert_eq!(target(25, 2, 100), Duration::from_nanos(85_333_334));
 }
 
@@ -72,7 +72,7 @@ fn years_ahead_nothing_overflows() {
     assert!(clock.audio().segment_start(u64::MAX) > 0);
 }
 
-/// Lengths in frames of the parts of segment `msn`, by walking over its frames.
+/// Lengths in frames of the parts of segment `msn`, found by locating each frame.
 fn parts(start: u64, frames: u64, locate: impl Fn(u64) -> Position, msn: u64) -> Vec<u64> {
     let mut parts = Vec::new();
     for frame in start..start + frames {
@@ -104,7 +104,8 @@ fn check_lengths(parts: &[u64], length: impl Fn(u64) -> Duration, target: Durati
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// RFC 8216bis, 4.4.4.9, in every playlist, and cuts where every rendition has a frame.
+    /// All parts keep the limits of RFC 8216bis, 4.4.4.9, and all renditions have a frame at each
+    /// cut.
     #[test]
     fn parts_keep_the_rules(
         rate in 0..18_usize, grid in 1..=6_u32, segment_ms in 1000..=10_000_u64,
@@ -123,7 +124,7 @@ proptest! {
         let audio = clock.audio();
         let (start, frames) = (audio.segment_start(msn), audio.segment_frames(msn));
         let lead = aac_time(start).checked_sub(clock.segment_time(msn));
-        // Both are rounded down to the nanosecond.
+        // A nanosecond of tolerance, as both times are rounded down.
         prop_assert!(lead.unwrap_or_default() < Duration::from_nanos(21_333_335));
         prop_assert!(lead.is_some() || aac_time(start) + Duration::from_nanos(1) >= clock.segment_time(msn));
         let sound = parts(start, frames, |f| audio.locate(f), msn);
@@ -132,8 +133,7 @@ proptest! {
         prop_assert!(audio.locate(start + frames).starts_segment);
     }
 
-    /// A rounded part is off its nominal length by no more than half a step, unless that
-    /// would be no part at all.
+    /// A part is within half a grid step of its nominal length, but never shorter than a step.
     #[test]
     fn rounding_is_to_the_nearest(rate in 0..18_usize, grid in 1..=6_u32, part_ms in 100..=900_u64) {
         let fps = standard_rates()[rate];
