@@ -5,6 +5,7 @@ import pathlib
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 import urllib.error
@@ -162,3 +163,17 @@ def clip(name, *arguments):
         subprocess.run([str(part) for part in command], check=True)
         partial.rename(path)
     return path
+
+
+def vmaf_binary():
+    """An ffmpeg with libvmaf: the one in WEIR_BENCH_FFMPEG, or that of the PyPI package
+    imageio-ffmpeg, which is installed into target/bench-venv."""
+    if named := os.environ.get("WEIR_BENCH_FFMPEG"):
+        return named
+    folder = ROOT / "target" / "bench-venv"
+    if not folder.exists():
+        subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+        subprocess.run([folder / "bin" / "pip", "install", "--quiet", "imageio-ffmpeg"], check=True)
+    ask = "import imageio_ffmpeg; print(imageio_ffmpeg.get_ffmpeg_exe())"
+    found = subprocess.run([folder / "bin" / "python", "-c", ask], check=True, capture_output=True)
+    return found.stdout.decode().strip()
