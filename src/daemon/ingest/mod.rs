@@ -1,7 +1,7 @@
-//! Network bytes → encoded frames. Memory-safe Rust only; no media is decoded here.
+//! Turns bytes from the network into encoded frames; decodes no media.
 //!
-//! An ingest asks a [`Gate`] whether a publisher may come in, and hands its media to the
-//! [`Lease`] it gets back. It knows nothing of sessions.
+//! An ingest asks a [`Gate`] whether a publisher may publish, and sends the publisher's media into
+//! the [`Lease`] that the gate returns. An ingest does not depend on sessions.
 
 pub mod rtmp;
 
@@ -15,27 +15,27 @@ use tokio_util::sync::CancellationToken;
 use crate::daemon::config::settings::Secret;
 use crate::model::frame::{EncodedFrame, InputFormat};
 
-/// Media events that may wait between an ingest and its session; a full queue makes the ingest
-/// stop reading its socket, so a publisher that is too fast is slowed down by TCP.
+/// Capacity of the queue of media events between an ingest and its session. While the queue is
+/// full, the ingest does not read its socket, so TCP slows the publisher down.
 pub const LEASE_EVENTS_MAX: usize = 512;
 
-/// Who wants to publish what.
+/// A publisher's request to publish a stream.
 #[derive(Debug)]
 pub struct PublishRequest {
     /// Name of the stream.
     pub stream: String,
-    /// The key that came with it; empty when none did.
+    /// The publish key of the request; empty when the request has none.
     pub key: Secret,
     /// Address of the publisher.
     pub peer: SocketAddr,
-    /// Protocol, for status and logs, such as `rtmp`.
+    /// Protocol of the ingest, such as `rtmp`, for the status and the logs.
     pub protocol: &'static str,
 }
 
-/// Why a publisher was refused. What the publisher is told never says which of the two it was.
+/// Why a publisher was refused. The publisher never learns whether the name or the key was wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// No stream of that name takes a publisher.
+    /// No stream of that name accepts publishers.
     #[error("no such stream")]
     UnknownStream,
     /// The key is wrong.
@@ -46,36 +46,36 @@ pub enum Refusal {
     ShuttingDown,
 }
 
-/// One step of a publisher's media.
+/// What a publisher's media consists of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MediaEvent {
-    /// First, and again whenever it changes.
+    /// The format of the frames that follow: before the first frame and after each change.
     Format(InputFormat),
     /// One access unit.
     Frame(EncodedFrame),
 }
 
-/// The right to publish. Dropping it says that the publisher has gone.
+/// The right to publish a stream. Dropping the lease tells the session that the publisher left.
 #[derive(Debug)]
 pub struct Lease {
-    /// Where the media goes; closed when the session is over.
+    /// Takes the publisher's media; closed when the session ends.
     pub media: mpsc::Sender<MediaEvent>,
-    /// Says when the publisher has to go: close the connection.
+    /// Tells the ingest to close the publisher's connection.
     pub revoked: Revoked,
 }
 
-/// Why a publisher has to go.
+/// Why a lease was revoked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Revocation {
-    /// Another one came with the right key.
+    /// Another publisher connected with the right key.
     #[error("another publisher took over")]
     TakenOver,
-    /// The stream was removed, its settings changed, or it cannot be made.
+    /// The stream was removed, its settings changed, or weir cannot produce it.
     #[error("the stream was ended")]
     Ended,
 }
 
-/// Tells a publisher that it has to go, and why. All clones are one.
+/// Signals that a lease was revoked, and why. Clones share one signal.
 #[derive(Debug, Clone, Default)]
 pub struct Revoked {
     token: CancellationToken,
@@ -83,35 +83,36 @@ pub struct Revoked {
 }
 
 impl Revoked {
-    /// Sends the publisher away. The first reason counts.
+    /// Revokes the lease. Only the first reason is kept.
     pub fn revoke(&self, reason: Revocation) {
         self.reason.get_or_init(|| reason);
         self.token.cancel();
     }
 
-    /// The publisher has to go.
+    /// Whether the lease was revoked.
     pub fn is_revoked(&self) -> bool {
         self.token.is_cancelled()
     }
 
-    /// Waits until the publisher has to go.
+    /// Waits until the lease is revoked.
     pub async fn revoked(&self) -> Revocation {
         self.token.cancelled().await;
         self.reason()
     }
 
-    /// Why it has to go; when nobody said so but its media is no longer taken, its stream ended.
+    /// Why the lease was revoked; [`Revocation::Ended`] when the session ended without a reason.
     pub fn reason(&self) -> Revocation {
         self.reason.get().copied().unwrap_or(Revocation::Ended)
     }
 }
 
-/// Decides who may publish; the session registry in the daemon, a stub in tests.
+/// Decides who may publish: the session registry in the daemon, a stub in tests.
 pub trait Gate: Clone + Send + Sync + 'static {
-    /// Checks the key (in constant time) and takes the stream over for this publisher.
+    /// Checks the key in constant time; on success, this publisher replaces an earlier publisher of
+    /// the stream.
     ///
     /// # Errors
-    /// A [`Refusal`].
+    /// A [`Refusal`] when the publisher may not publish.
     fn publish(
         &self,
         request: PublishRequest,

@@ -1,15 +1,15 @@
-//! AMF0, the format of RTMP's commands (Action Message Format, AMF 0), within bounds.
+//! AMF0, the format of RTMP's commands (Action Message Format, AMF 0).
 //!
-//! References (marker 7) are never followed: a message of a few hundred bytes could otherwise
-//! unfold into gigabytes. Depth, number of values and length of strings are bounded.
+//! Depth, number of values and length of strings are bounded. References (marker 7) are not
+//! followed: with them, a message of a few hundred bytes could expand to gigabytes.
 
 use bytes::{BufMut, BytesMut};
 
 use super::cursor::Cursor;
 
-/// Objects within objects.
+/// Deepest nesting of objects and arrays.
 const DEPTH_MAX: usize = 8;
-/// Values in one message, nested ones included.
+/// Most values in one message, nested ones included.
 const VALUES_MAX: usize = 512;
 /// Longest string or property name, in bytes.
 const STRING_BYTES_MAX: usize = 4096;
@@ -34,19 +34,19 @@ const AVM_PLUS: u8 = 17;
 /// Why a value could not be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum AmfError {
-    /// It is cut short.
+    /// The value is cut short.
     #[error("an AMF value is cut short")]
     Truncated,
-    /// It is nested too deeply.
+    /// The value is nested too deeply.
     #[error("AMF values are nested more than {DEPTH_MAX} deep")]
     TooDeep,
-    /// There are too many of them.
+    /// The message has too many values.
     #[error("more than {VALUES_MAX} AMF values in one message")]
     TooMany,
     /// A string is too long.
     #[error("an AMF string is longer than {STRING_BYTES_MAX} bytes")]
     StringTooLong,
-    /// Its type is unknown.
+    /// The type of the value is unknown.
     #[error("AMF type {0} is not supported")]
     Type(u8),
 }
@@ -58,15 +58,15 @@ pub enum Value {
     Number(f64),
     /// A truth value.
     Boolean(bool),
-    /// A string; what is no UTF-8 in it was replaced.
+    /// A string; bytes that are not UTF-8 are replaced.
     String(String),
-    /// An object, a typed object or an ECMA array: properties in the order they came.
+    /// An object, a typed object or an ECMA array: properties in the order of the message.
     Object(Vec<(String, Value)>),
     /// A strict array.
     Array(Vec<Value>),
     /// Null.
     Null,
-    /// Undefined, and what has no meaning here: dates, references.
+    /// Undefined; also stands for dates and references, which publishing does not need.
     Undefined,
 }
 
@@ -76,13 +76,13 @@ impl Value {
         Self::String(text.into())
     }
 
-    /// An object of `properties`.
+    /// An object with `properties`.
     pub fn object<const N: usize>(properties: [(&str, Value); N]) -> Self {
         let named = properties.map(|(name, value)| (name.to_owned(), value));
         Self::Object(named.into())
     }
 
-    /// The property called `name`, when this is an object that has it.
+    /// The property `name`; `None` when the value is not an object or lacks it.
     pub fn property(&self, name: &str) -> Option<&Value> {
         match self {
             Self::Object(properties) => properties
@@ -92,7 +92,7 @@ impl Value {
         }
     }
 
-    /// The text of a string.
+    /// The text, when the value is a string.
     pub fn as_str(&self) -> Option<&str> {
         match self {
             Self::String(text) => Some(text),
@@ -100,7 +100,7 @@ impl Value {
         }
     }
 
-    /// The value of a number.
+    /// The number, when the value is one.
     pub fn as_number(&self) -> Option<f64> {
         match self {
             Self::Number(number) => Some(*number),
@@ -187,7 +187,7 @@ impl Reader<'_> {
                 self.short_text()?;
                 self.properties(depth)
             }
-            // The count of an ECMA array is a hint that encoders get wrong: the end marker counts.
+            // Encoders get the count of an ECMA array wrong; only the end marker is reliable.
             ECMA_ARRAY => {
                 self.u32()?;
                 self.properties(depth)
@@ -223,20 +223,20 @@ impl Reader<'_> {
         Ok(Value::Array(values))
     }
 
-    /// A value of AMF3 within AMF0: the simple ones, which is all that commands need.
+    /// A value of AMF3 within AMF0. Only simple types are supported: commands use no others.
     fn amf3_value(&mut self) -> Result<Value, AmfError> {
         match self.u8()? {
             0x00 => Ok(Value::Undefined),
             0x01 => Ok(Value::Null),
             0x02 => Ok(Value::Boolean(false)),
             0x03 => Ok(Value::Boolean(true)),
-            // 29 bits, two's complement.
+            // A signed number of 29 bits in two's complement.
             0x04 => {
                 let bits = self.u29()? << 3;
                 Ok(Value::Number(f64::from(bits.cast_signed() >> 3)))
             }
             0x05 => Ok(Value::Number(self.f64()?)),
-            // The lowest bit tells a string from a reference to one; nothing to refer to here.
+            // The lowest bit is 1 for a string, 0 for a reference, which is not followed.
             0x06 => match self.u29()? {
                 head if head & 1 == 1 => self.text((head >> 1) as usize).map(Value::String),
                 _ => Ok(Value::Undefined),
@@ -245,7 +245,7 @@ impl Reader<'_> {
         }
     }
 
-    /// A variable-length number of AMF3: seven bits a byte, eight in the fourth.
+    /// A variable-length number of AMF3: seven bits per byte, eight bits in the fourth byte.
     fn u29(&mut self) -> Result<u32, AmfError> {
         let mut value = 0;
         for _ in 0..3 {

@@ -1,8 +1,8 @@
-//! The RTMP chunk stream (RTMP 1.0 section 5.3): messages cut into chunks, chunks of several
-//! chunk streams in any order.
+//! The RTMP chunk stream (RTMP 1.0 section 5.3): messages are split into chunks, and the chunks of
+//! several chunk streams are interleaved.
 //!
-//! The reader allocates for bytes that have come, never for a length that was only claimed, and
-//! bounds both the number of chunk streams and the memory they take together.
+//! The reader allocates memory for received bytes, not for the length that a header claims, and
+//! bounds the number of chunk streams and their memory.
 
 use std::collections::BTreeMap;
 
@@ -11,55 +11,55 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use super::cursor::Cursor;
 use super::message::Message;
 
-/// Chunk size until a peer sets another one (section 5.4.1).
+/// Chunk size until a peer sets another one, in bytes (section 5.4.1).
 pub const DEFAULT_CHUNK_BYTES: usize = 128;
 /// Section 5.4.1: "a maximum message length is 16777215 [...] larger chunk sizes are equivalent".
 const CHUNK_BYTES_MAX: usize = 0xff_ffff;
-/// A timestamp field of this value says that the timestamp follows in an extended field.
+/// Value of the timestamp field when the timestamp follows in the extended field.
 const EXTENDED: u32 = 0xff_ffff;
-/// The first allocation for a message; it doubles from there as bytes come in.
+/// First allocation for a message; doubles as bytes arrive.
 const FIRST_ALLOCATION_BYTES: usize = 4096;
 
-/// Why a chunk stream cannot be read on.
+/// Why a connection's chunks cannot be read any further.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ChunkError {
-    /// The header refers to one that never came.
+    /// The header refers to an earlier header that never came.
     #[error("chunk stream {0} starts with a chunk that has no full header")]
     NoHeader(u32),
-    /// The message is longer than allowed.
+    /// The message is longer than its bound.
     #[error("a message of {bytes} bytes is longer than the {bytes_max} allowed")]
     MessageTooLong {
-        /// Its length.
+        /// Length of the message.
         bytes: usize,
         /// Longest length allowed.
         bytes_max: usize,
     },
-    /// Half-received messages take too much memory.
-    #[error("half-received messages take more than {0} bytes")]
+    /// Incomplete messages take too much memory.
+    #[error("incomplete messages take more than {0} bytes")]
     TooMuchMemory(usize),
     /// Too many chunk streams.
     #[error("more than {0} chunk streams")]
     TooManyStreams(usize),
-    /// Set Chunk Size outside of what section 5.4.1 allows.
+    /// Set Chunk Size outside the range of section 5.4.1.
     #[error("chunk size {0} is not allowed")]
     ChunkSize(u32),
 }
 
-/// What one connection's reader may take.
+/// Bounds of one connection's reader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ChunkBounds {
-    /// Longest message in bytes.
+    /// Longest message, in bytes.
     pub message_bytes_max: usize,
-    /// All half-received messages together, in bytes.
+    /// Memory of all incomplete messages together, in bytes.
     pub reassembly_bytes_max: usize,
-    /// Chunk streams.
+    /// Most chunk streams.
     pub chunk_streams_max: usize,
 }
 
-/// What a chunk's header says, after what it left out was filled in from the one before.
+/// A chunk's header; fields that it omits are copied from the previous header.
 #[derive(Debug, Clone, Copy, Default)]
 struct Header {
-    /// The timestamp or the delta that was sent last, extended or not.
+    /// The timestamp or delta that was sent last, from the extended field when there was one.
     timestamp_field: u32,
     extended: bool,
     /// The message's timestamp.
@@ -72,18 +72,18 @@ struct Header {
 #[derive(Debug, Default)]
 struct ChunkStream {
     header: Header,
-    /// What has come of a message; `None` between messages.
+    /// Bytes received of the present message; `None` between messages.
     assembly: Option<Vec<u8>>,
 }
 
-/// A chunk whose header was read, and whose payload is still to come.
+/// A chunk whose header was read but whose payload is incomplete.
 #[derive(Debug, Clone, Copy)]
 struct OpenChunk {
     chunk_stream: u32,
     bytes_left: usize,
 }
 
-/// Puts messages together again.
+/// Reassembles messages from chunks.
 #[derive(Debug)]
 pub struct ChunkReader {
     bounds: ChunkBounds,
@@ -105,12 +105,12 @@ impl ChunkReader {
         }
     }
 
-    /// Other bounds from now on.
+    /// Replaces the bounds.
     pub fn set_bounds(&mut self, bounds: ChunkBounds) {
         self.bounds = bounds;
     }
 
-    /// Obeys Set Chunk Size.
+    /// Applies Set Chunk Size.
     ///
     /// # Errors
     /// [`ChunkError::ChunkSize`] for zero, or when the first bit, which must be zero, is set.
@@ -118,13 +118,13 @@ impl ChunkReader {
         if chunk_bytes == 0 || chunk_bytes > 0x7fff_ffff {
             return Err(ChunkError::ChunkSize(chunk_bytes));
         }
-        // Chunks are never buffered as a whole, so a large one costs nothing.
+        // Whole chunks are never buffered, so a large size needs no memory.
         self.chunk_bytes = usize::try_from(chunk_bytes)
             .map_or(CHUNK_BYTES_MAX, |bytes| bytes.min(CHUNK_BYTES_MAX));
         Ok(())
     }
 
-    /// Obeys Abort Message: forgets what has come of a message on `chunk_stream`.
+    /// Applies Abort Message: discards the incomplete message of `chunk_stream`.
     pub fn abort(&mut self, chunk_stream: u32) {
         if let Some(stream) = self.streams.get_mut(&chunk_stream) {
             let freed = stream.assembly.take().map_or(0, |buffer| buffer.capacity());
@@ -132,16 +132,17 @@ impl ChunkReader {
         }
     }
 
-    /// Memory that half-received messages take now, in bytes.
+    /// Memory of all incomplete messages, in bytes.
+    #[cfg(test)]
     pub fn reassembly_bytes(&self) -> usize {
         self.reassembly_bytes
     }
 
-    /// Takes what it can from `input` and returns the next whole message; `None` when more bytes
-    /// are needed. Not more than a header's length then stays in `input`.
+    /// Consumes bytes from `input` and returns the next complete message; `None` when more bytes
+    /// are needed. At most an incomplete header then remains in `input`.
     ///
     /// # Errors
-    /// A [`ChunkError`], after which the connection cannot be read on.
+    /// A [`ChunkError`], after which the connection cannot be read any further.
     pub fn read(&mut self, input: &mut BytesMut) -> Result<Option<Message>, ChunkError> {
         loop {
             let open = match self.open.take() {
@@ -167,15 +168,15 @@ impl ChunkReader {
         }
     }
 
-    /// Reads one chunk's header, if all of it is there.
+    /// Reads one chunk's header; `None` when it is incomplete.
     fn read_header(&mut self, input: &mut BytesMut) -> Result<Option<OpenChunk>, ChunkError> {
         let mut cursor = Cursor::new(input);
         let Some((format, id)) = basic_header(&mut cursor) else {
             return Ok(None);
         };
         let known = self.streams.get(&id);
-        // "This type MUST be used at the start of a chunk stream" (type 0, section 5.3.1.2.1), but
-        // librtmp starts its control stream with type 1: its stream id is then zero.
+        // Type 0 "MUST be used at the start of a chunk stream" (section 5.3.1.2.1), but librtmp
+        // starts its control stream with type 1, which implies message stream 0.
         if known.is_none() && format > 1 {
             return Err(ChunkError::NoHeader(id));
         }
@@ -193,7 +194,7 @@ impl ChunkReader {
         }))
     }
 
-    /// Notes a chunk's header, and says how much of its message is still to come.
+    /// Stores a chunk's header and returns how many bytes of its message are missing.
     fn enter(&mut self, id: u32, header: Header, continues: bool) -> Result<usize, ChunkError> {
         if header.message_bytes > self.bounds.message_bytes_max {
             return Err(ChunkError::MessageTooLong {
@@ -204,7 +205,7 @@ impl ChunkReader {
         if !self.streams.contains_key(&id) && self.streams.len() >= self.bounds.chunk_streams_max {
             return Err(ChunkError::TooManyStreams(self.bounds.chunk_streams_max));
         }
-        // A new header in the middle of a message: the rest of that message will not come.
+        // A new header in the middle of a message replaces the rest of that message.
         if !continues {
             self.abort(id);
         }
@@ -214,7 +215,7 @@ impl ChunkReader {
         Ok(header.message_bytes.saturating_sub(assembly.len()))
     }
 
-    /// Adds to a message and says whether it is whole.
+    /// Appends bytes to a message and returns whether it is complete.
     fn append(&mut self, id: u32, bytes: &[u8]) -> Result<bool, ChunkError> {
         let Some(stream) = self.streams.get_mut(&id) else {
             return Ok(false);
@@ -253,8 +254,8 @@ impl ChunkReader {
     }
 }
 
-/// Format and chunk stream id (section 5.3.1.1): ids below 64 fit into the first byte, 0 and 1
-/// there announce one or two more bytes.
+/// Format and chunk stream id (section 5.3.1.1): an id below 64 is in the first byte, where 0 and 1
+/// announce one or two more bytes.
 fn basic_header(cursor: &mut Cursor<'_>) -> Option<(u8, u32)> {
     let first = cursor.u8()?;
     let id = match first & 0x3f {
@@ -304,7 +305,8 @@ fn message_header(
 
 /// "This field is present in Type 3 chunks when the most recent Type 0, 1, or 2 chunk for the same
 /// chunk stream ID indicated the presence of an extended timestamp field" (section 5.3.1.3). Some
-/// encoders leave it out where a message goes on: what does not repeat the field is payload.
+/// encoders omit the field in the later chunks of a message: bytes that do not repeat the field's
+/// value are payload.
 fn read_extended(cursor: &mut Cursor<'_>, header: &mut Header, continues: bool) -> Option<()> {
     let mut ahead = cursor.clone();
     let value = ahead.u32()?;
@@ -317,8 +319,8 @@ fn read_extended(cursor: &mut Cursor<'_>, header: &mut Header, continues: bool) 
     Some(())
 }
 
-/// Writes `message` on `chunk_stream` in chunks of at most `chunk_bytes`, the first one with a full
-/// header.
+/// Writes `message` on `chunk_stream` in chunks of at most `chunk_bytes`, of which the first has a
+/// full header.
 pub fn write_message(
     output: &mut BytesMut,
     chunk_stream: u32,
@@ -345,7 +347,7 @@ pub fn write_message(
     }
 }
 
-/// Writes a basic header of the shortest form that `chunk_stream` (2 to 65599) fits into.
+/// Writes the shortest basic header for `chunk_stream` (2 to 65599).
 fn put_basic_header(output: &mut BytesMut, format: u8, chunk_stream: u32) {
     let format = format << 6;
     let [_, _, high, low] = chunk_stream.saturating_sub(64).to_be_bytes();

@@ -1,4 +1,4 @@
-//! Commands of a publisher, and the answers to them (RTMP 1.0 section 7.2).
+//! The commands of publishers and the server's answers (RTMP 1.0 section 7.2).
 
 use bytes::{Bytes, BytesMut};
 use percent_encoding::percent_decode_str;
@@ -9,28 +9,27 @@ use crate::daemon::config::settings::Secret;
 
 /// The application that publishers connect to: `rtmp://HOST/live`.
 pub const APP: &str = "live";
-/// The video codecs of Enhanced RTMP that are taken, by their FourCC.
+/// FourCCs of the supported video codecs of Enhanced RTMP.
 const VIDEO_FOURCCS: [&str; 2] = ["hvc1", "avc1"];
-/// The same of audio.
+/// FourCCs of the supported audio codecs of Enhanced RTMP.
 const AUDIO_FOURCCS: [&str; 1] = ["mp4a"];
 
 /// A command message.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Command {
-    /// Its name, such as `connect`.
+    /// Name of the command, such as `connect`.
     pub name: String,
-    /// Ties the answer to the command: an answer repeats it, whatever it is. 0 when it is missing
-    /// or no number.
+    /// Transaction id, which the answer repeats; 0 when it is missing or not a number.
     pub transaction: f64,
-    /// The command object and what follows it.
+    /// The command object and the values after it.
     pub arguments: Vec<Value>,
 }
 
 impl Command {
-    /// Reads a command from its message's AMF0.
+    /// Reads a command from the AMF0 of a message. A name that is not a string becomes empty.
     ///
     /// # Errors
-    /// An [`AmfError`] when it is malformed; a name that is no string reads as an empty one.
+    /// An [`AmfError`] when the AMF0 is malformed.
     pub fn parse(amf0: &[u8]) -> Result<Self, AmfError> {
         let mut values = amf::read_all(amf0)?.into_iter();
         let name = match values.next() {
@@ -45,24 +44,24 @@ impl Command {
         })
     }
 
-    /// The text of argument `at`, counted from the command object.
+    /// The text of argument `at`, where the command object is argument 0.
     pub fn text(&self, at: usize) -> Option<&str> {
         self.arguments.get(at)?.as_str()
     }
 }
 
-/// What `connect` asked for.
+/// The request of a `connect` command.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ConnectRequest {
-    /// The application was [`APP`].
+    /// Whether the application is [`APP`].
     pub app_is_known: bool,
-    /// A `key` in the query of the application or of the address.
+    /// The `key` in the query of the application or of the address.
     pub key: Option<Secret>,
 }
 
 impl ConnectRequest {
-    /// Reads the command object of `connect`. Address and application may hold the key: nothing
-    /// of them is kept for a log.
+    /// Reads the command object of `connect`. Address and application are not kept: they may
+    /// contain the key, which must not be logged.
     pub fn parse(command: &Command) -> Self {
         let property = |name: &str| {
             let object = command.arguments.first()?;
@@ -79,20 +78,20 @@ impl ConnectRequest {
     }
 }
 
-/// What a publisher asked to publish.
+/// The stream that a publisher asked to publish.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PublishTarget {
     /// Name of the stream, `[a-z0-9_-]{1,64}`.
     pub stream: String,
-    /// The key that came with it; empty when none did.
+    /// The publish key; empty when the publisher sent none.
     pub key: Secret,
 }
 
 impl PublishTarget {
-    /// Reads `NAME?key=SECRET`, percent-encoded or not; `None` when NAME cannot be the name of a
-    /// stream. A key in the stream name goes before one given to `connect`.
+    /// Reads `NAME?key=SECRET`, percent-encoded or not; `None` when NAME is not a valid stream
+    /// name. A key in `name` overrides `connect_key`, the key of the `connect` command.
     pub fn parse(name: &str, connect_key: Option<&Secret>) -> Option<Self> {
-        // Some encoders percent-encode all of what they take for the name, separators included.
+        // Some encoders percent-encode the whole text, including the separators.
         let decoded = match name.contains('?') {
             true => name.to_owned(),
             false => percent_decoded(name),
@@ -112,7 +111,7 @@ fn split_query(text: &str) -> (&str, &str) {
     text.split_once('?').unwrap_or((text, ""))
 }
 
-/// The value of `key` in a query. A `+` stays one: this is an address, not a form.
+/// The value of `key` in a query. A `+` does not mean a space: the query is not from a form.
 fn key_in(query: &str) -> Option<Secret> {
     let value = query
         .split('&')
@@ -124,22 +123,22 @@ fn percent_decoded(text: &str) -> String {
     percent_decode_str(text).decode_utf8_lossy().into_owned()
 }
 
-/// A status that ends or starts something, as `onStatus` tells it.
+/// The level and code of an `onStatus` message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Status {
-    /// Librtmp, ffmpeg and OBS take the level `error` as the end.
+    /// `status` or `error`; librtmp, ffmpeg and OBS stop on `error`.
     pub level: &'static str,
-    /// Such as `NetStream.Publish.Start`.
+    /// Code of the status, such as `NetStream.Publish.Start`.
     pub code: &'static str,
 }
 
 impl Status {
-    /// The publisher may send.
+    /// The publisher may send media.
     pub const PUBLISH_START: Self = Self {
         level: "status",
         code: "NetStream.Publish.Start",
     };
-    /// The publisher may not send; librtmp as in OBS stops on it without trying again.
+    /// The publisher was refused; librtmp in OBS does not retry after this status.
     pub const PUBLISH_DENIED: Self = Self {
         level: "error",
         code: "NetStream.Publish.Denied",
@@ -149,17 +148,17 @@ impl Status {
         level: "error",
         code: "NetStream.Publish.BadName",
     };
-    /// The media cannot be used.
+    /// The media is not supported.
     pub const PUBLISH_REJECTED: Self = Self {
         level: "error",
         code: "NetStream.Publish.Rejected",
     };
-    /// The publisher stopped, or the stream was ended under it.
+    /// The publisher stopped, or the server ended the stream.
     pub const UNPUBLISH_SUCCESS: Self = Self {
         level: "status",
         code: "NetStream.Unpublish.Success",
     };
-    /// There is nothing to play.
+    /// Playing is not supported.
     pub const PLAY_FAILED: Self = Self {
         level: "error",
         code: "NetStream.Play.Failed",
@@ -169,7 +168,7 @@ impl Status {
         level: "error",
         code: "NetConnection.Connect.Rejected",
     };
-    /// The server stops.
+    /// The server is stopping.
     pub const APP_SHUTDOWN: Self = Self {
         level: "error",
         code: "NetConnection.Connect.AppShutdown",
@@ -192,7 +191,7 @@ fn encode(values: &[Value]) -> Bytes {
     output.freeze()
 }
 
-/// `onStatus` with `status`.
+/// An `onStatus` message with `status`.
 pub fn on_status(status: Status, description: &str) -> Bytes {
     encode(&[
         Value::string("onStatus"),
@@ -202,8 +201,8 @@ pub fn on_status(status: Status, description: &str) -> Bytes {
     ])
 }
 
-/// The answer to a `connect` that is accepted. Its properties name the codecs of Enhanced RTMP
-/// that are taken (E-RTMP v2, "Enhancing NetConnection connect Command").
+/// The answer to an accepted `connect`. Its properties list the supported codecs of Enhanced RTMP
+/// (E-RTMP v2, "Enhancing NetConnection connect Command").
 pub fn connect_result(transaction: f64) -> Bytes {
     /// E-RTMP v2, `FourCcInfoMask`: `CanDecode`.
     const CAN_DECODE: f64 = 1.0;
@@ -241,7 +240,7 @@ pub fn connect_result(transaction: f64) -> Bytes {
     ])
 }
 
-/// The answer to a `connect` that is refused.
+/// The answer to a refused `connect`.
 pub fn connect_error(transaction: f64, description: &str) -> Bytes {
     encode(&[
         Value::string("_error"),
@@ -261,7 +260,7 @@ pub fn create_stream_result(transaction: f64, stream_id: u32) -> Bytes {
     ])
 }
 
-/// The answer to a command that has no answer of its own.
+/// The answer to a command for which no specific answer is defined.
 pub fn empty_result(transaction: f64) -> Bytes {
     encode(&[
         Value::string("_result"),
@@ -271,8 +270,8 @@ pub fn empty_result(transaction: f64) -> Bytes {
     ])
 }
 
-/// What Flash Media Live Encoder waits for after `FCPublish` (`onFCPublish`) and `FCUnpublish`
-/// (`onFCUnpublish`).
+/// The notice `onFCPublish` or `onFCUnpublish`, for which Flash Media Live Encoder waits after it
+/// sent `FCPublish` or `FCUnpublish`.
 pub fn fc_notice(name: &str, status: Status) -> Bytes {
     encode(&[
         Value::string(name),

@@ -1,4 +1,5 @@
-//! One publisher's connection without its socket: bytes and times in, events and bytes out.
+//! The protocol of one connection without socket or clock: bytes and times in, events and bytes
+//! out.
 
 mod commands;
 mod errors;
@@ -24,40 +25,40 @@ const CONTROL_CHUNK_STREAM: u32 = 2;
 /// What happened on a connection.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
-    /// The peer asks to publish; nothing more is read until [`Connection::accept`] or
-    /// [`Connection::refuse`].
+    /// The peer asks to publish. Input waits until [`Connection::accept`] or [`Connection::refuse`]
+    /// is called.
     Publish(PublishTarget),
     /// Media of an accepted publisher.
     Media(MediaEvent),
-    /// The publisher says that it has finished. The connection is over.
+    /// The publisher announced its end. The connection is over.
     Unpublished,
-    /// The peer was told that it cannot have what it wants. The connection is over.
+    /// The peer's request was rejected and the peer was told why. The connection is over.
     Rejected(Rejection),
 }
 
 #[derive(Debug)]
 enum Phase {
     Handshake(Handshake),
-    /// Commands only.
+    /// A peer that the gate has not accepted: only commands are read.
     Stranger {
         connect: Option<ConnectRequest>,
         messages: u32,
     },
-    /// Waits for the gate.
+    /// The gate decides.
     Deciding {
         stream_id: u32,
     },
     Publishing {
         stream_id: u32,
     },
-    /// Whatever still comes is thrown away.
+    /// Further input is discarded.
     Over,
 }
 
-/// Bytes received and acknowledged.
+/// Counts of the bytes received and acknowledged.
 #[derive(Debug, Default)]
 struct Acknowledgements {
-    /// 0: the peer wants none.
+    /// 0 when the peer asked for no acknowledgements.
     window_bytes: u32,
     received_bytes: u64,
     acknowledged_bytes: u64,
@@ -68,7 +69,7 @@ struct Acknowledgements {
 pub struct Connection {
     limits: Limits,
     phase: Phase,
-    /// When the phase began, as far as times were passed in.
+    /// The latest time known when the phase began.
     phase_since: Instant,
     now: Instant,
     input: BytesMut,
@@ -77,14 +78,14 @@ pub struct Connection {
     reader: ChunkReader,
     acknowledgements: Acknowledgements,
     tracks: Tracks,
-    /// Parts of an aggregate message.
+    /// Parts of an aggregate message that were not handled yet.
     parts: VecDeque<Message>,
     media: VecDeque<MediaEvent>,
     event: Option<Event>,
 }
 
 impl Connection {
-    /// A connection that was opened at `now`; `seed` is for the handshake's random bytes.
+    /// A connection that opened at `now`; `seed` feeds the handshake's random bytes.
     pub fn new(limits: Limits, seed: [u8; 32], now: Instant) -> Self {
         let bounds = ChunkBounds {
             message_bytes_max: limits.stranger_message_bytes_max,
@@ -108,10 +109,10 @@ impl Connection {
         }
     }
 
-    /// Takes bytes that came at `now`. Then call [`Connection::poll`] until it returns `None`.
+    /// Takes bytes received at `now`. Call [`Connection::poll`] afterwards until it returns `None`.
     ///
     /// # Errors
-    /// [`ProtocolError::OutputFull`] when an acknowledgement found no room.
+    /// [`ProtocolError::OutputFull`] when the output has no room for an acknowledgement.
     pub fn receive(&mut self, bytes: &[u8], now: Instant) -> Result<(), ProtocolError> {
         self.now = now;
         if matches!(self.phase, Phase::Over) {
@@ -121,7 +122,7 @@ impl Connection {
         let counts = &mut self.acknowledgements;
         counts.received_bytes += bytes.len() as u64;
         let unacknowledged = counts.received_bytes - counts.acknowledged_bytes;
-        // One for all the bytes of a call, however small the window, so that answers stay small.
+        // One acknowledgement per call, however small the window: answers stay smaller than input.
         if counts.window_bytes > 0 && unacknowledged >= u64::from(counts.window_bytes) {
             counts.acknowledged_bytes = counts.received_bytes;
             // "A 32-bit field holds the number of bytes received so far", modulo 2^32.
@@ -132,10 +133,10 @@ impl Connection {
         Ok(())
     }
 
-    /// The next event; `None` when more bytes, or the gate's answer, are needed.
+    /// The next event; `None` when the connection waits for bytes or for the gate's decision.
     ///
     /// # Errors
-    /// A [`ProtocolError`], after which the connection is to be closed.
+    /// A [`ProtocolError`], after which the caller must close the connection.
     pub fn poll(&mut self) -> Result<Option<Event>, ProtocolError> {
         loop {
             if let Some(media) = self.media.pop_front() {
@@ -169,15 +170,15 @@ impl Connection {
         }
     }
 
-    /// Bytes for the peer; take away what was sent.
+    /// Bytes to send to the peer; the caller removes what it has sent.
     pub fn output(&mut self) -> &mut BytesMut {
         &mut self.output
     }
 
-    /// The gate accepted the publisher.
+    /// Accepts the publisher, as the gate decided.
     ///
     /// # Errors
-    /// [`ProtocolError::OutputFull`] when the answer found no room.
+    /// [`ProtocolError::OutputFull`] when the output has no room for the answer.
     pub fn accept(&mut self) -> Result<(), ProtocolError> {
         let Phase::Deciding { stream_id } = self.phase else {
             return Ok(());
@@ -192,46 +193,46 @@ impl Connection {
         self.send_status(stream_id, Status::PUBLISH_START, "Publishing.")
     }
 
-    /// The publisher is refused, for a reason that a stranger may know.
+    /// Refuses the publisher. The peer is told `reason`.
     ///
     /// # Errors
-    /// [`ProtocolError::OutputFull`] when the answer found no room.
+    /// [`ProtocolError::OutputFull`] when the output has no room for the answer.
     pub fn refuse(&mut self, reason: &str) -> Result<(), ProtocolError> {
         self.end(Status::PUBLISH_DENIED, reason)
     }
 
-    /// The publisher has to go.
+    /// Ends the publisher's stream because its lease was revoked.
     ///
     /// # Errors
-    /// [`ProtocolError::OutputFull`] when the status found no room.
+    /// [`ProtocolError::OutputFull`] when the output has no room for the status.
     pub fn revoke(&mut self, reason: Revocation) -> Result<(), ProtocolError> {
         let (status, description) = match reason {
             Revocation::TakenOver => (
                 Status::PUBLISH_BAD_NAME,
                 "Another publisher took this stream over.",
             ),
-            // No error: some encoders take one for good, and a stream whose settings have changed
-            // waits for its publisher to come again.
+            // Not an error status: some encoders do not reconnect after one, but a stream whose
+            // settings changed needs its publisher back.
             Revocation::Ended => (Status::UNPUBLISH_SUCCESS, "The server ended this stream."),
         };
         self.end(status, description)
     }
 
-    /// The server stops.
+    /// Tells the peer that the server stops.
     ///
     /// # Errors
-    /// [`ProtocolError::OutputFull`] when the status found no room.
+    /// [`ProtocolError::OutputFull`] when the output has no room for the status.
     pub fn shut_down(&mut self) -> Result<(), ProtocolError> {
         self.end(Status::APP_SHUTDOWN, "The server is stopping.")
     }
 
-    /// Nothing more is read of this connection.
+    /// Further input is discarded.
     #[cfg(test)]
     fn is_over(&self) -> bool {
         matches!(self.phase, Phase::Over)
     }
 
-    /// How far a stranger has come; grows with every step of the protocol, not with every byte.
+    /// Number of protocol steps completed before publishing; bytes alone do not increase it.
     pub fn progress(&self) -> u32 {
         match &self.phase {
             Phase::Handshake(handshake) => u32::from(handshake.has_answered()),
@@ -241,13 +242,14 @@ impl Connection {
         }
     }
 
-    /// Bytes held for half-received input and unsent answers.
-    pub fn buffered_bytes(&self) -> usize {
+    /// Bytes buffered for incomplete input and unsent answers.
+    #[cfg(test)]
+    fn buffered_bytes(&self) -> usize {
         self.input.len() + self.output.len() + self.reader.reassembly_bytes()
     }
 
-    /// Until when a peer that is waited for since `waiting_since` must send something, or what it
-    /// is overdue with.
+    /// Until when the connection waits for input, when the wait began at `waiting_since`, and the
+    /// error after that time.
     pub fn deadline(&self, waiting_since: Instant) -> (Instant, Overdue) {
         let limits = &self.limits;
         match self.phase {
@@ -321,8 +323,8 @@ impl Connection {
             message::DATA_AMF0 | message::DATA_AMF3 if self.is_publishing() => {
                 self.tracks.data(message.amf0());
             }
-            // Acknowledgements and bandwidth: little is sent, so nothing is held back for them.
-            // Shared objects and what no specification knows: nothing to do with publishing.
+            // Acknowledgements and bandwidth would limit output, which is small. Shared objects and
+            // unknown types do not concern publishing.
             _ => {}
         }
         Ok(())

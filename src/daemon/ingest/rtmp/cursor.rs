@@ -1,13 +1,13 @@
-//! Reading big-endian fields from a byte slice without ever running past its end.
+//! Reads big-endian fields from a byte slice, never beyond its end.
 
 use bytes::Bytes;
 
-/// `part`, which lies in `whole`, for keeps. A slice of [`Bytes`] keeps all of its buffer alive,
-/// and what is kept is counted by its own length: where that would leave out more than an eighth,
-/// the part is copied.
+/// Returns `part` of `whole` as [`Bytes`] of its own: a copy when `part` is more than an eighth
+/// shorter than `whole`, otherwise a slice. A slice keeps the whole buffer allocated, but queues
+/// count its own length only.
 ///
 /// # Panics
-/// When `part` does not lie in `whole`.
+/// When `part` is not a slice of `whole`.
 pub(super) fn keep(whole: &Bytes, part: &[u8]) -> Bytes {
     if whole.len() - part.len() > whole.len() / 8 {
         Bytes::copy_from_slice(part)
@@ -16,8 +16,8 @@ pub(super) fn keep(whole: &Bytes, part: &[u8]) -> Bytes {
     }
 }
 
-/// The unread rest of a slice. Every method returns `None`, and reads nothing, when too few
-/// bytes are left.
+/// The unread rest of a slice. Every read returns `None` and consumes nothing when too few bytes
+/// are left.
 #[derive(Debug, Clone)]
 pub(super) struct Cursor<'a>(&'a [u8]);
 
@@ -26,7 +26,7 @@ impl<'a> Cursor<'a> {
         Self(bytes)
     }
 
-    /// What is unread.
+    /// The unread bytes.
     pub(super) fn rest(&self) -> &'a [u8] {
         self.0
     }

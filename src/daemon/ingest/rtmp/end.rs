@@ -1,4 +1,4 @@
-//! How connections end.
+//! The reasons for which a connection ends.
 
 use std::io;
 
@@ -16,15 +16,15 @@ pub(super) enum End {
     Protocol(#[from] ProtocolError),
     #[error(transparent)]
     Overdue(#[from] Overdue),
-    #[error("the peer does not read its answers")]
+    #[error("the peer does not read the server's answers")]
     Unread,
-    #[error("room was needed for others")]
+    #[error("closed to make room for another connection")]
     Evicted,
     #[error(transparent)]
     Rejected(Rejection),
     #[error("{0}")]
     Refused(Refusal),
-    #[error("the gate did not decide in time")]
+    #[error("checking the publisher took too long")]
     GateOverdue,
     #[error("too many streams from one address")]
     TooManyStreams,

@@ -1,5 +1,5 @@
-//! The head of audio and video messages: FLV tags (Video File Format Specification 10.1, annex E)
-//! and those of Enhanced RTMP (veovera.org, E-RTMP v2).
+//! The headers of audio and video messages: FLV tags (Video File Format Specification 10.1, annex
+//! E) and those of Enhanced RTMP (veovera.org, E-RTMP v2).
 
 use std::fmt;
 
@@ -8,38 +8,38 @@ use bytes::Bytes;
 use super::cursor::{Cursor, keep};
 use crate::model::frame::{AudioCodec, VideoCodec};
 
-/// What a message of media is.
+/// The content of an audio or video message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Tag<Codec> {
     /// The codec's configuration record.
     Config(Codec, Bytes),
     /// One access unit.
     Frame {
-        /// Its codec.
+        /// Codec of the access unit.
         codec: Codec,
-        /// Decoding may start here.
+        /// Whether decoding can start at this access unit.
         key: bool,
         /// Presentation time minus decode time, in milliseconds.
         composition_ms: i32,
         /// The access unit.
         data: Bytes,
     },
-    /// Nothing to decode: the end of a sequence, a command to a player, metadata.
+    /// No access unit: the end of a sequence, a command to a player, or metadata.
     Nothing,
 }
 
-/// Why a message of media cannot be used.
+/// Why an audio or video message cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TagError {
-    /// It is cut short.
+    /// The message is cut short.
     #[error("a media message is cut short")]
     Truncated,
-    /// Its codec, or the way it is packed, is not supported.
+    /// Its codec or packaging is not supported.
     #[error(transparent)]
     Unsupported(#[from] Unsupported),
 }
 
-/// A codec that is not supported.
+/// A codec or packaging that is not supported.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unsupported {
     kind: &'static str,
@@ -81,11 +81,11 @@ impl fmt::Display for Unsupported {
 /// Reads a video message.
 ///
 /// # Errors
-/// [`TagError`]; an empty message is `Truncated`.
+/// A [`TagError`]; an empty message is [`TagError::Truncated`].
 pub fn parse_video(payload: &Bytes) -> Result<Tag<VideoCodec>, TagError> {
     let mut cursor = Cursor::new(payload);
     let head = cursor.u8().ok_or(TagError::Truncated)?;
-    // E-RTMP: the first bit, which no frame type of FLV reaches, marks the extended header.
+    // E-RTMP: the first bit, which is zero in all frame types of FLV, marks the extended header.
     if head & 0x80 != 0 {
         return enhanced_video(payload, cursor, head >> 4 & 7, head & 15);
     }
@@ -96,7 +96,7 @@ pub fn parse_video(payload: &Bytes) -> Result<Tag<VideoCodec>, TagError> {
     }
     let codec = match head & 15 {
         7 => VideoCodec::H264,
-        // Not in any specification, but what encoders sent before Enhanced RTMP.
+        // HEVC is not in the specification; encoders used this number before Enhanced RTMP.
         12 => VideoCodec::H265,
         other => return Err(Unsupported::video(legacy_video_name(other))),
     };
@@ -164,10 +164,11 @@ fn enhanced_video(
 /// Reads an audio message.
 ///
 /// # Errors
-/// [`TagError`]; an empty message is `Truncated`.
+/// A [`TagError`]; an empty message is [`TagError::Truncated`].
 pub fn parse_audio(payload: &Bytes) -> Result<Tag<AudioCodec>, TagError> {
-    /// Sound formats of FLV, and the one that marks E-RTMP's extended header.
+    /// Sound format of AAC in FLV.
     const AAC: u8 = 10;
+    /// Sound format that marks the extended header of E-RTMP.
     const EXTENDED: u8 = 9;
     let mut cursor = Cursor::new(payload);
     let head = cursor.u8().ok_or(TagError::Truncated)?;
@@ -199,8 +200,8 @@ pub fn parse_audio(payload: &Bytes) -> Result<Tag<AudioCodec>, TagError> {
     })
 }
 
-/// Passes over the `ModEx` prefixes of E-RTMP v2 and returns the packet type behind them. They
-/// carry hints, such as nanoseconds of the timestamp, that nothing here needs.
+/// Skips the `ModEx` prefixes of E-RTMP v2, which carry hints such as the nanoseconds of the
+/// timestamp, and returns the packet type after them.
 fn skip_mod_ex(cursor: &mut Cursor<'_>, head_type: u8) -> Result<u8, TagError> {
     let mut packet_type = head_type;
     while packet_type == packet_type::MOD_EX {
@@ -247,7 +248,7 @@ fn legacy_audio_name(format: u8) -> String {
     }
 }
 
-/// A name for logs and statuses: letters and digits only, whatever the publisher sent.
+/// A name for logs and statuses: printable ASCII, whatever the publisher sent.
 fn fourcc_name(fourcc: [u8; 4]) -> String {
     let name = match &fourcc {
         b"av01" => "AV1 ",

@@ -1,10 +1,10 @@
-//! The server's side of the RTMP handshake, simple and with digests.
+//! The server side of the RTMP handshake, simple and with digests.
 //!
-//! RTMP 1.0 section 5.2: the peer sends C0 (version) and C1 (1536 bytes), gets S0, S1 and S2, and
-//! sends C2. Players and encoders of Flash's line put a version into bytes 4 to 8 of C1 and hide
-//! an HMAC-SHA256 digest in it; some of them refuse a server that answers without one. The
-//! digest proves nothing to us (its keys are public), so a C1 without a valid one is answered
-//! with the simple handshake.
+//! RTMP 1.0 section 5.2: the peer sends C0 (version) and C1 (1536 bytes), receives S0, S1 and S2,
+//! and sends C2. Flash players and encoders put a version into bytes 4 to 8 of C1 and an
+//! HMAC-SHA256 digest further on; some of them refuse a server that answers without a digest. The
+//! digest authenticates nobody (its keys are public), so a C1 without a valid digest gets the
+//! simple handshake.
 
 use bytes::{Buf, BufMut, BytesMut};
 use hmac::{Hmac, Mac};
@@ -17,10 +17,10 @@ pub const PACKET_BYTES: usize = 1536;
 const DIGEST_BYTES: usize = 32;
 /// RTMP 1.0 section 5.2.2: "the version defined by this specification is 3".
 const VERSION: u8 = 3;
-/// What servers of the digest handshake put into bytes 4 to 8 of S1.
+/// Bytes 4 to 8 of S1 in the digest handshake.
 const SERVER_VERSION: [u8; 4] = [4, 5, 0, 1];
 
-/// The public keys that Flash Player and Flash Media Server sign with: a text, then the tail.
+/// The publicly known keys of Flash Player and Flash Media Server: each is a text and the tail.
 const CLIENT_KEY_TEXT: &[u8] = b"Genuine Adobe Flash Player 001";
 const SERVER_KEY_TEXT: &[u8] = b"Genuine Adobe Flash Media Server 001";
 const KEY_TAIL: [u8; 32] = [
@@ -28,7 +28,7 @@ const KEY_TAIL: [u8; 32] = [
     0x6e, 0xec, 0x5d, 0x2d, 0x29, 0x80, 0x6f, 0xab, 0x93, 0xb8, 0xe6, 0x36, 0xcf, 0xeb, 0x31, 0xae,
 ];
 
-/// Why a handshake failed.
+/// Why the handshake failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum HandshakeError {
     /// The first byte is no version of RTMP; 6 is the encrypted RTMPE.
@@ -36,19 +36,20 @@ pub enum HandshakeError {
     Version(u8),
 }
 
-/// Where a packet of the digest handshake keeps its digest.
+/// The position of the digest in a packet of the digest handshake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scheme {
-    /// In the first half, behind an offset at byte 8.
+    /// In the first half, at the offset given in bytes 8 to 12.
     First,
-    /// In the second half, behind an offset at byte 772.
+    /// In the second half, at the offset given in bytes 772 to 776.
     Second,
 }
 
 impl Scheme {
     const ALL: [Self; 2] = [Self::First, Self::Second];
 
-    /// The place of the digest: after the four offset bytes, whose sum counts modulo 728.
+    /// Index of the digest. The offset is the sum of its four bytes modulo 728, counted from the
+    /// byte after them.
     fn digest_at(self, packet: &[u8; PACKET_BYTES]) -> Option<usize> {
         let base = match self {
             Self::First => 8,
@@ -78,7 +79,7 @@ pub struct Handshake {
 }
 
 impl Handshake {
-    /// A handshake whose random bytes are drawn from `seed`. They need not be secret: RTMP's
+    /// A handshake whose random bytes derive from `seed`. They need not be secret: RTMP's
     /// handshake authenticates nobody.
     pub fn new(seed: [u8; 32]) -> Self {
         Self {
@@ -87,13 +88,13 @@ impl Handshake {
         }
     }
 
-    /// The peer's first packet has come and was answered.
+    /// Whether C0 and C1 have come and were answered.
     pub fn has_answered(&self) -> bool {
         self.awaits != Awaits::C0C1
     }
 
-    /// Takes what it can use from `input`, answers into `output`, and says whether the handshake
-    /// is over.
+    /// Consumes the handshake's bytes from `input`, appends answers to `output`, and returns
+    /// whether the handshake is complete.
     ///
     /// # Errors
     /// [`HandshakeError`] when the peer does not speak RTMP.
@@ -116,7 +117,7 @@ impl Handshake {
             self.answer(&c1, output);
             self.awaits = Awaits::C2;
         }
-        // C2 should echo S1. Many encoders send something else, and nothing depends on it.
+        // C2 should echo S1. It is not checked: many encoders send something else.
         if self.awaits == Awaits::C2 && input.len() >= PACKET_BYTES {
             input.advance(PACKET_BYTES);
             self.awaits = Awaits::Nothing;
@@ -153,7 +154,7 @@ impl Handshake {
         Some(s1)
     }
 
-    /// S2 of the digest handshake: random bytes, then their digest under a key made of C1's.
+    /// S2 of the digest handshake: random bytes and their HMAC, whose key derives from C1's digest.
     fn signed_s2(&self, c1_digest: &[u8; DIGEST_BYTES]) -> Option<[u8; PACKET_BYTES]> {
         let mut s2 = self.random(2);
         let key = hmac_sha256(
@@ -178,9 +179,9 @@ impl Handshake {
     }
 }
 
-/// The valid digest in a packet signed with `key`, and where it was.
+/// The digest of a packet that was signed with `key`, and its position; `None` when none is valid.
 fn digest_of(packet: &[u8; PACKET_BYTES], key: &[u8]) -> Option<(Scheme, [u8; DIGEST_BYTES])> {
-    // Four zero bytes where a version would be announce the simple handshake.
+    // A version of zero announces the simple handshake.
     if packet.get(4..8)? == [0; 4] {
         return None;
     }
@@ -191,7 +192,7 @@ fn digest_of(packet: &[u8; PACKET_BYTES], key: &[u8]) -> Option<(Scheme, [u8; DI
     })
 }
 
-/// The digest of all of a packet but the digest itself.
+/// The digest of all bytes of a packet except the digest's own.
 fn packet_digest(
     packet: &[u8; PACKET_BYTES],
     digest_at: usize,

@@ -1,4 +1,4 @@
-//! From a publisher's messages to [`MediaEvent`]s.
+//! Turns the media messages of a publisher into [`MediaEvent`]s.
 
 use std::collections::VecDeque;
 
@@ -14,15 +14,15 @@ use crate::model::frame::{
 };
 
 const NANOS_PER_MS: i64 = 1_000_000;
-/// Frame rates in `onMetaData` outside of this are no frame rates.
+/// Frame rates in `onMetaData` outside this range are ignored.
 const FPS_PLAUSIBLE: std::ops::RangeInclusive<f64> = 1.0..=300.0;
-/// A picture is shown at most this long before or after it is decoded: the reorder buffer of
-/// H.264 and HEVC is 16 pictures, 1.6 s at 10 fps.
+/// Largest difference between the presentation and decode time of a frame. The reorder buffer of
+/// H.264 and HEVC holds at most 16 pictures: 1.6 s at 10 fps.
 const COMPOSITION_MS_MAX: u32 = 10_000;
-/// Longest configuration record, in bytes; real ones have some hundred.
+/// Longest configuration record, in bytes; real records have a few hundred.
 const CONFIG_BYTES_MAX: usize = 64 << 10;
 
-/// Why a message was left out. Each cause is counted and logged at its 1st, 2nd, 4th, 8th...
+/// Why a message was dropped. Each cause is counted, and logged at its 1st, 2nd, 4th, 8th...
 /// occurrence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Dropped {
@@ -41,7 +41,7 @@ impl Dropped {
         match self {
             Self::Truncated => "cut short",
             Self::EmptyFrame => "empty frame",
-            Self::NoConfig => "frame before its sequence header, or of another codec",
+            Self::NoConfig => "no sequence header for the codec of this frame",
             Self::BadConfig => "sequence header of an impossible length",
             Self::Composition => "composition time out of range",
             Self::Metadata => "metadata malformed",
@@ -55,10 +55,10 @@ pub(super) struct Tracks {
     video: Option<(VideoCodec, Bytes)>,
     audio: Option<(AudioCodec, Bytes)>,
     fps_milli_hint: Option<u32>,
-    /// The configurations that the last [`MediaEvent::Format`] told of.
+    /// The format in the last [`MediaEvent::Format`].
     announced: Option<InputFormat>,
     timeline: Timeline,
-    /// Logged like what is dropped.
+    /// Restarts of the publisher's clock; logged at the 1st, 2nd, 4th, 8th...
     restarts: u64,
     dropped: [u64; Dropped::COUNT],
 }
@@ -74,7 +74,7 @@ impl Tracks {
         match flv::parse_video(payload) {
             Ok(Tag::Nothing) => {}
             Ok(Tag::Config(codec, config)) => {
-                // ISO/IEC 14496-15: the fixed fields alone take this many bytes.
+                // ISO/IEC 14496-15: length of the fixed fields.
                 let bytes_min = match codec {
                     VideoCodec::H264 => 7,
                     VideoCodec::H265 => 23,
@@ -176,7 +176,7 @@ impl Tracks {
                 ?track,
                 timestamp_ms,
                 count = self.restarts,
-                "the publisher's clock started again; its times go on"
+                "publisher's clock restarted; timestamps continue from the newest frame"
             );
         }
         events.push_back(MediaEvent::Frame(EncodedFrame {
@@ -188,10 +188,10 @@ impl Tracks {
         }));
     }
 
-    /// Says what the input is, when that has changed. Called at a frame, not at a sequence header:
-    /// publishers send those of both tracks ahead of the first frame, and one event tells of both.
+    /// Emits the format if it changed. Called per frame instead of per sequence header: publishers
+    /// send the headers of both tracks before the first frame, and one event then covers both.
     fn announce(&mut self, events: &mut VecDeque<MediaEvent>) {
-        // A hint alone is no change: it would make a decoder start again for nothing.
+        // A new hint alone is not a change: it would restart the decoder for no benefit.
         let hint = match &self.announced {
             Some(InputFormat {
                 video: Some(old), ..

@@ -31,22 +31,22 @@ pub const COMMAND_AMF0: u8 = 20;
 /// Aggregate Message.
 pub const AGGREGATE: u8 = 22;
 
-/// Event type of a user control message that asks for an answer (section 7.1.7).
+/// Event type of a user control message that requests a ping response (section 7.1.7).
 const PING_REQUEST: u16 = 6;
 const PING_RESPONSE: u16 = 7;
-/// Event type that tells a client that its message stream can be used.
+/// Event type that tells a client that its message stream is ready.
 const STREAM_BEGIN: u16 = 0;
 
-/// One whole message.
+/// One complete message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
     /// Message type id.
     pub type_id: u8,
-    /// Message stream id; 0 is the connection itself.
+    /// Message stream id; 0 for the connection itself.
     pub stream_id: u32,
     /// Timestamp in milliseconds, modulo 2^32.
     pub timestamp_ms: u32,
-    /// Its content.
+    /// Content of the message.
     pub payload: Bytes,
 }
 
@@ -60,7 +60,7 @@ impl Message {
         }
     }
 
-    /// A control message that is one 32-bit number.
+    /// A control message that consists of one 32-bit number.
     fn control_u32(type_id: u8, value: u32) -> Self {
         Self::control(type_id, Bytes::copy_from_slice(&value.to_be_bytes()))
     }
@@ -82,7 +82,7 @@ impl Message {
 
     /// Set Peer Bandwidth to `window_bytes`, dynamically.
     pub fn set_peer_bandwidth(window_bytes: u32) -> Self {
-        /// Section 7.1.6, limit type 2: hard where the last one was hard, else ignored.
+        /// Section 5.4.5, limit type 2: hard if the previous limit was hard, otherwise ignored.
         const DYNAMIC: u8 = 2;
         let mut payload = BytesMut::with_capacity(5);
         payload.put_u32(window_bytes);
@@ -102,7 +102,7 @@ impl Message {
         Self::user_control(STREAM_BEGIN, stream_id)
     }
 
-    /// The answer to a ping with `timestamp_ms`.
+    /// The answer to a ping request with `timestamp_ms`.
     pub fn ping_response(timestamp_ms: u32) -> Self {
         Self::user_control(PING_RESPONSE, timestamp_ms)
     }
@@ -117,7 +117,7 @@ impl Message {
         }
     }
 
-    /// The number that a control message consists of; `None` when it is cut short.
+    /// The number in a control message; `None` when the message is cut short.
     pub fn control_value(&self) -> Option<u32> {
         Cursor::new(&self.payload).u32()
     }
@@ -130,10 +130,10 @@ impl Message {
         (event == PING_REQUEST).then_some(timestamp_ms)
     }
 
-    /// What a command or data message carries in AMF0.
+    /// The AMF0 of a command or data message.
     ///
-    /// Messages of the AMF3 kinds start with a format byte; 0, which is what encoders send,
-    /// means that AMF0 follows, and single values may still switch to AMF3.
+    /// Messages of the AMF3 types start with a format byte. Encoders send 0: AMF0 follows, in which
+    /// single values may switch to AMF3.
     pub fn amf0(&self) -> &[u8] {
         match self.type_id {
             COMMAND_AMF3 | DATA_AMF3 => self
@@ -145,20 +145,20 @@ impl Message {
     }
 }
 
-/// Why an aggregate message could not be taken apart.
+/// Why an aggregate message could not be split.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum AggregateError {
-    /// A part is longer than what is left.
+    /// A part is longer than the rest of the message.
     #[error("a part of an aggregate message is cut short")]
     Truncated,
-    /// Too many parts.
+    /// The message has too many parts.
     #[error("more than {0} messages in one aggregate message")]
     TooMany(usize),
 }
 
-/// Takes an aggregate message apart (section 7.1.6): a row of messages in the format of FLV tags,
-/// each followed by a back pointer. The first one's timestamp is that of the whole; the others
-/// keep their distance from it. Media and data only: what else it holds is left out.
+/// Splits an aggregate message (section 7.1.6): a sequence of messages in the format of FLV tags,
+/// each followed by a back pointer. Timestamps are shifted so that the first part has the timestamp
+/// of the aggregate. Parts other than media and data are discarded.
 ///
 /// # Errors
 /// [`AggregateError`] when a part is cut short, or there are more than `messages_max`.
@@ -179,7 +179,7 @@ pub fn split_aggregate(
         let distance_ms = message.timestamp_ms.wrapping_sub(first);
         message.timestamp_ms = aggregate.timestamp_ms.wrapping_add(distance_ms);
         messages.push(message);
-        // The last back pointer is missing in what some servers relay.
+        // Some servers relay aggregates without the last back pointer.
         if end.is_none() {
             break;
         }
@@ -192,7 +192,7 @@ fn next_part(cursor: &mut Cursor<'_>, aggregate: &Message) -> Option<(Message, O
     let type_id = cursor.u8()?;
     let payload_bytes = usize::try_from(cursor.u24()?).ok()?;
     let timestamp_low = cursor.u24()?;
-    // As in FLV, the fourth byte is the highest one of the timestamp.
+    // As in FLV, the fourth byte is the most significant byte of the timestamp.
     let timestamp_ms = timestamp_low | u32::from(cursor.u8()?) << 24;
     let _stream_id = cursor.u24()?;
     let payload = keep(&aggregate.payload, cursor.take(payload_bytes)?);
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn an_aggregate_is_taken_apart_on_its_own_clock() {
+    fn parts_of_an_aggregate_take_its_timestamp() {
         let bytes = [
             part(AUDIO, 0x0100_0000, b"a"),
             part(VIDEO, 0x0100_0014, b"vv"),

@@ -1,8 +1,8 @@
-//! RTMP, the server side of a publisher (Adobe RTMP 1.0, E-RTMP v2).
+//! RTMP server for publishers (Adobe RTMP 1.0, E-RTMP v2).
 //!
-//! In reading order: [`chunk`] puts [`message`]s together, [`amf`] and [`command`] read what a peer
-//! wants, [`flv`] what its media is; [`connection`] is the protocol without a socket or a clock, and
-//! [`Server`] gives it both. What a peer may cost is in [`Limits`].
+//! In reading order: [`chunk`] reassembles [`message`]s; [`amf`] and [`command`] read commands;
+//! [`flv`] reads the headers of media messages; [`connection`] is the protocol without a socket or
+//! a clock, which [`Server`] adds. [`Limits`] bounds the resources of each peer and of all peers.
 
 pub mod amf;
 pub mod chunk;

@@ -1,5 +1,5 @@
-//! One connection's task: moves bytes between the socket and the [`Connection`], asks the gate, and
-//! hands media to the lease.
+//! The task of one connection: moves bytes between the socket and the [`Connection`], asks the
+//! gate, and sends media into the lease.
 
 use std::io;
 use std::net::SocketAddr;
@@ -21,10 +21,10 @@ use super::refusals::RefusalLog;
 use super::stats::{Open, Stats};
 use crate::daemon::ingest::{Gate, Lease, PublishRequest, Refusal};
 
-/// Bytes read at a time, into the stack: an idle connection holds no buffer.
+/// Bytes per read, into the stack, so that an idle connection holds no buffer.
 const READ_BYTES: usize = 16 << 10;
 
-/// What all connections of a server share.
+/// State shared by all connections of a server.
 #[derive(Debug)]
 pub(super) struct Shared<G> {
     pub(super) gate: G,
@@ -35,7 +35,7 @@ pub(super) struct Shared<G> {
     pub(super) publishers: Arc<Publishers>,
 }
 
-/// Serves one connection until it ends, or `shutdown` is cancelled.
+/// Serves one connection until it ends or `shutdown` is cancelled.
 pub(super) async fn serve<G: Gate>(
     socket: TcpStream,
     peer: SocketAddr,
@@ -53,7 +53,7 @@ pub(super) async fn serve<G: Gate>(
         () = evicted.cancelled() => Err(End::Evicted),
         asked = link.until_publish(&stranger) => asked,
     };
-    // A refused publisher stays a stranger to the last; an accepted one leaves their pool.
+    // A refused publisher keeps its place among the strangers; an accepted one gives it up.
     let mut stranger = Some(stranger);
     let end = match asked {
         Ok(target) => {
@@ -73,7 +73,7 @@ pub(super) async fn serve<G: Gate>(
     link.farewell(&end, &shutdown, &evicted).await;
 }
 
-/// Says why somebody who published nothing has gone.
+/// Logs and counts why a peer that never published was closed.
 fn log_stranger<G>(end: &End, peer: SocketAddr, shared: &Shared<G>) {
     let stats = &shared.stats;
     match end {
@@ -91,7 +91,7 @@ fn log_stranger<G>(end: &End, peer: SocketAddr, shared: &Shared<G>) {
     }
 }
 
-/// A publisher that has named its stream.
+/// A publisher that named its stream.
 struct Publication<'a, G> {
     shared: &'a Shared<G>,
     shutdown: &'a CancellationToken,
@@ -100,7 +100,7 @@ struct Publication<'a, G> {
 }
 
 impl<G: Gate> Publication<'_, G> {
-    /// Asks the gate, and forwards media for as long as it lasts.
+    /// Asks the gate; forwards the publisher's media until the connection or the lease ends.
     async fn run(
         &self,
         link: &mut Link,
@@ -151,7 +151,7 @@ impl<G: Gate> Publication<'_, G> {
         }
     }
 
-    /// Tells the publisher that it may not come in, and the log why.
+    /// Tells the publisher that it is refused, and logs why.
     fn refuse(&self, link: &mut Link, end: End) -> End {
         self.shared.stats.refused_total.add(1);
         if self.shared.refusals.admits(Instant::now()) {
@@ -177,8 +177,7 @@ impl<G: Gate> Publication<'_, G> {
                 warn!(stream, %peer, cause = %end, next = "`weir keys` shows the right one",
                     "publisher refused");
             }
-            // Of no other name is it known that a stream has it. What stands in its place may be
-            // a key, so it is not shown.
+            // The name is not logged: with no such stream, it may be a misplaced key.
             End::Refused(Refusal::UnknownStream) => {
                 warn!(%peer, cause = %end, next = "compare the name before `?key=` with the \
                      streams in config.toml", "publisher refused");
@@ -209,7 +208,7 @@ impl<G: Gate> Publication<'_, G> {
     }
 }
 
-/// A socket and the protocol on it.
+/// A socket and the protocol state of its connection.
 struct Link {
     socket: TcpStream,
     connection: Connection,
@@ -220,7 +219,7 @@ struct Link {
 impl Link {
     fn new(socket: TcpStream, limits: &Limits, stats: Arc<Stats>) -> Self {
         let mut seed = [0; 32];
-        // The handshake's random bytes protect nothing: zeros would do as well.
+        // On failure the seed stays zero, which is harmless: the random bytes protect nothing.
         let _ = getrandom::fill(&mut seed);
         Self {
             socket,
@@ -230,7 +229,7 @@ impl Link {
         }
     }
 
-    /// Up to the point at which the peer names its stream.
+    /// Runs the protocol until the peer asks to publish.
     async fn until_publish(&mut self, stranger: &Stranger) -> Result<PublishTarget, End> {
         let mut progress = 0;
         loop {
@@ -250,13 +249,13 @@ impl Link {
         }
     }
 
-    /// Accepts the publisher and hands on its media.
+    /// Accepts the publisher and forwards its media until the connection ends.
     async fn forward(&mut self, lease: &Lease) -> End {
         let result = async {
             self.connection.accept()?;
             loop {
                 match self.connection.poll()? {
-                    // A full queue stops the reading of the socket; TCP slows the publisher down.
+                    // While the queue is full, nothing is read, and TCP slows the publisher down.
                     Some(Event::Media(event)) => {
                         let sent = lease.media.send(event).await;
                         sent.map_err(|_| End::Revoked(lease.revoked.reason()))?;
@@ -278,7 +277,7 @@ impl Link {
         }
     }
 
-    /// Sends what waits to be sent.
+    /// Sends all waiting output.
     async fn flush(&mut self) -> Result<(), End> {
         let output = self.connection.output();
         if output.is_empty() {
@@ -294,11 +293,12 @@ impl Link {
         Ok(())
     }
 
-    /// Waits for bytes and takes them.
+    /// Waits for bytes and reads them once.
     async fn fill(&mut self) -> Result<(), End> {
         let (deadline, overdue) = self.connection.deadline(Instant::now());
         loop {
-            // A peer that always has a byte ready would keep the timer from being looked at.
+            // `timeout_at` polls the socket first, so a socket that is always readable never
+            // times out.
             if Instant::now() >= deadline {
                 return Err(overdue.into());
             }
@@ -311,7 +311,7 @@ impl Link {
         }
     }
 
-    /// Takes bytes that are there; false when there were none after all.
+    /// Reads without waiting; false when nothing was there to read.
     fn read_now(&mut self) -> Result<bool, End> {
         let mut bytes = [0; READ_BYTES];
         let len = match self.socket.try_read(&mut bytes) {
@@ -326,8 +326,8 @@ impl Link {
         Ok(true)
     }
 
-    /// Lets the peer read why it is over: closing while its bytes are still unread would reset the
-    /// connection and lose the last status.
+    /// Sends the last status and reads on until the peer closes: closing a socket with unread
+    /// bytes would reset the connection and lose that status.
     async fn farewell(
         &mut self,
         end: &End,
@@ -344,15 +344,15 @@ impl Link {
         if told.is_err() {
             return;
         }
-        // Without waiting first: this is all the time there is when the daemon stops.
+        // Sends without waiting: when the daemon stops, there is no time to wait.
         let _ = self.socket.try_write(self.connection.output()).map(|sent| {
             let _ = self.connection.output().split_to(sent);
         });
         let linger_time_max = self.limits.linger_time_max;
         let last_words = async {
             self.flush().await?;
-            // A publisher that stopped closes by itself; GStreamer's takes it for an error when we
-            // are first.
+            // A publisher that stopped closes the connection itself; GStreamer reports an
+            // error when the server closes it first.
             if !matches!(end, End::Unpublished) {
                 self.socket.shutdown().await?;
             }

@@ -1,4 +1,4 @@
-//! Who is connected: strangers, of which there are never too many, and publishers by address.
+//! Bounds the connections: strangers, which are not publishing yet, and publishers per address.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -8,11 +8,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::base::network::peer_of;
 
-/// Connections that do not publish yet.
+/// Connections that are not publishing yet.
 ///
-/// When it is full, a newcomer takes the place of a member: of the address with the most members,
-/// the one that has gone longest without a step of the protocol. Strangers, however many, can so
-/// neither keep a publisher out, nor push out one that gets on with it.
+/// When the pool is full, a new connection evicts a member: of the address with the most members,
+/// the one whose last protocol step is the oldest. So a flood of connections can neither keep a
+/// publisher out nor evict one whose handshake proceeds.
 #[derive(Debug)]
 pub(super) struct Pool {
     members_max: usize,
@@ -21,7 +21,7 @@ pub(super) struct Pool {
 
 #[derive(Debug, Default)]
 struct PoolState {
-    /// Counts entries and steps; smaller is longer ago.
+    /// Counts entries and protocol steps; a smaller value is longer ago.
     clock: u64,
     next_id: u64,
     members: HashMap<u64, Member>,
@@ -34,7 +34,7 @@ struct Member {
     evicted: CancellationToken,
 }
 
-/// A place in the [`Pool`], given back when dropped.
+/// A place in the [`Pool`], freed when dropped.
 #[derive(Debug)]
 pub(super) struct Stranger {
     pool: Arc<Pool>,
@@ -50,8 +50,7 @@ impl Pool {
         })
     }
 
-    /// Makes room for a newcomer and lets it in. Returns its place, and whether another member
-    /// had to go.
+    /// Adds a connection. Returns its place, and whether another member was evicted for it.
     pub(super) fn enter(self: &Arc<Self>, address: IpAddr) -> (Stranger, bool) {
         let mut state = self.lock();
         let full = state.members.len() >= self.members_max;
@@ -74,13 +73,13 @@ impl Pool {
         (stranger, evicted_other)
     }
 
-    /// Evicts the member that would have to go next; false when there is none.
+    /// Evicts the next member in order; false when the pool is empty.
     pub(super) fn evict_one(&self) -> bool {
         self.lock().evict_one()
     }
 
     fn lock(&self) -> MutexGuard<'_, PoolState> {
-        // Nothing in here panics half-way through a change.
+        // No code under this lock panics half-way through a change.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -111,7 +110,7 @@ impl PoolState {
 }
 
 impl Stranger {
-    /// The stranger took a step of the protocol: others are to go before it.
+    /// Notes a protocol step, after which other members are evicted first.
     pub(super) fn progressed(&self) {
         let mut state = self.pool.lock();
         let now = state.tick();
@@ -120,7 +119,7 @@ impl Stranger {
         }
     }
 
-    /// Cancelled when the stranger has to go.
+    /// Cancelled when the stranger is evicted.
     pub(super) fn evicted(&self) -> &CancellationToken {
         &self.evicted
     }
@@ -132,15 +131,15 @@ impl Drop for Stranger {
     }
 }
 
-/// Streams being published, by address.
+/// Streams being published, per address.
 #[derive(Debug)]
 pub(super) struct Publishers {
     streams_max: usize,
-    /// Connections for each stream of each address.
+    /// Connections per address and stream.
     state: Mutex<HashMap<IpAddr, HashMap<String, usize>>>,
 }
 
-/// A place among the [`Publishers`], given back when dropped.
+/// A place among the [`Publishers`], freed when dropped.
 #[derive(Debug)]
 pub(super) struct Publisher {
     publishers: Arc<Publishers>,
@@ -156,15 +155,15 @@ impl Publishers {
         })
     }
 
-    /// Lets a publisher in; `None` when its address publishes too many streams already. One that
-    /// comes back to its stream while its old connection lingers always gets in.
+    /// Adds a publisher; `None` when its address already publishes the most streams allowed. A
+    /// publisher that reconnects while its old connection lingers is always admitted.
     pub(super) fn enter(self: &Arc<Self>, address: IpAddr, stream: &str) -> Option<Publisher> {
         let address = peer_of(address);
         let mut state = self.lock();
         let known = state.get(&address);
         let streams = known.map_or(0, HashMap::len);
-        let comes_back = known.is_some_and(|streams| streams.contains_key(stream));
-        if !comes_back && streams >= self.streams_max {
+        let reconnects = known.is_some_and(|streams| streams.contains_key(stream));
+        if !reconnects && streams >= self.streams_max {
             return None;
         }
         let streams = state.entry(address).or_default();
@@ -177,7 +176,7 @@ impl Publishers {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<IpAddr, HashMap<String, usize>>> {
-        // Nothing in here panics half-way through a change.
+        // No code under this lock panics half-way through a change.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -209,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn the_one_longest_without_progress_goes_first() {
+    fn the_member_longest_without_progress_is_evicted_first() {
         let pool = Pool::new(2);
         let (first, _) = pool.enter(address(1));
         let (second, _) = pool.enter(address(1));
@@ -221,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn a_crowd_pushes_out_its_own() {
+    fn a_crowded_address_evicts_its_own_members() {
         let pool = Pool::new(3);
         let (lonely, _) = pool.enter(address(1));
         let crowd: Vec<_> = (0..50).map(|_| pool.enter(address(2)).0).collect();
@@ -231,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_is_given_back() {
+    fn a_dropped_place_is_free_again() {
         let pool = Pool::new(1);
         drop(pool.enter(address(1)));
         let (_stranger, evicted) = pool.enter(address(2));
@@ -241,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_publishes_so_many_streams_and_no_more() {
+    fn streams_per_address_are_bounded() {
         let publishers = Publishers::new(2);
         let first = publishers.enter(address(1), "a").unwrap();
         let _second = publishers.enter(address(1), "b").unwrap();

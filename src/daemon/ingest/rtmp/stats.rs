@@ -1,13 +1,13 @@
-//! What the server counts, for metrics.
+//! Counters of the RTMP server, for the metrics.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// A number that only grows, or that goes up and down again.
+/// A number that is read without a lock. Totals only grow; the other numbers also fall.
 #[derive(Debug, Default)]
 pub struct Counter(AtomicU64);
 
 impl Counter {
-    /// The number now.
+    /// The present value.
     pub fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
@@ -21,7 +21,7 @@ impl Counter {
     }
 }
 
-/// Counters of one server; they are relaxed atomics, so reading them is free.
+/// Counters of one server.
 #[derive(Debug, Default)]
 pub struct Stats {
     /// Connections open now.
@@ -30,21 +30,21 @@ pub struct Stats {
     pub publishers_open: Counter,
     /// Connections accepted since the start.
     pub accepted_total: Counter,
-    /// Publishers that were refused: name, key, codec or too many of one address.
+    /// Publishers refused for their name, key or codec, or for too many streams from one address.
     pub refused_total: Counter,
-    /// Strangers closed to make room.
+    /// Connections closed before they published, to make room for others.
     pub evicted_total: Counter,
-    /// Publishers that another one took over from.
+    /// Publishers closed because their lease was revoked.
     pub revoked_total: Counter,
-    /// Connections closed because they broke the protocol or kept us waiting.
+    /// Connections closed because the peer violated the protocol or exceeded a time limit.
     pub faults_total: Counter,
-    /// Times that the listener failed to accept, as with too many open files.
+    /// Failures of the listener to accept a connection, such as too many open files.
     pub accept_errors_total: Counter,
     /// Bytes received.
     pub received_bytes_total: Counter,
 }
 
-/// Counts something as open for as long as it lives.
+/// Adds one to a counter until it is dropped.
 #[derive(Debug)]
 pub(super) struct Open<'a>(&'a Counter);
 

@@ -1,15 +1,15 @@
-//! From RTMP's timestamps, 32 bits of milliseconds, to times that never wrap and never fall.
+//! Turns RTMP's 32-bit millisecond timestamps into times that neither wrap nor decrease.
 
 use crate::model::frame::Track;
 
-/// A timestamp this much below the last one of its track is a new start of the publisher's clock;
-/// less is jitter.
+/// A timestamp this far below the last one of its track means that the publisher's clock restarted;
+/// a smaller step back is jitter.
 const RESTART_MS: i64 = 1000;
-/// A timestamp this much above the newest of all tracks is one too: a publisher that is silent for
-/// so long is closed before.
+/// A timestamp this far above the newest of all tracks also means a restart: a publisher that is
+/// really silent for so long has already been closed.
 const LEAP_MS: i64 = 60_000;
 
-/// Where one track is.
+/// The position of one track.
 #[derive(Debug, Default, Clone, Copy)]
 struct Place {
     last_ms: Option<i64>,
@@ -17,9 +17,9 @@ struct Place {
 }
 
 impl Place {
-    /// Shifts the track when the publisher's clock has started again: what comes goes on from the
-    /// newest of all tracks, so that it is neither shown late nor held up. A track that follows
-    /// takes the shift of the other, so that sound and picture stay in step. True when it shifted.
+    /// Shifts the track when the publisher's clock restarted, and returns whether it did. The first
+    /// track to restart continues at the newest time of all tracks, which avoids both a gap and a
+    /// delay. The second track takes the shift of the first, which keeps audio and video in sync.
     fn follow(&mut self, raw_ms: i64, other: Self) -> bool {
         let Some(newest_ms) = self.last_ms.max(other.last_ms) else {
             return false;
@@ -32,7 +32,7 @@ impl Place {
             && other.shift_ms != self.shift_ms
             && plausible.contains(&others_ms);
         if plausible.contains(&own_ms) {
-            // The other track's jump may have been just long enough to be one, and this one's not.
+            // The other track's jump may exceed the limit just when this track's jump does not.
             let strays = own_ms < last_ms || own_ms > newest_ms.saturating_add(RESTART_MS);
             let is_nearer = others_ms.abs_diff(newest_ms) < own_ms.abs_diff(newest_ms);
             if !(can_follow && strays && is_nearer) {
@@ -56,19 +56,19 @@ pub(super) struct Timeline {
     audio: Place,
 }
 
-/// When one message is to be decoded.
+/// The times of one message.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Moment {
-    /// The message's own time: what composition times count from.
+    /// The message's own time, from which composition times count.
     pub(super) own_ms: i64,
-    /// The same, held up so that it does not fall within its track.
+    /// Decode time: the message's own time, raised where it would decrease within the track.
     pub(super) dts_ms: i64,
-    /// The publisher's clock started again here.
+    /// Whether the publisher's clock restarted at this message.
     pub(super) restarted: bool,
 }
 
 impl Timeline {
-    /// Places a message with `timestamp_ms` (modulo 2^32).
+    /// The times of a message with `timestamp_ms` (modulo 2^32).
     pub(super) fn place(&mut self, track: Track, timestamp_ms: u32) -> Moment {
         let raw_ms = self.unwrap(timestamp_ms);
         let (place, other) = match track {

@@ -22,7 +22,7 @@ struct Lane {
 }
 
 impl Lane {
-    /// Writes the next chunk, with the shortest header that says it.
+    /// Writes the next chunk with the shortest possible header.
     fn send(&mut self, id: u32, chunk_bytes: usize, output: &mut BytesMut) {
         let Some(message) = self.waiting.front().cloned() else {
             return;

@@ -1,4 +1,4 @@
-//! What a connection does with commands, and how it answers.
+//! Handles the commands of a peer and sends the answers.
 
 use bytes::Bytes;
 use tracing::debug;
@@ -8,19 +8,19 @@ use super::super::command::{self, Command, ConnectRequest, PublishTarget, Status
 use super::super::message::Message;
 use super::{CONTROL_CHUNK_STREAM, Connection, Event, Phase, ProtocolError, Rejection};
 
-/// What the server announces as its window and its peer's bandwidth, in bytes.
+/// The acknowledgement window and peer bandwidth that the server announces, in bytes.
 const WINDOW_BYTES: u32 = 2_500_000;
-/// Chunk size of the server's messages, which are all shorter.
+/// Chunk size of the server's messages, in bytes; longer than any of them, so none is split.
 const OUTPUT_CHUNK_BYTES: u16 = 4096;
 const COMMAND_CHUNK_STREAM: u32 = 3;
-/// The message stream that `createStream` makes. A connection publishes once.
+/// The message stream that `createStream` returns; one suffices, as a connection publishes once.
 const MESSAGE_STREAM: u32 = 1;
 
 impl Connection {
     pub(super) fn handle_command(&mut self, message: &Message) -> Result<(), ProtocolError> {
         let command = match Command::parse(message.amf0()) {
             Ok(command) => command,
-            // Encoders send odd commands with the media; those before it matter.
+            // Some encoders send malformed commands among the media; publishing needs none of them.
             Err(error) if self.is_publishing() => {
                 debug!(%error, "malformed command ignored");
                 return Ok(());
@@ -120,7 +120,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Tells the peer that it is over, if it got as far as to understand that.
+    /// Ends the connection; sends `status` unless the handshake is unfinished.
     pub(super) fn end(&mut self, status: Status, description: &str) -> Result<(), ProtocolError> {
         let stream_id = match self.phase {
             Phase::Handshake(_) | Phase::Over => None,

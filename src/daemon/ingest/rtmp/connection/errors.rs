@@ -1,4 +1,4 @@
-//! What goes wrong with a peer.
+//! Errors of a connection that the peer causes.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use super::super::flv::Unsupported;
 use super::super::handshake::HandshakeError;
 use super::super::message::AggregateError;
 
-/// Why a peer was turned away before, or in spite of, the gate.
+/// Why a peer was rejected without asking the gate, or after the gate had accepted it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Rejection {
     /// The application is not [`command::APP`].
@@ -18,13 +18,13 @@ pub enum Rejection {
         command::APP
     )]
     App,
-    /// The peer wants to play.
+    /// The peer asked to play.
     #[error("nothing is played over RTMP; watch over HTTP")]
     Play,
-    /// The name cannot be that of a stream. It is not shown: it may be a key in the wrong place.
+    /// The name is not a valid stream name. The error hides it: it may be a misplaced key.
     #[error("the stream key is not of the form NAME?key=SECRET with a NAME of [a-z0-9_-]{{1,64}}")]
     Name,
-    /// The media is of a codec that is not supported.
+    /// The codec of the media is not supported.
     #[error(transparent)]
     Codec(Unsupported),
 }
@@ -32,22 +32,22 @@ pub enum Rejection {
 /// Why a connection cannot go on.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ProtocolError {
-    /// In the handshake.
+    /// Error in the handshake.
     #[error(transparent)]
     Handshake(#[from] HandshakeError),
-    /// In the chunk stream.
+    /// Error in the chunk stream.
     #[error(transparent)]
     Chunk(#[from] ChunkError),
-    /// In an aggregate message.
+    /// Error in an aggregate message.
     #[error(transparent)]
     Aggregate(#[from] AggregateError),
-    /// In a command.
+    /// Error in a command.
     #[error(transparent)]
     Amf(#[from] AmfError),
     /// A protocol control message is cut short.
     #[error("control message {0} is cut short")]
     Control(u8),
-    /// Something came before what must go before it.
+    /// A message or command came before one that must precede it.
     #[error("{0} came too early")]
     TooEarly(&'static str),
     /// `connect` or `publish` came twice.
@@ -56,21 +56,21 @@ pub enum ProtocolError {
     /// Too many messages before the publisher was accepted.
     #[error("more than {0} messages before publishing")]
     TooManyMessages(u32),
-    /// The peer does not read its answers.
+    /// The peer does not read the server's answers.
     #[error("more than {0} bytes of answers wait unread")]
     OutputFull(usize),
 }
 
-/// What a peer took too long for.
+/// The time limit that a peer exceeded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Overdue {
-    /// The handshake.
-    #[error("the handshake was not finished in {0:?}")]
+    /// Limit for the handshake.
+    #[error("the handshake was not finished within {0:?}")]
     Handshake(Duration),
-    /// To publish.
-    #[error("nothing was published in {0:?}")]
+    /// Limit from the handshake to `publish`.
+    #[error("the peer did not publish within {0:?}")]
     Publish(Duration),
-    /// To send anything.
-    #[error("no byte came in {0:?}")]
+    /// Limit for the time without any input.
+    #[error("no byte came within {0:?}")]
     Idle(Duration),
 }

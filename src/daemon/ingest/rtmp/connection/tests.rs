@@ -1,4 +1,4 @@
-//! Tests of the protocol on bytes alone, honest and hostile.
+//! Tests of the protocol without sockets, with honest and hostile peers.
 
 mod hostile;
 
@@ -23,7 +23,7 @@ const AAC_FRAME: &[u8] = b"\xaf\x01SOUND";
 struct Script(BytesMut);
 
 impl Script {
-    /// With the simple handshake done.
+    /// Starts with a complete simple handshake.
     fn new() -> Self {
         let mut script = Self::default();
         script.0.put_u8(3);
@@ -78,7 +78,7 @@ impl Script {
             .message(message::AUDIO, 10, AAC_FRAME)
     }
 
-    /// What an honest publisher sends from the first byte to the last.
+    /// Everything that an honest publisher sends.
     fn honest() -> Self {
         Self::new()
             .connect("live")
@@ -93,7 +93,7 @@ impl Script {
     }
 }
 
-/// A connection that is driven as the server does, by a gate that accepts everybody.
+/// A connection driven as by the server, with a gate that accepts everybody.
 struct Fixture {
     connection: Connection,
     now: Instant,
@@ -144,7 +144,7 @@ impl Fixture {
         answers
     }
 
-    /// Names of the commands answered, and the codes of the statuses.
+    /// The answers: the code of each status, the name of each other command.
     fn answered(&self) -> Vec<String> {
         self.answers()
             .iter()

@@ -1,4 +1,4 @@
-//! Tests of what becomes of a publisher's messages.
+//! Tests of the conversion of messages into media events.
 
 use bytes::BytesMut;
 
@@ -43,7 +43,7 @@ impl Fixture {
         self
     }
 
-    /// What came out, one word an event: `vide`/`audi` for the tracks of a format, then frames.
+    /// The events so far, one text per event.
     fn take(&mut self) -> Vec<String> {
         self.events
             .drain(..)

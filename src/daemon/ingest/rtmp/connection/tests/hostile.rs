@@ -1,4 +1,4 @@
-//! Peers that mean no good, or nothing.
+//! Tests with hostile peers and with random bytes.
 
 use super::*;
 
@@ -90,7 +90,7 @@ fn progress_is_made_by_steps_not_by_bytes() {
     assert_eq!(steps, [0, 1, 2, 3, 4]);
 }
 
-/// Feeds bytes in pieces and checks at each step that memory stays within its bounds.
+/// Feeds bytes in pieces and checks after each piece that the buffered bytes stay bounded.
 fn feed_bounded(bytes: &[u8], piece_bytes: usize) {
     let limits = Limits {
         reassembly_bytes_max: 100_000,
@@ -124,7 +124,7 @@ proptest! {
     }
 }
 
-/// Mutations of an honest publisher's bytes: `WEIR_FUZZ_INPUTS` of them, 3000 if it is not set.
+/// Tries `WEIR_FUZZ_INPUTS` (default 3000) mutations of an honest publisher's bytes.
 #[test]
 fn mutated_publishers_never_panic_and_stay_bounded() {
     let inputs = std::env::var("WEIR_FUZZ_INPUTS")
@@ -143,7 +143,7 @@ fn mutated_publishers_never_panic_and_stay_bounded() {
     for _ in 0..inputs {
         let mut bytes = honest.to_vec();
         for _ in 0..=random(8) {
-            // Most of the handshake's bytes mean nothing: leave it alone most of the time.
+            // Most of the handshake's bytes have no meaning, so it is seldom mutated.
             let from = if random(16) == 0 { 0 } else { 1 + 2 * 1536 };
             let at = from + random(bytes.len().saturating_sub(from));
             let end = (at + random(200)).min(bytes.len());
