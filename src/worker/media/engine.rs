@@ -71,7 +71,7 @@ impl Engine {
             cuts: clock.clone(),
             start,
             stills: Stills::new(canvas),
-            presence: Presence::new(),
+            presence: Presence::default(),
             report: Report::new(&output, start),
             outbox,
             output,

@@ -1,37 +1,39 @@
-//! From raw decoded media to the canvas and the pacer's sound.
+//! Fits decoded media to the output: pictures to the canvas, sound to the pacer's format.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use gst::prelude::*;
 use gst_app::{AppSink, AppSinkCallbacks};
 
-use super::{Intake, fail, upright};
+use super::elements::{fail, make, pad};
+use super::intake::Intake;
+use super::upright;
 use crate::base::units::FrameRate;
 use crate::model::ladder::{Canvas, SourceFormat};
 use crate::worker::media::caps;
 use crate::worker::media::template::{self, Chain, Kind, Library, Values};
 
-/// A source that does not tell its rate is measured for so long.
+/// How long the frame rate of a source that does not announce it is measured.
 const MEASURE: Duration = Duration::from_secs(1);
-/// Rates outside of this are not believed.
+/// Plausible frame rates; an announced or measured rate outside is ignored.
 const FPS_RANGE: std::ops::RangeInclusive<f64> = 4.0..=130.0;
-/// Rate assumed when it cannot be measured.
+/// Frame rate when a plausible one is neither announced nor measured.
 const FPS_DEFAULT: FrameRate = FrameRate::whole(25);
 
-/// How decoded times become the publisher's.
+/// How the publisher's time of a decoded buffer is found.
 #[derive(Debug, Clone, Copy)]
 pub enum Times {
-    /// Decoded PTS minus this many nanoseconds.
+    /// The buffer's running time minus this many nanoseconds.
     Shifted(i64),
-    /// The source carries no times: the moment of arrival counts.
+    /// The moment of arrival: the source carries no times.
     Arrival,
 }
 
 impl Times {
     fn of(self, buffer: &gst::BufferRef, segment: Option<&gst::Segment>) -> Option<i64> {
         match self {
-            Self::Arrival => Some(since_first_use()),
+            Self::Arrival => Some(monotonic_ns()),
             Self::Shifted(shift) => {
                 let pts = buffer.pts()?;
                 let time = segment?
@@ -43,30 +45,33 @@ impl Times {
     }
 }
 
-/// Nanoseconds of a clock that never goes back.
-fn since_first_use() -> i64 {
-    static FIRST: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
+/// Nanoseconds of a clock that never goes back; its zero is the first call.
+fn monotonic_ns() -> i64 {
+    static FIRST: OnceLock<Instant> = OnceLock::new();
     let first = FIRST.get_or_init(Instant::now);
     i64::try_from(first.elapsed().as_nanos()).unwrap_or(i64::MAX)
 }
 
-/// What both kinds of fitting need.
+/// What the fitting of one input's pictures and sound needs.
 #[derive(Clone)]
 pub struct Fit {
-    /// Where the media goes.
+    /// Receives the fitted media.
     pub intake: Arc<Intake>,
     /// Number of the input.
     pub input: u64,
-    /// How times are read.
+    /// How the publisher's times are found.
     pub times: Times,
-    /// Frames are let out in real time: for sources that deliver in bursts.
+    /// Hold media back until its time has come: for sources that deliver in bursts.
     pub paced: bool,
-    /// Rate announced beside the stream.
+    /// Frame rate announced outside of the video's own caps.
     pub fps_hint: Option<FrameRate>,
 }
 
 impl Fit {
-    /// Adds the chain behind a raw video pad.
+    /// Adds the elements that fit the pictures of pad `raw`, and starts them.
+    ///
+    /// # Errors
+    /// When an element is missing or does not link.
     pub fn video(
         &self,
         pipeline: &gst::Pipeline,
@@ -81,11 +86,14 @@ impl Fit {
             this.intake.picture(this.input, pts_ns, buffer);
         });
         take_any_layout(&sink);
-        self.scout(raw, filter.clone());
+        self.fix_canvas(raw, filter.clone());
         append(pipeline, raw, chain, [filter, sink.upcast()])
     }
 
-    /// Adds the chain behind a raw audio pad.
+    /// Adds the elements that fit the sound of pad `raw`, and starts them.
+    ///
+    /// # Errors
+    /// When an element is missing or does not link.
     pub fn audio(
         &self,
         pipeline: &gst::Pipeline,
@@ -98,10 +106,8 @@ impl Fit {
         let this = self.clone();
         let sink = self.sink(move |buffer, pts_ns| {
             if let Ok(map) = buffer.map_readable() {
-                let samples: Vec<i16> = map
-                    .chunks_exact(2)
-                    .filter_map(|pair| pair.try_into().ok().map(i16::from_le_bytes))
-                    .collect();
+                let (values, _) = map.as_chunks();
+                let samples: Vec<i16> = values.iter().copied().map(i16::from_le_bytes).collect();
                 this.intake.sound(this.input, pts_ns, &samples);
             }
         });
@@ -110,67 +116,54 @@ impl Fit {
 
     fn sink(&self, take: impl Fn(gst::Buffer, i64) + Send + Sync + 'static) -> AppSink {
         let times = self.times;
+        let callbacks = AppSinkCallbacks::builder().new_sample(move |sink| {
+            let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
+            if let Some(buffer) = sample.buffer_owned()
+                && let Some(pts_ns) = times.of(&buffer, sample.segment())
+            {
+                take(buffer, pts_ns);
+            }
+            Ok(gst::FlowSuccess::Ok)
+        });
         AppSink::builder()
             .sync(self.paced)
             .async_(false)
             .max_buffers(4)
-            .callbacks(
-                AppSinkCallbacks::builder()
-                    .new_sample(move |sink| {
-                        let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
-                        let segment = sample.segment().cloned();
-                        if let Some(buffer) = sample.buffer_owned()
-                            && let Some(pts_ns) = times.of(&buffer, segment.as_ref())
-                        {
-                            take(buffer, pts_ns);
-                        }
-                        Ok(gst::FlowSuccess::Ok)
-                    })
-                    .build(),
-            )
+            .callbacks(callbacks.build())
             .build()
     }
 
-    /// Watches the raw pad until the canvas is known, then fits everything to it.
-    fn scout(&self, raw: &gst::Pad, filter: gst::Element) {
+    /// Discards pictures until the canvas is known; then sets `filter` to its size.
+    fn fix_canvas(&self, raw: &gst::Pad, filter: gst::Element) {
         let this = self.clone();
         let scout = Mutex::new(Scout::default());
-        raw.add_probe(
-            gst::PadProbeType::BUFFER | gst::PadProbeType::EVENT_DOWNSTREAM,
-            move |pad, info| {
-                let mut scout = scout.lock().unwrap_or_else(PoisonError::into_inner);
-                if let Some(event) = info.event() {
-                    scout.event(event);
-                    return gst::PadProbeReturn::Ok;
-                }
-                if scout.fitted {
-                    return gst::PadProbeReturn::Ok;
-                }
-                match this.canvas(&mut scout, pad) {
-                    Some(canvas) => {
-                        scout.fitted = true;
-                        let fitted = caps::picture(canvas.width, canvas.height).build();
-                        filter.set_property("caps", fitted);
-                        gst::PadProbeReturn::Ok
-                    }
-                    None => gst::PadProbeReturn::Handled,
-                }
-            },
-        );
+        let mask = gst::PadProbeType::BUFFER | gst::PadProbeType::EVENT_DOWNSTREAM;
+        raw.add_probe(mask, move |pad, info| {
+            let mut scout = scout.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(event) = info.event() {
+                scout.event(event);
+                return gst::PadProbeReturn::Ok;
+            }
+            let Some(canvas) = this.canvas(&mut scout, pad) else {
+                return gst::PadProbeReturn::Handled;
+            };
+            let fitted = caps::picture(canvas.width, canvas.height).build();
+            filter.set_property("caps", fitted);
+            gst::PadProbeReturn::Remove
+        });
     }
 
     fn canvas(&self, scout: &mut Scout, pad: &gst::Pad) -> Option<Canvas> {
-        if let Some(canvas) = self.intake.canvas() {
-            return Some(canvas);
-        }
-        let caps = pad.current_caps()?;
-        let source = scout.source(&caps, self.fps_hint)?;
-        self.intake.canvas_for(source)
+        self.intake.canvas().or_else(|| {
+            let caps = pad.current_caps()?;
+            let source = scout.source(&caps, self.fps_hint)?;
+            self.intake.canvas_for(source)
+        })
     }
 }
 
-/// Offers a pool for pictures whose rows may lie apart from each other, as `GstVideoMeta` says:
-/// then a decoder of libav hands out the picture that it decoded into, not a copy of it.
+/// Offers a pool for pictures with padding between their rows, as `GstVideoMeta` describes it:
+/// a libav decoder then outputs the picture that it decoded into, not a copy.
 fn take_any_layout(sink: &AppSink) {
     let Some(pad) = sink.static_pad("sink") else {
         return;
@@ -192,15 +185,10 @@ fn take_any_layout(sink: &AppSink) {
     });
 }
 
-fn make(factory: &str) -> Result<gst::Element, template::Error> {
-    gst::ElementFactory::make(factory).build().map_err(fail)
-}
-
-/// Adds `chain` and `rest` behind the pad, and starts them, the last first: elements added to a
-/// running pipeline follow its state only when told to.
+/// Links `chain` and `rest` behind pad `raw`, and starts their elements, the last one first.
 ///
-/// Only they are told. A pipeline falls back to PAUSED for a moment while a decoder is added to it; a
-/// source that followed it there would give up its request.
+/// It leaves the other elements' states alone. A pipeline falls back to PAUSED for a moment while a
+/// decoder is added to it, and a source that followed it there would abort its HTTP request.
 fn append(
     pipeline: &gst::Pipeline,
     raw: &gst::Pad,
@@ -210,82 +198,80 @@ fn append(
     let mut added = chain.elements().to_vec();
     let (first, last) = chain.add_to(pipeline.upcast_ref())?;
     pipeline.add_many(&rest).map_err(fail)?;
-    let entry = first
-        .static_pad("sink")
-        .ok_or_else(|| fail("fit has no sink pad"))?;
-    added.extend(rest.iter().cloned());
     gst::Element::link_many(std::iter::once(&last).chain(&rest)).map_err(fail)?;
-    raw.link(&entry).map_err(fail)?;
+    raw.link(&pad(&first, "sink")?).map_err(fail)?;
+    added.extend(rest);
     for element in added.iter().rev() {
         element.sync_state_with_parent().map_err(fail)?;
     }
     Ok(())
 }
 
-/// What is learned of a source before its canvas is fixed.
+/// What is learned about a source before the canvas is fixed.
 #[derive(Debug, Default)]
 struct Scout {
     sideways: bool,
-    fitted: bool,
     first: Option<Instant>,
-    frames: u32,
+    /// Pictures since the first.
+    pictures: u32,
 }
 
 impl Scout {
     fn event(&mut self, event: &gst::Event) {
-        if let gst::EventView::Tag(tag) = event.view() {
-            let orientation = tag.tag().get::<gst::tags::ImageOrientation>();
-            if let Some(orientation) = orientation {
-                let text = orientation.get();
-                self.sideways = text.contains("90") || text.contains("270");
-            }
+        if let gst::EventView::Tag(tag) = event.view()
+            && let Some(orientation) = tag.tag().get::<gst::tags::ImageOrientation>()
+        {
+            let text = orientation.get();
+            self.sideways = text.contains("90") || text.contains("270");
         }
     }
 
+    /// The format of the pictures as they are shown; `None` while their rate is measured.
     fn source(&mut self, caps: &gst::CapsRef, hint: Option<FrameRate>) -> Option<SourceFormat> {
         let info = gst_video::VideoInfo::from_caps(caps).ok()?;
-        let told = FrameRate::new(
-            u32::try_from(info.fps().numer()).unwrap_or(0),
-            u32::try_from(info.fps().denom()).unwrap_or(0),
-        );
-        let fps = told
-            .filter(|fps| FPS_RANGE.contains(&fps.as_f64()))
-            .or(hint.filter(|fps| FPS_RANGE.contains(&fps.as_f64())))
+        let rate = info.fps();
+        let announced = u32::try_from(rate.numer())
+            .ok()
+            .zip(u32::try_from(rate.denom()).ok());
+        let announced = announced.and_then(|(num, den)| FrameRate::new(num, den));
+        let fps = announced
+            .filter(plausible)
+            .or(hint.filter(plausible))
             .or_else(|| self.measure())?;
-        let (width, height) = square(&info);
-        let (width, height) = if self.sideways {
-            (height, width)
-        } else {
-            (width, height)
-        };
+        let (mut width, mut height) = with_square_pixels(&info);
+        if self.sideways {
+            std::mem::swap(&mut width, &mut height);
+        }
         Some(SourceFormat { width, height, fps })
     }
 
-    /// Counts frames for [`MEASURE`].
+    /// Counts pictures for [`MEASURE`].
     fn measure(&mut self) -> Option<FrameRate> {
         let Some(first) = self.first else {
             self.first = Some(Instant::now());
             return None;
         };
-        self.frames += 1;
+        self.pictures += 1;
         let elapsed = first.elapsed();
         if elapsed < MEASURE {
             return None;
         }
-        let millihertz = f64::from(self.frames) / elapsed.as_secs_f64() * 1000.0;
-        FrameRate::new(millihertz as u32, 1000)
-            .filter(|fps| FPS_RANGE.contains(&fps.as_f64()))
-            .or(Some(FPS_DEFAULT))
+        let millihertz = f64::from(self.pictures) / elapsed.as_secs_f64() * 1000.0;
+        let measured = FrameRate::new(millihertz as u32, 1000).filter(plausible);
+        Some(measured.unwrap_or(FPS_DEFAULT))
     }
 }
 
-/// Size with square pixels: the wider reading of non-square ones, as no line is lost so.
-fn square(info: &gst_video::VideoInfo) -> (u32, u32) {
-    let par = info.par();
-    let width = u64::from(info.width());
-    let wide =
-        width * par.numer().unsigned_abs() as u64 / (par.denom().unsigned_abs() as u64).max(1);
-    (u32::try_from(wide).unwrap_or(info.width()), info.height())
+fn plausible(fps: &FrameRate) -> bool {
+    FPS_RANGE.contains(&fps.as_f64())
+}
+
+/// The picture's size once its pixels are square: the height stays, so that no line is lost.
+fn with_square_pixels(info: &gst_video::VideoInfo) -> (u32, u32) {
+    let (num, den) = (info.par().numer(), info.par().denom());
+    let width = u64::from(info.width()) * u64::from(num.unsigned_abs());
+    let width = width / u64::from(den.unsigned_abs()).max(1);
+    (u32::try_from(width).unwrap_or(info.width()), info.height())
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Where decoded media waits for the pacer.
+//! Where decoded media waits until the pacer takes it.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -17,28 +17,28 @@ const CANVAS_WAIT_MAX: Duration = Duration::from_secs(2);
 /// The queues between the input half and the pacer.
 #[derive(Debug)]
 pub struct Media {
-    /// Publisher's times to output times.
+    /// Converts the publisher's times to output times.
     pub timeline: Timeline,
-    /// Pictures of the canvas's size.
+    /// Pictures, of the canvas's size.
     pub pictures: PictureQueue<gst::Buffer>,
-    /// Sound.
+    /// Sound, as stereo samples at 48 kHz.
     pub samples: SampleQueue,
 }
 
 #[derive(Debug, Default)]
 struct State {
     canvas: Option<Canvas>,
-    /// The input whose media is accepted; an older one may still be winding down.
+    /// Number of the input whose media is accepted; an older input may still be stopping.
     current: u64,
-    /// Output time zero.
+    /// When the output's time began.
     start: Option<Instant>,
-    /// When anything was last decoded.
+    /// When the last picture or sound was decoded.
     arrived: Option<Instant>,
-    /// The input whose first media has been announced.
+    /// Number of the last input that was reported as flowing.
     announced: u64,
 }
 
-/// Shared by the input's threads and the pacer's.
+/// The queues and their state, shared by the input's threads and the pacer's.
 #[derive(Debug)]
 pub struct Intake {
     state: Mutex<State>,
@@ -48,7 +48,7 @@ pub struct Intake {
 }
 
 impl Intake {
-    /// Empty queues; the first picture's format goes to `events`.
+    /// An intake without queues. The first picture's format is reported to `events`.
     pub fn new(events: Events) -> Self {
         Self {
             state: Mutex::default(),
@@ -67,13 +67,13 @@ impl Intake {
         self.media.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Fixes the canvas and begins the output's time line at `start`; decoders that waited for it
-    /// go on.
+    /// Fixes the canvas and begins the output's time at `start`. Decoders that waited for the canvas
+    /// continue.
     pub fn begin(&self, canvas: Canvas, start: Instant) {
         *self.media() = Some(Media {
-            timeline: Timeline::new(),
+            timeline: Timeline::default(),
             pictures: PictureQueue::new(canvas),
-            samples: SampleQueue::new(),
+            samples: SampleQueue::default(),
         });
         let mut state = self.state();
         state.start = Some(start);
@@ -82,12 +82,12 @@ impl Intake {
         self.ready.notify_all();
     }
 
-    /// The canvas, when it is fixed already.
+    /// The canvas; `None` before [`Intake::begin`].
     pub fn canvas(&self) -> Option<Canvas> {
         self.state().canvas
     }
 
-    /// Announces the source and waits, bounded, for the canvas.
+    /// Reports the source's format, and waits for the canvas for 2 s at most.
     pub fn canvas_for(&self, source: SourceFormat) -> Option<Canvas> {
         let state = self.state();
         if state.canvas.is_none() {
@@ -100,7 +100,7 @@ impl Intake {
         state.canvas
     }
 
-    /// Begins a new input; media of any earlier one is refused from now on. Gives its number.
+    /// Begins a new input and returns its number. Media of earlier inputs is refused from now on.
     pub fn open(&self) -> u64 {
         let mut state = self.state();
         state.current += 1;
@@ -112,22 +112,23 @@ impl Intake {
         number
     }
 
-    /// Refuses further media of whatever input there is.
+    /// Ends the current input: its media is refused from now on.
     pub fn close(&self) {
         self.state().current += 1;
     }
 
-    /// Media of this input is accepted.
+    /// Whether media of input number `input` is accepted.
     pub fn is_current(&self, input: u64) -> bool {
         self.state().current == input
     }
 
-    /// When anything was last decoded.
+    /// When the last picture or sound was decoded.
     pub fn last_arrival(&self) -> Option<Instant> {
         self.state().arrived
     }
 
-    /// Output time of an arrival, when the output has begun and `input` is the current one.
+    /// Notes an arrival and returns its output time; `None` when the output has not begun, or when
+    /// `input` is not the current one.
     fn arrival(&self, input: u64) -> Option<Duration> {
         let mut state = self.state();
         if state.current != input {
@@ -141,7 +142,7 @@ impl Intake {
         state.start.map(|start| start.elapsed())
     }
 
-    /// How the pictures arrive; `None` before the first.
+    /// Statistics of the pictures' arrival; `None` before the first one.
     pub fn stats(&self) -> Option<InputStats> {
         let media = self.media();
         let media = media.as_ref()?;
@@ -149,31 +150,38 @@ impl Intake {
         Some(InputStats {
             delay: media.timeline.margin()?,
             repeated: counters.repeated,
-            skipped: counters.skipped + counters.overflowed,
+            skipped: counters.skipped,
         })
     }
 
-    /// Takes a picture of input number `input`.
+    /// Queues a picture of input number `input`.
     pub fn picture(&self, input: u64, pts_ns: i64, picture: gst::Buffer) {
-        let Some(now) = self.arrival(input) else {
-            return;
-        };
-        if let Some(media) = self.media().as_mut() {
-            media.timeline.arrived(Track::Video, pts_ns, now);
-            let due = media.timeline.due(Track::Video, pts_ns);
+        self.queue(input, Track::Video, pts_ns, |media, due| {
             media.pictures.push(due, picture);
-        }
+        });
     }
 
-    /// Takes interleaved stereo samples of input number `input`.
+    /// Queues interleaved stereo samples of input number `input`.
     pub fn sound(&self, input: u64, pts_ns: i64, samples: &[i16]) {
+        self.queue(input, Track::Audio, pts_ns, |media, due| {
+            media.samples.push(due, samples);
+        });
+    }
+
+    fn queue(
+        &self,
+        input: u64,
+        track: Track,
+        pts_ns: i64,
+        push: impl FnOnce(&mut Media, Duration),
+    ) {
         let Some(now) = self.arrival(input) else {
             return;
         };
         if let Some(media) = self.media().as_mut() {
-            media.timeline.arrived(Track::Audio, pts_ns, now);
-            let due = media.timeline.due(Track::Audio, pts_ns);
-            media.samples.push(due, samples);
+            media.timeline.arrived(track, pts_ns, now);
+            let due = media.timeline.due(track, pts_ns);
+            push(media, due);
         }
     }
 }

@@ -4,10 +4,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use gst::prelude::*;
 
+use super::elements::{dispose, fail, make, pad};
 use super::fit::{Fit, Times};
-use super::{Intake, dispose, fail};
+use super::intake::Intake;
 use crate::worker::media::events::{Event, Events};
-use crate::worker::media::template::{self, Kind, Library, Values};
+use crate::worker::media::template::{Error, Kind, Library, Values};
 
 /// What to fetch.
 #[derive(Clone)]
@@ -28,23 +29,8 @@ pub struct Puller {
     input: u64,
 }
 
-/// What the body of the answer is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Body {
-    /// JPEG pictures in `multipart/x-mixed-replace`.
-    Mjpeg,
-    /// Anything that decodes by itself: MPEG-TS, MP4, WebM.
-    Stream,
-}
-
-/// An HLS playlist is fetched again and again, which needs more than one request.
-fn is_playlist(url: &str) -> bool {
-    let path = url.split(['?', '#']).next().unwrap_or_default();
-    path.to_ascii_lowercase().ends_with(".m3u8")
-}
-
 impl Puller {
-    /// Starts fetching. Its end, for whatever reason, goes to `events`.
+    /// Starts fetching. When it ends, for whatever reason, [`Event::Lost`] is reported to `events`.
     ///
     /// # Errors
     /// When an element is missing or refuses its settings.
@@ -53,7 +39,7 @@ impl Puller {
         intake: &Arc<Intake>,
         library: &Arc<Library>,
         events: Events,
-    ) -> Result<Self, template::Error> {
+    ) -> Result<Self, Error> {
         let pipeline = gst::Pipeline::with_name("pull");
         let input = intake.open();
         watch(&pipeline, input, events.clone());
@@ -72,9 +58,7 @@ impl Puller {
         pipeline.set_state(gst::State::Playing).map_err(fail)?;
         Ok(Self { pipeline, input })
     }
-}
 
-impl Puller {
     /// Number of this input.
     pub fn input(&self) -> u64 {
         self.input
@@ -83,8 +67,14 @@ impl Puller {
 
 impl Drop for Puller {
     fn drop(&mut self) {
-        dispose(self.pipeline.clone());
+        dispose(&self.pipeline);
     }
+}
+
+/// An HLS playlist is fetched repeatedly, which the source of a single request cannot do.
+fn is_playlist(url: &str) -> bool {
+    let path = url.split(['?', '#']).next().unwrap_or_default();
+    path.to_ascii_lowercase().ends_with(".m3u8")
 }
 
 fn watch(pipeline: &gst::Pipeline, input: u64, events: Events) {
@@ -102,7 +92,8 @@ fn watch(pipeline: &gst::Pipeline, input: u64, events: Events) {
     });
 }
 
-/// What the callbacks of a growing graph share. Holds its pipeline weakly: they live in it.
+/// What the callbacks share that add elements to the pipeline. It holds the pipeline weakly, because
+/// the pipeline's elements own the callbacks.
 #[derive(Clone)]
 struct Graph {
     pipeline: gst::glib::WeakRef<gst::Pipeline>,
@@ -113,21 +104,9 @@ struct Graph {
 }
 
 impl Graph {
-    fn fit(&self, times: Times, paced: bool) -> Fit {
-        Fit {
-            intake: self.intake.clone(),
-            input: self.input,
-            times,
-            paced,
-            fps_hint: None,
-        }
-    }
-
-    fn playlist(&self, pipeline: &gst::Pipeline, address: &Address) -> Result<(), template::Error> {
-        let decoder = gst::ElementFactory::make("uridecodebin3")
-            .property("uri", &address.url)
-            .build()
-            .map_err(fail)?;
+    fn playlist(&self, pipeline: &gst::Pipeline, address: &Address) -> Result<(), Error> {
+        let decoder = make("uridecodebin3")?;
+        decoder.set_property("uri", &address.url);
         let credentials = address.clone();
         decoder.connect("source-setup", false, move |args| {
             if let Some(source) = args.get(1).and_then(|v| v.get::<gst::Element>().ok()) {
@@ -140,120 +119,116 @@ impl Graph {
         Ok(())
     }
 
-    fn stream(&self, pipeline: &gst::Pipeline, address: &Address) -> Result<(), template::Error> {
+    fn stream(&self, pipeline: &gst::Pipeline, address: &Address) -> Result<(), Error> {
         let (source, last) = self
             .library
             .build_kind(Kind::HttpSource, &Values::default())?
             .add_to(pipeline.upcast_ref())?;
         source.set_property("location", &address.url);
         identify(&source, address);
-        let pad = last
-            .static_pad("src")
-            .ok_or_else(|| fail("HTTP source without src pad"))?;
         let graph = self.clone();
-        // The answer's head precedes its body: what comes is known before anything must be linked.
-        pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |pad, info| {
-            let Some(body) = info.event().and_then(body_of) else {
+        // The response's headers come before its body, so the first buffer finds its elements linked.
+        pad(&last, "src")?.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |pad, info| {
+            let Some(multipart) = info.event().and_then(is_multipart) else {
                 return gst::PadProbeReturn::Ok;
             };
-            if let Err(error) = graph.continue_with(pad, body) {
-                graph.lost(error.to_string());
-            }
+            graph.report(graph.take_body(pad, multipart));
             gst::PadProbeReturn::Remove
         });
         Ok(())
     }
 
-    fn continue_with(&self, pad: &gst::Pad, body: Body) -> Result<(), template::Error> {
-        let pipeline = self.pipeline.upgrade().ok_or_else(|| fail("stopped"))?;
-        let queue = make(&pipeline, "queue")?;
-        let entry = queue
-            .static_pad("sink")
-            .ok_or_else(|| fail("queue without sink pad"))?;
-        let next = match body {
-            Body::Mjpeg => {
-                let demux = make(&pipeline, "multipartdemux")?;
-                demux.set_property("single-stream", true);
-                self.take_jpeg_pads(&demux);
-                demux
-            }
-            Body::Stream => {
-                let decoder = make(&pipeline, "decodebin")?;
-                self.take_raw_pads(&decoder);
-                decoder
-            }
+    /// A multipart body is a sequence of JPEG pictures (`multipart/x-mixed-replace`); any other body
+    /// describes itself, as MPEG-TS, MP4 or WebM.
+    fn take_body(&self, body: &gst::Pad, multipart: bool) -> Result<(), Error> {
+        let pipeline = self.pipeline()?;
+        let queue = make("queue")?;
+        let next = if multipart {
+            let demux = make("multipartdemux")?;
+            demux.set_property("single-stream", true);
+            self.take_jpeg_pads(&demux);
+            demux
+        } else {
+            let decoder = make("decodebin")?;
+            self.take_raw_pads(&decoder);
+            decoder
         };
+        pipeline.add_many([&queue, &next]).map_err(fail)?;
         queue.link(&next).map_err(fail)?;
         next.sync_state_with_parent().map_err(fail)?;
         queue.sync_state_with_parent().map_err(fail)?;
-        pad.link(&entry).map_err(fail)?;
+        body.link(&pad(&queue, "sink")?).map_err(fail)?;
         Ok(())
     }
 
     fn take_jpeg_pads(&self, demux: &gst::Element) {
         let graph = self.clone();
-        demux.connect_pad_added(move |_, pad| {
-            let added = || -> Result<(), template::Error> {
-                let pipeline = graph.pipeline.upgrade().ok_or_else(|| fail("stopped"))?;
-                let decoder = make(&pipeline, "jpegdec")?;
-                let raw = decoder
-                    .static_pad("src")
-                    .ok_or_else(|| fail("no src pad"))?;
-                let fit = graph.fit(Times::Arrival, false);
-                fit.video(&pipeline, &raw, &graph.library)?;
-                decoder.sync_state_with_parent().map_err(fail)?;
-                let entry = decoder
-                    .static_pad("sink")
-                    .ok_or_else(|| fail("no sink pad"))?;
-                pad.link(&entry).map_err(fail)?;
-                Ok(())
-            };
-            graph.report(added());
-        });
+        demux.connect_pad_added(move |_, pad| graph.report(graph.take_jpeg(pad)));
     }
 
-    /// One picture and one sound are taken, the first of each: a second language would be mixed
-    /// into the first.
+    fn take_jpeg(&self, jpeg: &gst::Pad) -> Result<(), Error> {
+        let pipeline = self.pipeline()?;
+        let decoder = make("jpegdec")?;
+        pipeline.add(&decoder).map_err(fail)?;
+        let raw = pad(&decoder, "src")?;
+        self.fit(Times::Arrival, false)
+            .video(&pipeline, &raw, &self.library)?;
+        decoder.sync_state_with_parent().map_err(fail)?;
+        jpeg.link(&pad(&decoder, "sink")?).map_err(fail)?;
+        Ok(())
+    }
+
+    /// Takes the first video pad and the first audio pad, for a second language would be mixed into
+    /// the first.
     fn take_raw_pads(&self, decoder: &gst::Element) {
         let graph = self.clone();
         let (video, audio) = (Taken::default(), Taken::default());
         decoder.connect_pad_added(move |_, pad| {
-            let added = || -> Result<(), template::Error> {
-                let pipeline = graph.pipeline.upgrade().ok_or_else(|| fail("stopped"))?;
-                let fit = graph.fit(Times::Shifted(0), true);
-                let caps = pad.current_caps().unwrap_or_else(|| pad.query_caps(None));
-                match caps.structure(0).map(|s| s.name().to_string()).as_deref() {
-                    Some("video/x-raw") if video.take(pad) => {
-                        fit.video(&pipeline, pad, &graph.library)
-                    }
-                    Some("audio/x-raw") if audio.take(pad) => {
-                        fit.audio(&pipeline, pad, &graph.library)
-                    }
-                    _ => Ok(()),
-                }
-            };
-            graph.report(added());
+            graph.report(graph.take_raw(pad, &video, &audio));
         });
     }
 
-    fn lost(&self, reason: String) {
-        let input = self.input;
-        self.events.send(Event::Lost { input, reason });
+    fn take_raw(&self, raw: &gst::Pad, video: &Taken, audio: &Taken) -> Result<(), Error> {
+        let pipeline = self.pipeline()?;
+        let fit = self.fit(Times::Shifted(0), true);
+        let caps = raw.current_caps().unwrap_or_else(|| raw.query_caps(None));
+        match caps.structure(0).map(|s| s.name().as_str()) {
+            Some("video/x-raw") if video.take(raw) => fit.video(&pipeline, raw, &self.library),
+            Some("audio/x-raw") if audio.take(raw) => fit.audio(&pipeline, raw, &self.library),
+            _ => Ok(()),
+        }
     }
 
-    fn report(&self, result: Result<(), template::Error>) {
+    fn pipeline(&self) -> Result<gst::Pipeline, Error> {
+        self.pipeline.upgrade().ok_or_else(|| fail("stopped"))
+    }
+
+    fn fit(&self, times: Times, paced: bool) -> Fit {
+        Fit {
+            intake: self.intake.clone(),
+            input: self.input,
+            times,
+            paced,
+            fps_hint: None,
+        }
+    }
+
+    fn report(&self, result: Result<(), Error>) {
         if let Err(error) = result {
-            self.lost(error.to_string());
+            self.events.send(Event::Lost {
+                input: self.input,
+                reason: error.to_string(),
+            });
         }
     }
 }
 
-/// The pad of one kind that is in use.
+/// The pad that is in use, of one kind of media.
 #[derive(Default)]
 struct Taken(Mutex<gst::glib::WeakRef<gst::Pad>>);
 
 impl Taken {
-    /// True when there is none yet, or the one there was has gone.
+    /// Takes `pad`, unless another one is in use. Returns whether it did.
     fn take(&self, pad: &gst::Pad) -> bool {
         let current = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let free = current.upgrade().is_none_or(|pad| pad.parent().is_none());
@@ -264,18 +239,7 @@ impl Taken {
     }
 }
 
-fn make(pipeline: &gst::Pipeline, factory: &str) -> Result<gst::Element, template::Error> {
-    let element = gst::ElementFactory::make(factory).build().map_err(|_| {
-        template::Error::MissingElement {
-            template: "pull".to_owned(),
-            factory: factory.to_owned(),
-        }
-    })?;
-    pipeline.add(&element).map_err(fail)?;
-    Ok(element)
-}
-
-/// Gives an HTTP client the camera's credentials and its attitude to certificates.
+/// Sets the credentials of an HTTP client, and whether it verifies certificates.
 fn identify(source: &gst::Element, address: &Address) {
     for (property, value) in [("user-id", &address.user), ("user-pw", &address.password)] {
         if let Some(value) = value.as_ref().filter(|_| source.has_property(property)) {
@@ -287,8 +251,9 @@ fn identify(source: &gst::Element, address: &Address) {
     }
 }
 
-/// Reads `Content-Type` from the source's `http-headers` event.
-fn body_of(event: &gst::Event) -> Option<Body> {
+/// Whether the response is multipart, by its `Content-Type`; `None` when `event` does not carry the
+/// response's headers.
+fn is_multipart(event: &gst::Event) -> Option<bool> {
     let structure = event.structure().filter(|s| s.name() == "http-headers")?;
     let headers = structure.get::<gst::Structure>("response-headers").ok()?;
     let kind = headers
@@ -296,9 +261,5 @@ fn body_of(event: &gst::Event) -> Option<Body> {
         .find(|(name, _)| name.as_str().eq_ignore_ascii_case("content-type"))
         .and_then(|(_, value)| value.get::<String>().ok())
         .unwrap_or_default();
-    if kind.to_ascii_lowercase().starts_with("multipart/") {
-        Some(Body::Mjpeg)
-    } else {
-        Some(Body::Stream)
-    }
+    Some(kind.to_ascii_lowercase().starts_with("multipart/"))
 }

@@ -1,4 +1,4 @@
-//! An input half fed with encoded frames by the daemon.
+//! An input half that decodes the frames of a publisher, which arrive through the daemon.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,30 +7,31 @@ use std::time::{Duration, Instant};
 use gst::prelude::*;
 use gst_app::AppSrc;
 
+use super::elements::{dispose, fail, pad};
 use super::fit::{Fit, Times};
-use super::{Intake, dispose, fail};
+use super::intake::Intake;
 use crate::base::backoff::Backoff;
 use crate::base::units::FrameRate;
 use crate::model::frame::{AudioFormat, EncodedFrame, InputFormat, Track, VideoCodec, VideoFormat};
 use crate::worker::media::events::{Event, Events};
 use crate::worker::media::template::{self, Kind, Library, Values};
 
-/// Publishers' times may start below zero; GStreamer's may not.
+/// Added to every time: a publisher's may start below zero, but GStreamer's may not.
 const LEAD_NS: i64 = 10_000_000_000;
-/// Encoded frames that may wait before a decoder. A full queue stops the reading of the daemon's
-/// socket, so that the daemon sees that this worker does not keep up.
+/// Encoded frames that may wait for one decoder. While the queue is full this worker does not read
+/// from the daemon, so that the daemon sees that it does not keep up.
 const WAITING_FRAMES_MAX: u64 = 128;
-/// First and longest wait before a decoder that failed is made anew.
+/// First and longest wait before a decoder that failed is replaced.
 const RETRY_MIN: Duration = Duration::from_secs(1);
 const RETRY_MAX: Duration = Duration::from_secs(60);
 
-/// One publisher's decoders: each track has a pipeline of its own, so that one that fails leaves
-/// the other alone.
+/// One publisher's decoders. Each track has a pipeline of its own, so that the other track
+/// continues when one decoder fails.
 #[derive(Debug)]
 pub struct Push {
     maker: Maker,
-    video: Option<Decoder<VideoFormat>>,
-    audio: Option<Decoder<AudioFormat>>,
+    video: Option<Decoder>,
+    audio: Option<Decoder>,
 }
 
 /// What decoders are made with.
@@ -45,13 +46,22 @@ struct Maker {
     input: u64,
 }
 
-/// A track's decoder, and what it is made again from.
+/// One track's decoder, and what its replacement is made from.
 #[derive(Debug)]
-struct Decoder<F> {
-    format: F,
+struct Decoder {
+    format: Format,
     branch: Branch,
     retry_at: Option<Instant>,
     backoff: Backoff,
+}
+
+/// A track's format.
+#[derive(Debug)]
+struct Format {
+    track: Track,
+    /// The codec's name in decoder templates.
+    codec: &'static str,
+    caps: gst::Caps,
 }
 
 /// `appsrc ! decoder ! fit`, running.
@@ -63,8 +73,8 @@ struct Branch {
 }
 
 impl Push {
-    /// Builds and starts decoders for `format`. `first_dts_ns` is the first frame's decode time;
-    /// failures while they run go to `events`.
+    /// Builds and starts decoders for `format`. `first_dts_ns` is the first frame's decode time.
+    /// Failures of running decoders are reported to `events`.
     ///
     /// # Errors
     /// When an element is missing or refuses its settings.
@@ -84,8 +94,9 @@ impl Push {
             fps_hint: hint.and_then(|milli| FrameRate::new(milli, 1000)),
             input: intake.open(),
         };
-        let video = format.video.clone().map(|format| maker.decoder(format));
-        let audio = format.audio.clone().map(|format| maker.decoder(format));
+        let (video, audio) = (format.video.as_ref(), format.audio.as_ref());
+        let video = video.map(|video| maker.decoder(Format::video(video)));
+        let audio = audio.map(|audio| maker.decoder(Format::audio(audio)));
         Ok(Self {
             video: video.transpose()?,
             audio: audio.transpose()?,
@@ -93,76 +104,54 @@ impl Push {
         })
     }
 
-    /// Decodes a frame. Waits for a decoder that does not keep up. Frames of a track that the format
-    /// did not announce are ignored; those of one whose decoder failed are, until it is time to try
-    /// again with a key frame.
+    /// Decodes a frame; waits while the decoder's queue is full. Ignores frames of a track that the
+    /// format did not announce. After a decoder has failed, its track's frames are ignored until a
+    /// key frame comes after the back-off.
     pub fn frame(&mut self, frame: EncodedFrame) {
-        match frame.track {
-            Track::Video => feed(&mut self.video, &self.maker, frame),
-            Track::Audio => feed(&mut self.audio, &self.maker, frame),
-        }
-    }
-}
-
-fn feed<F: Format>(decoder: &mut Option<Decoder<F>>, maker: &Maker, frame: EncodedFrame) {
-    let Some(decoder) = decoder else { return };
-    if decoder.branch.failed.load(Ordering::Relaxed) && !decoder.revive(maker, frame.key) {
-        return;
-    }
-    decoder.branch.push(frame, maker.shift_ns);
-}
-
-/// A track's format.
-trait Format: Clone {
-    const TRACK: Track;
-
-    /// The codec's name in decoder templates.
-    fn codec(&self) -> &'static str;
-
-    fn caps(&self) -> gst::Caps;
-}
-
-impl Format for VideoFormat {
-    const TRACK: Track = Track::Video;
-
-    fn codec(&self) -> &'static str {
-        match self.codec {
-            VideoCodec::H264 => "h264",
-            VideoCodec::H265 => "h265",
-        }
-    }
-
-    fn caps(&self) -> gst::Caps {
-        let (name, format) = match self.codec {
-            VideoCodec::H264 => ("video/x-h264", "avc"),
-            VideoCodec::H265 => ("video/x-h265", "hvc1"),
+        let decoder = match frame.track {
+            Track::Video => &mut self.video,
+            Track::Audio => &mut self.audio,
         };
-        gst::Caps::builder(name)
-            .field("stream-format", format)
-            .field("alignment", "au")
-            .field("codec_data", gst::Buffer::from_slice(self.config.clone()))
-            .build()
+        if let Some(decoder) = decoder
+            && decoder.is_ready(&self.maker, frame.key)
+        {
+            decoder.branch.push(frame, self.maker.shift_ns);
+        }
     }
 }
 
-impl Format for AudioFormat {
-    const TRACK: Track = Track::Audio;
-
-    fn codec(&self) -> &'static str {
-        "aac"
+impl Format {
+    fn video(format: &VideoFormat) -> Self {
+        let (codec, name, stream_format) = match format.codec {
+            VideoCodec::H264 => ("h264", "video/x-h264", "avc"),
+            VideoCodec::H265 => ("h265", "video/x-h265", "hvc1"),
+        };
+        let caps = gst::Caps::builder(name)
+            .field("stream-format", stream_format)
+            .field("alignment", "au")
+            .field("codec_data", gst::Buffer::from_slice(format.config.clone()));
+        Self {
+            track: Track::Video,
+            codec,
+            caps: caps.build(),
+        }
     }
 
-    fn caps(&self) -> gst::Caps {
-        gst::Caps::builder("audio/mpeg")
+    fn audio(format: &AudioFormat) -> Self {
+        let caps = gst::Caps::builder("audio/mpeg")
             .field("mpegversion", 4i32)
             .field("stream-format", "raw")
-            .field("codec_data", gst::Buffer::from_slice(self.config.clone()))
-            .build()
+            .field("codec_data", gst::Buffer::from_slice(format.config.clone()));
+        Self {
+            track: Track::Audio,
+            codec: "aac",
+            caps: caps.build(),
+        }
     }
 }
 
 impl Maker {
-    fn decoder<F: Format>(&self, format: F) -> Result<Decoder<F>, template::Error> {
+    fn decoder(&self, format: Format) -> Result<Decoder, template::Error> {
         Ok(Decoder {
             branch: self.branch(&format)?,
             format,
@@ -171,36 +160,28 @@ impl Maker {
         })
     }
 
-    fn branch<F: Format>(&self, format: &F) -> Result<Branch, template::Error> {
-        let name = match F::TRACK {
-            Track::Video => "video",
-            Track::Audio => "audio",
-        };
-        let pipeline = gst::Pipeline::with_name(name);
+    fn branch(&self, format: &Format) -> Result<Branch, template::Error> {
+        let pipeline = gst::Pipeline::with_name(format.codec);
         let source = AppSrc::builder()
-            .name(name)
-            .caps(&format.caps())
+            .caps(&format.caps)
             .format(gst::Format::Time)
             .max_bytes(0)
             .max_buffers(WAITING_FRAMES_MAX)
             .block(true)
             .build();
         pipeline.add(&source).map_err(fail)?;
-        let codec = format.codec();
         let chain = self.library.build_first(
-            |body| body.kind == Kind::Decoder && body.codec.as_deref() == Some(codec),
+            |body| body.kind == Kind::Decoder && body.codec.as_deref() == Some(format.codec),
             &Values::default(),
         )?;
         let (first, last) = chain.add_to(pipeline.upcast_ref())?;
         source.link(&first).map_err(fail)?;
-        let raw = last
-            .static_pad("src")
-            .ok_or_else(|| fail("decoder without src pad"))?;
-        match F::TRACK {
-            Track::Video => self.fit().video(&pipeline, &raw, &self.library)?,
-            Track::Audio => self.fit().audio(&pipeline, &raw, &self.library)?,
+        let (fit, raw) = (self.fit(), pad(&last, "src")?);
+        match format.track {
+            Track::Video => fit.video(&pipeline, &raw, &self.library)?,
+            Track::Audio => fit.audio(&pipeline, &raw, &self.library)?,
         }
-        let failed = self.watch(&pipeline, F::TRACK);
+        let failed = self.watch(&pipeline, format.track);
         let branch = Branch {
             pipeline,
             source,
@@ -223,7 +204,8 @@ impl Maker {
         }
     }
 
-    /// An error stops the pipeline, which also frees whoever waits to push into it.
+    /// Stops the pipeline after an error, which also wakes a thread that waits in
+    /// [`Branch::push`]. Returns a flag that is true from then on.
     fn watch(&self, pipeline: &gst::Pipeline, track: Track) -> Arc<AtomicBool> {
         let failed = Arc::new(AtomicBool::new(false));
         let Some(bus) = pipeline.bus() else {
@@ -252,9 +234,13 @@ impl Maker {
     }
 }
 
-impl<F: Format> Decoder<F> {
-    /// Makes the decoder anew, when it is time and the next frame can be decoded by itself.
-    fn revive(&mut self, maker: &Maker, key: bool) -> bool {
+impl Decoder {
+    /// Whether it can decode the next frame, which is a key frame or not. A decoder that failed is
+    /// replaced when its wait is over and a key frame comes.
+    fn is_ready(&mut self, maker: &Maker, key: bool) -> bool {
+        if !self.branch.failed.load(Ordering::Relaxed) {
+            return true;
+        }
         let now = Instant::now();
         let backoff = &mut self.backoff;
         let retry_at = *self.retry_at.get_or_insert_with(|| now + backoff.wait());
@@ -262,14 +248,11 @@ impl<F: Format> Decoder<F> {
             return false;
         }
         self.retry_at = None;
-        match maker.branch(&self.format) {
-            Ok(branch) => {
-                self.branch = branch;
-                true
-            }
-            // As it was made once already, this will pass.
-            Err(_) => false,
-        }
+        // An error is most likely temporary, as the decoder could be built once: try again later.
+        maker
+            .branch(&self.format)
+            .map(|branch| self.branch = branch)
+            .is_ok()
     }
 }
 
@@ -280,23 +263,21 @@ impl Branch {
                 .ok()
                 .map(gst::ClockTime::from_nseconds)
         };
-        let (pts, dts) = (time(frame.pts_ns), time(frame.dts_ns));
-        let delta = frame.track == Track::Video && !frame.key;
         let mut buffer = gst::Buffer::from_slice(frame.data);
-        if let Some(writable) = buffer.get_mut() {
-            writable.set_pts(pts);
-            writable.set_dts(dts);
-            if delta {
-                writable.set_flags(gst::BufferFlags::DELTA_UNIT);
+        if let Some(buffer) = buffer.get_mut() {
+            buffer.set_pts(time(frame.pts_ns));
+            buffer.set_dts(time(frame.dts_ns));
+            if frame.track == Track::Video && !frame.key {
+                buffer.set_flags(gst::BufferFlags::DELTA_UNIT);
             }
         }
-        // Refused only after an error, which has been reported.
+        // Refused only after an error, which has been reported already.
         let _ = self.source.push_buffer(buffer);
     }
 }
 
 impl Drop for Branch {
     fn drop(&mut self) {
-        dispose(self.pipeline.clone());
+        dispose(&self.pipeline);
     }
 }

@@ -1,14 +1,14 @@
-//! Turning pictures upright, at no cost for those that are.
+//! Avoids the copy of pictures that are upright already.
 
 use gst::prelude::*;
 use gst_base::prelude::*;
 use gst_video::VideoOrientationMethod as Direction;
 
-/// Lets upright pictures through without a copy.
+/// Makes `videoflip` pass upright pictures on without a copy.
 ///
-/// `videoflip` lets them through only after it has turned others: it decides when its direction
-/// changes, and it begins with the one for upright (GStreamer 1.22 to 1.26). A tag that asks for
-/// another direction makes it turn pictures as before.
+/// `videoflip` (GStreamer 1.22 to 1.26) switches to pass-through only when its direction changes,
+/// and it begins with the direction for upright pictures: it would copy every one. A tag that asks
+/// for another direction still makes it turn pictures.
 pub fn spare_copies(chain: &[gst::Element]) {
     let flips = chain.iter().filter(|element| {
         element
@@ -39,7 +39,7 @@ mod tests {
         sink: AppSink,
     }
 
-    /// The video-fit chain, from 320x180 to a canvas of `width` x `height`.
+    /// A running video-fit chain, from 320x180 to a canvas of `width` x `height`.
     fn fitted(width: u32, height: u32) -> Fitted {
         crate::worker::media::init().unwrap();
         let pipeline = gst::Pipeline::new();
@@ -75,7 +75,7 @@ mod tests {
     }
 
     impl Fitted {
-        /// Sends a picture whose left half is bright; gives it and what comes out.
+        /// Sends a picture whose left half is bright; returns that picture and the one that comes out.
         fn pass(&self) -> (gst::Buffer, gst::Buffer) {
             let mut bytes = vec![128u8; 320 * 180 * 3 / 2];
             for row in bytes[..320 * 180].chunks_mut(320) {
@@ -116,7 +116,7 @@ mod tests {
         fitted.source.send_event(gst::event::Tag::new(tags));
         let (_, got) = fitted.pass();
         let map = got.map_readable().unwrap();
-        // Turned clockwise, what was left is at the top.
+        // Turned clockwise: the left half is at the top.
         assert!(map[180 * 20 + 90] > 180, "{}", map[180 * 20 + 90]);
         assert!(map[180 * 300 + 90] < 60, "{}", map[180 * 300 + 90]);
     }

@@ -1,8 +1,9 @@
-//! Decoded sound between an input and the output's blocks.
+//! Queue of decoded sound between an input and the output's blocks.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use super::{MS_NS, SECOND_NS, nanos};
 use crate::model::ladder::clock::{AAC_FRAME_SAMPLES, SAMPLE_RATE_HZ};
 
 /// Stereo samples in one output block: one AAC frame.
@@ -13,45 +14,40 @@ pub const BLOCK_VALUES: usize = 2 * BLOCK_FRAMES;
 /// One sample of left and right.
 type Stereo = [i16; 2];
 
-/// Eight seconds of sound wait at most: tracks may be five apart, and two more hide jitter.
+/// Most samples that wait, 8 s: the timeline allows 5 s between tracks and 2 s of jitter.
 const QUEUED_MAX: usize = 8 * SAMPLE_RATE_HZ as usize;
-/// Unconnected pieces of sound that wait at most.
+/// Most runs (pieces of continuous sound) that wait.
 const RUNS_MAX: usize = 32;
-/// Fades last 5 ms.
+/// Length of a fade: 5 ms.
 const FADE_FRAMES: usize = SAMPLE_RATE_HZ as usize / 200;
-/// Off by more than this, sound is stretched...
+/// Sound that is off by more than this is stretched...
 const STRETCH_FROM_NS: i64 = 20 * MS_NS;
 /// ...until it is off by less than this.
 const STRETCH_UNTIL_NS: i64 = 2 * MS_NS;
-/// Off by more than this, it jumps.
+/// Sound that is off by more than this jumps.
 const JUMP_NS: i64 = 150 * MS_NS;
-/// Samples a block may be stretched by: 1 %.
+/// By how many samples one block is stretched or compressed: 1 %.
 const STRETCH_FRAMES: usize = BLOCK_FRAMES / 100;
-/// Each block moves the run's idea of when it is due by this fraction of the difference.
+/// A block that is due at another time than its run continues moves the run's due time by this
+/// fraction of the difference: due times jitter.
 const SMOOTHING: i64 = 16;
 
-const MS_NS: i64 = 1_000_000;
-
-/// What was done to the sound, counted since the start.
+/// Counts since the start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counters {
-    /// Times it fell silent, began again or jumped.
+    /// Times that sound began, fell silent or jumped.
     pub splices: u64,
-    /// Blocks stretched by up to 1 %.
+    /// Blocks that were stretched or compressed.
     pub stretched_blocks: u64,
-    /// Stereo samples of silence put in.
-    pub silence_frames: u64,
-    /// Stereo samples left out because the queue was full.
-    pub overflowed_frames: u64,
 }
 
-/// Sound at 48 kHz, stereo, interleaved, in the order of its arrival. When eight seconds wait
-/// the oldest go.
+/// Stereo sound at 48 kHz in the order of its arrival. When eight seconds wait, the oldest sound is
+/// dropped.
 ///
-/// Connected sound passes sample after sample, however its due times jitter. When it is more
-/// than 20 ms from where it ought to be, it is stretched by up to 1 % until it is there again;
-/// beyond 150 ms it jumps. Where sound ends, begins or jumps, a mirror image of the last 5 ms
-/// fades out into what follows.
+/// Samples of one run play one after another, however their due times jitter. Sound that is more
+/// than 20 ms early or late is stretched or compressed by 1 % until it is on time; beyond 150 ms it
+/// jumps. Where sound begins, ends or jumps, a mirror image of the last 5 ms fades out over what
+/// follows, so that nothing clicks.
 #[derive(Debug, Default)]
 pub struct SampleQueue {
     runs: VecDeque<Run>,
@@ -61,10 +57,10 @@ pub struct SampleQueue {
     counters: Counters,
 }
 
-/// Connected sound.
+/// Continuous sound.
 #[derive(Debug)]
 struct Run {
-    /// When its next sample is due.
+    /// When the first sample is due.
     head_due_ns: i64,
     samples: VecDeque<Stereo>,
 }
@@ -83,18 +79,10 @@ impl Run {
 }
 
 impl SampleQueue {
-    /// An empty queue.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Sound that is to be heard from `due` on: interleaved values, left first.
+    /// Queues interleaved values, left first, that are due from `due` on.
     pub fn push(&mut self, due: Duration, values: &[i16]) {
         let due_ns = nanos(due);
-        let samples = values.chunks_exact(2).map(|pair| match pair {
-            [left, right] => [*left, *right],
-            _ => [0, 0],
-        });
+        let samples = values.as_chunks().0.iter().copied();
         match self.runs.back_mut() {
             Some(run) if due_ns.saturating_sub(run.end_due_ns()).saturating_abs() <= JUMP_NS => {
                 let off = due_ns.saturating_sub(run.end_due_ns());
@@ -109,10 +97,10 @@ impl SampleQueue {
         self.bound();
     }
 
-    /// Fills `out` with what is to be heard from output time `at` on.
+    /// Fills `out` with the sound from output time `at` on.
     ///
-    /// To be called once for each block, when the output clock has passed its end: what is due
-    /// within it has then arrived.
+    /// To be called once per block, when the output's clock has passed the block's end: everything
+    /// that is due in the block has arrived by then.
     pub fn take(&mut self, at: Duration, out: &mut [i16; BLOCK_VALUES]) {
         let at_ns = nanos(at);
         let mut block: Vec<Stereo> = Vec::with_capacity(BLOCK_FRAMES);
@@ -131,19 +119,17 @@ impl SampleQueue {
         }
     }
 
-    /// What was done to the sound so far.
+    /// Counts since the start.
     pub fn counters(&self) -> Counters {
         self.counters
     }
 
     fn bound(&mut self) {
         while self.runs.len() > RUNS_MAX {
-            let dropped = self.runs.pop_front().map_or(0, |run| run.samples.len());
-            self.counters.overflowed_frames += dropped as u64;
+            self.runs.pop_front();
         }
         let queued: usize = self.runs.iter().map(|run| run.samples.len()).sum();
         let mut excess = queued.saturating_sub(QUEUED_MAX);
-        self.counters.overflowed_frames += excess as u64;
         while let Some(run) = self.runs.front_mut().filter(|_| excess > 0) {
             let dropped = excess.min(run.samples.len());
             run.skip(dropped);
@@ -154,8 +140,8 @@ impl SampleQueue {
         }
     }
 
-    /// A later run that is due already, or before the front one, takes its place: the timeline
-    /// has jumped.
+    /// Drops the front run when the next one is due already, or due before the front one: the
+    /// timeline has jumped.
     fn leave_superseded(&mut self, time_ns: i64, block: &[Stereo]) {
         while let (Some(front), Some(next)) = (self.runs.front(), self.runs.get(1))
             && (next.head_due_ns <= time_ns || next.head_due_ns <= front.head_due_ns)
@@ -168,7 +154,7 @@ impl SampleQueue {
         }
     }
 
-    /// From now on something else is heard than what would have followed.
+    /// Stops playing: what follows does not continue the sound of `block`.
     fn interrupt(&mut self, block: &[Stereo]) {
         if self.playing {
             self.playing = false;
@@ -178,9 +164,9 @@ impl SampleQueue {
         }
     }
 
-    /// Silence until the front run is due; then it begins on time, less what comes too late.
+    /// Fills `block` with silence until the front run is due. Skips samples that are overdue.
     fn begin(&mut self, time_ns: i64, block: &mut Vec<Stereo>) {
-        let rest = BLOCK_FRAMES - block.len().min(BLOCK_FRAMES);
+        let rest = BLOCK_FRAMES.saturating_sub(block.len());
         let wait = match self.runs.front_mut() {
             Some(run) => {
                 let early = frames_in(run.head_due_ns.saturating_sub(time_ns));
@@ -193,7 +179,6 @@ impl SampleQueue {
             self.drop_spent();
         }
         let wait = wait.min(rest);
-        self.counters.silence_frames += wait as u64;
         for _ in 0..wait {
             block.push(self.splicer.mix([0, 0]));
         }
@@ -210,7 +195,7 @@ impl SampleQueue {
         }
     }
 
-    /// Plays the front run to the end of the block, or to its own end.
+    /// Plays the front run until the block or the run ends.
     fn play(&mut self, time_ns: i64, block: &mut Vec<Stereo>) {
         let Some(run) = self.runs.front_mut() else {
             return self.interrupt(block);
@@ -220,7 +205,7 @@ impl SampleQueue {
             self.drop_spent();
             return self.interrupt(block);
         }
-        let rest = BLOCK_FRAMES - block.len().min(BLOCK_FRAMES);
+        let rest = BLOCK_FRAMES.saturating_sub(block.len());
         self.stretching = late_ns.saturating_abs()
             > if self.stretching {
                 STRETCH_UNTIL_NS
@@ -238,52 +223,46 @@ impl SampleQueue {
             run.skip(wanted);
         } else {
             let frames = rest.min(run.samples.len());
-            block.extend(
-                run.samples
-                    .iter()
-                    .take(frames)
-                    .map(|s| self.splicer.mix(*s)),
-            );
+            let samples = run.samples.iter().take(frames);
+            block.extend(samples.map(|s| self.splicer.mix(*s)));
             run.skip(frames);
         }
     }
 }
 
-/// The first `from` samples as one block, by linear interpolation. Output sample i lies at
-/// i * from / block, so that the next block goes on at sample `from` exactly.
+/// Resamples the first `from` samples to one block by linear interpolation. Output sample i is at
+/// i * `from` / block, so that the next block continues exactly at sample `from`.
 fn stretch(samples: &VecDeque<Stereo>, from: usize, mut emit: impl FnMut(Stereo)) {
-    let unit = BLOCK_FRAMES;
     for i in 0..BLOCK_FRAMES {
-        let (index, fraction) = (i * from / unit, i * from % unit);
+        let (index, fraction) = (i * from / BLOCK_FRAMES, i * from % BLOCK_FRAMES);
         let here = samples.get(index).copied().unwrap_or_default();
         let next = samples.get(index + 1).copied().unwrap_or(here);
-        emit(between(here, next, fraction, unit));
+        emit(between(here, next, fraction, BLOCK_FRAMES));
     }
 }
 
-/// `a` at 0, `b` at `unit`.
-fn between(a: Stereo, b: Stereo, fraction: usize, unit: usize) -> Stereo {
+/// Linear interpolation: `a` where `fraction` is 0, `b` where it is `unit`.
+fn between([al, ar]: Stereo, [bl, br]: Stereo, fraction: usize, unit: usize) -> Stereo {
     let (fraction, unit) = (fraction as i64, unit as i64);
     let mix = |a: i16, b: i16| {
         let mixed = (i64::from(a) * (unit - fraction) + i64::from(b) * fraction) / unit;
         i16::try_from(mixed).unwrap_or(0)
     };
-    let ([al, ar], [bl, br]) = (a, b);
     [mix(al, bl), mix(ar, br)]
 }
 
-/// Hides that sound breaks off: what was heard last goes on backwards and fades out, while what
-/// follows fades in.
+/// Hides breaks in the sound: the last samples continue backwards and fade out, while what follows
+/// fades in.
 #[derive(Debug, Default)]
 struct Splicer {
-    /// The end of the output before the current block, not more than a fade long.
+    /// The last samples of the block before, at most one fade.
     heard: VecDeque<Stereo>,
-    /// What fades out, next sample first.
+    /// Samples that fade out, in the order of play.
     fading: VecDeque<Stereo>,
 }
 
 impl Splicer {
-    /// The next output sample will not follow on the last one of `block`.
+    /// Begins a fade: the next output sample will not continue `block`.
     fn start(&mut self, block: &[Stereo]) {
         let backwards = block.iter().rev().chain(self.heard.iter().rev());
         self.fading = backwards.take(FADE_FRAMES).copied().collect();
@@ -306,25 +285,21 @@ impl Splicer {
 
 fn frames_ns(frames: usize) -> i64 {
     let frames = i64::try_from(frames).unwrap_or(i64::MAX);
-    frames.saturating_mul(1_000_000_000) / SAMPLE_RATE_HZ as i64
+    frames.saturating_mul(SECOND_NS) / SAMPLE_RATE_HZ as i64
 }
 
-/// Whole samples in a time, to the nearest; none in a negative one.
+/// Samples in a time, rounded to the nearest; zero when it is negative.
 fn frames_in(time_ns: i64) -> usize {
     let rate = i128::from(SAMPLE_RATE_HZ);
     let frames = (i128::from(time_ns.max(0)) * rate + 500_000_000) / 1_000_000_000;
     usize::try_from(frames).unwrap_or(usize::MAX)
 }
 
-fn nanos(time: Duration) -> i64 {
-    i64::try_from(time.as_nanos()).unwrap_or(i64::MAX)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// A tone whose samples tell where they are from: phase-exact and never quite silent.
+    /// Part of a continuous tone of 440 Hz. Its channels differ.
     fn tone(from: usize, frames: usize) -> Vec<i16> {
         (from..from + frames)
             .flat_map(|n| {
@@ -354,14 +329,13 @@ mod tests {
     const MS: Duration = Duration::from_millis(1);
 
     #[test]
-    fn connected_sound_passes_bit_for_bit() {
-        let mut queue = SampleQueue::new();
+    fn continuous_sound_passes_bit_for_bit() {
+        let mut queue = SampleQueue::default();
         let mut heard = Vec::new();
         for block in 0..200 {
-            // Due times are rounded to milliseconds and tremble by up to 15.
-            let tremble = (block * 7919 % 31) as u32;
-            let due =
-                Duration::from_millis(at(block).as_millis() as u64) + 1000 * MS + tremble * MS;
+            // Due times are rounded to milliseconds and jitter by up to 30 ms.
+            let jitter = (block * 7919 % 31) as u32;
+            let due = Duration::from_millis(at(block).as_millis() as u64) + 1000 * MS + jitter * MS;
             queue.push(due, &tone(block * BLOCK_FRAMES, BLOCK_FRAMES));
             if block >= 3 {
                 heard.extend(take(&mut queue, block - 3 + 47));
@@ -381,7 +355,7 @@ mod tests {
 
     #[test]
     fn sound_begins_when_it_is_due() {
-        let mut queue = SampleQueue::new();
+        let mut queue = SampleQueue::default();
         queue.push(Duration::from_nanos(frames_ns(300) as u64), &[1000; 2000]);
         let out = take(&mut queue, 0);
         assert!(out[..600].iter().all(|v| *v == 0));
@@ -390,8 +364,8 @@ mod tests {
             out[600 + 2 * FADE_FRAMES..],
             [1000; 2048][600 + 2 * FADE_FRAMES..]
         );
-        // What comes too late is left out.
-        let mut queue = SampleQueue::new();
+        // Overdue samples are left out.
+        let mut queue = SampleQueue::default();
         queue.push(Duration::ZERO, &tone(0, 4096));
         let out = take(&mut queue, 1);
         assert_eq!(out[2 * FADE_FRAMES..], tone(1024, 1024)[2 * FADE_FRAMES..]);
@@ -399,7 +373,7 @@ mod tests {
 
     #[test]
     fn a_gap_is_silent_and_does_not_click() {
-        let mut queue = SampleQueue::new();
+        let mut queue = SampleQueue::default();
         queue.push(Duration::ZERO, &tone(0, 3000));
         queue.push(400 * MS, &tone(77, 8000));
         let heard: Vec<i16> = (0..24).flat_map(|block| take(&mut queue, block)).collect();
@@ -413,7 +387,7 @@ mod tests {
     #[test]
     fn a_small_offset_is_stretched_away() {
         for shift_ms in [-60_i64, -25, 25, 60] {
-            let mut queue = SampleQueue::new();
+            let mut queue = SampleQueue::default();
             let mut heard = Vec::new();
             for block in 0..700 {
                 let shift = if block < 20 { 0 } else { shift_ms };
@@ -428,7 +402,7 @@ mod tests {
             assert!(off.abs() <= STRETCH_UNTIL_NS + MS_NS, "{shift_ms}: {off}");
             assert!(queue.counters().stretched_blocks > 50);
             assert_eq!(queue.counters().splices, 1, "{shift_ms}");
-            // A tone of 440 Hz rises by at most 691 a sample, 1 % more when compressed.
+            // A tone of 440 Hz rises by at most 691 per sample, 1 % more when compressed.
             assert!(steepest(&heard) <= 720, "{}", steepest(&heard));
         }
     }
@@ -436,7 +410,7 @@ mod tests {
     #[test]
     fn a_large_offset_is_jumped_over_without_a_click() {
         for shift_ms in [-600_i64, 600] {
-            let mut queue = SampleQueue::new();
+            let mut queue = SampleQueue::default();
             let mut heard = Vec::new();
             for block in 0..200 {
                 let shift = if block < 80 { 0 } else { shift_ms };
@@ -455,7 +429,7 @@ mod tests {
 
     #[test]
     fn eight_seconds_wait_at_most() {
-        let mut queue = SampleQueue::new();
+        let mut queue = SampleQueue::default();
         for block in 0..1000 {
             queue.push(at(block), &tone(block * BLOCK_FRAMES, BLOCK_FRAMES));
         }
@@ -472,12 +446,11 @@ mod tests {
             queue.push(n * 1000 * MS, &[1, 1]);
         }
         assert!(queue.runs.len() <= RUNS_MAX);
-        assert!(queue.counters().overflowed_frames > 0);
     }
 
     #[test]
     fn an_empty_queue_is_silent() {
-        let mut queue = SampleQueue::new();
+        let mut queue = SampleQueue::default();
         assert_eq!(take(&mut queue, 0), [0; BLOCK_VALUES]);
         queue.push(at(1), &[]);
         assert_eq!(take(&mut queue, 1), [0; BLOCK_VALUES]);

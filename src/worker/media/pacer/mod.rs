@@ -1,11 +1,13 @@
-//! Pure core of the pacer: the boundary between a publisher's clock and the output's.
+//! Pure core of the pacer: the boundary between a publisher's clock and the output's clock.
 //!
-//! Times are `Duration`s on the output clock, which starts at 0 with the session. Decoded frames
-//! go through [`timeline::Timeline`], which says when each is due, and wait in
-//! [`video::PictureQueue`] and [`audio::SampleQueue`] until the output takes what is due. With
-//! no picture for a while [`presence::Presence`] asks for a note on the last one.
+//! Times are `Duration`s on the output's clock, which starts at 0 with the session.
+//! [`timeline::Timeline`] says when each decoded frame is due. Frames wait in
+//! [`video::PictureQueue`] and [`audio::SampleQueue`] until the output takes them. When no picture
+//! has come for a while, [`presence::Presence`] asks for a note over the last one.
 //!
-//! Nothing here reads a clock, waits or allocates without bound.
+//! Nothing here reads a clock, waits, or allocates without a bound.
+
+use std::time::Duration;
 
 pub mod audio;
 pub mod presence;
@@ -14,3 +16,11 @@ pub mod video;
 
 #[cfg(test)]
 mod simulation;
+
+const MS_NS: i64 = 1_000_000;
+const SECOND_NS: i64 = 1_000_000_000;
+
+/// Nanoseconds; publishers' times may be negative, so all arithmetic is signed.
+fn nanos(time: Duration) -> i64 {
+    i64::try_from(time.as_nanos()).unwrap_or(i64::MAX)
+}

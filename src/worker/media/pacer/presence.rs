@@ -1,16 +1,16 @@
-//! Whether pictures arrive.
+//! Tells whether pictures arrive, and so what the output shows.
 
 use std::time::Duration;
 
-/// Without a picture for longer than this viewers are told.
-pub const RECONNECTING_AFTER: Duration = Duration::from_millis(1500);
+/// How long a picture may stand still before viewers are told.
+const RECONNECTING_AFTER: Duration = Duration::from_millis(1500);
 
 /// What the output shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
-    /// No picture has ever come: a card says so.
+    /// A card that says so: no picture has come yet.
     Waiting,
-    /// Pictures come, or the last one has not stood still for long.
+    /// The last picture, which is recent.
     Live,
     /// The last picture, dimmed under a note.
     Reconnecting,
@@ -23,17 +23,12 @@ pub struct Presence {
 }
 
 impl Presence {
-    /// Of an input that has not sent a picture yet.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// A new picture was taken for the output at `now`.
+    /// Notes that the output took a new picture at `now`.
     pub fn seen(&mut self, now: Duration) {
         self.last = self.last.max(Some(now));
     }
 
-    /// The state at `now`.
+    /// What the output shows at `now`.
     pub fn state(&self, now: Duration) -> State {
         match self.last.map(|last| now.saturating_sub(last)) {
             None => State::Waiting,
@@ -50,7 +45,7 @@ mod tests {
     #[test]
     fn states_by_age_of_the_last_picture() {
         let ms = Duration::from_millis;
-        let mut presence = Presence::new();
+        let mut presence = Presence::default();
         assert_eq!(presence.state(ms(60_000)), State::Waiting);
         presence.seen(ms(60_000));
         for (now, state) in [

@@ -1,5 +1,6 @@
-//! The pacer as a whole in virtual time: a publisher whose clock drifts, over a network that
-//! jitters. The sound carries its own timestamps, so what is heard can be told from it.
+//! Tests of the whole pacer in virtual time: a publisher's clock drifts, and the network adds
+//! jitter. The values of the sound's samples are their numbers, so that the output tells what is
+//! heard when.
 
 use std::time::Duration;
 
@@ -13,11 +14,11 @@ use crate::model::frame::Track;
 use crate::model::ladder::Canvas;
 
 const SECOND: f64 = 1e9;
-/// 20 ms before sound is stretched and 5 of measuring, besides the half slot by which a grid of
-/// 30 fps moves pictures.
+/// 20 ms before sound is stretched, 5 ms for the measurement, and half a slot (17 ms at 30 fps) by
+/// which the grid moves pictures.
 const AV_OFFSET_MS_MAX: f64 = 25.0 + 17.0;
 
-/// A seeded source of noise (SplitMix64).
+/// A seeded random number generator (SplitMix64).
 struct Noise(u64);
 
 impl Noise {
@@ -28,7 +29,7 @@ impl Noise {
         z ^ (z >> 31)
     }
 
-    /// Mostly small, at times up to `max`.
+    /// Mostly small, but sometimes nearly `max`.
     fn jitter(&mut self, max: f64) -> f64 {
         let unit = (self.next() % 10_000) as f64 / 10_000.0;
         max * unit * unit
@@ -40,24 +41,24 @@ struct Network {
     fps: u64,
     drift_ppm: f64,
     jitter_ms: f64,
-    /// For how long nothing comes, from the 15th second on.
+    /// How long the network delivers nothing, from second 15 on.
     stall_ms: f64,
     seed: u64,
 }
 
-/// What viewers noticed.
+/// What viewers notice.
 struct Outcome {
-    /// Picture less sound, the worst of all after the first ten seconds, in milliseconds.
+    /// Largest difference of picture and sound after the first ten seconds, in milliseconds.
     av_offset_ms_max: f64,
     splices: u64,
     repeated_share: f64,
-    /// Output time less the publisher's, of the last picture, in milliseconds.
+    /// Output time minus publisher's time of the last picture, in milliseconds.
     delay_ms: f64,
-    /// The longest that one picture stood, in slots.
+    /// Longest time that one picture stood still, in slots.
     longest_still: u64,
 }
 
-/// Arrivals as (output time, track, number), in order of time, each track in its own order.
+/// Arrivals as (output time, track, frame number), in the order of time.
 fn arrivals(net: &Network) -> Vec<(f64, Track, u64)> {
     let mut noise = Noise(net.seed);
     let mut all = Vec::new();
@@ -93,7 +94,7 @@ fn pts_ns(track: Track, fps: u64, n: u64) -> i64 {
     ms as i64 * 1_000_000
 }
 
-/// Sample n of the sound is n modulo 32768, left, and n / 32768, right.
+/// The sound of a block: sample n is n modulo 32768 on the left and n / 32768 on the right.
 fn numbered(block: u64) -> Vec<i16> {
     let from = block * BLOCK_FRAMES as u64 + 1;
     (from..from + BLOCK_FRAMES as u64)
@@ -109,14 +110,14 @@ fn simulate(net: &Network) -> Outcome {
         fps,
     };
     let (mut timeline, mut pictures, mut sound) = (
-        Timeline::new(),
+        Timeline::default(),
         PictureQueue::new(canvas),
-        SampleQueue::new(),
+        SampleQueue::default(),
     );
     let mut still = 0;
     let mut arrivals = arrivals(net).into_iter().peekable();
     let mut block_index = 0_u64;
-    // Publisher time less output time of what is heard, in ms, by the middle of each block.
+    // Publisher's time minus output time of the block that is heard, in ms.
     let mut heard: Option<f64> = None;
     let mut outcome = Outcome {
         av_offset_ms_max: 0.0,
@@ -166,13 +167,13 @@ fn simulate(net: &Network) -> Outcome {
     outcome
 }
 
-/// Publisher time at which the block's first sample was recorded, told from its middle.
+/// Publisher's time of the block's first sample in ms, computed from its middle sample.
 fn heard_at_middle(out: &[i16; BLOCK_VALUES]) -> Option<f64> {
     let (low, high) = (
         f64::from(out[BLOCK_FRAMES]),
         f64::from(out[BLOCK_FRAMES + 1]),
     );
-    // Where the count wraps inside a stretched sample it cannot be told.
+    // Interpolation makes numbers near the wrap-around unreadable.
     let number = high * 32_768.0 + low;
     (number > 0.0 && (1000.0..31_000.0).contains(&low))
         .then(|| (number - BLOCK_FRAMES as f64 / 2.0) / 48.0)
@@ -197,14 +198,14 @@ fn lips_and_voice_stay_together_over_minutes_of_drift() {
         );
         assert_eq!(outcome.splices, 0, "{drift_ppm}");
         assert!(outcome.repeated_share < 0.002, "{}", outcome.repeated_share);
-        // Ten minutes at 100 ppm are 60 ms: the delay is what it was at the start nevertheless.
+        // In ten minutes 100 ppm add up to 60 ms, but the delay stays what it was at the start.
         let drifted_ms = 600.0 * drift_ppm / 1000.0;
         let delay = outcome.delay_ms - drifted_ms;
         assert!((70.0..160.0).contains(&delay), "{drift_ppm}: {delay}");
     }
 }
 
-/// A hiccup of the network raises the delay; pictures must go on right after it.
+/// A short stall of the network raises the delay, but pictures must continue right after it.
 #[test]
 fn a_stall_costs_no_more_than_itself() {
     for (fps, stall_ms) in [(30, 600.0), (60, 600.0), (30, 1500.0), (60, 1200.0)] {

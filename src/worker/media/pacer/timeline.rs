@@ -1,57 +1,56 @@
-//! From a publisher's timestamps to output times, alike for picture and sound.
+//! Converts a publisher's timestamps to output times, the same way for pictures and sound.
 //!
-//! A frame's *transit* is the output time of its arrival less its timestamp. Its least value
-//! over some seconds, the *base*, is the path at its fastest; what frames take beyond it is
-//! jitter. Everything is shown at timestamp + offset, where the offset is the base of the slower
-//! track and room for nearly all of the jitter. One offset for both tracks keeps lips and voice
-//! together; following the base keeps up with a publisher's clock that runs fast or slow.
+//! A frame's *transit* is the output time of its arrival minus its timestamp. The least transit of
+//! the last seconds is the *base*: the fastest that the network delivers. What a frame takes beyond
+//! the base is jitter. Every frame is due at its timestamp + the *offset*: the base of the slower
+//! track + a *margin* that covers nearly all of the jitter. Both tracks share one offset, which
+//! keeps picture and sound in sync. Because the offset follows the base, a publisher's clock may run
+//! fast or slow.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use super::{MS_NS, SECOND_NS, nanos};
 use crate::model::frame::Track;
 
-/// How far back transits are remembered.
+/// For how long transits are remembered.
 const WINDOW_NS: i64 = 10 * SECOND_NS;
-/// Transits remembered of a track at most.
+/// Most transits remembered per track.
 const SAMPLES_MAX: usize = 1024;
-/// Base and jitter are taken from the window this often.
+/// Interval at which base and margin are measured.
 const MEASURED_EACH_NS: i64 = 100 * MS_NS;
-/// Share of the transits, in thousandths, that the margin covers: what takes longer is late, and
-/// a picture that is late is not seen. Of 10 s at 30 fps one picture may be.
+/// Share of the transits that the margin covers, in thousandths; the others are late, and a late
+/// picture is not shown. Over 10 s at 30 fps that is one picture.
 const IN_TIME_PER_MILLE: usize = 996;
-/// Room beyond the measured jitter: pictures are shown up to half a slot before they are due, and
+/// Margin beyond the measured jitter: pictures are shown up to half a slot before they are due, and
 /// sound up to 20 ms before it is stretched.
 const JITTER_ROOM_NS: i64 = 25 * MS_NS;
-/// Least delay after the fastest arrival.
+/// Least margin.
 const MARGIN_MIN_NS: i64 = 30 * MS_NS;
-/// Most delay after the fastest arrival; frames that take longer are late.
+/// Largest margin; frames with more jitter are late.
 const MARGIN_MAX_NS: i64 = 2 * SECOND_NS;
-/// A transit that is this far from the base is a jump of the timestamps, not jitter.
+/// A transit that exceeds the base by more than this is a jump of the timestamps, not jitter.
 const JUMP_NS: i64 = 2 * SECOND_NS;
-/// A base that falls by this much is a faster path or a new timeline: what was measured before
-/// no longer counts.
+/// A base that falls by more than this means a faster network path or new timestamps: earlier
+/// transits no longer count.
 const FALL_NS: i64 = 150 * MS_NS;
-/// The same while the track settles: a burst falls in small steps.
+/// The same while the track settles, because during a burst the base falls in small steps.
 const SETTLING_FALL_NS: i64 = 10 * MS_NS;
 /// A track has settled when its base has not fallen for this long.
 const SETTLED_AFTER_NS: i64 = 2 * SECOND_NS;
-/// A rise of the offset beyond this is made at once: the output has run dry anyway.
+/// A larger rise of the offset is made at once: the output has run out of frames anyway.
 const STEP_UP_NS: i64 = 150 * MS_NS;
-/// A fall of the offset beyond this is made at once; a smaller one, as after a hiccup of the
-/// network, is slewed, for the jump would be heard where the delay is hardly seen.
+/// A larger fall of the offset is made at once. A smaller one, as after a short network stall, is
+/// slewed: viewers would hear the jump but hardly notice the delay.
 const STEP_DOWN_NS: i64 = SECOND_NS;
-/// Slew: nanoseconds a second, 0.5 %.
+/// How fast the offset is slewed, in nanoseconds per second: 0.5 %.
 const SLEW_NS_PER_S: i64 = 5 * MS_NS;
-/// A track that has been silent for this long has no say.
+/// A track without a frame for this long does not influence the offset.
 const STALE_AFTER_NS: i64 = 3 * SECOND_NS;
-/// Tracks further apart than this have no common clock; each keeps its own time.
+/// Tracks whose offsets differ by more have no common clock: each keeps its own offset.
 const SYNC_NS_MAX: i64 = 5 * SECOND_NS;
 
-const MS_NS: i64 = 1_000_000;
-const SECOND_NS: i64 = 1_000_000_000;
-
-/// Maps the timestamps of one input to the output clock.
+/// Maps the timestamps of one input to the output's clock.
 #[derive(Debug, Default)]
 pub struct Timeline {
     video: Transits,
@@ -61,17 +60,12 @@ pub struct Timeline {
 }
 
 impl Timeline {
-    /// A timeline that has seen nothing.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// A new input: its timestamps have nothing to do with those before.
+    /// Starts again for a new input, whose timestamps are unrelated to earlier ones.
     pub fn opened(&mut self) {
         *self = Self::default();
     }
 
-    /// A decoded frame of `track` with timestamp `pts_ns` arrived at output time `now`.
+    /// Notes that a decoded frame of `track` with timestamp `pts_ns` arrived at output time `now`.
     pub fn arrived(&mut self, track: Track, pts_ns: i64, now: Duration) {
         let now_ns = nanos(now);
         let transits = match track {
@@ -91,8 +85,8 @@ impl Timeline {
         });
     }
 
-    /// When the frame of `track` with timestamp `pts_ns` is to be shown; a time before the start
-    /// of the output is 0. Before any arrival everything is due at once.
+    /// Output time at which the frame of `track` with timestamp `pts_ns` is due: 0 when that is
+    /// before the output's start, and before any arrival.
     pub fn due(&self, track: Track, pts_ns: i64) -> Duration {
         let own = match track {
             Track::Video => self.video.target(),
@@ -103,15 +97,13 @@ impl Timeline {
             (Some(common), _) => common,
             (None, _) => return Duration::ZERO,
         };
-        let due = pts_ns.saturating_add(offset).max(0);
-        Duration::from_nanos(u64::try_from(due).unwrap_or(0))
+        duration(pts_ns.saturating_add(offset))
     }
 
-    /// Delay that is kept after the fastest arrival; `None` before any arrival.
+    /// Time from the fastest arrival of a frame until it is due; `None` before any arrival.
     pub fn margin(&self) -> Option<Duration> {
         let base = self.video.base().max(self.audio.base())?;
-        let margin = self.offset_ns?.saturating_sub(base).max(0);
-        Some(Duration::from_nanos(u64::try_from(margin).unwrap_or(0)))
+        Some(duration(self.offset_ns?.saturating_sub(base)))
     }
 
     fn target(&self, now_ns: i64) -> Option<i64> {
@@ -120,7 +112,12 @@ impl Timeline {
     }
 }
 
-/// `offset` on its way to `target`: by `step` at most, or at once where that takes too long.
+/// Zero when `ns` is negative.
+fn duration(ns: i64) -> Duration {
+    Duration::from_nanos(u64::try_from(ns).unwrap_or(0))
+}
+
+/// `offset` moved towards `target` by at most `step`; `target` when that would take too long.
 fn slewed(offset: i64, target: i64, step: i64) -> i64 {
     let change = target.saturating_sub(offset);
     if !(-STEP_DOWN_NS..=STEP_UP_NS).contains(&change) {
@@ -132,20 +129,20 @@ fn slewed(offset: i64, target: i64, step: i64) -> i64 {
 /// The transits of one track during the last seconds.
 #[derive(Debug, Default)]
 struct Transits {
-    /// Arrival and transit, oldest first.
+    /// Time of arrival and transit, oldest first.
     samples: VecDeque<(i64, i64)>,
     base_ns: i64,
     margin_ns: i64,
     measured_at_ns: i64,
-    /// Base when it last fell: small falls add up to one that counts.
+    /// Base after its last fall. Falls are measured from here, so that small ones add up.
     fell_to_ns: i64,
     fell_at_ns: Option<i64>,
 }
 
 impl Transits {
-    /// Takes a transit in; true when the timeline starts afresh with it.
+    /// Adds a transit. Returns true when earlier ones no longer count.
     fn push(&mut self, transit_ns: i64, now_ns: i64) -> bool {
-        // Small falls of a burst add up; those of a settled track are drift.
+        // During a burst small falls add up; in a settled track they are drift of the clocks.
         let floor = if self.settles(now_ns) {
             self.fell_to_ns.saturating_sub(SETTLING_FALL_NS)
         } else {
@@ -153,8 +150,8 @@ impl Transits {
         };
         let fallen = transit_ns < floor;
         let jumped = transit_ns.saturating_sub(self.base_ns) > JUMP_NS;
-        let afresh = self.samples.is_empty() || fallen || jumped;
-        if afresh {
+        let restarts = self.samples.is_empty() || fallen || jumped;
+        if restarts {
             self.samples.clear();
             self.fell_to_ns = transit_ns;
             self.fell_at_ns = Some(now_ns);
@@ -172,34 +169,30 @@ impl Transits {
         let late_ns = transit_ns
             .saturating_sub(self.base_ns)
             .saturating_sub(self.margin_ns);
-        // The burst after a stall is shown from its beginning only if the delay is raised now: were
-        // it raised once the burst is spent, pictures would stand still a second time.
+        // After a stall frames come in a burst. If the delay were raised only when the burst is
+        // over, the picture would stand still a second time.
         let measure_now = transit_ns < self.base_ns || late_ns > STEP_UP_NS;
-        if afresh || measure_now || age_ns >= MEASURED_EACH_NS {
+        if restarts || measure_now || age_ns >= MEASURED_EACH_NS {
             self.measured_at_ns = now_ns;
             self.measure();
         }
-        afresh
+        restarts
     }
 
     fn measure(&mut self) {
         let mut transits: Vec<i64> = self.samples.iter().map(|(_, transit)| *transit).collect();
-        let rank =
-            (transits.len() * IN_TIME_PER_MILLE / 1000).min(transits.len().saturating_sub(1));
-        let base = transits.iter().copied().min().unwrap_or_default();
-        let high = if transits.is_empty() {
-            base
-        } else {
-            *transits.select_nth_unstable(rank).1
-        };
-        self.base_ns = base;
-        self.margin_ns = high
-            .saturating_sub(base)
-            .saturating_add(JITTER_ROOM_NS)
-            .clamp(MARGIN_MIN_NS, MARGIN_MAX_NS);
+        transits.sort_unstable();
+        let rank = transits.len() * IN_TIME_PER_MILLE / 1000;
+        if let (Some(base), Some(high)) = (transits.first(), transits.get(rank)) {
+            self.base_ns = *base;
+            self.margin_ns = high
+                .saturating_sub(*base)
+                .saturating_add(JITTER_ROOM_NS)
+                .clamp(MARGIN_MIN_NS, MARGIN_MAX_NS);
+        }
     }
 
-    /// Its base fell a short while ago: it may be the end of a burst.
+    /// The base fell a short while ago, as during a burst.
     fn settles(&self, now_ns: i64) -> bool {
         self.fell_at_ns
             .is_some_and(|at| now_ns.saturating_sub(at) < SETTLED_AFTER_NS)
@@ -220,10 +213,6 @@ impl Transits {
     }
 }
 
-fn nanos(time: Duration) -> i64 {
-    i64::try_from(time.as_nanos()).unwrap_or(i64::MAX)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -234,7 +223,8 @@ mod tests {
         Duration::from_nanos(u64::try_from(ns).unwrap())
     }
 
-    /// Frames of `track` from `first` on, one each 33.3 ms, `transit` after their timestamp.
+    /// Frames of `track` from timestamp `first` on, one every 33.3 ms, which arrive `transit` after
+    /// their timestamps. Returns the next timestamp.
     fn steady(timeline: &mut Timeline, track: Track, first: i64, frames: i64, transit: i64) -> i64 {
         for n in 0..frames {
             let pts = first + n * FRAME_NS;
@@ -249,7 +239,7 @@ mod tests {
 
     #[test]
     fn a_steady_source_is_shown_30_ms_after_it_arrives() {
-        let mut timeline = Timeline::new();
+        let mut timeline = Timeline::default();
         assert_eq!(timeline.due(Track::Video, 5 * SECOND_NS), Duration::ZERO);
         let end = steady(&mut timeline, Track::Video, 0, 300, 700 * MS_NS);
         assert_eq!(delay_ms(&timeline, Track::Video, end), 730);
@@ -259,14 +249,14 @@ mod tests {
     #[test]
     fn timestamps_may_be_negative_or_huge() {
         for first in [-4_000_000 * SECOND_NS, i64::MIN, i64::MAX - SECOND_NS] {
-            let mut timeline = Timeline::new();
+            let mut timeline = Timeline::default();
             for n in 0..100 {
                 let pts = first.saturating_add(n * FRAME_NS);
                 timeline.arrived(Track::Video, pts, at(n * FRAME_NS));
                 let _ = timeline.due(Track::Video, pts);
             }
         }
-        let mut timeline = Timeline::new();
+        let mut timeline = Timeline::default();
         let first = -4_000_000 * SECOND_NS;
         for n in 0..100 {
             timeline.arrived(Track::Video, first + n * FRAME_NS, at(n * FRAME_NS));
@@ -277,8 +267,8 @@ mod tests {
 
     #[test]
     fn a_burst_is_skipped_to_the_live_position() {
-        // Eight seconds of pictures are replayed at ten times their rate, then it is live.
-        let mut timeline = Timeline::new();
+        // The publisher sends its last eight seconds at ten times their rate, then continues live.
+        let mut timeline = Timeline::default();
         let burst = 240;
         for n in 0..burst {
             timeline.arrived(
@@ -293,13 +283,13 @@ mod tests {
         assert_eq!(late / MS_NS, 30, "due 30 ms after its arrival");
         assert!(
             nanos(timeline.due(Track::Video, 0)) < 8 * SECOND_NS,
-            "old ones are past"
+            "older pictures are overdue"
         );
     }
 
     #[test]
     fn the_slower_track_decides_for_both() {
-        let mut timeline = Timeline::new();
+        let mut timeline = Timeline::default();
         for n in 0..300 {
             let pts = n * FRAME_NS;
             timeline.arrived(Track::Audio, pts, at(pts + 10 * MS_NS));
@@ -312,7 +302,7 @@ mod tests {
 
     #[test]
     fn tracks_without_a_common_clock_keep_their_own() {
-        let mut timeline = Timeline::new();
+        let mut timeline = Timeline::default();
         for n in 0..300 {
             let pts = n * FRAME_NS;
             timeline.arrived(Track::Audio, pts + 3600 * SECOND_NS, at(pts));
@@ -325,14 +315,14 @@ mod tests {
     }
 
     #[test]
-    fn jumps_of_the_timestamps_start_afresh() {
+    fn jumps_of_the_timestamps_start_again() {
         for jump in [
             -3600 * SECOND_NS,
             -3 * SECOND_NS,
             3 * SECOND_NS,
             3600 * SECOND_NS,
         ] {
-            let mut timeline = Timeline::new();
+            let mut timeline = Timeline::default();
             let base = 7200 * SECOND_NS;
             let end = steady(&mut timeline, Track::Video, base, 600, -base);
             timeline.arrived(Track::Video, end + jump, at(end - base));
@@ -346,22 +336,22 @@ mod tests {
 
     #[test]
     fn small_changes_are_slewed_and_large_ones_made_at_once() {
-        let mut timeline = Timeline::new();
+        let mut timeline = Timeline::default();
         let end = steady(&mut timeline, Track::Video, 0, 300, 100 * MS_NS);
-        // 60 ms more delay for good: the jitter is seen in a fifth of a second, then followed.
+        // Transits grow by 60 ms for good. They count as jitter at first; then the offset follows.
         let end = steady(&mut timeline, Track::Video, end, 60, 160 * MS_NS);
         let delay = delay_ms(&timeline, Track::Video, end);
         assert!(
             (135..=142).contains(&delay),
-            "{delay} ms: two seconds of 5 ms"
+            "{delay} ms: two seconds at 5 ms per second"
         );
         let end = steady(&mut timeline, Track::Video, end, 60, 760 * MS_NS);
         assert_eq!(delay_ms(&timeline, Track::Video, end), 785);
     }
 
     #[test]
-    fn a_new_input_starts_afresh() {
-        let mut timeline = Timeline::new();
+    fn a_new_input_starts_again() {
+        let mut timeline = Timeline::default();
         steady(&mut timeline, Track::Video, 0, 300, 100 * MS_NS);
         timeline.opened();
         timeline.arrived(Track::Video, 0, at(60 * SECOND_NS));

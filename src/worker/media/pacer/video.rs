@@ -1,47 +1,44 @@
-//! Decoded pictures between an input and the output's grid.
+//! Queue of decoded pictures between an input and the output's grid.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use super::nanos;
 use crate::model::ladder::Canvas;
 
-/// Memory that waiting pictures may take: two seconds of 1080p at 30 frames a second and more, the
-/// longest delay by which jitter is hidden.
+/// Memory of the pictures that wait: enough for 2 s, the timeline's largest margin, of 1080p at
+/// 30 frames per second.
 const WAITING_BYTES_MAX: u64 = 256 << 20;
-/// Bounds of how many may wait, whatever their size.
+/// Bounds of the number of pictures that wait, whatever their size.
 const PICTURES_MIN: u64 = 16;
 const PICTURES_MAX: u64 = 256;
 
-/// What a slot of the grid shows.
+/// What one slot of the grid shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Taken<F> {
     /// This picture.
     New(F),
-    /// The one before.
+    /// The picture of the slot before.
     Repeat,
 }
 
-/// What became of the pictures, counted since the start.
+/// Counts since the start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counters {
-    /// Shown.
-    pub shown: u64,
-    /// Slots that showed the picture before once more.
+    /// Slots that repeated the picture before.
     pub repeated: u64,
-    /// Left out because a newer one was due in the same slot, or replaced by a later arrival
-    /// that is due earlier.
+    /// Pictures left out: a newer one was due in the same slot, a later one is due earlier, or the
+    /// queue was full.
     pub skipped: u64,
-    /// Left out on arrival because the queue was full.
-    pub overflowed: u64,
 }
 
-/// Pictures in the order of their arrival. When it is full a new one is left out: to drop one that
-/// waits, the next to be shown, would leave nothing to show for as long as pictures come early.
+/// Pictures in the order of their arrival. A full queue refuses new pictures: if it dropped the
+/// oldest, which is shown next, it would never have one to show while pictures arrive early.
 ///
-/// Each slot shows the picture that is due nearest to it. A source of the output's own rate may
-/// have its pictures due right between two slots, where a millisecond of rounding would show
-/// one twice and skip the next; so the border between slots moves a little away from where
-/// pictures fall (a Schmitt trigger on their phase).
+/// Each slot shows the picture whose due time is nearest. The pictures of a source with the output's
+/// own rate may fall in the middle between two slots, where a rounding error of one millisecond
+/// would repeat a picture and skip the next. Therefore the border between slots has a hysteresis: it
+/// moves away from the pictures' due times.
 #[derive(Debug)]
 pub struct PictureQueue<F> {
     waiting: VecDeque<(Duration, F)>,
@@ -51,7 +48,7 @@ pub struct PictureQueue<F> {
     counters: Counters,
 }
 
-/// Which side of the middle between two slots divides them.
+/// On which side of the middle between two slots their border is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Border {
     Early,
@@ -61,37 +58,36 @@ enum Border {
 impl<F> PictureQueue<F> {
     /// A queue for an output of this canvas.
     pub fn new(canvas: Canvas) -> Self {
-        let slot_ns = i64::try_from(canvas.fps.frame_duration().as_nanos()).unwrap_or(i64::MAX / 4);
-        // 4:2:0: a byte and a half a pixel.
+        // 4:2:0: 1.5 bytes per pixel.
         let picture_bytes = u64::from(canvas.width) * u64::from(canvas.height) * 3 / 2;
         let pictures_max =
             (WAITING_BYTES_MAX / picture_bytes.max(1)).clamp(PICTURES_MIN, PICTURES_MAX);
         Self {
             waiting: VecDeque::new(),
-            slot_ns: slot_ns.min(i64::MAX / 4),
+            slot_ns: nanos(canvas.fps.frame_duration()).min(i64::MAX / 4),
             pictures_max: usize::try_from(pictures_max).unwrap_or(usize::MAX),
             border: Border::Late,
             counters: Counters::default(),
         }
     }
 
-    /// A picture that is to be shown at `due`.
+    /// Queues a picture that is due at `due`.
     pub fn push(&mut self, due: Duration, frame: F) {
-        // A later picture is never shown before an earlier one: where the timeline has jumped
-        // back, the new one takes the place of those that wait for later.
+        // Pictures keep their order. When the timeline has jumped back, the new picture replaces
+        // those that are due later.
         while self.waiting.back().is_some_and(|(last, _)| *last >= due) {
             self.waiting.pop_back();
             self.counters.skipped += 1;
         }
         if self.waiting.len() >= self.pictures_max {
-            self.counters.overflowed += 1;
+            self.counters.skipped += 1;
             return;
         }
         self.waiting.push_back((due, frame));
     }
 
-    /// The picture for the slot that starts at `slot`: the newest due before the border to the
-    /// next slot. Older ones are dropped.
+    /// The picture of the slot that starts at `slot`: the newest that is due before the border to
+    /// the next slot. Drops older ones.
     pub fn take(&mut self, slot: Duration) -> Taken<F> {
         let hysteresis = self.slot_ns / 8;
         let middle = self.slot_ns / 2;
@@ -117,32 +113,24 @@ impl<F> PictureQueue<F> {
         {
             self.border = Border::Early;
         }
-        self.count(taken.map(|(_, frame)| frame))
+        match taken {
+            Some((_, frame)) => Taken::New(frame),
+            None => {
+                self.counters.repeated += 1;
+                Taken::Repeat
+            }
+        }
     }
 
-    /// What became of the pictures so far.
+    /// Counts since the start.
     pub fn counters(&self) -> Counters {
         self.counters
     }
 
     /// How long after `slot` the next picture is due, in nanoseconds.
     fn phase(&self, slot: Duration) -> Option<i64> {
-        let nanos = |time: Duration| i64::try_from(time.as_nanos()).unwrap_or(i64::MAX);
         let (due, _) = self.waiting.front()?;
         Some(nanos(*due).saturating_sub(nanos(slot)))
-    }
-
-    fn count(&mut self, taken: Option<F>) -> Taken<F> {
-        match taken {
-            Some(frame) => {
-                self.counters.shown += 1;
-                Taken::New(frame)
-            }
-            None => {
-                self.counters.repeated += 1;
-                Taken::Repeat
-            }
-        }
     }
 }
 
@@ -163,8 +151,8 @@ mod tests {
         })
     }
 
-    /// Numbers of the pictures that `slots` slots of `out` show of a source of rate `rate` whose
-    /// picture n is due at `phase_us` + its time, rounded to the millisecond as RTMP does.
+    /// Numbers of the pictures that `slots` slots at rate `out` show. Picture n of a source at `rate`
+    /// is due at `phase_us` + its time, which is rounded to milliseconds as in RTMP.
     fn shown(out: u32, rate: u32, phase_us: u64, drift_ppm: i64, slots: u64) -> Vec<u64> {
         let (out, rate) = (FrameRate::whole(out), FrameRate::whole(rate));
         let mut queue = queue(out);
@@ -202,10 +190,8 @@ mod tests {
         assert_eq!(queue.take(121 * MS), Taken::Repeat);
         assert_eq!(queue.take(160 * MS), Taken::New(3));
         let expected = Counters {
-            shown: 2,
             repeated: 1,
             skipped: 2,
-            overflowed: 0,
         };
         assert_eq!(queue.counters(), expected);
     }
@@ -218,12 +204,12 @@ mod tests {
         for n in 0..room + 3 {
             queue.push(n * 40 * MS, n);
         }
-        assert_eq!(queue.counters().overflowed, 3);
+        assert_eq!(queue.counters().skipped, 3);
         assert_eq!(queue.take(Duration::ZERO), Taken::New(0));
         assert_eq!(queue.take(40 * MS), Taken::New(1));
     }
 
-    /// Larger than their delay allows to hold: fewer pictures, but never none.
+    /// The queue is too short for the delay: many pictures are lost, but not all of them.
     #[test]
     fn pictures_too_large_to_hold_all_are_still_shown() {
         let fps = FrameRate::whole(60);
