@@ -1,8 +1,8 @@
-//! `weirscale`: the scaler of the cascade, an element of weir's own.
+//! `weirscale`: weir's own GStreamer element, which scales each rung down to the next.
 //!
-//! `videoscale`'s bilinear method reads two lines whatever the ratio, which aliases and blurs:
-//! three steps of it cost a 360p rung half of its VMAF. This one convolves with Lanczos over as
-//! many lines as the ratio needs; see [`plane`].
+//! `videoscale`'s bilinear method always reads two lines, whatever the ratio, which aliases and
+//! blurs: after three downscales a 360p rung has lost half of its VMAF. `weirscale` convolves with
+//! a Lanczos kernel over as many lines as the ratio needs; see [`plane`].
 
 mod plane;
 
@@ -20,10 +20,10 @@ glib::wrapper! {
         @extends gst_video::VideoFilter, gst_base::BaseTransform, gst::Element, gst::Object;
 }
 
-/// Makes the element known to this process.
+/// Registers the element in this process.
 ///
 /// # Errors
-/// When GStreamer refuses.
+/// When GStreamer refuses the registration.
 pub fn register() -> Result<(), glib::BoolError> {
     gst::Element::register(None, NAME, gst::Rank::NONE, Scaler::static_type())
 }
@@ -126,7 +126,7 @@ mod imp {
         }
     }
 
-    /// How a component lies in a picture.
+    /// Size and stride of one component of a picture.
     fn layout<T>(frame: &gst_video::VideoFrameRef<T>, component: u32) -> Option<Layout>
     where
         gst_video::VideoFrameRef<T>: VideoFrameExt,

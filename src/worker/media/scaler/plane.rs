@@ -1,8 +1,8 @@
-//! One plane of a picture, scaled in two passes by SIMD convolution.
+//! Scales one plane of a picture in two passes of SIMD convolution.
 //!
-//! `fast_image_resize` is quick down a plane and, where pixels have four channels, along a row;
-//! with one channel a row takes it four times as long. So the pass down comes first, which leaves
-//! fewer rows, and then four rows at a time go through as the channels of one.
+//! `fast_image_resize` is fast vertically, but horizontally only when pixels have four channels;
+//! with one channel it takes four times as long. So the vertical pass comes first, which leaves
+//! fewer rows, and the horizontal pass scales four rows at a time, as the channels of one.
 
 use std::sync::LazyLock;
 
@@ -12,16 +12,16 @@ use fir::images::{Image, ImageRef};
 /// Rows that are scaled together.
 const ROWS: usize = 4;
 
-/// How sharp a plane is to stay.
+/// How sharp a plane stays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sharpness {
-    /// Lanczos with three lobes: of three steps of anything softer a small rung shows it.
+    /// Lanczos with three lobes. Anything softer is visibly blurred after three downscales.
     Fine,
-    /// Bilinear: nobody sees sharper colour.
+    /// Bilinear: the eye does not see sharper colour.
     Plain,
 }
 
-/// Where a plane's pixels lie.
+/// Size and stride of a plane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Layout {
     /// Pixels across.
@@ -38,15 +38,15 @@ pub enum Error {
     /// Fewer bytes than its layout needs.
     #[error("a plane is too short")]
     Short,
-    /// The convolution refused.
+    /// The convolution failed.
     #[error(transparent)]
     Resize(#[from] fir::ResizeError),
-    /// A layout that is no picture.
+    /// The layout does not describe a picture.
     #[error(transparent)]
     Image(#[from] fir::ImageBufferError),
 }
 
-/// Scales planes; what it works in is used again for the next.
+/// Scales planes. Keeps its buffers for the next plane.
 #[derive(Default)]
 pub struct PlaneScaler {
     resizer: fir::Resizer,
@@ -113,10 +113,11 @@ fn options(sharpness: Sharpness, width: u32, height: u32) -> fir::ResizeOptions 
 
 /// Half the width of the Lanczos kernel, in pixels.
 const LOBES: f64 = 3.0;
-/// Steps of the table a pixel; the kernel then has 8 bits and more of precision.
+/// Entries of the kernel's table per pixel, enough for a precision of 8 bits.
 const STEPS: f64 = 1024.0;
 
-/// The Lanczos kernel from a table: it is computed for each picture anew, and sines are slow.
+/// The Lanczos kernel. Its values come from a table, because each picture needs them and sines are
+/// slow.
 fn lanczos(x: f64) -> f64 {
     static TABLE: LazyLock<Vec<f64>> = LazyLock::new(|| {
         let sinc = |x: f64| match x * std::f64::consts::PI {
@@ -132,7 +133,8 @@ fn lanczos(x: f64) -> f64 {
     TABLE.get(step).copied().unwrap_or_default()
 }
 
-/// Four rows of `width` as the channels of one; the last row stands in for those that lack.
+/// Packs four rows of `width` pixels as the channels of one row. The last row is repeated when fewer
+/// than four are left.
 fn pack(rows: &[u8], width: usize, packed: &mut [u8]) {
     for (group, out) in rows
         .chunks(ROWS * width)
@@ -150,7 +152,7 @@ fn pack(rows: &[u8], width: usize, packed: &mut [u8]) {
     }
 }
 
-/// The way back, into rows that lie `stride` apart.
+/// Unpacks into rows that are `stride` bytes apart.
 fn unpack(packed: &[u8], width: usize, rows: &mut [u8], stride: usize) {
     for (group, rows) in packed
         .chunks(ROWS * width)
@@ -187,7 +189,7 @@ mod tests {
         target
     }
 
-    /// What the library makes of it in its own way.
+    /// The same plane, scaled by the library in one step.
     fn plainly(source: &[u8], from: Layout, to: Layout) -> Vec<u8> {
         let source = ImageRef::new(from.width, from.height, source, fir::PixelType::U8).unwrap();
         let mut target = Image::new(to.width, to.height, fir::PixelType::U8);
@@ -209,7 +211,7 @@ mod tests {
             scaled(&picture, from, to, Sharpness::Fine),
             plainly(&picture, from, to),
         );
-        // Rounded between the passes in the other order.
+        // The library rounds after the horizontal pass, we round after the vertical one.
         let far = |(a, b): (&u8, &u8)| a.abs_diff(*b);
         let total: u32 = ours
             .iter()
