@@ -317,7 +317,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_end_of_the_spawners_thread_kills_what_is_left() {
-        let spawner = shell("echo up >&0; sleep 1000");
+        let spawner = shell("echo up >&0; exec sleep 1000");
         let mut launched = spawner.launch().await.unwrap();
         assert_eq!(line(&mut lines(&launched)), "up");
         drop(spawner);
