@@ -10,7 +10,7 @@ use crate::model::frame::Track;
 use crate::model::ladder::clock::{LadderClock, Settings};
 use crate::model::ladder::{self, Plan, SourceFormat};
 use crate::wire::protocol::{FromWorker, InputState, Level, SourceSpec, Start};
-use crate::worker::media::engine::{Engine, Feed};
+use crate::worker::media::engine::{Engine, Inputs};
 use crate::worker::media::events::{Event, Events};
 use crate::worker::media::input::{Address, Intake, Puller};
 use crate::worker::media::output::{Epoch, Output, Spec};
@@ -189,15 +189,15 @@ impl Director {
         // Not before: hardware encoders may take seconds to open, which would be lost.
         let begin = Instant::now();
         let epoch_ns = epoch.begin();
-        let feed = match self.start.source {
-            SourceSpec::Test => Feed::Test(Box::new(TestSource::new(plan.canvas, epoch_ns))),
+        let inputs = match self.start.source {
+            SourceSpec::Test => Inputs::Test(Box::new(TestSource::new(plan.canvas, epoch_ns))),
             _ => {
                 self.intake.begin(plan.canvas, begin);
-                Feed::Input(self.intake.clone())
+                Inputs::Intake(self.intake.clone())
             }
         };
         let outbox = self.outbox.clone();
-        Engine::start(output, feed, plan.canvas, &clock, begin, outbox).map_err(|error| {
+        Engine::start(output, inputs, plan.canvas, &clock, begin, outbox).map_err(|error| {
             template::Error::Build {
                 template: "pacer".to_owned(),
                 message: error.to_string(),

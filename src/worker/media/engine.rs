@@ -1,8 +1,8 @@
-//! The pacer's thread: the session's clock at work.
+//! The pacer's thread, which runs the session's clock.
 //!
-//! For each slot of the canvas grid it takes the picture that is due, for each 1024 samples the
-//! sound that is due, and offers both to the output half. It never waits for an input: without
-//! one it repeats the last picture, then shows it dimmed under a note, with silence.
+//! It sends a picture to the output half for each slot of the canvas grid, and a block of 1024 sound
+//! samples whenever one is due. It never waits for an input: without a new picture it repeats the
+//! last one, then shows it dimmed under a note, with silence.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,33 +12,30 @@ use std::time::{Duration, Instant};
 use super::input::Intake;
 use super::outbox::Outbox;
 use super::output::Output;
-use super::pacer::presence::{Presence, State};
+use super::pacer::audio::BLOCK_VALUES;
 use super::pacer::video::Taken;
 use super::still::Stills;
 use super::test_source::TestSource;
 use crate::model::ladder::Canvas;
-use crate::model::ladder::clock::{AAC_FRAME_SAMPLES, LadderClock, aac_time};
+use crate::model::ladder::clock::{LadderClock, aac_time};
 use crate::wire::protocol::{FromWorker, Level, RungStats, Stats};
 
-/// How often statistics are sent.
+/// Interval of the statistics.
 const STATS_EVERY: Duration = Duration::from_secs(1);
-/// How late the output may become before pictures are left out.
+/// How late the output may be before it drops pictures.
 const BEHIND_MAX: Duration = Duration::from_millis(500);
-/// An output that late is not caught up with: the daemon sees it stand still and replaces the
-/// worker.
+/// How late the output may be before it stops. The daemon then replaces the worker.
 const HOPELESS_AFTER: Duration = Duration::from_secs(5);
-/// How often room is looked for.
+/// Interval at which the encoders are asked for room.
 const ROOM_POLL: Duration = Duration::from_millis(3);
-/// An AAC encoder gives sound back this many frames late (its priming, 1024 samples with
-/// libavcodec's) under the timestamps of what it took; so it takes what is due that much later.
+/// AAC frames by which an encoder's output is late under the timestamps of its input (libavcodec's
+/// priming is 1024 samples). The encoder gets the sound that is due so much later.
 const PRIMING_BLOCKS: u64 = 1;
-/// Interleaved samples of one AAC frame.
-const BLOCK: usize = 2 * AAC_FRAME_SAMPLES as usize;
 
-/// Where pictures and sound come from.
-pub enum Feed {
-    /// An input half.
-    Input(Arc<Intake>),
+/// Where the pacer takes pictures and sound from.
+pub enum Inputs {
+    /// A publisher or a pull.
+    Intake(Arc<Intake>),
     /// The built-in test signal.
     Test(Box<TestSource>),
 }
@@ -47,17 +44,17 @@ pub enum Feed {
 #[derive(Debug)]
 pub struct Engine {
     stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<Output>>,
+    thread: JoinHandle<Output>,
 }
 
 impl Engine {
-    /// Starts pacing at `start`.
+    /// Starts pacing; `start` is output time zero.
     ///
     /// # Errors
-    /// When the system gives no thread.
+    /// When the system cannot create a thread.
     pub fn start(
         output: Output,
-        feed: Feed,
+        inputs: Inputs,
         canvas: Canvas,
         clock: &LadderClock,
         start: Instant,
@@ -66,29 +63,26 @@ impl Engine {
         let stop = Arc::new(AtomicBool::new(false));
         let pacer = Pacer {
             stop: stop.clone(),
-            feed,
+            inputs,
             canvas,
             cuts: clock.clone(),
             start,
             stills: Stills::new(canvas),
-            presence: Presence::default(),
-            report: Report::new(&output, start),
+            reported: start,
+            dropped: 0,
             outbox,
             output,
         };
         let thread = std::thread::Builder::new()
             .name("pacer".to_owned())
             .spawn(move || pacer.run())?;
-        Ok(Self {
-            stop,
-            thread: Some(thread),
-        })
+        Ok(Self { stop, thread })
     }
 
     /// Stops pacing, and flushes the output half.
-    pub fn finish(mut self) {
+    pub fn finish(self) {
         self.stop.store(true, Ordering::Relaxed);
-        if let Some(output) = self.thread.take().and_then(|thread| thread.join().ok()) {
+        if let Ok(output) = self.thread.join() {
             output.finish();
         }
     }
@@ -96,13 +90,15 @@ impl Engine {
 
 struct Pacer {
     stop: Arc<AtomicBool>,
-    feed: Feed,
+    inputs: Inputs,
     canvas: Canvas,
     cuts: LadderClock,
     start: Instant,
     stills: Stills,
-    presence: Presence,
-    report: Report,
+    /// When statistics were last sent.
+    reported: Instant,
+    /// Pictures dropped since the start, because the encoders were behind.
+    dropped: u64,
     outbox: Outbox,
     output: Output,
 }
@@ -113,7 +109,7 @@ impl Pacer {
         while !self.stop.load(Ordering::Relaxed) {
             let picture_due = self.canvas.fps.time_of(frame);
             if self.start.elapsed().saturating_sub(picture_due) > HOPELESS_AFTER {
-                let message = "the output is 5 s behind its clock; another worker will go on";
+                let message = "the output is 5 s behind its clock; another worker takes over";
                 self.outbox.log(Level::Error, None, message);
                 break;
             }
@@ -128,49 +124,39 @@ impl Pacer {
                 self.sound(block);
                 block += 1;
             }
-            if let Some(stats) = self.report.due(&self.output, &self.feed) {
-                self.outbox.send(FromWorker::Stats(stats));
-            }
+            self.report();
         }
         self.output
     }
 
     fn sleep_until(&self, due: Duration) {
-        let wait = due.saturating_sub(self.start.elapsed());
-        if !wait.is_zero() {
-            std::thread::sleep(wait);
-        }
+        std::thread::sleep(due.saturating_sub(self.start.elapsed()));
     }
 
     fn picture(&mut self, frame: u64, slot: Duration) {
-        let picture = match &mut self.feed {
-            Feed::Test(test) => test.picture(frame, slot),
-            Feed::Input(intake) => {
+        let picture = match &mut self.inputs {
+            Inputs::Test(test) => test.picture(frame, slot),
+            Inputs::Intake(intake) => {
                 let taken = intake
                     .media()
                     .as_mut()
                     .map(|media| media.pictures.take(slot));
                 if let Some(Taken::New(picture)) = taken {
-                    self.presence.seen(slot);
-                    self.stills.keep(picture);
+                    self.stills.keep(picture, slot);
                 }
-                match self.presence.state(slot) {
-                    State::Live => self.stills.last(),
-                    State::Reconnecting => self.stills.reconnecting(),
-                    State::Waiting => self.stills.waiting(),
-                }
+                self.stills.at(slot)
             }
         };
+        // Every rendition needs a frame in each part, so a picture that begins a part is never
+        // dropped.
         if self.has_room(slot) || self.cuts.locate(frame).starts_part {
             self.output.picture(frame, picture);
         } else {
-            self.report.dropped += 1;
+            self.dropped += 1;
         }
     }
 
-    /// Waits for encoders that are behind, as after a busy moment of the machine, as long as the
-    /// output is no more than [`BEHIND_MAX`] late. After that pictures are left out, but never the
-    /// one that begins a part: a part must have a frame in every rendition.
+    /// Waits for encoders that are behind, until the output is more than [`BEHIND_MAX`] late.
     fn has_room(&self, slot: Duration) -> bool {
         while !self.output.has_room() {
             if self.start.elapsed().saturating_sub(slot) > BEHIND_MAX {
@@ -182,11 +168,11 @@ impl Pacer {
     }
 
     fn sound(&mut self, block: u64) {
-        let mut samples = [0i16; BLOCK];
+        let mut samples = [0i16; BLOCK_VALUES];
         let at = aac_time(block + PRIMING_BLOCKS);
-        match &mut self.feed {
-            Feed::Test(test) => test.sound(at, &mut samples),
-            Feed::Input(intake) => {
+        match &mut self.inputs {
+            Inputs::Test(test) => test.sound(at, &mut samples),
+            Inputs::Intake(intake) => {
                 if let Some(media) = intake.media().as_mut() {
                     media.samples.take(at, &mut samples);
                 }
@@ -196,50 +182,30 @@ impl Pacer {
         self.output
             .samples(block, gst::Buffer::from_mut_slice(bytes));
     }
-}
 
-/// Collects what is reported every second.
-struct Report {
-    start: Instant,
-    next: Duration,
-    last: Duration,
-    dropped: u64,
-    rates: Vec<f64>,
-}
-
-impl Report {
-    fn new(output: &Output, start: Instant) -> Self {
-        Self {
-            start,
-            next: STATS_EVERY,
-            last: Duration::ZERO,
-            dropped: 0,
-            rates: output.rates().to_vec(),
+    /// Sends statistics, once per [`STATS_EVERY`].
+    fn report(&mut self) {
+        let period = self.reported.elapsed();
+        if period < STATS_EVERY {
+            return;
         }
-    }
-
-    fn due(&mut self, output: &Output, feed: &Feed) -> Option<Stats> {
-        let now = self.start.elapsed();
-        if now < self.next {
-            return None;
-        }
-        let period = (now - self.last).as_secs_f64().max(0.001);
-        self.last = now;
-        self.next = now + STATS_EVERY;
-        let video = output.counters().iter().zip(&self.rates);
-        let video = video
+        self.reported = Instant::now();
+        let counters = self.output.counters().iter();
+        let video = counters
+            .zip(self.output.rates())
             .map(|(counter, fps)| RungStats {
-                speed: (counter.take() as f64 / fps / period) as f32,
+                speed: (counter.take() as f64 / fps / period.as_secs_f64()) as f32,
                 dropped: self.dropped,
             })
             .collect();
-        Some(Stats {
-            position: output.position(),
+        let input = match &self.inputs {
+            Inputs::Intake(intake) => intake.stats(),
+            Inputs::Test(_) => None,
+        };
+        self.outbox.send(FromWorker::Stats(Stats {
+            position: self.output.position(),
             video,
-            input: match feed {
-                Feed::Input(intake) => intake.stats(),
-                Feed::Test(_) => None,
-            },
-        })
+            input,
+        }));
     }
 }

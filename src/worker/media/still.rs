@@ -1,120 +1,123 @@
-//! Pictures that stand in when no new one comes, and drawing into buffers.
+//! Still pictures for slots without a new one; the buffers that weir draws into.
+
+use std::time::Duration;
 
 use gst_video::prelude::*;
 
 use super::caps;
 use super::picture::note;
-use super::picture::{Picture, Plane, PlaneMut, Planes, PlanesMut};
+use super::picture::planes::{Plane, Planes, PlanesMut};
 use crate::model::ladder::Canvas;
 
-/// The last picture of the input and what is shown in its place when the input is away.
+/// How long a picture may stand still before viewers are told.
+const RECONNECTING_AFTER: Duration = Duration::from_millis(1500);
+
+/// The last picture of the input, and what is shown instead while the input is away.
 #[derive(Debug)]
 pub struct Stills {
     canvas: Canvas,
-    last: Option<gst::Buffer>,
-    /// Made once an outage.
+    /// The newest picture, and the output time at which it was taken.
+    last: Option<(gst::Buffer, Duration)>,
+    /// Drawn once per outage.
     dimmed: Option<gst::Buffer>,
     waiting: gst::Buffer,
 }
 
 impl Stills {
-    /// Before any picture.
+    /// Without a picture yet.
     pub fn new(canvas: Canvas) -> Self {
         Self {
             canvas,
             last: None,
             dimmed: None,
-            waiting: copied(canvas, &note::waiting(canvas.width, canvas.height)),
+            waiting: draw(canvas, note::waiting),
         }
     }
 
-    /// Remembers the newest picture.
-    pub fn keep(&mut self, picture: gst::Buffer) {
-        self.last = Some(picture);
+    /// Remembers the newest picture, which was taken at output time `now`.
+    pub fn keep(&mut self, picture: gst::Buffer, now: Duration) {
+        self.last = Some((picture, now));
         self.dimmed = None;
     }
 
-    /// The newest picture, or the card that says there is none yet.
-    pub fn last(&self) -> gst::Buffer {
-        self.last.as_ref().unwrap_or(&self.waiting).clone()
-    }
-
-    /// The card that says there is no picture yet.
-    pub fn waiting(&self) -> gst::Buffer {
-        self.waiting.clone()
-    }
-
-    /// The newest picture dimmed under a note.
-    pub fn reconnecting(&mut self) -> gst::Buffer {
-        let last = self.last();
-        let canvas = self.canvas;
-        let dim = || dimmed(canvas, &last).unwrap_or_else(|| last.clone());
+    /// What is shown at output time `now`: the newest picture, or the same dimmed under a note when
+    /// it has stood still for too long. Before the first picture, a card that says so.
+    pub fn at(&mut self, now: Duration) -> gst::Buffer {
+        let Some((last, since)) = &self.last else {
+            return self.waiting.clone();
+        };
+        if now.saturating_sub(*since) <= RECONNECTING_AFTER {
+            return last.clone();
+        }
+        let dim = || dimmed(self.canvas, last).unwrap_or_else(|| last.clone());
         self.dimmed.get_or_insert_with(dim).clone()
     }
+}
+
+/// A new picture of the canvas's size, drawn by `draw`. Empty when GStreamer cannot describe such a
+/// picture.
+pub fn draw(canvas: Canvas, draw: impl FnOnce(&mut PlanesMut<'_>)) -> gst::Buffer {
+    drawn(canvas, draw).unwrap_or_default()
+}
+
+fn drawn(canvas: Canvas, draw: impl FnOnce(&mut PlanesMut<'_>)) -> Option<gst::Buffer> {
+    let info = info(canvas)?;
+    let buffer = gst::Buffer::from_mut_slice(vec![0u8; info.size()]);
+    let mut frame = gst_video::VideoFrame::from_buffer_writable(buffer, &info).ok()?;
+    draw(&mut planes(&info, frame.planes_data_mut())?);
+    Some(frame.into_buffer())
+}
+
+fn dimmed(canvas: Canvas, picture: &gst::BufferRef) -> Option<gst::Buffer> {
+    let info = info(canvas)?;
+    let frame = gst_video::VideoFrameRef::from_buffer_ref_readable(picture, &info).ok()?;
+    let last = planes(frame.info(), frame.planes_data())?;
+    drawn(canvas, |out| note::reconnecting(&last, out))
 }
 
 fn info(canvas: Canvas) -> Option<gst_video::VideoInfo> {
     gst_video::VideoInfo::from_caps(&caps::canvas(canvas)).ok()
 }
 
-fn dimmed(canvas: Canvas, picture: &gst::BufferRef) -> Option<gst::Buffer> {
-    let info = info(canvas)?;
-    let frame = gst_video::VideoFrameRef::from_buffer_ref_readable(picture, &info).ok()?;
-    let plane = |index: u32| {
+fn planes<D>(info: &gst_video::VideoInfo, [y, u, v, _]: [D; 4]) -> Option<Planes<D>> {
+    let plane = |component: u8, data| {
         Some(Plane {
-            data: frame.plane_data(index).ok()?,
-            stride: usize::try_from(*frame.plane_stride().get(index as usize)?).ok()?,
-            width: frame.comp_width(index) as usize,
-            height: frame.comp_height(index) as usize,
+            data,
+            stride: usize::try_from(*info.stride().get(usize::from(component))?).ok()?,
+            width: info.comp_width(component) as usize,
+            height: info.comp_height(component) as usize,
         })
     };
-    let last = Planes {
-        y: plane(0)?,
-        u: plane(1)?,
-        v: plane(2)?,
-    };
-    Some(copied(canvas, &note::reconnecting(&last)))
-}
-
-fn copied(canvas: Canvas, picture: &Picture) -> gst::Buffer {
-    let from = picture.planes();
-    draw(canvas, |to| {
-        for (from, to) in [
-            (from.y, &mut to.y),
-            (from.u, &mut to.u),
-            (from.v, &mut to.v),
-        ] {
-            for y in 0..to.height {
-                for (target, source) in to.row(y).iter_mut().zip(from.row(y)) {
-                    *target = *source;
-                }
-            }
-        }
+    Some(Planes {
+        y: plane(0, y)?,
+        u: plane(1, u)?,
+        v: plane(2, v)?,
     })
 }
 
-/// A new picture of the canvas's size, drawn by `draw`; an empty buffer when GStreamer cannot
-/// describe such a picture.
-pub fn draw(canvas: Canvas, draw: impl FnOnce(&mut PlanesMut<'_>)) -> gst::Buffer {
-    let Some(info) = info(canvas) else {
-        return gst::Buffer::new();
-    };
-    // GStreamer rounds strides up to four bytes: planes begin where the info says.
-    let offset = |plane: usize| info.offset().get(plane).copied().unwrap_or_default();
-    let stride = |plane: usize| info.stride().get(plane).copied().unwrap_or_default();
-    let mut bytes = vec![0u8; info.size()];
-    let (y, chroma) = bytes.split_at_mut(offset(1).min(info.size()));
-    let (u, v) = chroma.split_at_mut((offset(2) - offset(1)).min(chroma.len()));
-    let plane = |index: usize, data| PlaneMut {
-        data,
-        stride: usize::try_from(stride(index)).unwrap_or_default(),
-        width: info.comp_width(index as u8) as usize,
-        height: info.comp_height(index as u8) as usize,
-    };
-    draw(&mut PlanesMut {
-        y: plane(0, y),
-        u: plane(1, u),
-        v: plane(2, v),
-    });
-    gst::Buffer::from_mut_slice(bytes)
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::units::FrameRate;
+
+    #[test]
+    fn viewers_see_a_card_then_pictures_then_a_note_over_the_last() {
+        crate::worker::media::init().unwrap();
+        let canvas = Canvas {
+            width: 320,
+            height: 180,
+            fps: FrameRate::whole(30),
+        };
+        let ms = Duration::from_millis;
+        let mut stills = Stills::new(canvas);
+        assert_eq!(stills.at(ms(60_000)), stills.waiting);
+        let picture = draw(canvas, |out| out.y.data.fill(200));
+        stills.keep(picture.clone(), ms(60_000));
+        assert_eq!(stills.at(ms(61_500)), picture);
+        let note = stills.at(ms(61_501));
+        assert_eq!(note.map_readable().unwrap()[0], 90, "dimmed");
+        assert_eq!(stills.at(ms(70_000)).as_ptr(), note.as_ptr(), "drawn once");
+        stills.keep(picture.clone(), ms(70_000));
+        assert_eq!(stills.at(ms(70_100)), picture);
+    }
 }

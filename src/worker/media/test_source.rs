@@ -1,4 +1,4 @@
-//! The `test:` source: a moving picture with a burnt-in clock, a beep and a flash a second.
+//! The `test:` source: a moving picture that shows the time, with a beep and a flash per second.
 
 use std::time::Duration;
 
@@ -7,17 +7,17 @@ use super::picture::testcard::TestCard;
 use crate::base::units::FrameRate;
 use crate::model::ladder::{Canvas, Rung, SourceFormat};
 
-/// Highest rate of the test signal.
+/// Highest frame rate of the test signal.
 const FPS_MAX: FrameRate = FrameRate::whole(30);
 
-/// Draws pictures and sound for output times.
+/// Makes the pictures and the sound of the test signal.
 pub struct TestSource {
     card: TestCard,
     canvas: Canvas,
     epoch_ns: u64,
 }
 
-/// Size and rate of the test signal: 16:9, as large as the top rung.
+/// Format of the test signal: 16:9, as high as the highest rung.
 pub fn format(rungs: &[Rung]) -> SourceFormat {
     let height = rungs.iter().map(|rung| rung.height).max().unwrap_or(360);
     let fastest = rungs.iter().map(|rung| rung.fps_max);
@@ -33,7 +33,7 @@ pub fn format(rungs: &[Rung]) -> SourceFormat {
 }
 
 impl TestSource {
-    /// A test signal whose frame 0 is shown at `epoch_ns` after the Unix epoch.
+    /// A test signal whose frame 0 is shown `epoch_ns` nanoseconds after the Unix epoch.
     pub fn new(canvas: Canvas, epoch_ns: u64) -> Self {
         Self {
             card: TestCard::new(canvas.width, canvas.height, canvas.fps),
@@ -42,12 +42,12 @@ impl TestSource {
         }
     }
 
-    /// Wall-clock time since the Unix epoch.
+    /// Time since the Unix epoch at output time `at`.
     fn utc(&self, at: Duration) -> Duration {
         Duration::from_nanos(self.epoch_ns) + at
     }
 
-    /// The picture of canvas frame `frame`, shown at `slot`.
+    /// The picture of canvas frame `frame`, which is shown at output time `slot`.
     pub fn picture(&mut self, frame: u64, slot: Duration) -> gst::Buffer {
         let utc = self.utc(slot);
         super::still::draw(self.canvas, |planes| {
@@ -55,7 +55,7 @@ impl TestSource {
         })
     }
 
-    /// The sound from `at` on.
+    /// Fills `samples` with the sound from output time `at` on.
     pub fn sound(&mut self, at: Duration, samples: &mut [i16]) {
         beep::fill(self.utc(at), samples);
     }

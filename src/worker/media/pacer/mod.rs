@@ -2,15 +2,13 @@
 //!
 //! Times are `Duration`s on the output's clock, which starts at 0 with the session.
 //! [`timeline::Timeline`] says when each decoded frame is due. Frames wait in
-//! [`video::PictureQueue`] and [`audio::SampleQueue`] until the output takes them. When no picture
-//! has come for a while, [`presence::Presence`] asks for a note over the last one.
+//! [`video::PictureQueue`] and [`audio::SampleQueue`] until the output takes them.
 //!
 //! Nothing here reads a clock, waits, or allocates without a bound.
 
 use std::time::Duration;
 
 pub mod audio;
-pub mod presence;
 pub mod timeline;
 pub mod video;
 

@@ -1,11 +1,12 @@
-//! The sound of the test signal: a beep at each whole second of UTC, with the picture's flash.
+//! The sound of the test signal: a beep at every whole second of UTC, together with the picture's
+//! flash.
 
 use std::time::Duration;
 
 use crate::model::ladder::clock::SAMPLE_RATE_HZ;
 
-/// How long the beep and the flash last.
-pub const LENGTH: Duration = Duration::from_millis(80);
+/// Length of the beep and of the flash.
+const LENGTH: Duration = Duration::from_millis(80);
 
 /// Pitch of the beep.
 const TONE_HZ: f64 = 1000.0;
@@ -14,13 +15,13 @@ const AMPLITUDE: f64 = 8192.0;
 /// The beep begins and ends within this many samples (2 ms), so that it does not click.
 const RAMP_SAMPLES: u64 = 96;
 
-/// True within [`LENGTH`] after each whole second; `utc` is counted from the Unix epoch.
+/// Whether there is a beep at `utc`, the time since the Unix epoch.
 pub fn sounds_at(utc: Duration) -> bool {
     Duration::from_nanos(u64::from(utc.subsec_nanos())) < LENGTH
 }
 
-/// Fills `out`, interleaved stereo at 48 kHz, with the test sound from `utc` (counted from the
-/// Unix epoch) on.
+/// Fills `out`, interleaved stereo at 48 kHz, with the test sound from `utc` on, the time since the
+/// Unix epoch.
 pub fn fill(utc: Duration, out: &mut [i16]) {
     let first = u64::from(utc.subsec_nanos()) * SAMPLE_RATE_HZ / 1_000_000_000;
     for (n, pair) in (first..).zip(out.chunks_exact_mut(2)) {
@@ -28,7 +29,7 @@ pub fn fill(utc: Duration, out: &mut [i16]) {
     }
 }
 
-/// Sample `n` of a second.
+/// Sample number `n` after a whole second.
 fn sample(n: u64) -> i16 {
     let length = SAMPLE_RATE_HZ * u64::from(LENGTH.subsec_millis()) / 1000;
     if n >= length {
@@ -44,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_beep_a_second_wherever_blocks_are_cut() {
+    fn one_beep_per_second_wherever_blocks_are_cut() {
         let start = Duration::from_millis(1_700_000_000_900);
         let mut heard = Vec::new();
         for block in 0..90_u64 {
@@ -59,7 +60,7 @@ mod tests {
             }));
         }
         let loud: Vec<usize> = (0..heard.len()).filter(|n| heard[*n].abs() > 100).collect();
-        // 100 ms after the start, and a second later.
+        // The first beep is 100 ms after the start, the second one second later.
         assert!((4_795..4_830).contains(&loud[0]), "{}", loud[0]);
         let second = loud.iter().find(|n| **n > 10_000).unwrap();
         assert!((52_795..52_830).contains(second), "{second}");

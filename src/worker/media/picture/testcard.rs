@@ -1,26 +1,27 @@
 //! The picture of the test signal (`test:`).
 //!
-//! A landscape that pans, a ball that bounces, the time of day in UTC, the number of the frame,
-//! a barcode of the time ([`barcode`]), and a box that flashes with the beep ([`beep`]).
+//! It shows a panning landscape, a bouncing ball, the time of day in UTC, the frame number, a
+//! barcode of the time ([`barcode`]), and a box that flashes with the beep ([`beep`]).
 
 use std::time::Duration;
 
+use super::planes::{BLACK, Picture, Plane, PlanesMut, Rect, WHITE};
 use super::text::Glyph;
-use super::{BLACK, PlanesMut, Rect, WHITE, barcode, beep, texture};
-use super::{Picture, PlaneMut};
+use super::{barcode, beep, texture};
 use crate::base::units::FrameRate;
 
-/// Time that the pan takes for one round.
+/// Period of the pan.
 const ROUND: Duration = Duration::from_secs(24);
-/// Time that the ball takes across the picture and down.
+/// Time in which the ball crosses the picture, horizontally and vertically.
 const BALL_ACROSS: Duration = Duration::from_millis(3700);
 const BALL_DOWN: Duration = Duration::from_millis(2300);
-/// Paper of the lines.
+/// Luma behind the text.
 const PAPER: u8 = 28;
-/// Letters that the lines are made of.
+/// Letters of the text.
 const LETTERS: &str = "0123456789:. UTCframewi";
 
-/// Draws the test signal. Everything costly is drawn once; a frame is little more than a copy.
+/// Draws the test signal. Everything costly is computed once, so that a frame costs little more than
+/// a copy.
 #[derive(Debug)]
 pub struct TestCard {
     width: usize,
@@ -33,28 +34,29 @@ pub struct TestCard {
 }
 
 impl TestCard {
-    /// A test card for pictures of `width` x `height` pixels at `fps`.
+    /// A test card for pictures of `width` x `height` pixels at `fps`. Sides above 8192 are cut.
     pub fn new(width: u32, height: u32, fps: FrameRate) -> Self {
-        let picture = Picture::new(width, height);
-        let (width, height) = (picture.width(), picture.height());
-        let with_room = |side: usize| u32::try_from(side + side / 4 + 2).unwrap_or(2);
+        let side = |pixels: u32| (pixels.clamp(2, 8192) & !1) as usize;
+        let (width, height) = (side(width), side(height));
+        let with_room = |side: usize| side + side / 4 + 2;
         Self {
             width,
             height,
             fps,
             landscape: texture::landscape(with_room(width), with_room(height)),
             ball: Ball::new(height.min(width) / 12),
-            large: Typeface::new(large_letter(width)),
-            small: Typeface::new(small_letter(width)),
+            // Twelve letters, the time of day, take half the width.
+            large: Typeface::new(width / 24),
+            small: Typeface::new(width / 48),
         }
     }
 
-    /// Draws frame `frame` of the output, shown at `utc` (counted from the Unix epoch), on a
-    /// picture of the size given to [`Self::new`].
+    /// Draws frame number `frame` of the output, which is shown at `utc` (time since the Unix epoch).
+    /// `out` has the size given to [`Self::new`].
     pub fn draw(&self, frame: u64, utc: Duration, out: &mut PlanesMut<'_>) {
         let time = self.fps.time_of(frame);
         let (x, y) = self.pan_at(time);
-        texture::pan(self.landscape.planes(), x, y, out);
+        texture::pan(&self.landscape, x, y, out);
         self.draw_ball(time, out);
         self.draw_flash(utc, out);
         self.draw_lines(frame, utc, out);
@@ -62,7 +64,7 @@ impl TestCard {
         barcode::draw(unix_ms, out);
     }
 
-    /// Top left corner of what is shown of the landscape: an ellipse.
+    /// Top left corner of the visible part of the landscape; it moves on an ellipse.
     fn pan_at(&self, time: Duration) -> (usize, usize) {
         let angle = turns(time, ROUND) * std::f64::consts::TAU;
         let at = |side: usize, wave: f64| ((side / 4) as f64 * (0.5 + wave / 2.0)) as usize;
@@ -97,38 +99,37 @@ impl TestCard {
         let (seconds, millis) = (seconds % 60, utc.subsec_millis());
         let time = format!("{hours:02}:{minutes:02}:{seconds:02}.{millis:03}");
         let number = format!(" UTC  frame {:08} ", frame % 100_000_000);
-        let (large, small) = (self.large.cell, self.small.cell);
+        let (large, small) = (&self.large, &self.small);
+        let centred =
+            |line: &str, face: &Typeface| self.width.saturating_sub(line.len() * face.width) / 2;
         let bottom = self.height - self.height / 16;
-        let middle =
-            |letters: usize, cell: Rect| self.width.saturating_sub(letters * cell.width) / 2;
         let y = bottom.saturating_sub(small.height);
-        self.small
-            .write(&number, middle(number.len(), small), y, out);
+        small.write(&number, centred(&number, small), y, out);
         let y = y.saturating_sub(large.height);
-        self.large.write(&time, middle(time.len(), large), y, out);
+        large.write(&time, centred(&time, large), y, out);
         let x = self.width.saturating_sub(5 * large.width);
-        self.large.write("weir", x, large.width / 2, out);
+        large.write("weir", x, large.width / 2, out);
     }
 }
 
-/// Letters drawn beforehand, white on dark.
+/// Letters of one size, drawn beforehand in white on dark.
 #[derive(Debug)]
 struct Typeface {
-    cell: Rect,
+    /// Size of one letter in pixels.
+    width: usize,
+    height: usize,
     glyphs: Vec<(char, Glyph)>,
 }
 
 impl Typeface {
-    fn new(cell: Rect) -> Self {
-        let glyph = |c| {
-            (
-                c,
-                Glyph::new(c, cell.width, cell.height).inked(WHITE, PAPER),
-            )
-        };
+    fn new(width: usize) -> Self {
+        let width = width.max(8);
+        let height = width * 3 / 2;
+        let glyph = |letter| Glyph::new(letter, width, height).inked(WHITE, PAPER);
         Self {
-            cell,
-            glyphs: LETTERS.chars().map(glyph).collect(),
+            width,
+            height,
+            glyphs: LETTERS.chars().map(|c| (c, glyph(c))).collect(),
         }
     }
 
@@ -136,46 +137,29 @@ impl Typeface {
         let area = Rect {
             x,
             y,
-            width: line.len() * self.cell.width,
-            height: self.cell.height,
+            width: line.len() * self.width,
+            height: self.height,
         };
         out.fill_grey(area, PAPER);
         for (n, c) in line.chars().enumerate() {
             if let Some((_, glyph)) = self.glyphs.iter().find(|(letter, _)| *letter == c) {
-                glyph.copy(out, x + n * self.cell.width, y);
+                glyph.copy(out, x + n * self.width, y);
             }
         }
     }
 }
 
-/// Cell of the time of day: twelve letters take half the width.
-fn large_letter(width: usize) -> Rect {
-    cell(width / 24)
+/// Elapsed part of the current period, from 0 to 1.
+fn turns(time: Duration, period: Duration) -> f64 {
+    (time.as_nanos() % period.as_nanos()) as f64 / period.as_nanos() as f64
 }
 
-/// Cell of the frame's number.
-fn small_letter(width: usize) -> Rect {
-    cell(width / 48)
-}
-
-fn cell(width: usize) -> Rect {
-    Rect {
-        x: 0,
-        y: 0,
-        width: width.max(8),
-        height: width.max(8) * 3 / 2,
-    }
-}
-
-/// Part of the current round, from 0 to 1.
-fn turns(time: Duration, round: Duration) -> f64 {
-    (time.as_nanos() % round.as_nanos().max(1)) as f64 / round.as_nanos().max(1) as f64
-}
-
-/// A shaded ball: for each row where it begins, and its pixels.
+/// A shaded ball.
 #[derive(Debug)]
 struct Ball {
+    /// Left edge and pixels of each row.
     luma: Vec<(usize, Vec<u8>)>,
+    /// Left edge and width of each row.
     chroma: Vec<(usize, usize)>,
 }
 
@@ -223,7 +207,7 @@ impl Ball {
                 span.copy_from_slice(pixels);
             }
         }
-        let colour = |plane: &mut PlaneMut<'_>, value| {
+        let colour = |plane: &mut Plane<&mut [u8]>, value| {
             for (y, (from, width)) in (y / 2..).zip(&self.chroma) {
                 plane.span(x / 2 + from, y, *width).fill(value);
             }
@@ -239,7 +223,7 @@ mod tests {
 
     fn drawn(width: u32, height: u32, frame: u64, unix_ms: u64) -> Picture {
         let card = TestCard::new(width, height, FrameRate::whole(30));
-        let mut picture = Picture::new(width, height);
+        let mut picture = Picture::new(width as usize, height as usize);
         card.draw(
             frame,
             Duration::from_millis(unix_ms),
@@ -250,16 +234,17 @@ mod tests {
 
     /// Luma in the middle of the box that flashes.
     fn flash(picture: &Picture) -> u8 {
-        let side = picture.width().min(picture.height()) / 5;
-        let x = picture.width() - side / 2 - picture.width() / 20;
-        picture.planes().y.row(picture.height() / 2)[x]
+        let luma = &picture.y;
+        let side = luma.width.min(luma.height) / 5;
+        let x = luma.width - side / 2 - luma.width / 20;
+        luma.row(luma.height / 2)[x]
     }
 
     #[test]
     fn the_time_can_be_read_off() {
         for (width, height) in [(640, 360), (360, 640), (426, 240)] {
             let picture = drawn(width, height, 77, 1_700_000_123_456);
-            let value = barcode::reading::read(&picture.planes());
+            let value = barcode::reading::read(&picture);
             assert_eq!(value, Some((1_700_000_123_456_u64 % (1 << 32)) as u32));
         }
     }
@@ -281,8 +266,8 @@ mod tests {
         assert_eq!(still, drawn(640, 360, 100, 5000));
         let moved = drawn(640, 360, 130, 5000);
         let changed = |a: &Picture, b: &Picture| {
-            let (a, b) = (a.planes().y.data, b.planes().y.data);
-            a.iter().zip(b).filter(|(a, b)| a != b).count()
+            let pairs = a.y.data.iter().zip(&b.y.data);
+            pairs.filter(|(a, b)| a != b).count()
         };
         assert!(changed(&still, &moved) > 640 * 360 / 2);
     }
@@ -294,16 +279,16 @@ mod tests {
         }
         let card = TestCard::new(64, 48, FrameRate::whole(30));
         let (mut y, mut u, mut v) = (vec![1; 80 * 48], vec![1; 40 * 24], vec![1; 40 * 24]);
-        let plane = |data, stride, width, height| PlaneMut {
+        let plane = |data, stride, width, height| Plane {
             data,
             stride,
             width,
             height,
         };
         let mut planes = PlanesMut {
-            y: plane(&mut y, 80, 64, 48),
-            u: plane(&mut u, 40, 32, 24),
-            v: plane(&mut v, 40, 32, 24),
+            y: plane(&mut y[..], 80, 64, 48),
+            u: plane(&mut u[..], 40, 32, 24),
+            v: plane(&mut v[..], 40, 32, 24),
         };
         card.draw(0, Duration::ZERO, &mut planes);
         assert!(

@@ -1,13 +1,13 @@
-//! Letters: an 8x8 bitmap font, scaled up with rounded edges.
+//! Text in an 8x8 bitmap font, scaled up with smooth edges.
 
 use font8x8::{BASIC_FONTS, UnicodeFonts};
 
-use super::{NEUTRAL, PlanesMut, Rect};
+use super::planes::{NEUTRAL, PlanesMut, Rect};
 
-/// Dots across and down in the bitmap font.
+/// Dots per row and column of the bitmap font.
 const DOTS: usize = 8;
 
-/// A letter as coverage from 0 to 255, row after row.
+/// A letter. Each pixel says from 0 to 255 how much of it is covered with ink.
 #[derive(Debug, Clone)]
 pub(super) struct Glyph {
     width: usize,
@@ -34,7 +34,7 @@ impl Glyph {
         self.coverage.chunks_exact(self.width.max(1))
     }
 
-    /// The letter in `ink` on `paper`, in place of coverage.
+    /// The same letter with luma instead of coverage: `ink` on `paper`.
     pub(super) fn inked(&self, ink: u8, paper: u8) -> Self {
         let mut paint = self.clone();
         for value in &mut paint.coverage {
@@ -43,7 +43,7 @@ impl Glyph {
         paint
     }
 
-    /// Copies an inked letter to `x`, `y`.
+    /// Copies a letter that consists of luma to `x`, `y`.
     pub(super) fn copy(&self, planes: &mut PlanesMut<'_>, x: usize, y: usize) {
         for (y, row) in (y..).zip(self.rows()) {
             let span = planes.y.span(x, y, self.width);
@@ -55,7 +55,7 @@ impl Glyph {
     }
 }
 
-/// The bitmap at a place between its dots, from 0 to 1.
+/// Bilinear interpolation between the dots of the bitmap, from 0 to 1.
 fn smooth(bits: [u8; DOTS], x: f32, y: f32) -> f32 {
     let dot = |x: i32, y: i32| {
         let row = usize::try_from(y).ok().and_then(|y| bits.get(y));
@@ -69,7 +69,7 @@ fn smooth(bits: [u8; DOTS], x: f32, y: f32) -> f32 {
     line(top) * (1.0 - down) + line(top + 1) * down
 }
 
-/// Writes `text` in `ink` over the picture, one cell of `area.width / letters` a letter.
+/// Writes `text` in `ink` over the picture. Its letters share the width of `area`.
 pub(super) fn write(planes: &mut PlanesMut<'_>, area: Rect, text: &str, ink: u8) {
     let cell = area.width / text.chars().count().max(1);
     for (n, letter) in text.chars().enumerate() {
@@ -86,7 +86,7 @@ pub(super) fn write(planes: &mut PlanesMut<'_>, area: Rect, text: &str, ink: u8)
     planes.v.fill(half, NEUTRAL);
 }
 
-/// `from` at a coverage of 0, `to` at 255.
+/// Mixes two values: `from` at a coverage of 0, `to` at 255.
 pub(super) fn blend(from: u8, to: u8, coverage: u8) -> u8 {
     let coverage = u32::from(coverage);
     let mixed = (u32::from(from) * (255 - coverage) + u32::from(to) * coverage + 127) / 255;

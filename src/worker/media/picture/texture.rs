@@ -1,19 +1,18 @@
-//! A landscape of noise, larger than the picture: something with the detail of foliage at every
-//! scale, as encoders meet it in the field, at the price of a copy.
+//! A landscape of noise. It is as hard to encode as foliage, because it has detail at every scale,
+//! and as cheap to draw as a copy, because it is computed once and then panned.
 
-use super::{NEUTRAL, Picture, Planes, PlanesMut};
+use super::planes::{NEUTRAL, Picture, PlanesMut};
 
 /// Finest and coarsest spacing of the noise, as powers of two.
 const OCTAVES: std::ops::RangeInclusive<u32> = 1..=8;
 
-/// Draws the texture.
-pub(super) fn landscape(width: u32, height: u32) -> Picture {
+/// Computes a landscape of `width` x `height` pixels.
+pub(super) fn landscape(width: usize, height: usize) -> Picture {
     let mut picture = Picture::new(width, height);
-    let PlanesMut { y, u, v } = picture.planes_mut();
-    for (mut plane, seed, finest, contrast, middle) in [
-        (y, 1, *OCTAVES.start(), 3, 118),
-        (u, 2, 5, 2, NEUTRAL - 8),
-        (v, 3, 5, 2, NEUTRAL - 4),
+    for (plane, seed, finest, contrast, middle) in [
+        (&mut picture.y, 1, *OCTAVES.start(), 3, 118),
+        (&mut picture.u, 2, 5, 2, NEUTRAL - 8),
+        (&mut picture.v, 3, 5, 2, NEUTRAL - 4),
     ] {
         let octaves: Vec<Octave> = (finest..=*OCTAVES.end())
             .map(|log2| Octave::new(log2, plane.width, plane.height, seed))
@@ -24,7 +23,7 @@ pub(super) fn landscape(width: u32, height: u32) -> Picture {
             for octave in &octaves {
                 octave.add_row(row, &mut heights);
             }
-            for (out, height) in plane.row(row).iter_mut().zip(&heights) {
+            for (out, height) in plane.row_mut(row).iter_mut().zip(&heights) {
                 let value = i32::from(middle) + height * contrast / 64;
                 *out = u8::try_from(value.clamp(24, 228)).unwrap_or(middle);
             }
@@ -33,16 +32,16 @@ pub(super) fn landscape(width: u32, height: u32) -> Picture {
     picture
 }
 
-/// Copies `width` x `height` of `texture` from `x`, `y` on to the whole of `out`.
-pub(super) fn pan(texture: Planes<'_>, x: usize, y: usize, out: &mut PlanesMut<'_>) {
+/// Fills `out` with the part of `texture` whose top left corner is at `x`, `y`.
+pub(super) fn pan(texture: &Picture, x: usize, y: usize, out: &mut PlanesMut<'_>) {
     let planes = [
-        (texture.y, &mut out.y, x, y),
-        (texture.u, &mut out.u, x / 2, y / 2),
-        (texture.v, &mut out.v, x / 2, y / 2),
+        (&texture.y, &mut out.y, x, y),
+        (&texture.u, &mut out.u, x / 2, y / 2),
+        (&texture.v, &mut out.v, x / 2, y / 2),
     ];
     for (from, to, x, y) in planes {
         for row in 0..to.height {
-            let target = to.row(row);
+            let target = to.row_mut(row);
             let source = from.row(y + row);
             if let Some(source) = source.get(x..x + target.len()) {
                 target.copy_from_slice(source);
@@ -51,12 +50,12 @@ pub(super) fn pan(texture: Planes<'_>, x: usize, y: usize, out: &mut PlanesMut<'
     }
 }
 
-/// Noise of one spacing: random heights on a lattice and smooth between them.
+/// Noise of one spacing: random heights on a lattice, interpolated smoothly.
 struct Octave {
     log2: u32,
     columns: usize,
     lattice: Vec<i32>,
-    /// Weight of the right neighbour, of 256, at each place of a cell.
+    /// Weight of the right (or lower) neighbour, in 256ths, at each position in a cell.
     weights: Vec<i32>,
 }
 
@@ -64,7 +63,7 @@ impl Octave {
     fn new(log2: u32, width: usize, height: usize, seed: u64) -> Self {
         let cell = 1_usize << log2;
         let (columns, rows) = (width / cell + 2, height / cell + 2);
-        // Amplitude grows with the spacing, but slower than it: fine detail stays visible.
+        // The amplitude grows more slowly than the spacing, so that fine detail stays visible.
         let amplitude = 60 + 28 * i32::try_from(log2).unwrap_or(0) * i32::from(log2 > 1);
         let mut random = seed << 32 | u64::from(log2) << 8 | 1;
         let lattice = (0..columns * rows)
@@ -120,16 +119,15 @@ mod tests {
     #[test]
     fn it_has_detail_everywhere_and_stays_in_range() {
         let picture = landscape(320, 192);
-        let planes = picture.planes();
         for y in (0..192).step_by(16) {
             for x in (0..320).step_by(32) {
-                let part = &planes.y.row(y)[x..x + 32];
+                let part = &picture.y.row(y)[x..x + 32];
                 let (low, high) = (part.iter().min().unwrap(), part.iter().max().unwrap());
                 assert!(high - low >= 12, "flat at {x}, {y}");
                 assert!((24..=228).contains(low) && (24..=228).contains(high));
             }
         }
-        let colours = planes.u.data.iter().max().unwrap() - planes.u.data.iter().min().unwrap();
+        let colours = picture.u.data.iter().max().unwrap() - picture.u.data.iter().min().unwrap();
         assert!(colours > 20, "{colours}");
     }
 
@@ -137,8 +135,8 @@ mod tests {
     fn panning_moves_it() {
         let texture = landscape(64, 48);
         let mut out = Picture::new(32, 16);
-        pan(texture.planes(), 10, 6, &mut out.planes_mut());
-        assert_eq!(out.planes().y.row(3), &texture.planes().y.row(9)[10..42]);
-        assert_eq!(out.planes().v.row(3), &texture.planes().v.row(6)[5..21]);
+        pan(&texture, 10, 6, &mut out.planes_mut());
+        assert_eq!(out.y.row(3), &texture.y.row(9)[10..42]);
+        assert_eq!(out.v.row(3), &texture.v.row(6)[5..21]);
     }
 }
