@@ -38,16 +38,16 @@ const FALL_NS: i64 = 150 * MS_NS;
 const SETTLING_FALL_NS: i64 = 10 * MS_NS;
 /// A track has settled when its base has not fallen for this long.
 const SETTLED_AFTER_NS: i64 = 2 * SECOND_NS;
-/// A larger rise of the offset is made at once: the output has run out of frames anyway.
+/// A rise of the offset by more than this is made at once: the output has run out of frames anyway.
 const STEP_UP_NS: i64 = 150 * MS_NS;
-/// A larger fall of the offset is made at once. A smaller one, as after a short network stall, is
-/// slewed: viewers would hear the jump but hardly notice the delay.
+/// A fall of the offset by more than this is made at once. A smaller one, as after a short network
+/// stall, is slewed: viewers would hear the jump but hardly notice the delay.
 const STEP_DOWN_NS: i64 = SECOND_NS;
 /// How fast the offset is slewed, in nanoseconds per second: 0.5 %.
 const SLEW_NS_PER_S: i64 = 5 * MS_NS;
 /// A track without a frame for this long does not influence the offset.
 const STALE_AFTER_NS: i64 = 3 * SECOND_NS;
-/// Tracks whose offsets differ by more have no common clock: each keeps its own offset.
+/// Tracks whose offsets differ by more than this have no common clock: each keeps its own offset.
 const SYNC_NS_MAX: i64 = 5 * SECOND_NS;
 
 /// Maps the timestamps of one input to the output's clock.
@@ -140,7 +140,7 @@ struct Transits {
 }
 
 impl Transits {
-    /// Adds a transit. Returns true when earlier ones no longer count.
+    /// Adds a transit. Returns whether the earlier ones were dropped.
     fn push(&mut self, transit_ns: i64, now_ns: i64) -> bool {
         // During a burst small falls add up; in a settled track they are drift of the clocks.
         let floor = if self.settles(now_ns) {
