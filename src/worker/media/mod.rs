@@ -3,6 +3,7 @@
 use std::sync::OnceLock;
 
 mod caps;
+mod element;
 pub mod engine;
 pub mod events;
 pub mod input;

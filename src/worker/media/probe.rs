@@ -164,7 +164,7 @@ fn connect(
     // A constant of this file, not a value from outside: the one launch line there is.
     let source = gst::parse::bin_from_description(source, true).map_err(|e| e.to_string())?;
     pipeline.add(&source).map_err(|e| e.to_string())?;
-    let filter = super::output::filter(pipeline, caps).map_err(|e| e.to_string())?;
+    let filter = super::element::add_filter(pipeline, caps, "probe").map_err(|e| e.to_string())?;
     source.link(&filter).map_err(|e| e.to_string())?;
     let mut last = filter;
     for template in templates {

@@ -10,17 +10,17 @@ use bytes::{Bytes, BytesMut};
 use gst::prelude::*;
 use gst_app::{AppSink, AppSinkCallbacks, AppSrc};
 
-use super::cutter::Grid;
-use super::encode::source;
 use super::failure;
-use super::{Epoch, Spec, template};
+use super::grid::Grid;
+use super::spec::{Epoch, Spec};
 use crate::model::hls::{Part, TrackId};
 use crate::model::ladder::clock::Position;
 use crate::wire::protocol::FromWorker;
 use crate::worker::media::caps;
+use crate::worker::media::element;
 use crate::worker::media::events::{Event, Events};
 use crate::worker::media::outbox::Outbox;
-use crate::worker::media::template::{Kind, Library, Values};
+use crate::worker::media::template::{self, Kind, Library, Values};
 
 /// The CMAF pipeline and its entries, in the order of the plan.
 pub struct Cmaf {
@@ -93,11 +93,9 @@ fn build_one(
     library: &Library,
     writer: Writer,
 ) -> Result<Entry, template::Error> {
-    let fail = |message: gst::glib::BoolError| template::Error::Build {
-        template: "cmaf".to_owned(),
-        message: message.to_string(),
-    };
-    let entry = source(pipeline, &format!("cmaf-{:?}", writer.track), None)?;
+    let fail = |error| template::Error::build("cmaf", error);
+    let name = format!("cmaf-{:?}", writer.track);
+    let entry = element::add_source(pipeline, &name, None, "cmaf")?;
     let (first, last) = library
         .build_kind(Kind::Cmaf, &Values::default())?
         .add_to(pipeline.upcast_ref())?;

@@ -2,55 +2,39 @@
 //! ladder clock alone where each belongs, and hands them to both packagings.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use gst_app::{AppSink, AppSinkCallbacks};
 
 use super::cmaf::{Cmaf, Entry};
+use super::grid::Grid;
+use super::spec::Spec;
 use super::ts;
-use super::{Counter, Spec};
-use crate::base::units::FrameRate;
-use crate::model::ladder::clock::{
-    AAC_FRAME_SAMPLES, AudioClock, LadderClock, Position, SAMPLE_RATE_HZ,
-};
+use crate::model::ladder::clock::Position;
 use crate::worker::media::events::{Event, Events};
 
-/// Numbers frames of one kind of track and finds their place.
-#[derive(Debug, Clone)]
-pub enum Grid {
-    /// Canvas frames.
-    Video(LadderClock, FrameRate),
-    /// AAC frames.
-    Audio(AudioClock),
+/// Counters of one rung, shared with its encoder's thread.
+#[derive(Debug, Default)]
+pub struct Counter {
+    encoded: AtomicU64,
+    latest_ns: AtomicU64,
 }
 
-impl Grid {
-    /// Number of the frame that starts at `time`.
-    pub fn frame_at(&self, time: gst::ClockTime) -> u64 {
-        match self {
-            Self::Video(_, fps) => fps.frame_at(time.into()),
-            Self::Audio(_) => {
-                let samples = u128::from(time.nseconds()) * u128::from(SAMPLE_RATE_HZ);
-                let unit = u128::from(AAC_FRAME_SAMPLES) * 1_000_000_000;
-                u64::try_from((samples + unit / 2) / unit).unwrap_or(u64::MAX)
-            }
-        }
+impl Counter {
+    fn add(&self, start: gst::ClockTime) {
+        self.encoded.fetch_add(1, Ordering::Relaxed);
+        self.latest_ns.store(start.nseconds(), Ordering::Relaxed);
     }
 
-    /// A part is the last of its segment.
-    pub fn is_last_part(&self, position: Position) -> bool {
-        let parts = match self {
-            Self::Video(clock, _) => clock.parts_in_segment(position.msn),
-            Self::Audio(clock) => clock.parts_in_segment(position.msn),
-        };
-        position.part + 1 >= parts
+    /// Output time of the newest encoded frame.
+    pub(super) fn latest(&self) -> Duration {
+        Duration::from_nanos(self.latest_ns.load(Ordering::Relaxed))
     }
 
-    /// Place of a frame.
-    pub fn locate(&self, frame: u64) -> Position {
-        match self {
-            Self::Video(clock, _) => clock.locate(frame),
-            Self::Audio(clock) => clock.locate(frame),
-        }
+    /// Frames encoded since the last call.
+    pub fn take(&self) -> u64 {
+        self.encoded.swap(0, Ordering::Relaxed)
     }
 }
 

@@ -7,11 +7,13 @@ use gst_app::{AppSink, AppSrc};
 
 use super::cutter::{Tap, Taps};
 use super::failure;
-use super::{Spec, thumbnail};
+use super::spec::Spec;
+use super::thumbnail;
 use crate::base::units::FrameRate;
 use crate::model::ladder::clock::{LadderClock, aac_time};
 use crate::model::ladder::{AudioRendition, VideoRendition};
 use crate::worker::media::caps;
+use crate::worker::media::element;
 use crate::worker::media::events::{Event, Events};
 use crate::worker::media::outbox::Outbox;
 use crate::worker::media::template::{self, Kind, Library, Values, Variable};
@@ -45,8 +47,13 @@ impl Encode {
         events: &Events,
     ) -> Result<Self, template::Error> {
         let pipeline = gst::Pipeline::with_name("encode");
-        let pictures = source(&pipeline, "canvas", Some(&caps::canvas(spec.plan.canvas)))?;
-        let samples = source(&pipeline, "samples", Some(&caps::samples()))?;
+        let pictures = element::add_source(
+            &pipeline,
+            "canvas",
+            Some(&caps::canvas(spec.plan.canvas)),
+            "encode",
+        )?;
+        let samples = element::add_source(&pipeline, "samples", Some(&caps::samples()), "encode")?;
         build_video(&pipeline, &pictures, spec, library, taps.video, outbox)?;
         build_audio(&pipeline, &samples, spec, library, taps.audio)?;
         failure::watch(&pipeline, events, |child, reason| {
@@ -100,54 +107,7 @@ fn stamp(buffer: &mut gst::Buffer, start: std::time::Duration, duration: std::ti
 }
 
 fn fail(message: impl ToString) -> template::Error {
-    template::Error::Build {
-        template: "output".to_owned(),
-        message: message.to_string(),
-    }
-}
-
-pub(super) fn source(
-    pipeline: &gst::Pipeline,
-    name: &str,
-    caps: Option<&gst::Caps>,
-) -> Result<AppSrc, template::Error> {
-    let source = AppSrc::builder()
-        .name(name)
-        .format(gst::Format::Time)
-        .max_bytes(0)
-        .build();
-    if caps.is_some() {
-        source.set_caps(caps);
-    }
-    pipeline.add(&source).map_err(fail)?;
-    Ok(source)
-}
-
-pub(super) fn make(
-    pipeline: &impl IsA<gst::Bin>,
-    factory: &str,
-) -> Result<gst::Element, template::Error> {
-    let element = gst::ElementFactory::make(factory).build().map_err(|_| {
-        template::Error::MissingElement {
-            template: "output".to_owned(),
-            factory: factory.to_owned(),
-        }
-    })?;
-    pipeline.add(&element).map_err(fail)?;
-    Ok(element)
-}
-
-/// Adds a caps filter.
-///
-/// # Errors
-/// When the element is missing.
-pub fn filter(
-    pipeline: &impl IsA<gst::Bin>,
-    caps: &gst::Caps,
-) -> Result<gst::Element, template::Error> {
-    let element = make(pipeline, "capsfilter")?;
-    element.set_property("caps", caps);
-    Ok(element)
+    template::Error::build("encode", message)
 }
 
 fn build_video(
@@ -158,7 +118,7 @@ fn build_video(
     taps: Vec<Tap>,
     outbox: &Outbox,
 ) -> Result<(), template::Error> {
-    let mut tee = make(pipeline, "tee")?;
+    let mut tee = element::add(pipeline, "tee", "encode")?;
     canvas.link(&tee).map_err(fail)?;
     let mut above = (spec.plan.canvas.width, spec.plan.canvas.height);
     for (index, (rendition, tap)) in spec.plan.video.iter().zip(taps).enumerate() {
@@ -167,8 +127,9 @@ fn build_video(
             let (first, last) = library
                 .build_kind(Kind::Scale, &Values::default())?
                 .add_to(pipeline.upcast_ref())?;
-            let sized = filter(pipeline, &caps::picture(size.0, size.1).build())?;
-            let next = make(pipeline, "tee")?;
+            let sized = caps::picture(size.0, size.1).build();
+            let sized = element::add_filter(pipeline, &sized, "encode")?;
+            let next = element::add(pipeline, "tee", "encode")?;
             tee.link(&first).map_err(fail)?;
             gst::Element::link_many([&last, &sized, &next]).map_err(fail)?;
             tee = next;
@@ -190,7 +151,7 @@ fn encoder_bin(
     tap: Tap,
 ) -> Result<gst::Bin, template::Error> {
     let bin = gst::Bin::with_name(&format!("rung-{index}"));
-    let queue = make(&bin, "queue")?;
+    let queue = element::add(&bin, "queue", "encode")?;
     queue.set_property("max-size-buffers", QUEUE_FRAMES_MAX);
     queue.set_property("max-size-bytes", 0u32);
     queue.set_property("max-size-time", 0u64);
@@ -308,7 +269,7 @@ fn build_audio(
     library: &Library,
     taps: Vec<Tap>,
 ) -> Result<(), template::Error> {
-    let tee = make(pipeline, "tee")?;
+    let tee = element::add(pipeline, "tee", "encode")?;
     samples.link(&tee).map_err(fail)?;
     for (rendition, tap) in spec.plan.audio.iter().zip(taps) {
         build_aac(pipeline, &tee, rendition, library, tap)?;
@@ -323,7 +284,7 @@ fn build_aac(
     library: &Library,
     tap: Tap,
 ) -> Result<(), template::Error> {
-    let queue = make(pipeline, "queue")?;
+    let queue = element::add(pipeline, "queue", "encode")?;
     let values = Values::default().with(Variable::BitrateBps, rendition.bitrate.bps());
     let (first, last) = library
         .build_kind(Kind::AudioEncoder, &values)?

@@ -14,83 +14,23 @@ mod cmaf;
 mod cutter;
 mod encode;
 mod failure;
+mod grid;
+mod spec;
 mod thumbnail;
 mod ts;
 
-pub use encode::{encoder_values, filter};
+pub use cutter::Counter;
+pub use encode::encoder_values;
+pub use spec::{Epoch, Spec};
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
-use std::time::{Duration, SystemTime};
+use std::sync::Arc;
+use std::time::Duration;
 
 use gst::prelude::*;
 
 use super::events::Events;
 use super::outbox::Outbox;
 use super::template::{self, Library};
-use crate::model::ladder::Plan;
-use crate::model::ladder::clock::LadderClock;
-
-/// Everything an output half is built from.
-#[derive(Debug)]
-pub struct Spec<'a> {
-    /// What to make.
-    pub plan: &'a Plan,
-    /// Where to cut.
-    pub clock: &'a LadderClock,
-    /// Template of each video rendition's encoder.
-    pub encoders: &'a [String],
-    /// Make the MPEG-TS set.
-    pub ts: bool,
-    /// When canvas frame 0 is shown.
-    pub epoch: Epoch,
-    /// Media sequence number of the first segment.
-    pub first_msn: u64,
-}
-
-/// Wall-clock time of canvas frame 0. It is known only when everything is built, and nothing has
-/// to be dated before.
-#[derive(Debug, Clone, Default)]
-pub struct Epoch(Arc<OnceLock<u64>>);
-
-impl Epoch {
-    /// Frame 0 is now; gives its time in nanoseconds since the Unix epoch.
-    pub fn begin(&self) -> u64 {
-        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-        let now_ns = since.map_or(0, |since| u64::try_from(since.as_nanos()).unwrap_or(0));
-        *self.0.get_or_init(|| now_ns)
-    }
-
-    /// Date of what is shown `after` frame 0, in nanoseconds since the Unix epoch.
-    fn date_ns(&self, after: Duration) -> u64 {
-        let after_ns = u64::try_from(after.as_nanos()).unwrap_or(u64::MAX);
-        self.0.get().copied().unwrap_or(0).saturating_add(after_ns)
-    }
-}
-
-/// Counters of one rung, shared with its encoder's thread.
-#[derive(Debug, Default)]
-pub struct Counter {
-    encoded: AtomicU64,
-    latest_ns: AtomicU64,
-}
-
-impl Counter {
-    fn add(&self, start: gst::ClockTime) {
-        self.encoded.fetch_add(1, Ordering::Relaxed);
-        self.latest_ns.store(start.nseconds(), Ordering::Relaxed);
-    }
-
-    /// Output time of the newest encoded frame.
-    fn latest(&self) -> Duration {
-        Duration::from_nanos(self.latest_ns.load(Ordering::Relaxed))
-    }
-
-    /// Frames encoded since the last call.
-    pub fn take(&self) -> u64 {
-        self.encoded.swap(0, Ordering::Relaxed)
-    }
-}
 
 /// A running output half.
 #[derive(Debug)]
@@ -143,12 +83,8 @@ impl Output {
 
     fn play(&self) -> Result<(), template::Error> {
         for pipeline in self.packagers.iter().chain([&self.encode.pipeline]) {
-            pipeline
-                .set_state(gst::State::Playing)
-                .map_err(|e| template::Error::Build {
-                    template: pipeline.name().to_string(),
-                    message: e.to_string(),
-                })?;
+            let playing = pipeline.set_state(gst::State::Playing);
+            playing.map_err(|error| template::Error::build(&pipeline.name(), error))?;
         }
         Ok(())
     }

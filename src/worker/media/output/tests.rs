@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::*;
 use crate::base::units::{Bitrate, FrameRate};
 use crate::model::hls::{Part, TrackId, TsSegment};
-use crate::model::ladder::clock::{Settings, aac_time};
-use crate::model::ladder::{AudioRendition, Canvas, VideoRendition};
+use crate::model::ladder::clock::{LadderClock, Settings, aac_time};
+use crate::model::ladder::{AudioRendition, Canvas, Plan, VideoRendition};
 use crate::wire::protocol::FromWorker;
 
 fn plan(fps: FrameRate) -> Plan {
@@ -58,7 +58,7 @@ fn run(fps: FrameRate, seconds: u64) -> (LadderClock, Vec<FromWorker>) {
         clock: &clock,
         encoders: &["x264".to_owned(), "x264".to_owned()],
         ts: true,
-        epoch: Epoch(Arc::new(1_000_000_000.into())),
+        epoch: Epoch::at(1_000_000_000),
         first_msn: 5,
     };
     let (library, errors) = Library::load(None);

@@ -3,10 +3,10 @@
 use gst::prelude::*;
 use gst_app::{AppSink, AppSinkCallbacks};
 
-use super::encode::{filter, make};
 use crate::base::units::FrameRate;
 use crate::wire::protocol::FromWorker;
 use crate::worker::media::caps;
+use crate::worker::media::element;
 use crate::worker::media::outbox::Outbox;
 use crate::worker::media::template::{self, Kind, Library, Values};
 
@@ -24,11 +24,8 @@ pub fn build(
     library: &Library,
     outbox: &Outbox,
 ) -> Result<(), template::Error> {
-    let fail = |message: gst::glib::BoolError| template::Error::Build {
-        template: "thumbnail".to_owned(),
-        message: message.to_string(),
-    };
-    let queue = make(pipeline, "queue")?;
+    let fail = |error| template::Error::build("thumbnail", error);
+    let queue = element::add(pipeline, "queue", "thumbnail")?;
     queue.set_property("max-size-buffers", 1u32);
     queue.set_property_from_str("leaky", "downstream");
     if let Some(pad) = queue.static_pad("sink") {
@@ -51,7 +48,8 @@ pub fn build(
         .build_kind(Kind::Scale, &Values::default())?
         .add_to(pipeline.upcast_ref())?;
     let (width, height) = fitted(size);
-    let sized = filter(pipeline, &caps::picture(width, height).build())?;
+    let sized = caps::picture(width, height).build();
+    let sized = element::add_filter(pipeline, &sized, "thumbnail")?;
     let (jpeg_first, jpeg_last) = library
         .build_kind(Kind::Thumbnail, &Values::default())?
         .add_to(pipeline.upcast_ref())?;

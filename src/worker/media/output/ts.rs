@@ -9,15 +9,15 @@ use bytes::Bytes;
 use gst::prelude::*;
 use gst_app::AppSrc;
 
-use super::encode::{filter, make, source};
 use super::failure;
-use super::{Epoch, Spec, template};
+use super::spec::{Epoch, Spec};
 use crate::model::hls::TsSegment;
 use crate::model::ladder::clock::{LadderClock, Position};
-use crate::wire::protocol::FromWorker;
+use crate::wire::protocol::{FromWorker, Level};
+use crate::worker::media::element;
 use crate::worker::media::events::{Event, Events};
 use crate::worker::media::outbox::Outbox;
-use crate::worker::media::template::{Kind, Library, Values};
+use crate::worker::media::template::{self, Kind, Library, Values};
 
 /// Encoded media that may wait for a TS muxer; beyond it the rendition's TS stops.
 const BACKLOG_MAX: gst::ClockTime = gst::ClockTime::from_seconds(10);
@@ -79,7 +79,7 @@ impl Input {
     fn give_up(&self) {
         if !self.state.given_up.swap(true, Ordering::Relaxed) {
             self.state.outbox.log(
-                crate::wire::protocol::Level::Error,
+                Level::Error,
                 Some(&self.state.rung),
                 "the MPEG-TS muxer is 10 s behind and was stopped; CMAF goes on",
             );
@@ -110,8 +110,8 @@ impl Sink {
             .ok_or_else(|| fail("hlssink3 has no inner `split_mux_sink`"))?;
         connect_streams(&sink, Segments::new(spec, index, outbox));
 
-        let video = source(&pipeline, "video", None)?;
-        let audio = source(&pipeline, "audio", None)?;
+        let video = element::add_source(&pipeline, "video", None, "ts")?;
+        let audio = element::add_source(&pipeline, "audio", None, "ts")?;
         branch(
             &pipeline,
             &video,
@@ -146,10 +146,7 @@ impl Sink {
 }
 
 fn fail(message: impl ToString) -> template::Error {
-    template::Error::Build {
-        template: "ts".to_owned(),
-        message: message.to_string(),
-    }
+    template::Error::build("ts", message)
 }
 
 fn byte_stream() -> gst::Caps {
@@ -173,12 +170,12 @@ fn branch(
     sink: &gst::Element,
     pad: &str,
 ) -> Result<(), template::Error> {
-    let parse = make(pipeline, parser)?;
+    let parse = element::add(pipeline, parser, "ts")?;
     if parse.has_property("config-interval") {
         // A viewer may start at any segment: each key frame brings SPS and PPS.
         parse.set_property("config-interval", -1i32);
     }
-    let filter = filter(pipeline, caps)?;
+    let filter = element::add_filter(pipeline, caps, "ts")?;
     gst::Element::link_many([source.upcast_ref(), &parse, &filter]).map_err(fail)?;
     let out = filter.static_pad("src").ok_or_else(|| fail("no src pad"))?;
     let entry = sink

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use gst::prelude::*;
 
-use super::{Element, Error, Template, Variable, Variant};
+use super::error::Error;
+use super::file::{Element, Template, Variable, Variant};
+use crate::worker::media::element;
 
 /// What weir computed for a template's `bind` entries.
 #[derive(Debug, Clone, Default)]
@@ -51,16 +53,12 @@ impl Chain {
     /// # Errors
     /// When two neighbours do not fit.
     pub fn add_to(self, bin: &gst::Bin) -> Result<(gst::Element, gst::Element), Error> {
-        let fail = |message: String| Error::Build {
-            template: self.template.clone(),
-            message,
-        };
-        bin.add_many(&self.elements)
-            .map_err(|e| fail(e.to_string()))?;
-        gst::Element::link_many(&self.elements).map_err(|e| fail(e.to_string()))?;
+        let fail = |error| Error::build(&self.template, error);
+        bin.add_many(&self.elements).map_err(fail)?;
+        gst::Element::link_many(&self.elements).map_err(fail)?;
         match (self.elements.first(), self.elements.last()) {
             (Some(first), Some(last)) => Ok((first.clone(), last.clone())),
-            _ => Err(fail("names no element".to_owned())),
+            _ => Err(Error::build(&self.template, "names no element")),
         }
     }
 
@@ -78,14 +76,7 @@ impl Chain {
 pub fn build(template: &Template, values: &Values) -> Result<Chain, Error> {
     let mut elements = Vec::with_capacity(template.body.element.len());
     for wanted in &template.body.element {
-        let factory = wanted.factory.get_ref();
-        let element =
-            gst::ElementFactory::make(factory)
-                .build()
-                .map_err(|_| Error::MissingElement {
-                    template: template.origin.clone(),
-                    factory: factory.clone(),
-                })?;
+        let element = element::make(wanted.factory.get_ref(), &template.origin)?;
         apply(template, wanted, &element, values)?;
         elements.push(element);
     }
@@ -231,7 +222,7 @@ fn in_range(pspec: &gst::glib::ParamSpec, value: &gst::glib::Value) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::worker::media::template::Body;
+    use crate::worker::media::template::file::Body;
 
     #[test]
     fn the_first_variant_that_fits_is_taken() {
