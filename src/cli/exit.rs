@@ -14,17 +14,18 @@ Exit codes:
 /// How a command ends. Codes above 2 are those of sysexits.h, which tell service managers and
 /// scripts whether a retry can help.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
 pub enum Exit {
     /// Done.
-    Ok,
+    Ok = 0,
     /// Failed; the message says why.
-    Failure,
+    Failure = 1,
     /// The command line or the configuration is wrong.
-    Config,
+    Config = 2,
     /// Something weir needs is not available, such as a port that is taken.
-    Unavailable,
+    Unavailable = 69,
     /// The data folder cannot be written.
-    Data,
+    Data = 73,
 }
 
 /// How a command fails, and the message for the user.
@@ -33,13 +34,7 @@ pub(super) type Failure = (Exit, String);
 impl Exit {
     /// The process exit code.
     pub const fn code(self) -> u8 {
-        match self {
-            Self::Ok => 0,
-            Self::Failure => 1,
-            Self::Config => 2,
-            Self::Unavailable => 69,
-            Self::Data => 73,
-        }
+        self as u8
     }
 }
 

@@ -2,13 +2,13 @@
 //! a fraction of a second; the next spare is then started in the background.
 
 use std::future::pending;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinHandle;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use super::link::{Gone, Link};
 use super::spawner::Launch;
@@ -27,7 +27,7 @@ pub struct Spares {
     launch: Arc<dyn Launch>,
     asks: mpsc::Sender<Ask>,
     stop: CancellationToken,
-    keeper: Mutex<Option<JoinHandle<()>>>,
+    keeper: TaskTracker,
 }
 
 impl Spares {
@@ -35,12 +35,14 @@ impl Spares {
     pub fn new(launch: Arc<dyn Launch>) -> Self {
         let (asks, receiver) = mpsc::channel(ASKING_MAX);
         let stop = CancellationToken::new();
-        let keeper = tokio::spawn(keep(launch.clone(), receiver, stop.clone()));
+        let keeper = TaskTracker::new();
+        keeper.spawn(keep(launch.clone(), receiver, stop.clone()));
+        keeper.close();
         Self {
             launch,
             asks,
             stop,
-            keeper: Mutex::new(Some(keeper)),
+            keeper,
         }
     }
 
@@ -62,14 +64,7 @@ impl Spares {
     /// Discards the spare and starts no more.
     pub async fn close(&self) {
         self.stop.cancel();
-        let keeper = self
-            .keeper
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        if let Some(keeper) = keeper {
-            let _ = keeper.await;
-        }
+        self.keeper.wait().await;
     }
 }
 

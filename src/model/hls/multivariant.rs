@@ -89,29 +89,26 @@ pub(super) fn render(
         }
     }
     for variant in variants {
-        let VideoRendition {
-            name,
-            width,
-            height,
-            ..
-        } = variant.video;
+        let video = variant.video;
         let rate = variant.frame_rate;
         // "A decimal-floating-point … rounded to three decimal places" (section 4.4.6.2).
         let milli = (u64::from(rate.num()) * 2000 / u64::from(rate.den())).div_ceil(2);
         let _ = write!(
             out,
             "#EXT-X-STREAM-INF:BANDWIDTH={},AVERAGE-BANDWIDTH={},CODECS=\"{}\",\
-             RESOLUTION={width}x{height},FRAME-RATE={}.{:03}",
+             RESOLUTION={}x{},FRAME-RATE={}.{:03}",
             variant.bandwidth_bps,
             variant.average_bps,
             variant.codecs,
+            video.width,
+            video.height,
             milli / 1000,
             milli % 1000,
         );
         if let Some(audio) = variant.audio {
             let _ = write!(out, ",AUDIO=\"{}\"", audio.name);
         }
-        let _ = write!(out, "\n{session}/{name}/{file}\n");
+        let _ = write!(out, "\n{session}/{}/{file}\n", video.name);
     }
     out
 }

@@ -89,7 +89,7 @@ impl Page<'_> {
         }
         out.push('\n');
         if let Some(part) = self.part_target() {
-            let part = Timing::part_target_printed(part);
+            let part = Seconds::at_least(part);
             let _ = writeln!(out, "#EXT-X-PART-INF:PART-TARGET={part}");
         }
         let first = self.listed().next();
@@ -210,16 +210,12 @@ impl Page<'_> {
         }
         let file = file_name(self.packaging);
         for report in self.reports {
-            let Report {
-                rendition,
-                last_msn,
-                last_part,
-            } = report;
             let _ = write!(
                 out,
-                "#EXT-X-RENDITION-REPORT:URI=\"../{rendition}/{file}\",LAST-MSN={last_msn}"
+                "#EXT-X-RENDITION-REPORT:URI=\"../{}/{file}\",LAST-MSN={}",
+                report.rendition, report.last_msn
             );
-            if let Some(part) = last_part {
+            if let Some(part) = report.last_part {
                 let _ = write!(out, ",LAST-PART={part}");
             }
             out.push('\n');

@@ -1,5 +1,6 @@
 //! One session: all its renditions, in both packagings.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -44,7 +45,7 @@ pub struct Presentation {
     renditions: Vec<Rendition>,
     ended: bool,
     /// `BANDWIDTH` in the last multivariant playlist, by packaging and variant.
-    advertised: Vec<(Packaging, usize, u64)>,
+    advertised: BTreeMap<(Packaging, usize), u64>,
     bandwidth_raised: u64,
 }
 
@@ -72,7 +73,7 @@ impl Presentation {
             timing,
             renditions,
             ended: false,
-            advertised: Vec::new(),
+            advertised: BTreeMap::new(),
             bandwidth_raised: 0,
         }
     }
@@ -307,21 +308,16 @@ impl Presentation {
         if !self.playable(packaging) {
             return None;
         }
-        let variants = self.variants(packaging);
+        let videos = self.plan.video.iter().enumerate();
+        let variants: Vec<_> = videos
+            .map(|(n, video)| self.variant(n, video, packaging))
+            .collect();
         let text = multivariant::render(&self.plan, &variants, packaging, session);
         let promises: Vec<_> = variants.iter().map(|v| v.bandwidth_bps).collect();
-        self.advertised.retain(|(of, ..)| *of != packaging);
         for (n, bps) in promises.into_iter().enumerate() {
-            self.advertised.push((packaging, n, bps));
+            self.advertised.insert((packaging, n), bps);
         }
         Some(text)
-    }
-
-    fn variants(&self, packaging: Packaging) -> Vec<Variant<'_>> {
-        let videos = self.plan.video.iter().enumerate();
-        videos
-            .map(|(n, video)| self.variant(n, video, packaging))
-            .collect()
     }
 
     fn variant<'a>(
@@ -352,16 +348,14 @@ impl Presentation {
         let measured_bps: u64 = measured_bps.iter().flatten().map(|w| w.peak_bps()).sum();
         let (promised_bps, average_bps) =
             multivariant::promised_bps(&self.plan, video, &self.timing, packaging);
-        let before = self
-            .advertised
-            .iter()
-            .find(|(of, variant, _)| (*of, *variant) == (packaging, n));
-        let before_bps = before.map_or(0, |(.., bps)| *bps);
+        let before_bps = self.advertised.get(&(packaging, n)).copied();
         Variant {
             video,
             audio: audio.filter(|_| packaging == Packaging::Cmaf),
             // "BANDWIDTH: the peak segment bit rate of the Variant Stream" (section 4.4.6.2).
-            bandwidth_bps: promised_bps.max(measured_bps).max(before_bps),
+            bandwidth_bps: promised_bps
+                .max(measured_bps)
+                .max(before_bps.unwrap_or_default()),
             average_bps,
             codecs: codecs.join(","),
             frame_rate: self.plan.canvas.fps.divided(video.divisor),
@@ -371,7 +365,7 @@ impl Presentation {
     /// Raises `BANDWIDTH` of variants whose segments have exceeded it, and counts them.
     fn compare_bandwidth(&mut self) {
         let mut advertised = std::mem::take(&mut self.advertised);
-        for (packaging, n, bps) in &mut advertised {
+        for ((packaging, n), bps) in &mut advertised {
             let Some(video) = self.plan.video.get(*n) else {
                 continue;
             };

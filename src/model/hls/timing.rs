@@ -89,14 +89,10 @@ impl Timing {
             .max(3)
     }
 
-    pub(super) fn part_target_printed(part_target: Duration) -> Seconds {
-        Seconds::at_least(part_target)
-    }
-
     /// "Its value MUST be at least twice the Part Target Duration. Its value SHOULD be at least
     /// three times the Part Target Duration" (section 4.4.3.8). Counted from the printed value.
     pub(super) fn part_hold_back(&self, part_target: Duration) -> Seconds {
-        let least = Self::part_target_printed(part_target).times(3);
+        let least = Seconds::at_least(part_target).times(3);
         least.max(self.configured_hold_back())
     }
 

@@ -31,14 +31,6 @@ enum State {
     Gap,
 }
 
-/// A part, reduced to what the playlist and viewers need.
-#[derive(Debug)]
-pub(super) struct Chunk {
-    pub(super) duration: Duration,
-    pub(super) independent: bool,
-    pub(super) data: Bytes,
-}
-
 /// A Media Segment. Its bytes are stored once, as those of its parts.
 #[derive(Debug)]
 pub struct Segment {
@@ -51,7 +43,7 @@ pub struct Segment {
     pub(super) discontinuities: u64,
     /// Number of its init section.
     pub(super) init: Option<u32>,
-    pub(super) parts: Vec<Chunk>,
+    pub(super) parts: Vec<Part>,
     state: State,
 }
 
@@ -201,11 +193,7 @@ impl Window {
             return false;
         };
         open.duration = open.duration.saturating_add(part.duration);
-        open.parts.push(Chunk {
-            duration: part.duration,
-            independent: part.independent,
-            data: part.data.clone(),
-        });
+        open.parts.push(part.clone());
         self.bytes = self.bytes.saturating_add(part.data.len() as u64);
         if part.last {
             self.close();

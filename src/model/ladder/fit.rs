@@ -37,7 +37,10 @@ pub fn plan(rungs: &[Rung], source: SourceFormat) -> Plan {
                 height,
                 divisor: divisor(fps, rung.fps_max),
                 bitrate: rung.bitrate,
-                audio: position_of(&audio, rung.audio),
+                audio: audio
+                    .iter()
+                    .position(|a| a.bitrate == rung.audio)
+                    .unwrap_or_default(),
                 name: rung.name,
             }
         })
@@ -136,25 +139,11 @@ fn audio_renditions(rungs: &[Rung]) -> Vec<AudioRendition> {
         .collect()
 }
 
-fn position_of(audio: &[AudioRendition], bitrate: Bitrate) -> usize {
-    audio
-        .iter()
-        .position(|a| a.bitrate == bitrate)
-        .unwrap_or_default()
-}
-
 /// Brings the size of a source into the range that encoders accept: even sides from 16 to 8192
 /// pixels. The aspect ratio is kept where that range allows it.
 fn bounded(width: u32, height: u32) -> (u32, u32) {
     let long = width.max(height);
-    let fit = |side: u32| {
-        let side = if long > SIDE_MAX {
-            mul_div(side, SIDE_MAX, long)
-        } else {
-            side
-        };
-        even_below(side).clamp(SIDE_MIN, SIDE_MAX)
-    };
+    let fit = |side| even_below(mul_div(side, long.min(SIDE_MAX), long)).clamp(SIDE_MIN, SIDE_MAX);
     (fit(width), fit(height))
 }
 
