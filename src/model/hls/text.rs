@@ -5,43 +5,37 @@ use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat};
 
-/// A decimal-floating-point number of seconds (section 4.2), to the microsecond and without
-/// needless zeros: `2.0`, `0.213333`.
+/// Microseconds, shown as a decimal-floating-point number of seconds (section 4.2) without needless
+/// zeros: `2.0`, `0.213333`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Seconds {
-    micros: u128,
-}
+pub(super) struct Seconds(u128);
 
 impl Seconds {
     /// `duration` to the nearest microsecond.
     pub(super) fn nearest(duration: Duration) -> Self {
-        let micros = (duration.as_nanos() + 500) / 1000;
-        Self { micros }
+        Self((duration.as_nanos() + 500) / 1000)
     }
 
     /// `duration` rounded up to the microsecond, for limits: a duration within the limit is never
     /// printed above it.
     pub(super) fn at_least(duration: Duration) -> Self {
-        let micros = duration.as_nanos().div_ceil(1000);
-        Self { micros }
+        Self(duration.as_nanos().div_ceil(1000))
     }
 
     /// A multiple.
     pub(super) fn times(self, times: u32) -> Self {
-        Self {
-            micros: self.micros.saturating_mul(u128::from(times)),
-        }
+        Self(self.0.saturating_mul(u128::from(times)))
     }
 }
 
 impl fmt::Display for Seconds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let fraction = format!("{:06}", self.micros % 1_000_000);
+        let fraction = format!("{:06}", self.0 % 1_000_000);
         let fraction = match fraction.trim_end_matches('0') {
             "" => "0",
             digits => digits,
         };
-        write!(f, "{}.{fraction}", self.micros / 1_000_000)
+        write!(f, "{}.{fraction}", self.0 / 1_000_000)
     }
 }
 

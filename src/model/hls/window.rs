@@ -161,17 +161,14 @@ impl Window {
 
     /// Segment number and index of the last part.
     pub fn last_part(&self) -> Option<(u64, u32)> {
-        let holder = self.segments.iter().rev().find(|s| !s.parts.is_empty())?;
+        let holder = self.segments.iter().rfind(|s| !s.parts.is_empty())?;
         Some((holder.msn, holder.part_count().saturating_sub(1)))
     }
 
     /// Number of the last closed segment.
     pub fn last_closed(&self) -> Option<u64> {
-        self.segments
-            .iter()
-            .rev()
-            .find(|s| s.closed())
-            .map(|s| s.msn)
+        let last = self.segments.iter().rfind(|s| s.closed());
+        last.map(|s| s.msn)
     }
 
     /// Whether there is a complete segment to play.

@@ -230,7 +230,7 @@ fn aac_frames(fps: FrameRate, frames: u64) -> (u64, u64) {
 /// unless that is less than 85 % of it; then one more, which raises the PART-TARGET.
 fn audio_part(fps: FrameRate, part_frames: u64) -> u64 {
     let (fits, covers) = aac_frames(fps, part_frames);
-    if fits > 0 && audio_to_video(fps, fits, part_frames).is_some_and(holds_floor) {
+    if fits > 0 && holds_floor(fps, fits, part_frames) {
         fits
     } else {
         covers.max(1)
@@ -243,28 +243,18 @@ fn audio_part(fps: FrameRate, part_frames: u64) -> u64 {
 /// from 0.85 (n + 1) on, and for n >= 3 these ranges overlap.
 fn fitting_part(fps: FrameRate, part_frames: u64, grid: u64) -> u64 {
     let mut frames = part_frames;
-    while aac_frames(fps, frames).0 < 3
-        && !audio_to_video(fps, audio_part(fps, frames), frames).is_some_and(holds_floor)
-    {
+    while aac_frames(fps, frames).0 < 3 && !holds_floor(fps, audio_part(fps, frames), frames) {
         frames = frames.saturating_add(grid);
     }
     frames
 }
 
-/// Lengths of an audio and a video part in a common unit; `None` on overflow.
-fn audio_to_video(fps: FrameRate, aac: u64, frames: u64) -> Option<(u128, u128)> {
-    let audio = u128::from(aac)
-        .checked_mul(u128::from(AAC_FRAME_SAMPLES))?
-        .checked_mul(u128::from(fps.num()))?;
-    let video = u128::from(frames)
-        .checked_mul(u128::from(SAMPLE_RATE_HZ))?
-        .checked_mul(u128::from(fps.den()))?;
-    Some((audio, video))
-}
-
-/// Neither of two parts is shorter than 85 % of the other.
-fn holds_floor((a, b): (u128, u128)) -> bool {
-    a.min(b).saturating_mul(100) >= a.max(b).saturating_mul(85)
+/// Whether neither an audio part of `aac` AAC frames nor a video part of `frames` canvas frames is
+/// shorter than 85 % of the other.
+fn holds_floor(fps: FrameRate, aac: u64, frames: u64) -> bool {
+    let audio = u128::from(aac) * u128::from(AAC_FRAME_SAMPLES) * u128::from(fps.num());
+    let video = u128::from(frames) * u128::from(SAMPLE_RATE_HZ) * u128::from(fps.den());
+    audio.min(video) * 100 >= audio.max(video) * 85
 }
 
 fn aac_time_ceil(frames: u64) -> Duration {

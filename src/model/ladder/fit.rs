@@ -84,6 +84,7 @@ fn brought_down(rung: Rung, short: u32, below: &[Rung]) -> Rung {
     let scaled = u128::from(rung.bitrate.bps()) * square(short) / square(rung.height.max(1));
     let scaled = Bitrate::from_bps(u64::try_from(scaled).unwrap_or(u64::MAX));
     let floor = below.iter().map(|rung| rung.bitrate).max();
+    let floor = floor.unwrap_or(Bitrate::from_bps(0));
     let own = rung
         .name
         .replacen(&rung.height.to_string(), &short.to_string(), 1);
@@ -93,8 +94,8 @@ fn brought_down(rung: Rung, short: u32, below: &[Rung]) -> Rung {
         name: if taken { rung.name } else { own },
         height: short,
         bitrate: scaled
-            .max(floor.unwrap_or(SCALED_BITRATE_MIN).max(SCALED_BITRATE_MIN))
-            .min(rung.bitrate.max(floor.unwrap_or(rung.bitrate))),
+            .max(floor.max(SCALED_BITRATE_MIN))
+            .min(rung.bitrate.max(floor)),
         ..rung
     }
 }
