@@ -6,4 +6,5 @@ pub mod names;
 pub mod network;
 pub mod procfs;
 pub mod text;
+pub mod time;
 pub mod units;

@@ -17,10 +17,10 @@ use super::exit::{Exit, Failure};
 use super::heap;
 use super::probing::Probing;
 use crate::daemon::config::settings::{Secret, Settings};
-use crate::daemon::http::{self, Catalog};
+use crate::daemon::http;
 use crate::daemon::ingest::rtmp;
 use crate::daemon::origin::{Limits, Origin};
-use crate::daemon::session::{Deps, Registry};
+use crate::daemon::session::{Catalog, Deps, Registry};
 use crate::daemon::supervisor::spawner::{Program, Spawner};
 use crate::daemon::telemetry::metrics::Metrics;
 

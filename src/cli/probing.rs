@@ -4,8 +4,7 @@ use std::path::PathBuf;
 
 use tokio::task::JoinHandle;
 
-use crate::daemon::http::Catalog;
-use crate::daemon::session::{Registry, Tested};
+use crate::daemon::session::{Catalog, Registry, Tested};
 use crate::daemon::supervisor::probe;
 use crate::worker::media::probe::Outcome;
 

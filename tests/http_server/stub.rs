@@ -10,8 +10,9 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use weir::base::units::ByteSize;
-use weir::daemon::http::{Catalog, Demand, Library, Limits, Server};
+use weir::daemon::http::{Library, Limits, Server};
 use weir::daemon::origin::{Document, Missing, Object, Packaging, Reload, Usage};
+use weir::daemon::session::{Catalog, Demand};
 use weir::daemon::telemetry::metrics::Metrics;
 use weir::model::status::{State, StreamStatus};
 

@@ -7,11 +7,11 @@ use warp::reply::Response;
 
 use crate::daemon::telemetry::metrics::{self, Scrape};
 
-use super::Catalog;
 use super::errors::Problem;
 use super::library::Library;
 use super::names::Name;
 use super::routes::App;
+use crate::daemon::session::Catalog;
 
 /// `/api/v1/streams`
 pub(super) fn streams<C: Catalog, L: Library>(app: &App<C, L>) -> Response {

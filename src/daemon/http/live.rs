@@ -22,8 +22,9 @@ use super::errors::Problem;
 use super::library::Library;
 use super::names::{Name, Token};
 use super::ranges::{self, Wanted};
+use super::reload;
 use super::routes::App;
-use super::{Catalog, Demand, reload};
+use crate::daemon::session::{Catalog, Demand};
 
 /// How long a request for a master waits for a stream that is starting.
 const MASTER_WAIT_MAX: Duration = Duration::from_secs(10);

@@ -21,7 +21,8 @@ use super::assets::Assets;
 use super::caching::GzipCache;
 use super::errors::{METHODS, Problem};
 use super::names::{Name, Token};
-use super::{Catalog, Library, api, live, pages};
+use super::{Library, api, live, pages};
+use crate::daemon::session::Catalog;
 
 /// What handlers share.
 #[derive(Debug)]

@@ -22,6 +22,7 @@ use tower_service::Service;
 
 use crate::daemon::telemetry::metrics::{HttpMetrics, Metrics};
 
+use super::Library;
 use super::ask::Peer;
 use super::assets::Assets;
 use super::caching::GzipCache;
@@ -30,7 +31,7 @@ use super::gate::{Admission, Gate};
 use super::refusal::{REFUSALS_MAX, Refusals};
 use super::routes::{self, App};
 use super::tap::{Activity, Tap};
-use super::{Catalog, Library};
+use crate::daemon::session::Catalog;
 
 /// Bounds of the web side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

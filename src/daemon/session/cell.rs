@@ -2,15 +2,16 @@
 
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use chrono::SecondsFormat;
 use tokio::sync::Notify;
 
-use super::date::rfc3339;
-use super::machine::Kind;
+use super::catalog::Demand;
+use super::machine::Schedule;
 use super::viewers::Viewers;
 use crate::base::text::printable;
-use crate::daemon::http::Demand;
+use crate::base::time::rfc3339;
 use crate::model::status::{InputStatus, RungStatus, State, StreamStatus};
 
 /// Longest error text that is shown.
@@ -19,7 +20,7 @@ const ERROR_CHARS_MAX: usize = 500;
 /// One stream's noticeboard: its task writes, everybody else reads.
 #[derive(Debug)]
 pub struct Cell {
-    kind: Kind,
+    schedule: Schedule,
     board: Mutex<Board>,
     viewers: Viewers,
     /// A viewer has asked for a playlist.
@@ -50,12 +51,12 @@ pub struct Report {
 
 impl Cell {
     /// An idle stream.
-    pub fn new(name: &str, source: String, kind: Kind) -> Self {
+    pub fn new(name: &str, source: String, schedule: Schedule) -> Self {
         let status = StreamStatus {
             name: name.to_owned(),
             state: State::Idle,
             source,
-            since: rfc3339(SystemTime::now()),
+            since: date_now(),
             viewers: 0,
             input: None,
             rungs: Vec::new(),
@@ -63,7 +64,7 @@ impl Cell {
             last_error: None,
         };
         Self {
-            kind,
+            schedule,
             board: Mutex::new(Board {
                 status,
                 open: false,
@@ -79,7 +80,7 @@ impl Cell {
         let mut board = self.board();
         let before = board.status.state;
         if before != report.state {
-            board.status.since = rfc3339(SystemTime::now());
+            board.status.since = date_now();
         }
         board.open = report.playable;
         board.status.state = report.state;
@@ -110,7 +111,7 @@ impl Cell {
     /// what there is. An ended session can be played for `window`.
     pub fn demand(&self, address: IpAddr, agent: &str, window: Duration, now: Instant) -> Demand {
         self.viewers.saw(address, agent, now);
-        if self.kind == Kind::OnDemand {
+        if self.schedule == Schedule::WhileWatched {
             // Many requests before the task wakes are one.
             self.demanded.notify_one();
         }
@@ -120,7 +121,7 @@ impl Cell {
             State::Starting => Demand::Starting,
             _ if board.open => Demand::Playable,
             State::Failed => Demand::Nothing,
-            _ if self.kind == Kind::OnDemand => Demand::Starting,
+            _ if self.schedule == Schedule::WhileWatched => Demand::Starting,
             _ if board.ended.is_some_and(recent) => Demand::Playable,
             _ => Demand::Nothing,
         }
@@ -131,6 +132,12 @@ impl Cell {
     }
 }
 
+fn date_now() -> String {
+    let age = SystemTime::now().duration_since(UNIX_EPOCH);
+    let unix_ms = age.unwrap_or_default().as_millis();
+    rfc3339(unix_ms.try_into().unwrap_or_default(), SecondsFormat::Secs)
+}
+
 #[cfg(test)]
 mod tests {
     use std::net::Ipv4Addr;
@@ -139,8 +146,8 @@ mod tests {
 
     const WINDOW: Duration = Duration::from_secs(60);
 
-    fn demand(kind: Kind, state: State, playable: bool, ended: bool) -> Demand {
-        let (cell, start) = (Cell::new("s", String::new(), kind), Instant::now());
+    fn demand(schedule: Schedule, state: State, playable: bool, ended: bool) -> Demand {
+        let (cell, start) = (Cell::new("s", String::new(), schedule), Instant::now());
         cell.report(Report {
             state,
             playable,
@@ -157,27 +164,42 @@ mod tests {
 
     #[test]
     fn what_a_request_finds() {
-        use Kind::{OnDemand, Pull, Push};
-        for (kind, state, open, ended, found) in [
-            (Push, State::Idle, false, false, Demand::Nothing),
-            (Push, State::Idle, false, true, Demand::Playable),
-            (Push, State::Starting, false, true, Demand::Starting),
-            (Push, State::Live, true, false, Demand::Playable),
-            (Push, State::Waiting, true, false, Demand::Playable),
-            (Push, State::Failed, true, false, Demand::Playable),
-            (Pull, State::Failed, false, false, Demand::Nothing),
-            (OnDemand, State::Idle, false, false, Demand::Starting),
-            (OnDemand, State::Idle, false, true, Demand::Starting),
-            (OnDemand, State::Live, true, false, Demand::Playable),
+        use Schedule::{Always, WhilePublished, WhileWatched};
+        for (schedule, state, open, ended, found) in [
+            (WhilePublished, State::Idle, false, false, Demand::Nothing),
+            (WhilePublished, State::Idle, false, true, Demand::Playable),
+            (
+                WhilePublished,
+                State::Starting,
+                false,
+                true,
+                Demand::Starting,
+            ),
+            (WhilePublished, State::Live, true, false, Demand::Playable),
+            (
+                WhilePublished,
+                State::Waiting,
+                true,
+                false,
+                Demand::Playable,
+            ),
+            (WhilePublished, State::Failed, true, false, Demand::Playable),
+            (Always, State::Failed, false, false, Demand::Nothing),
+            (WhileWatched, State::Idle, false, false, Demand::Starting),
+            (WhileWatched, State::Idle, false, true, Demand::Starting),
+            (WhileWatched, State::Live, true, false, Demand::Playable),
         ] {
-            let case = format!("{kind:?} {state:?} open {open} ended {ended}");
-            assert_eq!(demand(kind, state, open, ended), found, "{case}");
+            let case = format!("{schedule:?} {state:?} open {open} ended {ended}");
+            assert_eq!(demand(schedule, state, open, ended), found, "{case}");
         }
     }
 
     #[test]
     fn an_ended_session_is_there_for_the_window() {
-        let (cell, now) = (Cell::new("s", String::new(), Kind::Push), Instant::now());
+        let (cell, now) = (
+            Cell::new("s", String::new(), Schedule::WhilePublished),
+            Instant::now(),
+        );
         cell.ended(now);
         let home = IpAddr::from(Ipv4Addr::LOCALHOST);
         assert_eq!(cell.demand(home, "", WINDOW, now), Demand::Playable);
@@ -187,7 +209,7 @@ mod tests {
 
     #[test]
     fn an_error_is_one_bounded_line() {
-        let cell = Cell::new("s", String::new(), Kind::Push);
+        let cell = Cell::new("s", String::new(), Schedule::WhilePublished);
         cell.error(&format!("a\nb{}", "x".repeat(2 * ERROR_CHARS_MAX)));
         let shown = cell.status(Instant::now()).last_error.unwrap();
         assert!(shown.starts_with("a bx"));

@@ -11,7 +11,7 @@ use crate::model::status::State;
 
 mod words;
 
-pub use words::{Action, Event, Kind, Limits};
+pub use words::{Action, Event, Limits, Schedule};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Source {
@@ -49,7 +49,7 @@ enum Session {
 /// The state machine of one stream.
 #[derive(Debug)]
 pub struct Machine {
-    kind: Kind,
+    schedule: Schedule,
     limits: Limits,
     source: Source,
     worker: Worker,
@@ -64,14 +64,14 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// A stream nobody publishes or watches yet. A pull waits for its first
+    /// A stream that nobody publishes or watches yet. One that always runs starts at the first
     /// [`on_time`](Self::on_time).
-    pub fn new(kind: Kind, limits: Limits) -> Self {
+    pub fn new(schedule: Schedule, limits: Limits) -> Self {
         Self {
-            kind,
+            schedule,
             limits,
-            // A pull is taken to be there until its worker says otherwise.
-            source: if kind == Kind::Pull {
+            // Such a source counts as present until the worker says otherwise.
+            source: if schedule == Schedule::Always {
                 Source::Present
             } else {
                 Source::Absent
@@ -101,7 +101,7 @@ impl Machine {
                 _ => State::Live,
             },
             Session::Open { .. } | Session::Expected => State::Starting,
-            Session::None if self.kind == Kind::Pull && !self.stopping => State::Failed,
+            Session::None if self.schedule == Schedule::Always && !self.stopping => State::Failed,
             Session::None => State::Idle,
         }
     }
@@ -201,8 +201,8 @@ impl Machine {
         if matches!(self.worker, Worker::Off | Worker::Finishing { .. }) {
             return None;
         }
-        match (self.kind, self.source) {
-            (Kind::OnDemand, _) => self.demanded_until,
+        match (self.schedule, self.source) {
+            (Schedule::WhileWatched, _) => self.demanded_until,
             (_, Source::Lost { since }) => Some(since + self.limits.grace),
             _ => None,
         }
@@ -230,8 +230,9 @@ impl Machine {
     }
 
     fn hired(&mut self, now: Instant) {
-        // A pull may take as long as its camera is away.
-        let waits = self.kind != Kind::Pull && !matches!(self.source, Source::Lost { .. });
+        // Such a stream waits for as long as its camera is away.
+        let waits =
+            self.schedule != Schedule::Always && !matches!(self.source, Source::Lost { .. });
         self.worker = Worker::Up(Up {
             since: now,
             plan_by: waits.then(|| now + self.limits.startup_max),
@@ -276,7 +277,7 @@ impl Machine {
     }
 
     fn input_live(&mut self) {
-        if self.kind != Kind::Pull || self.stopping {
+        if self.schedule != Schedule::Always || self.stopping {
             return;
         }
         self.source = Source::Present;
@@ -291,11 +292,11 @@ impl Machine {
     }
 
     fn input_lost(&mut self, now: Instant) {
-        match (self.kind, self.session) {
+        match (self.schedule, self.session) {
             // Further failed attempts do not prolong the grace.
-            (Kind::Pull, Session::Open { .. }) if self.is_source_lost() => {}
-            (Kind::Pull, Session::Open { .. }) => self.source_lost(now),
-            (Kind::Pull, _) => {
+            (Schedule::Always, Session::Open { .. }) if self.is_source_lost() => {}
+            (Schedule::Always, Session::Open { .. }) => self.source_lost(now),
+            (Schedule::Always, _) => {
                 self.source = Source::Absent;
                 self.end_session();
             }
@@ -338,18 +339,18 @@ impl Machine {
 
     /// Starts what is wanted and not running.
     fn settle(&mut self, now: Instant) {
-        let wanted = match self.kind {
-            Kind::Push => self.source == Source::Present,
-            Kind::OnDemand => {
+        let wanted = match self.schedule {
+            Schedule::WhilePublished => self.source == Source::Present,
+            Schedule::WhileWatched => {
                 self.demanded_until.is_some_and(|until| until > now)
                     && self.resting_until.is_none_or(|until| until <= now)
             }
-            Kind::Pull => true,
+            Schedule::Always => true,
         };
         if self.stopping || !wanted || self.worker != Worker::Off {
             return;
         }
-        if self.kind != Kind::Pull || self.source == Source::Present {
+        if self.schedule != Schedule::Always || self.source == Source::Present {
             self.session = Session::Expected;
             self.actions.push(Action::Expect);
         }
@@ -400,8 +401,8 @@ impl Machine {
         self.actions.push(Action::Dismiss);
         self.end_session();
         self.actions.push(Action::Abandon(cause));
-        self.worker = match self.kind {
-            Kind::Pull if !self.stopping => {
+        self.worker = match self.schedule {
+            Schedule::Always if !self.stopping => {
                 let until = now + DELAY_MAX;
                 Worker::Backoff { until }
             }

@@ -1,18 +1,18 @@
-//! One task a stream: lifecycle, grace, take-over.
+//! One task per stream: lifecycle, grace, take-over.
 //!
 //! In reading order: [`machine`] decides, from events and the time alone; `stream` is the task
-//! that feeds it and does what it says; `intake` is the publisher's side of that task (`gop`
-//! keeps what a new worker needs, `feed` decides what is left out), `output` the worker's side;
-//! [`sink`] is what a session needs of the origin; [`registry`] holds all streams and answers
-//! the ingests and the web side, out of a `cell` each task keeps up to date.
+//! that tells the machine what happens and does what it says. `contribution` is the publisher's
+//! side of that task: `gop` keeps what a new worker needs, `backpressure` decides what is left
+//! out. `distribution` is the worker's side. [`registry`] holds all streams; it answers the
+//! ingests and the web side ([`catalog`]) from a `cell` that each task keeps up to date.
 
+mod backpressure;
+pub mod catalog;
 mod cell;
-mod date;
-mod feed;
+mod contribution;
+mod distribution;
 mod gop;
-mod intake;
 pub mod machine;
-mod output;
 pub mod registry;
 pub mod sink;
 pub mod spec;
@@ -22,5 +22,6 @@ mod viewers;
 #[cfg(test)]
 mod fake;
 
+pub use catalog::{Catalog, Demand};
 pub use registry::{Deps, Registry};
 pub use stream::Tested;

@@ -12,14 +12,14 @@ use tokio::task::JoinHandle;
 use tokio::time::{timeout, timeout_at};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use super::catalog::{Catalog, Demand};
 use super::cell::Cell;
-use super::intake::Publisher;
-use super::machine::{Kind, Limits};
+use super::contribution::Publisher;
+use super::machine::{Limits, Schedule};
 use super::sink::Shelf;
-use super::spec::Spec;
+use super::spec::{Spec, Supplier};
 use super::stream::{self, Command, Setup, Tested};
 use crate::daemon::config::settings::{Secret, Settings, Source, Stream};
-use crate::daemon::http::{Catalog, Demand};
 use crate::daemon::ingest::{Gate, LEASE_EVENTS_MAX, Lease, PublishRequest, Refusal, Revoked};
 use crate::daemon::origin::Origin;
 use crate::daemon::supervisor::spare::Spares;
@@ -192,7 +192,7 @@ impl<S: Shelf> Registry<S> {
         let spec = Spec::of(settings, stream, self.0.pipelines.clone());
         let grace = settings.session.grace;
         let source = stream.source.to_string();
-        let cell = Arc::new(Cell::new(&spec.name, source, spec.kind()));
+        let cell = Arc::new(Cell::new(&spec.name, source, spec.schedule()));
         let (commands, receiver) = mpsc::channel(COMMANDS_MAX);
         let stop = CancellationToken::new();
         let task = tokio::spawn(stream::run(Setup {
@@ -264,7 +264,7 @@ impl<S: Shelf> Registry<S> {
         }
         let streams = self.read();
         let entry = streams.entries.get(&request.stream);
-        let entry = entry.filter(|entry| entry.spec.kind() == Kind::Push);
+        let entry = entry.filter(|entry| entry.spec.supplier() == Supplier::Publisher);
         let entry = entry.ok_or(Refusal::UnknownStream)?;
         match &entry.key {
             // An empty key would let everybody in.
@@ -337,7 +337,7 @@ impl<S: Shelf> Catalog for Registry<S> {
         if self.0.closing.load(Ordering::SeqCst) {
             return Demand::Playable;
         }
-        if demand == Demand::Starting && entry.spec.kind() == Kind::OnDemand {
+        if demand == Demand::Starting && entry.spec.schedule() == Schedule::WhileWatched {
             // The stream's task has not woken yet, but its first viewer waits already.
             self.0.shelf.expect(name);
         }

@@ -2,10 +2,19 @@
 
 use std::path::PathBuf;
 
+use super::machine::Schedule;
 use crate::daemon::config::settings::{OnFailure, Settings, Source, Stream};
-use crate::daemon::session::machine::Kind;
 use crate::model::ladder::Rung;
 use crate::wire::protocol::{Packaging, SourceSpec, Start};
+
+/// Who supplies a stream's media.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Supplier {
+    /// A publisher, who must be let in.
+    Publisher,
+    /// The worker, which fetches or generates it.
+    Worker,
+}
 
 /// Everything that is fixed for a stream's sessions. Neither its key nor its grace is in it:
 /// they change without disturbing anybody.
@@ -45,12 +54,20 @@ impl Spec {
         }
     }
 
-    /// When it runs.
-    pub fn kind(&self) -> Kind {
+    /// When the stream runs.
+    pub fn schedule(&self) -> Schedule {
         match self.source {
-            SourceSpec::Push => Kind::Push,
-            SourceSpec::Test => Kind::OnDemand,
-            SourceSpec::Pull { .. } => Kind::Pull,
+            SourceSpec::Push => Schedule::WhilePublished,
+            SourceSpec::Test => Schedule::WhileWatched,
+            SourceSpec::Pull { .. } => Schedule::Always,
+        }
+    }
+
+    /// Who supplies the media.
+    pub fn supplier(&self) -> Supplier {
+        match self.source {
+            SourceSpec::Push => Supplier::Publisher,
+            SourceSpec::Test | SourceSpec::Pull { .. } => Supplier::Worker,
         }
     }
 

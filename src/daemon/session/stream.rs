@@ -14,9 +14,9 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::cell::{Cell, Report};
-use super::intake::{Intake, Publisher};
+use super::contribution::{Contribution, Publisher};
+use super::distribution::Distribution;
 use super::machine::{Action, Event, Limits, Machine};
-use super::output::Output;
 use super::sink::Shelf;
 use super::spec::Spec;
 use crate::daemon::ingest::{MediaEvent, Revocation};
@@ -81,8 +81,8 @@ type Hiring = BoxFuture<'static, Result<Link, String>>;
 struct Stream<S: Shelf> {
     setup: Setup<S>,
     machine: Machine,
-    intake: Intake,
-    output: Output<S::Writer>,
+    contribution: Contribution,
+    distribution: Distribution<S::Writer>,
     link: Option<Link>,
     hiring: Option<Hiring>,
     /// Families that failed in this session.
@@ -113,9 +113,9 @@ pub async fn run<S: Shelf>(mut setup: Setup<S>) {
         let _ = task.await;
     }
     let mut stream = Stream {
-        machine: Machine::new(setup.spec.kind(), setup.limits),
-        intake: Intake::default(),
-        output: Output::new(),
+        machine: Machine::new(setup.spec.schedule(), setup.limits),
+        contribution: Contribution::default(),
+        distribution: Distribution::new(),
         link: None,
         hiring: None,
         failed_encoders: Vec::new(),
@@ -146,7 +146,7 @@ impl<S: Shelf> Stream<S> {
         tokio::select! {
             Some(command) = self.setup.commands.recv() => Input::Command(command),
             () = self.setup.cell.demanded.notified() => Input::Demand,
-            event = self.intake.next(inbox.as_ref()) => Input::Media(event),
+            event = self.contribution.next(inbox.as_ref()) => Input::Media(event),
             said = said(&mut self.link) => Input::Said(said),
             hired = hired(&mut self.hiring) => Input::Hired(hired),
             () = until(deadline) => Input::Time,
@@ -162,7 +162,7 @@ impl<S: Shelf> Stream<S> {
             Input::Media(Some(event)) => {
                 let inbox = self.link.as_ref().map(Link::inbox);
                 let (stream, metrics) = (&self.setup.spec.name, &self.setup.metrics);
-                self.intake.take(event, inbox, stream, metrics);
+                self.contribution.take(event, inbox, stream, metrics);
             }
             Input::Media(None) => {
                 tracing::info!(stream = self.name(), "publisher has gone");
@@ -198,7 +198,7 @@ impl<S: Shelf> Stream<S> {
         }
         let (peer, protocol) = (publisher.peer, publisher.protocol);
         let inbox = self.link.as_ref().map(Link::inbox);
-        let took_over = self.intake.arrive(publisher, inbox);
+        let took_over = self.contribution.arrive(publisher, inbox);
         if took_over {
             self.setup.metrics.takeovers.inc();
         }
@@ -208,7 +208,7 @@ impl<S: Shelf> Stream<S> {
 
     fn send_away(&mut self) {
         let inbox = self.link.as_ref().map(Link::inbox);
-        self.intake.leave(Revocation::Ended, inbox);
+        self.contribution.leave(Revocation::Ended, inbox);
     }
 
     fn tell(&mut self, event: Event) {
@@ -280,18 +280,18 @@ impl<S: Shelf> Stream<S> {
             return self.tell(Event::Abandon("no configured encoder works".into()));
         }
         start.rungs.retain(|rung| !self.shed.contains(&rung.name));
-        self.output.resume(&mut start);
+        self.distribution.resume(&mut start);
         let (pid, first_msn) = (link.pid(), start.first_msn);
         tracing::info!(stream = self.name(), pid, first_msn, "worker starts");
         link.start(start);
-        self.intake.replay(link.inbox());
+        self.contribution.replay(link.inbox());
         self.link = Some(link);
         self.tell(Event::Hired);
     }
 
     fn replace(&mut self, cause: &str, again_in: Duration) {
         self.dismiss();
-        self.output.interrupt();
+        self.distribution.interrupt();
         self.setup.metrics.worker_restarts.inc();
         let next = if again_in.is_zero() {
             "starting another".to_owned()
@@ -308,7 +308,7 @@ impl<S: Shelf> Stream<S> {
     }
 
     fn end_session(&mut self) {
-        if self.output.end() {
+        if self.distribution.end() {
             self.setup.cell.ended(now());
         }
         self.forget_failures();
@@ -335,9 +335,9 @@ impl<S: Shelf> Stream<S> {
         self.reported = state;
         let before = self.setup.cell.report(Report {
             state,
-            playable: self.output.playable(),
-            input: self.output.input(),
-            rungs: self.output.rungs(),
+            playable: self.distribution.playable(),
+            input: self.distribution.input(),
+            rungs: self.distribution.rungs(),
             worker_pid: self.link.as_ref().map(Link::pid),
         });
         if before != state {

@@ -3,7 +3,9 @@
 use std::fmt;
 use std::time::Duration;
 
-use chrono::{DateTime, SecondsFormat};
+use chrono::SecondsFormat;
+
+use crate::base::time::rfc3339;
 
 /// Microseconds, shown as a decimal-floating-point number of seconds (section 4.2) without needless
 /// zeros: `2.0`, `0.213333`.
@@ -44,11 +46,7 @@ impl fmt::Display for Seconds {
 /// millisecond.
 pub(super) fn date(unix_ns: u64) -> String {
     let unix_ms = (unix_ns / 1000).saturating_add(500) / 1000;
-    i64::try_from(unix_ms)
-        .ok()
-        .and_then(DateTime::from_timestamp_millis)
-        .unwrap_or(DateTime::UNIX_EPOCH)
-        .to_rfc3339_opts(SecondsFormat::Millis, true)
+    rfc3339(unix_ms, SecondsFormat::Millis)
 }
 
 #[cfg(test)]

@@ -18,8 +18,8 @@ struct Rig {
 }
 
 impl Rig {
-    fn new(kind: Kind) -> Self {
-        let machine = Machine::new(kind, Limits::default().with_grace(GRACE));
+    fn new(schedule: Schedule) -> Self {
+        let machine = Machine::new(schedule, Limits::default().with_grace(GRACE));
         let now = Instant::now();
         Self { machine, now }
     }
@@ -80,7 +80,7 @@ impl Rig {
     }
 
     fn live_push() -> Self {
-        let mut rig = Self::new(Kind::Push);
+        let mut rig = Self::new(Schedule::WhilePublished);
         let begin = [Action::Expect, Action::Hire];
         rig.on(Event::PublisherArrived, &begin)
             .state(State::Starting);
@@ -160,7 +160,7 @@ fn a_publisher_that_comes_while_the_session_ends_gets_a_new_one() {
 
 #[test]
 fn a_publisher_that_leaves_before_anything_is_playable_has_its_grace_too() {
-    let mut rig = Rig::new(Kind::Push);
+    let mut rig = Rig::new(Schedule::WhilePublished);
     rig.on(Event::PublisherArrived, &[Action::Expect, Action::Hire]);
     rig.on(Event::Hired, &[]).on(Event::PublisherLeft, &[]);
     assert_eq!(rig.pass(GRACE - secs(1)), []);
@@ -190,7 +190,7 @@ fn an_abandoned_push_waits_for_a_new_publisher() {
 
 #[test]
 fn an_abandoned_pull_is_tried_again_after_a_while() {
-    let mut rig = Rig::new(Kind::Pull);
+    let mut rig = Rig::new(Schedule::Always);
     assert_eq!(rig.machine.on_time(rig.now), [Action::Expect, Action::Hire]);
     rig.goes_live();
     let actions = rig.machine.on(Event::Abandon("e".into()), rig.now);
@@ -209,7 +209,7 @@ fn a_renewed_session_ends_the_old_one_first() {
 
 #[test]
 fn on_demand_runs_while_somebody_watches() {
-    let mut rig = Rig::new(Kind::OnDemand);
+    let mut rig = Rig::new(Schedule::WhileWatched);
     assert_eq!(rig.machine.on_time(rig.now), []);
     rig.state(State::Idle);
     rig.on(Event::Demand, &[Action::Expect, Action::Hire])
@@ -225,7 +225,7 @@ fn on_demand_runs_while_somebody_watches() {
 
 #[test]
 fn a_viewer_that_comes_while_the_session_ends_gets_a_new_one() {
-    let mut rig = Rig::new(Kind::OnDemand);
+    let mut rig = Rig::new(Schedule::WhileWatched);
     rig.on(Event::Demand, &[Action::Expect, Action::Hire])
         .goes_live();
     rig.runs(2, 15);
@@ -237,7 +237,7 @@ fn a_viewer_that_comes_while_the_session_ends_gets_a_new_one() {
 
 #[test]
 fn an_abandoned_stream_rests_however_many_viewers_ask() {
-    let mut rig = Rig::new(Kind::OnDemand);
+    let mut rig = Rig::new(Schedule::WhileWatched);
     rig.on(Event::Demand, &[Action::Expect, Action::Hire]);
     let cause = "no encoder".to_owned();
     let end = [
@@ -256,7 +256,7 @@ fn an_abandoned_stream_rests_however_many_viewers_ask() {
 
 #[test]
 fn a_pull_keeps_its_worker_while_its_camera_is_away() {
-    let mut rig = Rig::new(Kind::Pull);
+    let mut rig = Rig::new(Schedule::Always);
     assert_eq!(rig.machine.on_time(rig.now), [Action::Expect, Action::Hire]);
     rig.on(Event::Hired, &[]).state(State::Starting);
     rig.on(Event::InputLost, &[Action::GiveUp])
@@ -272,7 +272,7 @@ fn a_pull_keeps_its_worker_while_its_camera_is_away() {
 
 #[test]
 fn a_pulls_session_outlives_its_camera_by_the_grace_however_often_it_is_tried() {
-    let mut rig = Rig::new(Kind::Pull);
+    let mut rig = Rig::new(Schedule::Always);
     assert_eq!(rig.machine.on_time(rig.now), [Action::Expect, Action::Hire]);
     rig.goes_live()
         .on(Event::InputLost, &[])
@@ -307,20 +307,20 @@ fn stopping_flushes_and_ends() {
 
 #[test]
 fn stopping_does_not_wait_for_what_is_not_there() {
-    for (kind, events, expected) in [
-        (Kind::Push, vec![], vec![]),
+    for (schedule, events, expected) in [
+        (Schedule::WhilePublished, vec![], vec![]),
         (
-            Kind::Push,
+            Schedule::WhilePublished,
             vec![Event::PublisherArrived],
             vec![Action::Dismiss, Action::GiveUp],
         ),
         (
-            Kind::OnDemand,
+            Schedule::WhileWatched,
             vec![Event::Demand, Event::Hired],
             vec![Action::Dismiss, Action::GiveUp],
         ),
     ] {
-        let mut rig = Rig::new(kind);
+        let mut rig = Rig::new(schedule);
         for event in events {
             rig.machine.on(event, rig.now);
         }
@@ -331,7 +331,7 @@ fn stopping_does_not_wait_for_what_is_not_there() {
 
 #[test]
 fn nothing_begins_once_stopped() {
-    let mut rig = Rig::new(Kind::OnDemand);
+    let mut rig = Rig::new(Schedule::WhileWatched);
     rig.on(Event::Stop, &[])
         .on(Event::Demand, &[])
         .on(Event::PublisherArrived, &[]);

@@ -38,13 +38,13 @@ impl Limits {
 
 /// When a stream runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// While somebody publishes.
-    Push,
-    /// While somebody watches.
-    OnDemand,
-    /// Always; the worker fetches it.
-    Pull,
+pub enum Schedule {
+    /// While somebody publishes it.
+    WhilePublished,
+    /// While somebody watches it.
+    WhileWatched,
+    /// Always.
+    Always,
 }
 
 /// What happened.
@@ -70,9 +70,9 @@ pub enum Event {
     Playable,
     /// The worker's output position.
     Position(Duration),
-    /// A pull's source is there.
+    /// The worker has reached the source of a stream that always runs.
     InputLive,
-    /// A pull's source is gone.
+    /// The worker has lost the source of a stream that always runs.
     InputLost,
     /// The worker has flushed everything.
     Finished,

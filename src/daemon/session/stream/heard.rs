@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::Stream;
 use crate::base::text::printable;
 use crate::daemon::config::settings::OnFailure;
+use crate::daemon::session::distribution::Fault;
 use crate::daemon::session::machine::Event;
-use crate::daemon::session::output::Fault;
 use crate::daemon::session::sink::Shelf;
 use crate::daemon::supervisor::link::Link;
 use crate::model::ladder::Plan;
@@ -24,15 +24,16 @@ impl<S: Shelf> Stream<S> {
                 encoders,
                 part_target,
             } => self.planned((plan, encoders, part_target)),
-            FromWorker::Init { track, codec, data } => self.output.init(track, &codec, data),
-            FromWorker::Part(part) => self.output.part(part).map(|()| self.produced()),
-            FromWorker::TsSegment(segment) => {
-                self.output.ts_segment(segment).map(|()| self.produced())
-            }
-            FromWorker::Thumbnail(jpeg) => self.output.thumbnail(jpeg),
+            FromWorker::Init { track, codec, data } => self.distribution.init(track, &codec, data),
+            FromWorker::Part(part) => self.distribution.part(part).map(|()| self.produced()),
+            FromWorker::TsSegment(segment) => self
+                .distribution
+                .ts_segment(segment)
+                .map(|()| self.produced()),
+            FromWorker::Thumbnail(jpeg) => self.distribution.thumbnail(jpeg),
             FromWorker::Stats(stats) => {
                 self.tell(Event::Position(stats.position));
-                self.output.stats(stats);
+                self.distribution.stats(stats);
                 self.news = true;
                 Ok(())
             }
@@ -73,7 +74,7 @@ impl<S: Shelf> Stream<S> {
     fn planned(&mut self, made: (Plan, Vec<String>, Duration)) -> Result<(), Fault> {
         let spec = &self.setup.spec;
         let place = (&self.setup.shelf, spec.name.as_str(), spec.packaging);
-        self.output.planned(place, made)?;
+        self.distribution.planned(place, made)?;
         self.tell(Event::Planned);
         self.news = true;
         Ok(())
@@ -81,7 +82,7 @@ impl<S: Shelf> Stream<S> {
 
     fn produced(&mut self) {
         self.tell(Event::Produced);
-        if self.machine.state() == State::Starting && self.output.playable() {
+        if self.machine.state() == State::Starting && self.distribution.playable() {
             self.tell(Event::Playable);
         }
     }
@@ -176,7 +177,7 @@ impl<S: Shelf> Stream<S> {
         if let Some(rung) = left.iter().find(|rung| rung.name == rendition) {
             return Some(rung.name.clone());
         }
-        let made = self.output.rungs();
+        let made = self.distribution.rungs();
         let made = made.iter().find(|made| made.name == rendition)?;
         let higher = left
             .iter()

@@ -7,10 +7,10 @@ proptest::proptest! {
     /// stop always comes to its end.
     #[test]
     fn actions_are_always_paired(
-        kind in proptest::sample::select(vec![Kind::Push, Kind::OnDemand, Kind::Pull]),
+        schedule in proptest::sample::select(vec![Schedule::WhilePublished, Schedule::WhileWatched, Schedule::Always]),
         steps in proptest::collection::vec((0_usize..17, 0_u64..20_000), 0..60),
     ) {
-        let mut rig = Rig::new(kind);
+        let mut rig = Rig::new(schedule);
         let mut balance = Balance::default();
         balance.take(rig.machine.on_time(rig.now));
         for (event, wait_ms) in steps {

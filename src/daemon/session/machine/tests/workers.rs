@@ -33,7 +33,7 @@ fn output_that_stands_still_costs_the_worker() {
 
 #[test]
 fn the_first_output_may_take_as_long_as_the_encoders_need() {
-    let mut rig = Rig::new(Kind::Push);
+    let mut rig = Rig::new(Schedule::WhilePublished);
     rig.on(Event::PublisherArrived, &[Action::Expect, Action::Hire]);
     rig.on(Event::Hired, &[]).on(Event::Planned, &[]);
     assert_eq!(rig.pass(secs(9)), []);
@@ -42,7 +42,7 @@ fn the_first_output_may_take_as_long_as_the_encoders_need() {
 
 #[test]
 fn input_that_cannot_be_decoded_costs_the_worker() {
-    let mut rig = Rig::new(Kind::Push);
+    let mut rig = Rig::new(Schedule::WhilePublished);
     rig.on(Event::PublisherArrived, &[Action::Expect, Action::Hire]);
     rig.on(Event::Hired, &[]);
     assert_eq!(rig.pass(secs(9)), []);
@@ -52,7 +52,7 @@ fn input_that_cannot_be_decoded_costs_the_worker() {
 
 #[test]
 fn repeated_losses_slow_down_and_at_last_fail_but_never_stop() {
-    let mut rig = Rig::new(Kind::Push);
+    let mut rig = Rig::new(Schedule::WhilePublished);
     rig.on(Event::PublisherArrived, &[Action::Expect, Action::Hire]);
     for (nth, wait) in [0, 1, 2, 4, 8, 16, 30, 30, 30, 30].into_iter().enumerate() {
         rig.on(Event::Hired, &[]).dies(wait);
@@ -70,7 +70,7 @@ fn repeated_losses_slow_down_and_at_last_fail_but_never_stop() {
 
 #[test]
 fn a_worker_that_cannot_be_had_is_asked_for_again() {
-    let mut rig = Rig::new(Kind::Push);
+    let mut rig = Rig::new(Schedule::WhilePublished);
     rig.on(Event::PublisherArrived, &[Action::Expect, Action::Hire]);
     rig.dies(0).dies(1);
     assert_eq!(rig.pass(secs(1)), [Action::Hire]);

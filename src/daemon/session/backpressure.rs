@@ -13,7 +13,7 @@ pub const HOLD_MAX: Duration = Duration::from_secs(1);
 
 /// Decides what passes.
 #[derive(Debug, Default)]
-pub struct Feed {
+pub struct Backpressure {
     held_since: Option<Instant>,
     skipping: bool,
     has_video: bool,
@@ -33,7 +33,7 @@ pub enum Pass {
     Drop,
 }
 
-impl Feed {
+impl Backpressure {
     /// The input's format has changed.
     pub fn format(&mut self, has_video: bool) {
         self.has_video = has_video;
@@ -98,37 +98,46 @@ mod tests {
     #[test]
     fn a_publisher_is_held_up_for_a_bounded_time() {
         let start = Instant::now();
-        let mut feed = Feed::default();
-        assert_eq!(feed.hold_until(true, start), None);
-        assert_eq!(feed.hold_until(false, start), Some(start + HOLD_MAX));
+        let mut backpressure = Backpressure::default();
+        assert_eq!(backpressure.hold_until(true, start), None);
+        assert_eq!(
+            backpressure.hold_until(false, start),
+            Some(start + HOLD_MAX)
+        );
         let later = start + HOLD_MAX / 2;
-        assert_eq!(feed.hold_until(false, later), Some(start + HOLD_MAX));
-        assert_eq!(feed.hold_until(true, later), None);
-        assert_eq!(feed.hold_until(false, later), Some(later + HOLD_MAX));
+        assert_eq!(
+            backpressure.hold_until(false, later),
+            Some(start + HOLD_MAX)
+        );
+        assert_eq!(backpressure.hold_until(true, later), None);
+        assert_eq!(
+            backpressure.hold_until(false, later),
+            Some(later + HOLD_MAX)
+        );
     }
 
     #[test]
     fn after_a_drop_only_a_key_frame_resumes() {
         let (key, delta) = (frame(Track::Video, true), frame(Track::Video, false));
         let audio = frame(Track::Audio, true);
-        let mut feed = Feed::default();
-        feed.format(true);
-        assert_eq!(feed.pass(&delta, true), Pass::Send);
-        assert_eq!(feed.pass(&delta, false), Pass::DropFirst);
-        assert_eq!(feed.hold_until(false, Instant::now()), None);
-        assert_eq!(feed.pass(&key, false), Pass::Drop);
-        assert_eq!(feed.pass(&delta, true), Pass::Drop);
-        assert_eq!(feed.pass(&audio, true), Pass::Drop);
-        assert_eq!(feed.pass(&key, true), Pass::Resume(4));
-        assert_eq!(feed.pass(&audio, true), Pass::Send);
+        let mut backpressure = Backpressure::default();
+        backpressure.format(true);
+        assert_eq!(backpressure.pass(&delta, true), Pass::Send);
+        assert_eq!(backpressure.pass(&delta, false), Pass::DropFirst);
+        assert_eq!(backpressure.hold_until(false, Instant::now()), None);
+        assert_eq!(backpressure.pass(&key, false), Pass::Drop);
+        assert_eq!(backpressure.pass(&delta, true), Pass::Drop);
+        assert_eq!(backpressure.pass(&audio, true), Pass::Drop);
+        assert_eq!(backpressure.pass(&key, true), Pass::Resume(4));
+        assert_eq!(backpressure.pass(&audio, true), Pass::Send);
     }
 
     #[test]
     fn without_video_any_audio_frame_resumes() {
         let audio = frame(Track::Audio, true);
-        let mut feed = Feed::default();
-        feed.format(false);
-        assert_eq!(feed.pass(&audio, false), Pass::DropFirst);
-        assert_eq!(feed.pass(&audio, true), Pass::Resume(1));
+        let mut backpressure = Backpressure::default();
+        backpressure.format(false);
+        assert_eq!(backpressure.pass(&audio, false), Pass::DropFirst);
+        assert_eq!(backpressure.pass(&audio, true), Pass::Resume(1));
     }
 }

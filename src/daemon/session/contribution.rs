@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
-use super::feed::{Feed, Pass};
+use super::backpressure::{Backpressure, Pass};
 use super::gop::GopCache;
 use crate::daemon::ingest::{MediaEvent, Revocation, Revoked};
 use crate::daemon::supervisor::inbox::WorkerInbox;
@@ -29,14 +29,14 @@ pub struct Publisher {
 
 /// The present publisher and what it has sent.
 #[derive(Debug, Default)]
-pub struct Intake {
+pub struct Contribution {
     publisher: Option<Publisher>,
     format: Option<InputFormat>,
     cache: GopCache,
-    feed: Feed,
+    backpressure: Backpressure,
 }
 
-impl Intake {
+impl Contribution {
     /// A publisher has come; an earlier one is sent away and true returned.
     pub fn arrive(&mut self, publisher: Publisher, inbox: Option<&WorkerInbox>) -> bool {
         let took_over = self.leave(Revocation::TakenOver, inbox);
@@ -68,7 +68,7 @@ impl Intake {
         };
         if let Some(inbox) = inbox {
             let now = Instant::now().into_std();
-            if let Some(until) = self.feed.hold_until(inbox.has_room(), now) {
+            if let Some(until) = self.backpressure.hold_until(inbox.has_room(), now) {
                 // Without room by then, the frame will be dropped.
                 let _ = timeout_at(until.into(), inbox.room()).await;
             }
@@ -87,7 +87,7 @@ impl Intake {
         match event {
             MediaEvent::Format(format) => {
                 self.cache.format(&format);
-                self.feed.format(format.video.is_some());
+                self.backpressure.format(format.video.is_some());
                 if let Some(inbox) = inbox {
                     inbox.push(ToWorker::InputOpened(format.clone()));
                     // Formats that change faster than the worker takes frames are not worth more
@@ -115,7 +115,7 @@ impl Intake {
     }
 
     fn send(&mut self, frame: EncodedFrame, inbox: &WorkerInbox, stream: &str) {
-        match self.feed.pass(&frame, inbox.has_room()) {
+        match self.backpressure.pass(&frame, inbox.has_room()) {
             Pass::Send => inbox.push(ToWorker::Frame(frame)),
             Pass::Resume(dropped) => {
                 tracing::warn!(stream, dropped, "worker takes frames again");
@@ -138,7 +138,7 @@ impl Intake {
     }
 
     fn replay_cache(&mut self, inbox: &WorkerInbox) {
-        self.feed.restart();
+        self.backpressure.restart();
         for frame in self.cache.frames() {
             inbox.push(ToWorker::Frame(frame.clone()));
         }

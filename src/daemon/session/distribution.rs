@@ -23,7 +23,7 @@ const SEGMENT_MAX: Duration = Duration::from_secs(600);
 
 /// The session in the making, if any.
 #[derive(Debug)]
-pub struct Output<W> {
+pub struct Distribution<W> {
     open: Option<Open<W>>,
     next_msn: u64,
 }
@@ -64,7 +64,7 @@ pub enum Fault {
     Absurd,
 }
 
-impl<W: Writer> Output<W> {
+impl<W: Writer> Distribution<W> {
     /// No session.
     pub fn new() -> Self {
         Self {
@@ -271,10 +271,10 @@ mod tests {
     }
 
     fn planned(
-        output: &mut Output<crate::daemon::session::fake::FakeWriter>,
+        distribution: &mut Distribution<crate::daemon::session::fake::FakeWriter>,
         made: Made,
     ) -> Result<(), Fault> {
-        output.planned((&FakeShelf::default(), "s", packaging()), made)
+        distribution.planned((&FakeShelf::default(), "s", packaging()), made)
     }
 
     #[test]
@@ -293,49 +293,52 @@ mod tests {
         for (case, spoil) in spoil.iter().enumerate() {
             let mut made = made(plan());
             spoil(&mut made);
-            let result = planned(&mut Output::new(), made);
+            let result = planned(&mut Distribution::new(), made);
             assert_eq!(result, Err(Fault::BadPlan), "case {case}");
         }
     }
 
     #[test]
     fn a_part_that_does_not_follow_is_a_fault_of_the_worker() {
-        let mut output = Output::new();
-        planned(&mut output, made(plan())).unwrap();
-        output.part(part(TrackId::Video(0), 1)).unwrap();
-        let later = output.part(part(TrackId::Video(0), 3));
+        let mut distribution = Distribution::new();
+        planned(&mut distribution, made(plan())).unwrap();
+        distribution.part(part(TrackId::Video(0), 1)).unwrap();
+        let later = distribution.part(part(TrackId::Video(0), 3));
         assert_eq!(later, Err(Fault::LeftOut));
     }
 
     #[test]
     fn absurd_durations_are_a_fault_of_the_worker() {
-        let mut output = Output::new();
-        planned(&mut output, made(plan())).unwrap();
+        let mut distribution = Distribution::new();
+        planned(&mut distribution, made(plan())).unwrap();
         let mut part = part(TrackId::Video(0), 1);
         part.duration = Duration::MAX;
-        assert_eq!(output.part(part), Err(Fault::Absurd));
+        assert_eq!(distribution.part(part), Err(Fault::Absurd));
     }
 
     #[test]
     fn media_needs_a_plan_and_a_planned_rendition() {
-        let mut output = Output::new();
-        assert_eq!(output.part(part(TrackId::Video(0), 1)), Err(Fault::NoPlan));
-        planned(&mut output, made(plan())).unwrap();
-        output.part(part(TrackId::Video(0), 1)).unwrap();
-        let wrong = output.part(part(TrackId::Video(1), 1));
+        let mut distribution = Distribution::new();
+        assert_eq!(
+            distribution.part(part(TrackId::Video(0), 1)),
+            Err(Fault::NoPlan)
+        );
+        planned(&mut distribution, made(plan())).unwrap();
+        distribution.part(part(TrackId::Video(0), 1)).unwrap();
+        let wrong = distribution.part(part(TrackId::Video(1), 1));
         assert_eq!(wrong, Err(Fault::NoSuchTrack));
     }
 
     #[test]
     fn a_session_keeps_its_plan_and_part_target() {
-        let mut output = Output::new();
-        planned(&mut output, made(plan())).unwrap();
-        planned(&mut output, made(plan())).unwrap();
+        let mut distribution = Distribution::new();
+        planned(&mut distribution, made(plan())).unwrap();
+        planned(&mut distribution, made(plan())).unwrap();
         let mut other = made(plan());
         other.2 += TARGET;
-        assert_eq!(planned(&mut output, other), Err(Fault::OtherPlan));
+        assert_eq!(planned(&mut distribution, other), Err(Fault::OtherPlan));
         let mut other = made(plan());
         other.0.canvas.width += 2;
-        assert_eq!(planned(&mut output, other), Err(Fault::OtherPlan));
+        assert_eq!(planned(&mut distribution, other), Err(Fault::OtherPlan));
     }
 }

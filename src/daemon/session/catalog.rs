@@ -1,0 +1,31 @@
+//! What the web side asks of the streams.
+
+use std::net::IpAddr;
+
+use crate::model::status::StreamStatus;
+
+/// All streams, as the web side sees them: the registry in the daemon, a stub in tests.
+pub trait Catalog: Clone + Send + Sync + 'static {
+    /// Every configured stream, in the order of the file.
+    fn list(&self) -> Vec<StreamStatus>;
+    /// One stream.
+    fn status(&self, name: &str) -> Option<StreamStatus>;
+    /// A viewer asked for a playlist: counts the viewer and starts a stream that runs while it is
+    /// watched.
+    fn demand(&self, name: &str, address: IpAddr, agent: &str) -> Demand;
+    /// At least one encoder has passed its test, so streams can be made.
+    fn ready(&self) -> bool;
+}
+
+/// What a request for a stream finds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Demand {
+    /// No stream of that name is configured.
+    Unknown,
+    /// The stream is configured, but nobody publishes it and nothing can be started.
+    Nothing,
+    /// A session is being made, perhaps because of this very request; wait for the origin.
+    Starting,
+    /// There is a session to play, perhaps one that has ended.
+    Playable,
+}
