@@ -55,13 +55,14 @@ struct Fixture {
 
 impl Fixture {
     async fn start() -> Self {
-        let shelf = Origin::new(Limits {
+        let origin = Origin::new(Limits {
             window: Duration::from_secs(60),
             memory: ByteSize::from_mib(32),
             hold_back: None,
         });
         let registry = Registry::new(Deps {
-            shelf,
+            origin,
+            subscribers: Vec::new(),
             launch: Arc::new(NoWorkers),
             metrics: StreamMetrics::default(),
             pipelines: None,

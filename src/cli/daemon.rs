@@ -87,7 +87,8 @@ impl Daemon {
         let metrics = Metrics::new(settings.hls.memory);
         let pipelines = config.pipelines();
         let registry = Registry::new(Deps {
-            shelf: origin.clone(),
+            origin: origin.clone(),
+            subscribers: Vec::new(),
             launch: spawner.clone(),
             metrics: metrics.streams.clone(),
             pipelines: pipelines.clone(),

@@ -60,8 +60,9 @@ impl SessionWriter {
         taken.is_ok()
     }
 
-    /// Appends an MPEG-TS segment.
-    pub fn ts_segment(&mut self, segment: TsSegment) {
+    /// Appends an MPEG-TS segment; false when it is not the next one of its rendition, in which
+    /// case it is dropped and logged.
+    pub fn ts_segment(&mut self, segment: TsSegment) -> bool {
         let (track, msn) = (TrackId::Video(segment.video), segment.msn);
         let window = self.origin.shared.limits.window;
         let taken = self.session.change(|media| {
@@ -70,6 +71,7 @@ impl SessionWriter {
             taken
         });
         self.appended(taken, track, (msn, 0), true);
+        taken.is_ok()
     }
 
     fn appended(

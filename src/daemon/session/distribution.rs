@@ -1,14 +1,17 @@
-//! The worker's side of a stream: what it made goes to the session's writer, once it has been
-//! checked. A worker handles hostile input, so what it says is not trusted.
+//! The worker's side of a stream: checks what the worker made, gives it to the origin, and what
+//! the origin takes to the subscribers.
+//!
+//! A worker handles hostile input, so nothing that it says is trusted.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::sink::{Shelf, Writer};
+use super::subscribers::{Made, Recipient, Subscriber};
 use crate::base::names::is_name;
-use crate::daemon::origin::SessionSpec;
+use crate::daemon::origin::{Origin, SessionSpec, SessionWriter};
 use crate::model::hls::{Part, TrackId, TsSegment};
 use crate::model::ladder::Plan;
 use crate::model::status::{InputStatus, RungStatus};
@@ -22,22 +25,33 @@ const RENDITIONS_MAX: usize = 32;
 const SEGMENT_MAX: Duration = Duration::from_secs(600);
 
 /// The session in the making, if any.
-#[derive(Debug)]
-pub struct Distribution<W> {
-    open: Option<Open<W>>,
+pub struct Distribution {
+    origin: Origin,
+    subscribers: Arc<[Box<dyn Subscriber>]>,
+    open: Option<Open>,
     next_msn: u64,
 }
 
 #[derive(Debug)]
-struct Open<W> {
-    writer: W,
+struct Open {
+    writer: SessionWriter,
+    recipients: Vec<Box<dyn Recipient>>,
     plan: Plan,
     part_target: Duration,
     encoders: Vec<String>,
     video: Vec<RungStats>,
     input: Option<InputStats>,
-    /// The present worker has given the writer something.
+    /// The present worker has made something.
     dirty: bool,
+}
+
+impl Open {
+    /// Tells the subscribers what the origin has taken.
+    fn publish(&mut self, made: &Made) {
+        for recipient in &mut self.recipients {
+            recipient.take(made);
+        }
+    }
 }
 
 /// Why a worker is not believed.
@@ -64,10 +78,12 @@ pub enum Fault {
     Absurd,
 }
 
-impl<W: Writer> Distribution<W> {
-    /// No session.
-    pub fn new() -> Self {
+impl Distribution {
+    /// No session yet.
+    pub fn new(origin: Origin, subscribers: Arc<[Box<dyn Subscriber>]>) -> Self {
         Self {
+            origin,
+            subscribers,
             open: None,
             next_msn: 0,
         }
@@ -82,9 +98,9 @@ impl<W: Writer> Distribution<W> {
     }
 
     /// The worker has planned: opens a session, or checks that it continues the open one.
-    pub fn planned<S: Shelf<Writer = W>>(
+    pub fn planned(
         &mut self,
-        (shelf, stream, packaging): (&S, &str, Packaging),
+        (stream, packaging): (&str, Packaging),
         (plan, encoders, part_target): (Plan, Vec<String>, Duration),
     ) -> Result<(), Fault> {
         if !sound(&plan) || encoders.len() != plan.video.len() {
@@ -104,8 +120,10 @@ impl<W: Writer> Distribution<W> {
             part_target,
             ts: packaging.ts,
         };
+        let subscribers = self.subscribers.iter();
         self.open = Some(Open {
-            writer: shelf.open(stream, spec),
+            writer: self.origin.open(stream, spec.clone()),
+            recipients: subscribers.map(|s| s.opened(stream, &spec)).collect(),
             plan,
             part_target,
             encoders,
@@ -119,7 +137,9 @@ impl<W: Writer> Distribution<W> {
     /// An initialization section.
     pub fn init(&mut self, track: TrackId, codec: &str, data: Bytes) -> Result<(), Fault> {
         let open = self.fed(track)?;
-        open.writer.init(track, codec, data);
+        open.writer.init(track, codec, data.clone());
+        let codec = codec.to_owned();
+        open.publish(&Made::Init { track, codec, data });
         Ok(())
     }
 
@@ -127,18 +147,20 @@ impl<W: Writer> Distribution<W> {
     pub fn part(&mut self, part: Part) -> Result<(), Fault> {
         let open = self.fed(part.track)?;
         believable(part.duration)?;
-        if open.writer.part(part) {
-            Ok(())
-        } else {
-            Err(Fault::LeftOut)
+        if !open.writer.part(part.clone()) {
+            return Err(Fault::LeftOut);
         }
+        open.publish(&Made::Part(part));
+        Ok(())
     }
 
     /// An MPEG-TS segment.
     pub fn ts_segment(&mut self, segment: TsSegment) -> Result<(), Fault> {
         let open = self.fed(TrackId::Video(segment.video))?;
         believable(segment.duration)?;
-        open.writer.ts_segment(segment);
+        if open.writer.ts_segment(segment.clone()) {
+            open.publish(&Made::TsSegment(segment));
+        }
         Ok(())
     }
 
@@ -146,12 +168,13 @@ impl<W: Writer> Distribution<W> {
     pub fn thumbnail(&mut self, jpeg: Bytes) -> Result<(), Fault> {
         let open = self.open.as_mut().ok_or(Fault::NoPlan)?;
         if jpeg.len() <= THUMBNAIL_BYTES_MAX {
-            open.writer.thumbnail(jpeg);
+            open.writer.thumbnail(jpeg.clone());
+            open.publish(&Made::Thumbnail(jpeg));
         }
         Ok(())
     }
 
-    fn fed(&mut self, track: TrackId) -> Result<&mut Open<W>, Fault> {
+    fn fed(&mut self, track: TrackId) -> Result<&mut Open, Fault> {
         let open = self.open.as_mut().ok_or(Fault::NoPlan)?;
         let (index, count) = match track {
             TrackId::Video(index) => (index, open.plan.video.len()),
@@ -177,7 +200,9 @@ impl<W: Writer> Distribution<W> {
         if let Some(open) = &mut self.open
             && std::mem::take(&mut open.dirty)
         {
-            self.next_msn = open.writer.interrupt();
+            let next_msn = open.writer.interrupt();
+            open.publish(&Made::Interrupted { next_msn });
+            self.next_msn = next_msn;
         }
     }
 
@@ -259,27 +284,35 @@ fn believable(duration: Duration) -> Result<(), Fault> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::daemon::session::fake::{FakeShelf, packaging, part, plan};
+    use crate::daemon::session::fake::{Recorder, origin, packaging, part, plan};
 
-    type Made = (Plan, Vec<String>, Duration);
+    type Planned = (Plan, Vec<String>, Duration);
 
     const TARGET: Duration = Duration::from_millis(200);
 
-    fn made(plan: Plan) -> Made {
+    fn made(plan: Plan) -> Planned {
         let encoders = vec!["x264".to_owned(); plan.video.len()];
         (plan, encoders, TARGET)
     }
 
-    fn planned(
-        distribution: &mut Distribution<crate::daemon::session::fake::FakeWriter>,
-        made: Made,
-    ) -> Result<(), Fault> {
-        distribution.planned((&FakeShelf::default(), "s", packaging()), made)
+    fn distribution() -> Distribution {
+        Distribution::new(origin(), Arc::new([]))
+    }
+
+    fn planned(distribution: &mut Distribution, planned: Planned) -> Result<(), Fault> {
+        distribution.planned(("s", packaging()), planned)
+    }
+
+    /// Initialization section and first part of the video.
+    fn begin(distribution: &mut Distribution) {
+        let (video, data) = (TrackId::Video(0), Bytes::from_static(b"init"));
+        distribution.init(video, "codec", data).unwrap();
+        distribution.part(part(video, 1)).unwrap();
     }
 
     #[test]
     fn plans_that_make_no_sense_are_refused() {
-        let spoil: [fn(&mut Made); 9] = [
+        let spoil: [fn(&mut Planned); 9] = [
             |made| made.0.video.clear(),
             |made| made.0.audio.clear(),
             |made| made.0.video.iter_mut().for_each(|v| v.divisor = 0),
@@ -293,23 +326,26 @@ mod tests {
         for (case, spoil) in spoil.iter().enumerate() {
             let mut made = made(plan());
             spoil(&mut made);
-            let result = planned(&mut Distribution::new(), made);
+            let result = planned(&mut distribution(), made);
             assert_eq!(result, Err(Fault::BadPlan), "case {case}");
         }
     }
 
     #[test]
     fn a_part_that_does_not_follow_is_a_fault_of_the_worker() {
-        let mut distribution = Distribution::new();
+        let recorder = Recorder::default();
+        let mut distribution = Distribution::new(origin(), Arc::new([Box::new(recorder.clone())]));
         planned(&mut distribution, made(plan())).unwrap();
-        distribution.part(part(TrackId::Video(0), 1)).unwrap();
+        begin(&mut distribution);
         let later = distribution.part(part(TrackId::Video(0), 3));
         assert_eq!(later, Err(Fault::LeftOut));
+        drop(distribution);
+        assert_eq!(recorder.log(), ["open s", "part 1.0", "end"]);
     }
 
     #[test]
     fn absurd_durations_are_a_fault_of_the_worker() {
-        let mut distribution = Distribution::new();
+        let mut distribution = distribution();
         planned(&mut distribution, made(plan())).unwrap();
         let mut part = part(TrackId::Video(0), 1);
         part.duration = Duration::MAX;
@@ -318,20 +354,20 @@ mod tests {
 
     #[test]
     fn media_needs_a_plan_and_a_planned_rendition() {
-        let mut distribution = Distribution::new();
+        let mut distribution = distribution();
         assert_eq!(
             distribution.part(part(TrackId::Video(0), 1)),
             Err(Fault::NoPlan)
         );
         planned(&mut distribution, made(plan())).unwrap();
-        distribution.part(part(TrackId::Video(0), 1)).unwrap();
+        begin(&mut distribution);
         let wrong = distribution.part(part(TrackId::Video(1), 1));
         assert_eq!(wrong, Err(Fault::NoSuchTrack));
     }
 
     #[test]
     fn a_session_keeps_its_plan_and_part_target() {
-        let mut distribution = Distribution::new();
+        let mut distribution = distribution();
         planned(&mut distribution, made(plan())).unwrap();
         planned(&mut distribution, made(plan())).unwrap();
         let mut other = made(plan());

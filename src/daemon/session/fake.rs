@@ -1,5 +1,5 @@
-//! Stand-ins for tests: a shelf that writes down what is done to it, and workers that speak the
-//! protocol over a real socket but only say what the test tells them to.
+//! Stand-ins for tests: a subscriber that writes down what it is given, and workers that speak
+//! the protocol over a real socket but say only what the test tells them to.
 
 use std::io;
 use std::os::unix::net::UnixStream;
@@ -15,28 +15,28 @@ use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{mpsc, watch};
 use tokio_util::codec::FramedRead;
 
-use super::sink::{Shelf, Writer};
-use crate::base::units::{Bitrate, FrameRate};
-use crate::daemon::origin::SessionSpec;
+use super::subscribers::{Made, Recipient, Subscriber};
+use crate::base::units::{Bitrate, ByteSize, FrameRate};
+use crate::daemon::origin::{self, Origin, SessionSpec};
 use crate::daemon::supervisor::process::{Exit, Orders, Process};
 use crate::daemon::supervisor::spawner::{Launch, Launched};
 use crate::model::frame::{AudioCodec, AudioFormat, InputFormat, VideoCodec, VideoFormat};
-use crate::model::hls::{Part, TrackId, TsSegment};
+use crate::model::hls::{Part, TrackId};
 use crate::model::ladder::{AudioRendition, Canvas, Plan, Rung, VideoRendition};
 use crate::wire::codec::{Codec, encode, write_message};
 use crate::wire::protocol::{FromWorker, Packaging, Start, Stats, ToWorker, VERSION};
 
-/// Writes down what is done to it.
+/// A subscriber that writes down what it is given, of the parts those of video.
 #[derive(Debug, Clone)]
-pub struct FakeShelf(watch::Sender<Vec<String>>);
+pub struct Recorder(watch::Sender<Vec<String>>);
 
-impl Default for FakeShelf {
+impl Default for Recorder {
     fn default() -> Self {
         Self(watch::Sender::new(Vec::new()))
     }
 }
 
-impl FakeShelf {
+impl Recorder {
     fn note(&self, text: String) {
         self.0.send_modify(|log| log.push(text));
     }
@@ -45,7 +45,7 @@ impl FakeShelf {
         self.0.borrow().clone()
     }
 
-    /// Waits until the last thing done is `text`.
+    /// Waits until the last thing noted is `text`.
     pub async fn last(&self, text: &str) {
         let is_last = |log: &Vec<String>| log.last().is_some_and(|last| last == text);
         let mut log = self.0.subscribe();
@@ -55,68 +55,33 @@ impl FakeShelf {
     }
 }
 
-impl Shelf for FakeShelf {
-    type Writer = FakeWriter;
-
-    fn expect(&self, stream: &str) {
-        self.note(format!("expect {stream}"));
-    }
-
-    fn give_up(&self, stream: &str) {
-        self.note(format!("give up {stream}"));
-    }
-
-    fn open(&self, stream: &str, _: SessionSpec) -> FakeWriter {
+impl Subscriber for Recorder {
+    fn opened(&self, stream: &str, _: &SessionSpec) -> Box<dyn Recipient> {
         self.note(format!("open {stream}"));
-        FakeWriter {
-            shelf: self.clone(),
-            msn: 0,
-            playable: false,
-        }
+        Box::new(Recording(self.clone()))
     }
 }
 
+/// One session's notes.
 #[derive(Debug)]
-pub struct FakeWriter {
-    shelf: FakeShelf,
-    msn: u64,
-    playable: bool,
+struct Recording(Recorder);
+
+impl Recipient for Recording {
+    fn take(&mut self, made: &Made) {
+        match made {
+            Made::Part(part) if part.track == TrackId::Video(0) => {
+                self.0.note(format!("part {}.{}", part.msn, part.index));
+            }
+            Made::TsSegment(segment) => self.0.note(format!("ts {}", segment.msn)),
+            Made::Interrupted { next_msn } => self.0.note(format!("interrupted {next_msn}")),
+            Made::Init { .. } | Made::Part(_) | Made::Thumbnail(_) | Made::Missed => {}
+        }
+    }
 }
 
-impl Writer for FakeWriter {
-    fn init(&mut self, _: TrackId, codec: &str, _: Bytes) {
-        self.shelf.note(format!("init {codec}"));
-    }
-
-    fn part(&mut self, part: Part) -> bool {
-        if part.msn > self.msn + 1 && self.msn > 0 {
-            return false;
-        }
-        self.shelf.note(format!("part {}.{}", part.msn, part.index));
-        self.msn = part.msn;
-        self.playable |= part.last;
-        true
-    }
-
-    fn ts_segment(&mut self, segment: TsSegment) {
-        self.shelf.note(format!("ts {}", segment.msn));
-    }
-
-    fn thumbnail(&mut self, _: Bytes) {
-        self.shelf.note("thumbnail".into());
-    }
-
-    fn interrupt(&mut self) -> u64 {
-        self.shelf.note("interrupt".into());
-        self.msn + 1
-    }
-
-    fn playable(&self) -> bool {
-        self.playable
-    }
-
-    fn end(self) {
-        self.shelf.note("end".into());
+impl Drop for Recording {
+    fn drop(&mut self) {
+        self.0.note("end".into());
     }
 }
 
@@ -214,6 +179,10 @@ impl FakeWorker {
             part_target: Duration::from_millis(200),
         })
         .await;
+        for track in [TrackId::Video(0), TrackId::Audio(0)] {
+            let (codec, data) = ("codec".into(), Bytes::from_static(b"init"));
+            self.say(FromWorker::Init { track, codec, data }).await;
+        }
     }
 
     pub async fn makes(&mut self, msn: u64) {
@@ -225,8 +194,9 @@ impl FakeWorker {
             input: None,
         };
         self.say(FromWorker::Stats(stats)).await;
-        self.say(FromWorker::Part(part(TrackId::Video(0), msn)))
-            .await;
+        for track in [TrackId::Audio(0), TrackId::Video(0)] {
+            self.say(FromWorker::Part(part(track, msn))).await;
+        }
     }
 
     /// Ends like a process that was killed.
@@ -249,6 +219,15 @@ pub async fn bounded<F: Future>(future: F) -> F::Output {
     tokio::time::timeout(Duration::from_secs(20), future)
         .await
         .expect("in time")
+}
+
+/// An origin that keeps everything.
+pub fn origin() -> Origin {
+    Origin::new(origin::Limits {
+        window: Duration::from_secs(3600),
+        memory: ByteSize::from_mib(1),
+        hold_back: None,
+    })
 }
 
 pub fn packaging() -> Packaging {

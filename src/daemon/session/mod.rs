@@ -3,7 +3,8 @@
 //! In reading order: [`machine`] decides, from events and the time alone; `stream` is the task
 //! that tells the machine what happens and does what it says. `contribution` is the publisher's
 //! side of that task: `gop` keeps what a new worker needs, `backpressure` decides what is left
-//! out. `distribution` is the worker's side. [`registry`] holds all streams; it answers the
+//! out. `distribution` is the worker's side: what the worker made goes to the origin and to the
+//! [`subscribers`]. [`registry`] holds all streams; it answers the
 //! ingests and the web side ([`catalog`]) from a `cell` that each task keeps up to date.
 
 mod backpressure;
@@ -14,9 +15,9 @@ mod distribution;
 mod gop;
 pub mod machine;
 pub mod registry;
-pub mod sink;
 pub mod spec;
 mod stream;
+pub mod subscribers;
 mod viewers;
 
 #[cfg(test)]

@@ -16,9 +16,9 @@ use super::catalog::{Catalog, Demand};
 use super::cell::Cell;
 use super::contribution::Publisher;
 use super::machine::{Limits, Schedule};
-use super::sink::Shelf;
 use super::spec::{Spec, Supplier};
 use super::stream::{self, Command, Setup, Tested};
+use super::subscribers::Subscriber;
 use crate::daemon::config::settings::{Secret, Settings, Source, Stream};
 use crate::daemon::ingest::{Gate, LEASE_EVENTS_MAX, Lease, PublishRequest, Refusal, Revoked};
 use crate::daemon::origin::Origin;
@@ -35,9 +35,11 @@ const LET_IN_WAIT_MAX: Duration = Duration::from_secs(5);
 const SHUTDOWN_MAX: Duration = Duration::from_secs(5);
 
 /// What the registry works with.
-pub struct Deps<S> {
-    /// Where sessions go.
-    pub shelf: S,
+pub struct Deps {
+    /// Where sessions can be played.
+    pub origin: Origin,
+    /// Who else receives what sessions make, in this order.
+    pub subscribers: Vec<Box<dyn Subscriber>>,
     /// Starts workers.
     pub launch: Arc<dyn Launch>,
     /// Counters by stream.
@@ -49,10 +51,12 @@ pub struct Deps<S> {
 }
 
 /// All streams. Cheap to clone; the [`Gate`] of every ingest and the [`Catalog`] of the web side.
-pub struct Registry<S: Shelf = Origin>(Arc<Inner<S>>);
+#[derive(Clone)]
+pub struct Registry(Arc<Inner>);
 
-struct Inner<S> {
-    shelf: S,
+struct Inner {
+    origin: Origin,
+    subscribers: Arc<[Box<dyn Subscriber>]>,
     spares: Arc<Spares>,
     metrics: StreamMetrics,
     pipelines: Option<PathBuf>,
@@ -86,22 +90,17 @@ struct Entry {
     task: Option<JoinHandle<()>>,
 }
 
-impl<S: Shelf> Clone for Registry<S> {
-    fn clone(&self) -> Self {
-        Self(self.0.clone())
-    }
-}
-
-impl<S: Shelf> Registry<S> {
+impl Registry {
     /// A registry without streams; starts making a spare worker. Needs a tokio runtime.
-    pub fn new(deps: Deps<S>) -> Self {
+    pub fn new(deps: Deps) -> Self {
         Self::with_limits(deps, Limits::default())
     }
 
     /// The same, with other waits than the usual ones.
-    pub fn with_limits(deps: Deps<S>, limits: Limits) -> Self {
+    pub fn with_limits(deps: Deps, limits: Limits) -> Self {
         Self(Arc::new(Inner {
-            shelf: deps.shelf,
+            origin: deps.origin,
+            subscribers: deps.subscribers.into(),
             spares: Arc::new(Spares::new(deps.launch)),
             metrics: deps.metrics,
             pipelines: deps.pipelines,
@@ -198,7 +197,8 @@ impl<S: Shelf> Registry<S> {
         let task = tokio::spawn(stream::run(Setup {
             spec: spec.clone(),
             limits: self.0.limits.with_grace(grace),
-            shelf: self.0.shelf.clone(),
+            origin: self.0.origin.clone(),
+            subscribers: self.0.subscribers.clone(),
             spares: self.0.spares.clone(),
             tested: self.0.tested.subscribe(),
             metrics: self.0.metrics.of(&spec.name),
@@ -219,7 +219,7 @@ impl<S: Shelf> Registry<S> {
     }
 
     /// Ends every session, within 5 s, and discards the spare worker. Publishers are sent away;
-    /// what was made stays on the shelf.
+    /// what was made stays in the origin.
     pub async fn shutdown(&self) {
         self.0.closing.store(true, Ordering::SeqCst);
         let mut tasks = {
@@ -284,7 +284,7 @@ fn key_of(stream: &Stream, keys: &BTreeMap<String, Secret>) -> Option<Secret> {
     }
 }
 
-impl<S: Shelf> Gate for Registry<S> {
+impl Gate for Registry {
     async fn publish(&self, request: PublishRequest) -> Result<Lease, Refusal> {
         let (peer, protocol) = (request.peer, request.protocol);
         let commands = self.admit(&request).inspect_err(|refusal| {
@@ -308,7 +308,7 @@ impl<S: Shelf> Gate for Registry<S> {
     }
 }
 
-impl<S: Shelf> Catalog for Registry<S> {
+impl Catalog for Registry {
     fn list(&self) -> Vec<StreamStatus> {
         let (streams, now) = (self.read(), Instant::now());
         let entries = streams
@@ -339,7 +339,7 @@ impl<S: Shelf> Catalog for Registry<S> {
         }
         if demand == Demand::Starting && entry.spec.schedule() == Schedule::WhileWatched {
             // The stream's task has not woken yet, but its first viewer waits already.
-            self.0.shelf.expect(name);
+            self.0.origin.expect(name);
         }
         demand
     }

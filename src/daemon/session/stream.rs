@@ -17,9 +17,10 @@ use super::cell::{Cell, Report};
 use super::contribution::{Contribution, Publisher};
 use super::distribution::Distribution;
 use super::machine::{Action, Event, Limits, Machine};
-use super::sink::Shelf;
 use super::spec::Spec;
+use super::subscribers::Subscriber;
 use crate::daemon::ingest::{MediaEvent, Revocation};
+use crate::daemon::origin::Origin;
 use crate::daemon::supervisor::inbox::WorkerInbox;
 use crate::daemon::supervisor::link::{Gone, Link};
 use crate::daemon::supervisor::spare::Spares;
@@ -52,13 +53,15 @@ pub enum Command {
 }
 
 /// What a stream's task is made from.
-pub struct Setup<S> {
+pub struct Setup {
     /// What it makes.
     pub spec: Spec,
     /// Bounds of its waits.
     pub limits: Limits,
-    /// Where its sessions go.
-    pub shelf: S,
+    /// Where its sessions can be played.
+    pub origin: Origin,
+    /// Who else receives what its sessions make.
+    pub subscribers: Arc<[Box<dyn Subscriber>]>,
     /// Where its workers come from.
     pub spares: Arc<Spares>,
     /// What they may encode with.
@@ -78,11 +81,11 @@ pub struct Setup<S> {
 type Hiring = BoxFuture<'static, Result<Link, String>>;
 
 /// The running task.
-struct Stream<S: Shelf> {
-    setup: Setup<S>,
+struct Stream {
+    setup: Setup,
     machine: Machine,
     contribution: Contribution,
-    distribution: Distribution<S::Writer>,
+    distribution: Distribution,
     link: Option<Link>,
     hiring: Option<Hiring>,
     /// Families that failed in this session.
@@ -105,7 +108,7 @@ enum Input {
 }
 
 /// Runs a stream until it is stopped and has ended its session.
-pub async fn run<S: Shelf>(mut setup: Setup<S>) {
+pub async fn run(mut setup: Setup) {
     if let Some(mut task) = setup.predecessor.take()
         && timeout(PREDECESSOR_WAIT_MAX, &mut task).await.is_err()
     {
@@ -115,7 +118,7 @@ pub async fn run<S: Shelf>(mut setup: Setup<S>) {
     let mut stream = Stream {
         machine: Machine::new(setup.spec.schedule(), setup.limits),
         contribution: Contribution::default(),
-        distribution: Distribution::new(),
+        distribution: Distribution::new(setup.origin.clone(), setup.subscribers.clone()),
         link: None,
         hiring: None,
         failed_encoders: Vec::new(),
@@ -138,7 +141,7 @@ fn now() -> std::time::Instant {
     Instant::now().into_std()
 }
 
-impl<S: Shelf> Stream<S> {
+impl Stream {
     /// Whatever comes next. Cancel-safe, as each of its branches is.
     async fn next(&mut self) -> Input {
         let deadline = self.machine.deadline();
@@ -233,9 +236,9 @@ impl<S: Shelf> Stream<S> {
                     }
                 }
                 Action::Dismiss => self.dismiss(),
-                Action::Expect => self.setup.shelf.expect(self.name()),
+                Action::Expect => self.setup.origin.expect(self.name()),
                 Action::GiveUp => {
-                    self.setup.shelf.give_up(self.name());
+                    self.setup.origin.give_up(self.name());
                     self.forget_failures();
                 }
                 Action::EndSession => self.end_session(),

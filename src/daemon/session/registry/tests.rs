@@ -2,6 +2,7 @@
 
 mod encoders;
 mod reload;
+mod subscribers;
 mod workers;
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -12,8 +13,10 @@ use super::*;
 use crate::base::units::ByteSize;
 use crate::daemon::config::settings::{Encoder, Hls, OnFailure, Server, Session};
 use crate::daemon::ingest::{MediaEvent, Revocation};
+use crate::daemon::origin::{Missing, Packaging};
 use crate::daemon::session::fake::{
-    FakeLaunch, FakeShelf, FakeWorker, Started, bounded, format, packaging, plan, rung, with_sound,
+    FakeLaunch, FakeWorker, Recorder, Started, bounded, format, origin, packaging, plan, rung,
+    with_sound,
 };
 use crate::model::frame::{EncodedFrame, Track};
 use crate::model::status::State;
@@ -34,18 +37,26 @@ fn patient() -> Limits {
 }
 
 struct Rig {
-    registry: Registry<FakeShelf>,
-    shelf: FakeShelf,
+    registry: Registry,
+    origin: Origin,
+    recorder: Recorder,
     started: Started,
     settings: Settings,
 }
 
 impl Rig {
     fn new(settings: Settings) -> Self {
+        Self::with(settings, Vec::new())
+    }
+
+    /// One whose recorder is the last of the subscribers.
+    fn with(settings: Settings, mut subscribers: Vec<Box<dyn Subscriber>>) -> Self {
         let (launch, started) = FakeLaunch::new();
-        let shelf = FakeShelf::default();
+        let (origin, recorder) = (origin(), Recorder::default());
+        subscribers.push(Box::new(recorder.clone()));
         let deps = Deps {
-            shelf: shelf.clone(),
+            origin: origin.clone(),
+            subscribers,
             launch,
             metrics: StreamMetrics::default(),
             pipelines: None,
@@ -55,7 +66,8 @@ impl Rig {
         registry.set_encoders(vec![tested("nvidia"), tested("x264")]);
         let rig = Self {
             registry,
-            shelf,
+            origin,
+            recorder,
             started,
             settings,
         };
@@ -98,6 +110,12 @@ impl Rig {
         worker.goes_live(1).await;
         self.state(State::Live).await;
         (lease, worker)
+    }
+
+    /// Why the stream's master playlist is missing.
+    async fn missing(&self, stream: &str) -> Missing {
+        let master = self.origin.master(stream, Packaging::Cmaf, Duration::ZERO);
+        bounded(master).await.unwrap_err()
     }
 
     async fn state(&self, state: State) {
@@ -191,7 +209,7 @@ async fn a_publisher_makes_a_session() {
     let (lease, mut worker) = rig.live().await;
     send(&lease, MediaEvent::Frame(frame(1, true))).await;
     hears_frame(&mut worker, 1).await;
-    assert_eq!(rig.shelf.log(), ["expect cam", "open cam", "part 1.0"]);
+    assert_eq!(rig.recorder.log(), ["open cam", "part 1.0"]);
     let status = rig.registry.status("cam").unwrap();
     assert_eq!(status.source, "push:");
     assert!(status.worker_pid.is_some());
@@ -243,8 +261,8 @@ async fn a_publisher_that_returns_goes_on_in_the_same_session() {
     assert_eq!(worker.hear().await, ToWorker::InputOpened(format()));
     rig.state(State::Live).await;
     worker.makes(2).await;
-    rig.shelf.last("part 2.0").await;
-    assert!(!rig.shelf.log().contains(&"end".to_owned()));
+    rig.recorder.last("part 2.0").await;
+    assert!(!rig.recorder.log().contains(&"end".to_owned()));
 }
 
 #[tokio::test]
@@ -259,8 +277,8 @@ async fn a_session_ends_after_its_grace_with_everything_that_was_made() {
     worker.is_retired().await;
     rig.state(State::Idle).await;
     assert_eq!(
-        rig.shelf.log(),
-        ["expect cam", "open cam", "part 1.0", "part 2.0", "end"]
+        rig.recorder.log(),
+        ["open cam", "part 1.0", "part 2.0", "end"]
     );
     let found = rig
         .registry
@@ -280,8 +298,8 @@ async fn a_publisher_that_leaves_too_soon_leaves_no_session() {
     let (_, worker) = rig.started.next().await;
     drop(lease);
     worker.is_killed().await;
-    rig.shelf.last("give up cam").await;
-    assert_eq!(rig.shelf.log(), ["expect cam", "give up cam"]);
+    assert_eq!(rig.missing("cam").await, Missing::NotFound);
+    assert!(rig.recorder.log().is_empty());
     let found = rig
         .registry
         .demand("cam", Ipv4Addr::LOCALHOST.into(), "agent");
@@ -314,11 +332,8 @@ async fn the_test_signal_starts_with_its_first_viewer() {
     rig.state(State::Idle).await;
     let home = IpAddr::from(Ipv4Addr::LOCALHOST);
     assert_eq!(rig.registry.demand("demo", home, "agent"), Demand::Starting);
-    assert_eq!(
-        rig.shelf.log(),
-        ["expect demo"],
-        "before its task has woken"
-    );
+    let missing = rig.missing("demo").await;
+    assert_eq!(missing, Missing::NotReady, "before its task has woken");
     let (_, mut worker) = rig.started.next().await;
     worker.goes_live(1).await;
     rig.state(State::Live).await;
@@ -346,6 +361,7 @@ async fn a_camera_is_fetched_unasked_and_its_absence_is_told() {
         .await;
     let status = rig.until(|status| status.state == State::Failed).await;
     assert_eq!(status.last_error.unwrap(), "refused; trying again in 2s");
+    assert_eq!(rig.missing("yard").await, Missing::NotFound);
     assert!(!status.source.contains("sesame"), "{}", status.source);
     worker
         .say(FromWorker::Input(InputState::Live {
@@ -353,16 +369,8 @@ async fn a_camera_is_fetched_unasked_and_its_absence_is_told() {
         }))
         .await;
     rig.state(State::Starting).await;
+    assert_eq!(rig.missing("yard").await, Missing::NotReady);
     worker.goes_live(1).await;
     rig.state(State::Live).await;
-    assert_eq!(
-        rig.shelf.log(),
-        [
-            "expect yard",
-            "give up yard",
-            "expect yard",
-            "open yard",
-            "part 1.0"
-        ]
-    );
+    assert_eq!(rig.recorder.log(), ["open yard", "part 1.0"]);
 }

@@ -7,7 +7,6 @@ use crate::base::text::printable;
 use crate::daemon::config::settings::OnFailure;
 use crate::daemon::session::distribution::Fault;
 use crate::daemon::session::machine::Event;
-use crate::daemon::session::sink::Shelf;
 use crate::daemon::supervisor::link::Link;
 use crate::model::ladder::Plan;
 use crate::model::status::State;
@@ -16,7 +15,7 @@ use crate::wire::protocol::{FromWorker, InputState, Level, Log};
 /// Longest text of a worker that is logged.
 const TEXT_CHARS_MAX: usize = 500;
 
-impl<S: Shelf> Stream<S> {
+impl Stream {
     pub(super) fn heard(&mut self, message: FromWorker) {
         let result = match message {
             FromWorker::Planned {
@@ -73,8 +72,8 @@ impl<S: Shelf> Stream<S> {
 
     fn planned(&mut self, made: (Plan, Vec<String>, Duration)) -> Result<(), Fault> {
         let spec = &self.setup.spec;
-        let place = (&self.setup.shelf, spec.name.as_str(), spec.packaging);
-        self.distribution.planned(place, made)?;
+        self.distribution
+            .planned((&spec.name, spec.packaging), made)?;
         self.tell(Event::Planned);
         self.news = true;
         Ok(())

@@ -29,7 +29,7 @@ async fn a_failed_encoder_gives_way_to_the_next_family() {
     worker.say(encoder_failed("720p", "x264")).await;
     bounded(lease.revoked.revoked()).await;
     rig.state(State::Failed).await;
-    rig.shelf.last("end").await;
+    rig.recorder.last("end").await;
     let error = rig.registry.status("cam").unwrap().last_error.unwrap();
     assert!(error.contains("no other family"), "{error}");
     let _lease = rig.publish("sesame").await.unwrap();
@@ -63,7 +63,8 @@ async fn a_shed_rung_is_missing_from_the_next_session() {
         (rungs(&start), start.plan.is_none()),
         (vec!["360p".to_owned()], true)
     );
-    assert_eq!(rig.shelf.log().last().unwrap(), "expect cam");
+    assert_eq!(rig.recorder.log().last().unwrap(), "end");
+    assert_eq!(rig.missing("cam").await, Missing::NotReady);
     worker.say(encoder_failed("360p", "nvidia")).await;
     bounded(lease.revoked.revoked()).await;
     rig.state(State::Failed).await;
@@ -132,14 +133,15 @@ async fn a_failed_encoder_can_end_the_stream() {
     let (lease, mut worker) = rig.live().await;
     worker.say(encoder_failed("720p", "nvidia")).await;
     bounded(lease.revoked.revoked()).await;
-    rig.shelf.last("end").await;
+    rig.recorder.last("end").await;
 }
 
 #[tokio::test]
 async fn a_stream_waits_for_the_encoders_test() {
     let (launch, mut started) = FakeLaunch::new();
     let registry = Registry::new(Deps {
-        shelf: FakeShelf::default(),
+        origin: origin(),
+        subscribers: Vec::new(),
         launch,
         metrics: StreamMetrics::default(),
         pipelines: None,

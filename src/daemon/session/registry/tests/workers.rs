@@ -11,7 +11,7 @@ async fn a_lost_worker_is_replaced_and_goes_on_with_the_group_of_pictures() {
         hears_frame(&mut worker, pts).await;
     }
     worker.makes(2).await;
-    rig.shelf.last("part 2.0").await;
+    rig.recorder.last("part 2.0").await;
     worker.dies();
     let (start, mut worker) = rig.started.next().await;
     assert_eq!(
@@ -24,16 +24,15 @@ async fn a_lost_worker_is_replaced_and_goes_on_with_the_group_of_pictures() {
     send(&lease, MediaEvent::Frame(frame(5, false))).await;
     hears_frame(&mut worker, 5).await;
     worker.goes_live(3).await;
-    rig.shelf.last("part 3.0").await;
+    rig.recorder.last("part 3.0").await;
     let log = [
-        "expect cam",
         "open cam",
         "part 1.0",
         "part 2.0",
-        "interrupt",
+        "interrupted 3",
         "part 3.0",
     ];
-    assert_eq!(rig.shelf.log(), log);
+    assert_eq!(rig.recorder.log(), log);
     let status = rig.until(|status| status.last_error.is_some()).await;
     assert_eq!(status.state, State::Live);
     assert!(status.last_error.unwrap().contains("killed by the test"));
@@ -49,20 +48,18 @@ async fn a_worker_that_made_nothing_leaves_no_gap() {
     worker.dies();
     let (start, _worker) = rig.started.next().await;
     assert_eq!(start.first_msn, 2);
-    let interrupts = rig
-        .shelf
-        .log()
-        .iter()
-        .filter(|line| *line == "interrupt")
-        .count();
-    assert_eq!(interrupts, 1);
+    assert_eq!(
+        rig.recorder.log(),
+        ["open cam", "part 1.0", "interrupted 2"]
+    );
 }
 
 #[tokio::test]
 async fn a_worker_whose_output_stands_still_is_replaced() {
     let (launch, mut started) = FakeLaunch::new();
     let deps = Deps {
-        shelf: FakeShelf::default(),
+        origin: origin(),
+        subscribers: Vec::new(),
         launch,
         metrics: StreamMetrics::default(),
         pipelines: None,
