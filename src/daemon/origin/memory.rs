@@ -5,7 +5,8 @@ use std::sync::atomic::Ordering;
 
 use tokio::time::Instant;
 
-use super::{Origin, session::Session};
+use super::session::Session;
+use super::streams::Origin;
 
 impl Origin {
     /// Forgets ended sessions whose time is over. Call it every second or so; opening a session

@@ -7,49 +7,11 @@ use bytes::Bytes;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
-use super::Origin;
 use super::address::File;
+use super::answer::{Document, Missing, Object};
 use super::session::{Found, Session};
+use super::streams::Origin;
 use crate::model::hls::{Packaging, Reload};
-
-/// A playlist, ready to send.
-#[derive(Debug, Clone)]
-pub struct Document {
-    /// The text.
-    pub body: Bytes,
-    /// Strong entity tag with its quotes, different for every different text.
-    pub etag: String,
-    /// How long a cache may keep it (RFC 8216bis section 6.2.5.2 and appendix B).
-    pub max_age: Duration,
-}
-
-/// An init section, part, segment: immutable.
-#[derive(Debug, Clone)]
-pub struct Object {
-    /// The bytes in order; together [`Object::bytes`] long.
-    pub chunks: Vec<Bytes>,
-    /// Sum of the chunks' lengths.
-    pub bytes: u64,
-    /// MIME type.
-    pub content_type: &'static str,
-}
-
-/// Why there is nothing to send.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Missing {
-    /// Never was, or not yet and nobody will wait for it.
-    #[error("not found")]
-    NotFound,
-    /// Was here and has left the window.
-    #[error("gone")]
-    Gone,
-    /// Did not become ready in time: 503 with Retry-After.
-    #[error("not ready yet")]
-    NotReady,
-    /// The request makes no sense, such as an `_HLS_msn` too far ahead.
-    #[error("{0}")]
-    BadRequest(&'static str),
-}
 
 /// What the windows hold, for metrics.
 #[derive(Debug, Clone, Default)]

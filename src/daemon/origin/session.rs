@@ -9,8 +9,9 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::address::File;
-use super::read::{Document, Missing, Object};
-use super::{Limits, SessionSpec};
+use super::answer::{Document, Missing, Object};
+use super::limits::Limits;
+use super::spec::SessionSpec;
 use crate::model::hls::{Lookup, Packaging, Presentation, Readiness, Reload, Timing};
 
 /// What a reader finds; `None` is to wait for the next change.

@@ -8,9 +8,9 @@ use bytes::Bytes;
 use tokio::time::{Instant, sleep};
 
 use super::*;
-use crate::base::units::{Bitrate, FrameRate};
+use crate::base::units::{Bitrate, ByteSize, FrameRate};
 use crate::model::hls::{Part, TrackId, TsSegment};
-use crate::model::ladder::{AudioRendition, Canvas, VideoRendition};
+use crate::model::ladder::{AudioRendition, Canvas, Plan, VideoRendition};
 
 const WINDOW: Duration = Duration::from_secs(8);
 const HALF: Duration = Duration::from_millis(500);

@@ -5,11 +5,30 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 
-use super::Origin;
 use super::session::Session;
+use super::spec::SessionSpec;
+use super::streams::{Origin, Stream};
 use crate::model::hls::{Packaging, Part, Refused, TrackId, TsSegment};
 
-/// The writing end of one session; owned by the stream's task. Dropping it ends the session.
+impl Origin {
+    /// Opens a new session under addresses never used before. The stream's previous session
+    /// keeps its own for `window`.
+    pub fn open(&self, stream: &str, spec: SessionSpec) -> SessionWriter {
+        self.purge();
+        let limits = self.shared.limits;
+        let session = Arc::new(Session::new(self.session_name(), spec, &limits));
+        tracing::info!(stream, session = session.name(), "session opened");
+        let mut streams = self.streams_mut();
+        let entry = streams.entry(stream.to_owned()).or_insert_with(Stream::new);
+        entry.expected = false;
+        entry.sessions.push(Arc::clone(&session));
+        entry.changed.send_replace(());
+        drop(streams);
+        SessionWriter::new(self.clone(), stream.to_owned(), session)
+    }
+}
+
+/// The writing end of one session, owned by the stream's task. Dropping it ends the session.
 #[derive(Debug)]
 pub struct SessionWriter {
     origin: Origin,

@@ -155,10 +155,3 @@ async fn thumbnails_are_replaced() {
         assert_eq!(bytes, jpeg);
     }
 }
-
-#[test]
-fn base36_is_short_and_unique() {
-    assert_eq!(base36(0), "0");
-    assert_eq!(base36(35), "z");
-    assert_eq!(base36(36 * 36 + 1), "101");
-}
