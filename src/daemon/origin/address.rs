@@ -1,4 +1,4 @@
-//! File names in a rendition's folder.
+//! The names of files in a rendition's folder.
 
 /// What a file name asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,8 +14,8 @@ pub(super) enum File {
 }
 
 impl File {
-    /// Parses a file name. Exactly one name is right for each file, so no second one can fill a
-    /// cache with copies; the web side sees to the rest of the path.
+    /// Parses a file name. Each file has exactly one name, so that no second name can fill a cache
+    /// with copies. The web side checks the rest of the path.
     pub(super) fn parse(name: &str) -> Option<Self> {
         let (stem, suffix) = name.rsplit_once('.')?;
         match suffix {
@@ -35,7 +35,7 @@ impl File {
     }
 }
 
-/// A number without sign and leading zeros.
+/// A number without a sign or leading zeros.
 fn decimal(text: &str) -> Option<u64> {
     let canonical = text == "0" || !text.starts_with('0');
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());

@@ -1,4 +1,4 @@
-//! Keeps the origin within its bounds of memory and time.
+//! Keeps the origin within its limits of memory and time.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -9,8 +9,8 @@ use super::session::Session;
 use super::streams::Origin;
 
 impl Origin {
-    /// Forgets ended sessions whose time is over. Call it every second or so; opening a session
-    /// and running out of memory do it as well.
+    /// Forgets ended sessions whose time is over. Call it about once per second. Opening a session
+    /// and running out of memory call it, too.
     pub fn purge(&self) {
         let now = Instant::now();
         self.streams_mut().retain(|name, stream| {
@@ -29,7 +29,7 @@ impl Origin {
         });
     }
 
-    /// Shortens the largest windows until everything fits, oldest segments first.
+    /// Drops the oldest segments of the largest windows until everything fits.
     pub(super) fn relieve(&self) {
         let limit = self.shared.limits.memory.bytes();
         let mut sessions = self.sessions();
@@ -40,7 +40,7 @@ impl Origin {
         }
         self.purge();
         sessions = self.sessions();
-        // What cannot be shortened any more leaves `candidates`; each other round frees bytes.
+        // Each round frees bytes, or takes a window that is at its shortest off `candidates`.
         let mut candidates = sessions.clone();
         while used(&sessions) > limit {
             let Some(largest) = (0..candidates.len())
@@ -59,7 +59,7 @@ impl Origin {
         self.shared.over.store(false, Ordering::Relaxed);
     }
 
-    /// Warns once for as long as it lasts.
+    /// Warns once, until everything fits again.
     fn over_limit(&self, bytes: u64, limit_bytes: u64) {
         if !self.shared.over.swap(true, Ordering::Relaxed) {
             tracing::warn!(

@@ -1,4 +1,4 @@
-//! The reading end: what HTTP asks for.
+//! The end of the origin that HTTP reads from.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -22,10 +22,10 @@ pub struct Usage {
     pub streams: Vec<(String, u64)>,
 }
 
-/// What a request for a master finds.
+/// What a request for a multivariant playlist finds.
 enum Offer {
     Ready(Document),
-    /// Something is being made.
+    /// A session is being made.
     Wait(watch::Receiver<()>),
     Nothing,
 }
@@ -49,22 +49,22 @@ impl Origin {
                 Offer::Wait(changed) => changed,
                 Offer::Nothing => return Err(Missing::NotFound),
             };
-            // A closed channel is a forgotten stream, which the next look finds out.
+            // The channel closes when the stream is forgotten; the next look finds that out.
             if timeout_at(deadline, changed.changed()).await.is_err() {
                 return Err(Missing::NotReady);
             }
         }
     }
 
-    /// What there is now: the newest session if it is live; an ended one only when no other is
-    /// on its way.
+    /// What there is now: the newest session if it is live. An ended one is offered only when no
+    /// other is on its way.
     fn offer(&self, stream: &str, packaging: Packaging) -> Offer {
         let (changed, expected, sessions) = {
             let streams = self.streams();
             let Some(stream) = streams.get(stream) else {
                 return Offer::Nothing;
             };
-            // Subscribed before anything is looked at, so that no change is missed.
+            // Subscribing before looking means that no change is missed.
             let changed = stream.changed.subscribe();
             (changed, stream.expected, stream.sessions.clone())
         };
@@ -83,7 +83,7 @@ impl Origin {
         }
     }
 
-    /// A media playlist: `/live/STREAM/SESSION/RENDITION/FILE`. A blocking reload waits at most
+    /// A media playlist, `/live/STREAM/SESSION/RENDITION/FILE`. A blocking reload waits for up to
     /// three target durations.
     ///
     /// # Errors
@@ -101,8 +101,8 @@ impl Origin {
         wait_for(&session, rendition, packaging, look).await
     }
 
-    /// An init section, part or segment by its file name; waits for the part that the playlist's
-    /// `EXT-X-PRELOAD-HINT` announces, at most three target durations.
+    /// An initialization section, a part or a segment by its file name. For the part that the
+    /// playlist's `EXT-X-PRELOAD-HINT` announces it waits for up to three target durations.
     ///
     /// # Errors
     /// As [`Missing`] says.
@@ -131,12 +131,12 @@ impl Origin {
         found.map(Arc::clone).ok_or(Missing::NotFound)
     }
 
-    /// The latest thumbnail and when it came.
+    /// The latest thumbnail, as JPEG, and when it came.
     pub fn thumbnail(&self, stream: &str) -> Option<(Bytes, SystemTime)> {
         self.streams().get(stream)?.thumbnail.clone()
     }
 
-    /// What is held, for metrics.
+    /// What the windows hold, for metrics.
     pub fn usage(&self) -> Usage {
         let mut usage = Usage::default();
         for (name, stream) in &*self.streams() {
@@ -149,7 +149,7 @@ impl Origin {
     }
 }
 
-/// Looks again at each change of the rendition until there is an answer or time is up.
+/// Looks again at each change of the rendition until there is an answer or the time is up.
 async fn wait_for<T>(
     session: &Session,
     rendition: &str,
@@ -161,12 +161,12 @@ async fn wait_for<T>(
         .watch(rendition, packaging)
         .ok_or(Missing::NotFound)?;
     loop {
-        // Marked before looking, so that no change is missed.
+        // Marking before looking means that no change is missed.
         edge.mark_unchanged();
         if let Some(result) = look(index) {
             return result;
         }
-        // The session outlives its edges, so this ends by a change or by the deadline.
+        // The channel cannot close here: the session holds its sending end.
         if timeout_at(deadline, edge.changed()).await.is_err() {
             return Err(Missing::NotReady);
         }

@@ -14,7 +14,7 @@ use super::limits::Limits;
 use super::spec::SessionSpec;
 use crate::model::hls::{Lookup, Packaging, Presentation, Readiness, Reload, Timing};
 
-/// What a reader finds; `None` is to wait for the next change.
+/// What a reader finds; with `None` it waits for the next change.
 pub(super) type Found<T> = Option<Result<T, Missing>>;
 
 #[derive(Debug)]
@@ -23,7 +23,7 @@ pub(super) struct Session {
     window: Duration,
     three_targets: Duration,
     state: Mutex<State>,
-    /// One for each rendition: its playlist has changed.
+    /// Tells readers that the playlist has changed: one channel per rendition.
     edges: Vec<watch::Sender<()>>,
     bytes: AtomicU64,
 }
@@ -31,15 +31,15 @@ pub(super) struct Session {
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) media: Presentation,
-    /// Counts changes of any playlist.
+    /// Counts the changes of all playlists.
     version: u64,
-    /// By rendition: the texts of one version.
+    /// The playlists as text, by rendition.
     rendered: Vec<Rendered>,
     masters: [Rendered; 2],
     ended: Option<Instant>,
 }
 
-/// Texts of one version: thousands of viewers ask for the same one.
+/// A playlist's texts of one version, kept because thousands of viewers ask for the same one.
 #[derive(Debug, Clone, Default)]
 struct Rendered {
     version: u64,
@@ -106,7 +106,7 @@ impl Session {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Changes the presentation. Nobody is woken: see [`Session::wake`].
+    /// Changes the presentation without waking anybody: see [`Session::wake`].
     pub(super) fn change<T>(&self, change: impl FnOnce(&mut Presentation) -> T) -> T {
         let mut state = self.lock();
         let result = change(&mut state.media);
@@ -115,21 +115,21 @@ impl Session {
         result
     }
 
-    /// Wakes those who wait on a rendition.
+    /// Wakes those who wait for a change of the rendition.
     pub(super) fn wake(&self, rendition: usize) {
         if let Some(edge) = self.edges.get(rendition) {
             edge.send_replace(());
         }
     }
 
-    /// Wakes everybody.
+    /// Wakes all who wait.
     pub(super) fn wake_all(&self) {
         for edge in &self.edges {
             edge.send_replace(());
         }
     }
 
-    /// Ends the playlists; `false` when they had ended before.
+    /// Ends the playlists; false when they had ended before.
     pub(super) fn end(&self) -> bool {
         let first = {
             let mut state = self.lock();
@@ -143,31 +143,31 @@ impl Session {
         first
     }
 
-    /// It can be played in this packaging.
+    /// The session can be played in this packaging.
     pub(super) fn playable(&self, packaging: Packaging) -> bool {
         self.lock().media.playable(packaging)
     }
 
-    /// How often a segment exceeded the `BANDWIDTH` told before.
+    /// How often a segment exceeded the `BANDWIDTH` of a multivariant playlist already rendered.
     pub(super) fn bandwidth_raised(&self) -> u64 {
         self.lock().media.bandwidth_raised()
     }
 
-    /// It may still become playable in this packaging.
+    /// The session is playable in this packaging, or may still become so.
     pub(super) fn promises(&self, packaging: Packaging) -> bool {
         let state = self.lock();
         state.ended.is_none() && state.media.has(packaging)
     }
 
-    /// Its playlists are over: an ended session's stay for `window`.
+    /// The time of its playlists is over. They stay for `window` after the session's end.
     pub(super) fn expired(&self, now: Instant) -> bool {
         let ended = self.lock().ended;
         ended.is_some_and(|ended| now.duration_since(ended) >= self.window)
     }
 
-    /// Its segments are over as well: the server "MUST ensure that all Media Segments in the
-    /// Playlist file remain available to clients for at least the duration of the Playlist file
-    /// at the time of removal" (RFC 8216bis section 6.2.1).
+    /// The time of its segments is over, too: the server "MUST ensure that all Media Segments in
+    /// the Playlist file remain available to clients for at least the duration of the Playlist
+    /// file at the time of removal" (RFC 8216bis section 6.2.1).
     pub(super) fn over(&self, now: Instant) -> bool {
         let state = self.lock();
         let stays = self.window.saturating_add(state.media.longest());
@@ -175,7 +175,7 @@ impl Session {
         ended.is_some_and(|ended| now.duration_since(ended) >= stays)
     }
 
-    /// A rendition's number by its name, and what announces its changes.
+    /// A rendition's number, by its name, and the channel that announces its changes.
     pub(super) fn watch(
         &self,
         rendition: &str,
@@ -194,7 +194,7 @@ impl Session {
             Packaging::Cmaf => cmaf,
             Packaging::Ts => ts,
         };
-        // Rendered anew when a codec or a bit rate has changed, which the text itself tells.
+        // A codec or a bit rate may have changed; comparing the texts is the simplest way to know.
         let text = media.master(packaging, &self.name)?;
         if let Some(known) = slot.full.as_ref().filter(|d| d.body == text.as_bytes()) {
             return Some(known.clone());
@@ -289,8 +289,9 @@ impl Session {
     }
 }
 
-/// Appendix B: a blocking reload's answer never changes in a way that matters to who asks for it
-/// and may be kept for six target durations; any other is stale within half of one.
+/// How long a cache may keep a playlist (appendix B). The answer to a blocking reload never
+/// changes in a way that matters to those who ask for it: six target durations. Any other is stale
+/// within half a target duration.
 fn playlist_max_age(timing: &Timing, reload: Reload) -> Duration {
     if reload.msn.is_some() {
         timing.skip_boundary()

@@ -1,4 +1,4 @@
-//! Readers that wait, on paused time; addresses, memory and the life of a session.
+//! Readers that wait, on paused time.
 
 mod lives;
 
@@ -64,7 +64,7 @@ fn inits(writer: &mut SessionWriter) {
     writer.init(AUDIO, "mp4a.40.2", Bytes::from_static(b"audio init"));
 }
 
-/// A part whose bytes tell its number; segments are of two parts.
+/// A part whose bytes name it. A segment has two parts.
 fn part(track: TrackId, msn: u64, index: u32) -> Part {
     Part {
         track,
@@ -92,7 +92,7 @@ fn segment(writer: &mut SessionWriter, msn: u64) {
     });
 }
 
-/// The session's folder, as the master names it.
+/// The session's folder, as the multivariant playlist names it.
 async fn folder(origin: &Origin, stream: &str) -> String {
     let master = origin.master(stream, Packaging::Cmaf, Duration::ZERO).await;
     let text = String::from_utf8(master.unwrap().body.to_vec()).unwrap();
@@ -194,7 +194,7 @@ async fn giving_up_ends_the_wait() {
     };
     let (master, ()) = tokio::join!(origin.master("s", Packaging::Cmaf, wait), give_up);
     assert_eq!(master.unwrap_err(), Missing::NotFound);
-    // The same when a session ends before it is playable.
+    // A session that ends before it is playable ends the wait, too.
     let writer = open(&origin, "s");
     let end = async {
         sleep(Duration::from_secs(1)).await;
@@ -266,7 +266,7 @@ async fn a_hinted_part_is_waited_for_and_nothing_else() {
     let hinted = origin.object("s", session, "360p", "3.0.m4s");
     let (hinted, ()) = tokio::join!(hinted, make);
     assert_eq!(hinted.unwrap().chunks.concat(), b"3.0;");
-    // Open segments are not found, and a hint nobody keeps is let go.
+    // An open segment is not found. A request for a hinted part that never comes ends.
     assert_eq!(show.file("3.m4s").await.unwrap_err(), Missing::NotFound);
     let (origin, session, writer) = (&show.origin, &show.session, &mut show.writer);
     let interrupt = async {

@@ -1,4 +1,4 @@
-//! The writing end of a session.
+//! The end of the origin that a session writes to.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -11,8 +11,8 @@ use super::streams::{Origin, Stream};
 use crate::model::hls::{Packaging, Part, Refused, TrackId, TsSegment};
 
 impl Origin {
-    /// Opens a new session under addresses never used before. The stream's previous session
-    /// keeps its own for `window`.
+    /// Opens a new session under addresses that were never used before. The stream's previous
+    /// session keeps its addresses for [`Limits::window`](super::Limits::window) after its end.
     pub fn open(&self, stream: &str, spec: SessionSpec) -> SessionWriter {
         self.purge();
         let limits = self.shared.limits;
@@ -34,9 +34,10 @@ pub struct SessionWriter {
     origin: Origin,
     stream: String,
     session: Arc<Session>,
-    /// Those who wait for the master have been told that it is playable: CMAF, MPEG-TS.
+    /// Those who wait for the multivariant playlist know that the session is playable, in CMAF
+    /// and in MPEG-TS.
     announced: (bool, bool),
-    /// Parts and segments dropped since the last one that was taken.
+    /// Parts and segments that were dropped since the last one that was taken.
     dropped: u64,
     bandwidth_raised: u64,
 }
@@ -107,7 +108,7 @@ impl SessionWriter {
             }
             Err(reason) => {
                 self.dropped = self.dropped.saturating_add(1);
-                // One line for each run of them: a worker that has lost count stays lost.
+                // One line per run of dropped media: a worker that lost count never finds it again.
                 if self.dropped == 1 {
                     let stream = self.stream.as_str();
                     tracing::warn!(stream, ?track, msn, part, %reason, "media dropped");
@@ -151,10 +152,12 @@ impl SessionWriter {
         }
     }
 
-    /// The worker died: closes every open segment with the parts it has, levels all renditions
-    /// (a rendition that lacks the last segment gets an `EXT-X-GAP` one), and returns the media
-    /// sequence number at which all of them go on behind a discontinuity. Each rendition's next
-    /// part must be that segment's first, after a new init section.
+    /// The worker was lost: closes every open segment with the parts it has and gives each
+    /// rendition an `EXT-X-GAP` segment for every segment that it lacks.
+    ///
+    /// Returns the media sequence number at which all renditions go on, after a discontinuity.
+    /// Each rendition's next part must be the first of that segment and must follow a new
+    /// initialization section.
     pub fn interrupt(&mut self) -> u64 {
         let next = self.session.change(|media| media.interrupt());
         self.session.wake_all();
@@ -162,8 +165,8 @@ impl SessionWriter {
         next
     }
 
-    /// Every listed CMAF rendition has one complete segment. The MPEG-TS set may follow later:
-    /// its multivariant playlist waits for it by itself.
+    /// Every CMAF rendition has a complete segment. The MPEG-TS set may follow later: its
+    /// multivariant playlist waits for it.
     pub fn playable(&self) -> bool {
         self.session.playable(Packaging::Cmaf)
     }
@@ -175,7 +178,7 @@ impl SessionWriter {
 }
 
 impl Drop for SessionWriter {
-    /// However the stream's task ends, its viewers must learn of it.
+    /// Viewers must learn of the end, however the stream's task ends.
     fn drop(&mut self) {
         if self.session.end() {
             let session = self.session.name();

@@ -1,17 +1,17 @@
-//! What is left out when a worker does not keep up with its publisher.
+//! What happens when a worker does not keep up with its publisher.
 //!
-//! First the publisher is held up: its lease is not read, so TCP slows it down. When that has
-//! lasted [`HOLD_MAX`], frames are dropped up to the next key frame, so that the picture that
-//! comes back is whole.
+//! First the session stops reading the publisher's lease, so that TCP slows the publisher down.
+//! After [`HOLD_MAX`] it drops frames up to the next key frame, so that the picture that comes
+//! back is whole.
 
 use std::time::{Duration, Instant};
 
 use crate::model::frame::{EncodedFrame, Track};
 
-/// How long a publisher is held up before frames are dropped.
+/// How long a publisher is slowed down before frames are dropped.
 pub const HOLD_MAX: Duration = Duration::from_secs(1);
 
-/// Decides what passes.
+/// Decides which frames go to the worker.
 #[derive(Debug, Default)]
 pub struct Backpressure {
     held_since: Option<Instant>,
@@ -25,7 +25,7 @@ pub struct Backpressure {
 pub enum Pass {
     /// It goes to the worker.
     Send,
-    /// It goes to the worker, after so many were dropped.
+    /// It goes to the worker, after this many frames were dropped.
     Resume(u64),
     /// It is the first that is dropped.
     DropFirst,
@@ -39,7 +39,7 @@ impl Backpressure {
         self.has_video = has_video;
     }
 
-    /// Until when to wait for room before the next frame is taken; `None`: take it now.
+    /// Until when to wait for room before the next frame is taken; `None` when not to wait.
     pub fn hold_until(&mut self, has_room: bool, now: Instant) -> Option<Instant> {
         if has_room {
             self.held_since = None;
@@ -70,7 +70,7 @@ impl Backpressure {
         }
     }
 
-    /// A new worker begins with the replay of the GOP cache, which is whole.
+    /// The worker begins again with the GOP cache, which starts with a key frame.
     pub fn restart(&mut self) {
         self.held_since = None;
         self.skipping = false;

@@ -1,4 +1,4 @@
-//! What others may know of a stream at any moment, without asking its task.
+//! What others may know about a stream at any moment without asking its task.
 
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -17,7 +17,7 @@ use crate::model::status::{InputStatus, RungStatus, State, StreamStatus};
 /// Longest error text that is shown.
 const ERROR_CHARS_MAX: usize = 500;
 
-/// One stream's noticeboard: its task writes, everybody else reads.
+/// One stream's noticeboard: the stream's task writes, everybody else reads.
 #[derive(Debug)]
 pub struct Cell {
     schedule: Schedule,
@@ -37,15 +37,15 @@ struct Board {
 /// What the task reports.
 #[derive(Debug)]
 pub struct Report {
-    /// State.
+    /// The stream's state.
     pub state: State,
-    /// A session is open and playable.
+    /// A session is open and can be played.
     pub playable: bool,
     /// How the source arrives.
     pub input: Option<InputStatus>,
-    /// What is made.
+    /// The renditions that are made.
     pub rungs: Vec<RungStatus>,
-    /// The worker's process.
+    /// Process id of the worker.
     pub worker_pid: Option<u32>,
 }
 
@@ -75,7 +75,7 @@ impl Cell {
         }
     }
 
-    /// Replaces what the task reports; returns the state before.
+    /// Replaces the earlier report; returns the earlier state.
     pub fn report(&self, report: Report) -> State {
         let mut board = self.board();
         let before = board.status.state;
@@ -90,7 +90,7 @@ impl Cell {
         before
     }
 
-    /// The last thing that went wrong, with the next step.
+    /// Something went wrong; `text` says what and what happens next.
     pub fn error(&self, text: &str) {
         self.board().status.last_error = Some(printable(text, ERROR_CHARS_MAX));
     }
@@ -107,12 +107,12 @@ impl Cell {
         status
     }
 
-    /// A viewer's request for a playlist: counts the viewer, wakes an on-demand source and says
-    /// what there is. An ended session can be played for `window`.
+    /// A viewer asks for a playlist: counts the viewer, wakes a stream that runs while it is
+    /// watched, and says what there is. An ended session can be played for `window`.
     pub fn demand(&self, address: IpAddr, agent: &str, window: Duration, now: Instant) -> Demand {
         self.viewers.saw(address, agent, now);
         if self.schedule == Schedule::WhileWatched {
-            // Many requests before the task wakes are one.
+            // Requests that come before the task wakes count as one.
             self.demanded.notify_one();
         }
         let board = self.board();

@@ -1,4 +1,4 @@
-//! The publisher's side of a stream: who publishes, and what a worker gets of it.
+//! The publisher's side of a stream: who publishes, and what of it reaches the worker.
 
 use std::future::pending;
 use std::net::SocketAddr;
@@ -17,9 +17,9 @@ use crate::wire::protocol::ToWorker;
 /// A publisher that was let in.
 #[derive(Debug)]
 pub struct Publisher {
-    /// The session's end of its lease.
+    /// The session's end of the publisher's lease.
     pub media: mpsc::Receiver<MediaEvent>,
-    /// Tells it to close its connection.
+    /// Tells the publisher to close its connection.
     pub revoked: Revoked,
     /// Its address.
     pub peer: SocketAddr,
@@ -27,7 +27,7 @@ pub struct Publisher {
     pub protocol: &'static str,
 }
 
-/// The present publisher and what it has sent.
+/// The current publisher and what it has sent.
 #[derive(Debug, Default)]
 pub struct Contribution {
     publisher: Option<Publisher>,
@@ -37,7 +37,7 @@ pub struct Contribution {
 }
 
 impl Contribution {
-    /// A publisher has come; an earlier one is sent away and true returned.
+    /// A publisher has come. An earlier one is sent away, and true returned.
     pub fn arrive(&mut self, publisher: Publisher, inbox: Option<&WorkerInbox>) -> bool {
         let took_over = self.leave(Revocation::TakenOver, inbox);
         self.publisher = Some(publisher);
@@ -59,9 +59,9 @@ impl Contribution {
         true
     }
 
-    /// The publisher's next event, `None` when it has gone; pending for ever without one. While
-    /// the worker has no room this waits for a bounded time, which holds up the publisher.
-    /// Cancel-safe.
+    /// The publisher's next event; `None` when the publisher has gone. Without a publisher this
+    /// never completes. While the worker has no room, it waits for a bounded time, which slows the
+    /// publisher down. Cancel-safe.
     pub async fn next(&mut self, inbox: Option<&WorkerInbox>) -> Option<MediaEvent> {
         let Some(publisher) = &mut self.publisher else {
             return pending().await;
@@ -69,7 +69,7 @@ impl Contribution {
         if let Some(inbox) = inbox {
             let now = Instant::now().into_std();
             if let Some(until) = self.backpressure.hold_until(inbox.has_room(), now) {
-                // Without room by then, the frame will be dropped.
+                // If there is still no room then, the frame is dropped.
                 let _ = timeout_at(until.into(), inbox.room()).await;
             }
         }
@@ -90,8 +90,8 @@ impl Contribution {
                 self.backpressure.format(format.video.is_some());
                 if let Some(inbox) = inbox {
                     inbox.push(ToWorker::InputOpened(format.clone()));
-                    // Formats that change faster than the worker takes frames are not worth more
-                    // memory: its decoder then waits for a key frame.
+                    // Without room the worker's decoder waits for a key frame: a format that
+                    // changes so fast is not worth more memory.
                     if inbox.has_room() {
                         self.replay_cache(inbox);
                     }
@@ -129,7 +129,7 @@ impl Contribution {
         }
     }
 
-    /// Gives a new worker what it needs to go on at once.
+    /// Gives a new worker all it needs to go on at once.
     pub fn replay(&mut self, inbox: &WorkerInbox) {
         if let Some(format) = &self.format {
             inbox.push(ToWorker::InputOpened(format.clone()));

@@ -17,11 +17,11 @@ use crate::model::ladder::Plan;
 use crate::model::status::{InputStatus, RungStatus};
 use crate::wire::protocol::{InputStats, Packaging, RungStats, Start, Stats};
 
-/// Largest thumbnail that is kept.
+/// Larger thumbnails are left out.
 const THUMBNAIL_BYTES_MAX: usize = 1024 * 1024;
-/// Renditions of one kind a plan may have.
+/// Video renditions, or audio renditions, that a plan may have.
 const RENDITIONS_MAX: usize = 32;
-/// Longest segment or part that is believed; configured ones are shorter by far.
+/// Longest segment or part that is believed. Configured ones are far shorter.
 const SEGMENT_MAX: Duration = Duration::from_secs(600);
 
 /// The session in the making, if any.
@@ -60,20 +60,20 @@ pub enum Fault {
     /// Its plan makes no sense.
     #[error("worker sent a plan that makes no sense")]
     BadPlan,
-    /// It continues a session but plans another.
+    /// It continues a session, but with another plan.
     #[error("worker changed the plan of its session")]
     OtherPlan,
     /// It sent media before a plan.
     #[error("worker sent media without a plan")]
     NoPlan,
-    /// It sent a part that does not follow the one before: no later one would either, so another
-    /// worker goes on behind a discontinuity.
+    /// It sent a part that does not follow the one before. No later part would follow either, so
+    /// another worker goes on, after a discontinuity.
     #[error("worker left a part out")]
     LeftOut,
     /// It sent media of a rendition that is not in the plan.
     #[error("worker sent a rendition that is not planned")]
     NoSuchTrack,
-    /// It sent media of a duration that makes no sense.
+    /// It sent media with a duration that makes no sense.
     #[error("worker sent media of an absurd duration")]
     Absurd,
 }
@@ -97,7 +97,7 @@ impl Distribution {
         }
     }
 
-    /// The worker has planned: opens a session, or checks that it continues the open one.
+    /// The worker has a plan: opens a session, or checks that the plan is that of the open one.
     pub fn planned(
         &mut self,
         (stream, packaging): (&str, Packaging),
@@ -107,7 +107,7 @@ impl Distribution {
             return Err(Fault::BadPlan);
         }
         if let Some(open) = &mut self.open {
-            // "A session's renditions and PART-TARGET are fixed for its life."
+            // A session's renditions and part target never change.
             if open.plan != plan || open.part_target != part_target {
                 return Err(Fault::OtherPlan);
             }
@@ -134,7 +134,7 @@ impl Distribution {
         Ok(())
     }
 
-    /// An initialization section.
+    /// The worker made an initialization section.
     pub fn init(&mut self, track: TrackId, codec: &str, data: Bytes) -> Result<(), Fault> {
         let open = self.fed(track)?;
         open.writer.init(track, codec, data.clone());
@@ -143,7 +143,7 @@ impl Distribution {
         Ok(())
     }
 
-    /// A part.
+    /// The worker made a part.
     pub fn part(&mut self, part: Part) -> Result<(), Fault> {
         let open = self.fed(part.track)?;
         believable(part.duration)?;
@@ -154,7 +154,7 @@ impl Distribution {
         Ok(())
     }
 
-    /// An MPEG-TS segment.
+    /// The worker made an MPEG-TS segment.
     pub fn ts_segment(&mut self, segment: TsSegment) -> Result<(), Fault> {
         let open = self.fed(TrackId::Video(segment.video))?;
         believable(segment.duration)?;
@@ -164,7 +164,7 @@ impl Distribution {
         Ok(())
     }
 
-    /// A thumbnail; one that is too large is left out.
+    /// The worker made a thumbnail. One that is too large is left out.
     pub fn thumbnail(&mut self, jpeg: Bytes) -> Result<(), Fault> {
         let open = self.open.as_mut().ok_or(Fault::NoPlan)?;
         if jpeg.len() <= THUMBNAIL_BYTES_MAX {
@@ -187,7 +187,7 @@ impl Distribution {
         Ok(open)
     }
 
-    /// What the encoders did.
+    /// The worker tells how its input and its encoders do.
     pub fn stats(&mut self, stats: Stats) {
         if let Some(open) = &mut self.open {
             open.video = stats.video;
@@ -195,7 +195,7 @@ impl Distribution {
         }
     }
 
-    /// The worker is lost: levels the session, so that the next one can go on.
+    /// The worker is lost: brings all renditions to the segment at which the next worker goes on.
     pub fn interrupt(&mut self) {
         if let Some(open) = &mut self.open
             && std::mem::take(&mut open.dirty)
@@ -206,7 +206,7 @@ impl Distribution {
         }
     }
 
-    /// Ends the session; true when it could be played.
+    /// Ends the session, if one is open; true when it could be played.
     pub fn end(&mut self) -> bool {
         self.next_msn = 0;
         self.open.take().is_some_and(|open| {
@@ -254,7 +254,7 @@ impl Distribution {
     }
 }
 
-/// Bounds that everything behind relies on; postcard checks types only.
+/// The plan keeps the bounds that all who use it rely on. Decoding checks only types.
 fn sound(plan: &Plan) -> bool {
     let video_names = plan.video.iter().map(|video| video.name.as_str());
     let names: Vec<&str> = video_names
@@ -273,7 +273,7 @@ fn sound(plan: &Plan) -> bool {
         && unique.len() == names.len()
 }
 
-/// Durations are added up and compared: none may be beyond reason.
+/// Durations are added up and compared, so none may be beyond reason.
 fn believable(duration: Duration) -> Result<(), Fault> {
     if duration > SEGMENT_MAX {
         return Err(Fault::Absurd);

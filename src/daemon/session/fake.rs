@@ -199,7 +199,7 @@ impl FakeWorker {
         }
     }
 
-    /// Ends like a process that was killed.
+    /// Ends as a process that was killed ends.
     pub fn dies(self) {
         self.report
             .send_replace(Some(Exit::Unknown("killed by the test".into())));

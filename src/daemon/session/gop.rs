@@ -1,31 +1,32 @@
-//! What a new worker needs to go on at once: everything since the last video key frame.
+//! The GOP cache: what a new worker needs to go on at once, everything since the last video key
+//! frame.
 
 use std::collections::VecDeque;
 
 use crate::model::frame::{EncodedFrame, InputFormat, Track};
 
-/// Bytes that are kept; a longer group of pictures is not kept at all.
+/// Bytes that are kept. A larger GOP is not kept at all.
 pub const CACHE_BYTES_MAX: usize = 32 * 1024 * 1024;
-/// Frames that are kept, half of what a worker's queue takes.
+/// Frames that are kept: half of what a worker's queue takes.
 pub const CACHE_FRAMES_MAX: usize = 4096;
-/// Audio frames that are kept of an input without video, about two seconds.
+/// Audio frames that are kept of an input without video: about two seconds.
 const AUDIO_ONLY_FRAMES_MAX: usize = 100;
 
-/// The frames since the last video key frame, video and audio as they came. Of an input without
-/// video, the last bit of audio.
+/// The frames since the last video key frame, video and audio in the order in which they came. Of
+/// an input without video, the latest audio.
 #[derive(Debug, Default)]
 pub struct GopCache {
     frames: VecDeque<EncodedFrame>,
     bytes: usize,
     format: InputFormat,
-    /// Whether the frames held can be decoded from the first one on.
+    /// The first frame held is a key frame.
     whole: bool,
 }
 
 impl GopCache {
-    /// The input's format has changed: older frames of a track that changed belong to another
-    /// decoder. An encoder that tells its sound's format after its first pictures must not lose
-    /// the key frame they hang on.
+    /// The input's format has changed: frames of a track with another format are forgotten, for
+    /// they need another decoder. Some publishers tell their audio format only after the first
+    /// pictures; that must not cost the key frame that those pictures depend on.
     pub fn format(&mut self, format: &InputFormat) {
         let before = std::mem::replace(&mut self.format, format.clone());
         if before.video != format.video {
@@ -43,7 +44,7 @@ impl GopCache {
         self.whole = false;
     }
 
-    /// Takes a frame. False when it made the cache overflow: nothing is kept until the next key
+    /// Takes a frame. False when the cache overflowed: nothing is kept then until the next key
     /// frame.
     pub fn push(&mut self, frame: EncodedFrame) -> bool {
         if self.format.video.is_none() {
@@ -77,7 +78,7 @@ impl GopCache {
         }
     }
 
-    /// The frames in the order they came.
+    /// The frames, in the order in which they came.
     pub fn frames(&self) -> impl Iterator<Item = &EncodedFrame> {
         self.frames.iter()
     }

@@ -1,8 +1,8 @@
-//! The life of a stream as a pure state machine: events and times in, [`Action`]s out.
+//! The life of a stream as a pure state machine: takes events and times, returns [`Action`]s.
 //!
-//! Three things live side by side: the *source* (is anything coming?), the *worker* (is somebody
-//! making renditions?) and the *session* (is there something to play?). A session outlives its
-//! workers, and its sources by the grace period.
+//! It follows three things: the *source* (does media arrive?), the *worker* (does somebody make
+//! renditions?) and the *session* (is there something to play?). A session goes on when a worker
+//! is replaced, and outlives its source by the grace period.
 
 use std::time::{Duration, Instant};
 
@@ -32,9 +32,9 @@ enum Worker {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Up {
     since: Instant,
-    /// When a plan must be there.
+    /// When the worker must have a plan.
     plan_by: Option<Instant>,
-    /// Output position and when it last advanced, once planned.
+    /// Output position and when it last advanced, once there is a plan.
     progress: Option<(Duration, Instant)>,
     productive: bool,
 }
@@ -55,7 +55,7 @@ pub struct Machine {
     worker: Worker,
     session: Session,
     demanded_until: Option<Instant>,
-    /// Whatever viewers want, an abandoned stream is not begun again before this.
+    /// An abandoned stream does not start again before this time, however many viewers ask.
     resting_until: Option<Instant>,
     restarts: Restarts,
     failed: bool,
@@ -70,7 +70,7 @@ impl Machine {
         Self {
             schedule,
             limits,
-            // Such a source counts as present until the worker says otherwise.
+            // A camera counts as present until the worker says that it is not.
             source: if schedule == Schedule::Always {
                 Source::Present
             } else {
@@ -87,12 +87,12 @@ impl Machine {
         }
     }
 
-    /// Another grace period, from now on.
+    /// Changes the grace period, for a publisher that is already gone as well.
     pub fn set_grace(&mut self, grace: Duration) {
         self.limits.grace = grace;
     }
 
-    /// What the API says.
+    /// The state that the API shows.
     pub fn state(&self) -> State {
         match self.session {
             _ if self.failed => State::Failed,
@@ -106,17 +106,17 @@ impl Machine {
         }
     }
 
-    /// It was told to stop.
+    /// The stream was told to stop.
     pub fn stopping(&self) -> bool {
         self.stopping
     }
 
-    /// It was told to stop and has nothing left to do.
+    /// The stream was told to stop and has nothing left to do.
     pub fn stopped(&self) -> bool {
         self.stopping && self.worker == Worker::Off && self.session == Session::None
     }
 
-    /// Takes an event; returns what is to be done, in order.
+    /// Something happened; returns what is to be done, in order.
     pub fn on(&mut self, event: Event, now: Instant) -> Vec<Action> {
         match event {
             Event::PublisherArrived => self.publisher_arrived(now),
@@ -151,7 +151,7 @@ impl Machine {
         std::mem::take(&mut self.actions)
     }
 
-    /// Time has passed, at least to [`deadline`](Self::deadline).
+    /// The [`deadline`](Self::deadline) has come; returns what is to be done, in order.
     pub fn on_time(&mut self, now: Instant) -> Vec<Action> {
         let due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
         match self.worker {
@@ -176,7 +176,7 @@ impl Machine {
         std::mem::take(&mut self.actions)
     }
 
-    /// When [`on_time`](Self::on_time) must be called next, if nothing happens before.
+    /// When [`on_time`](Self::on_time) must be called, unless something happens before.
     pub fn deadline(&self) -> Option<Instant> {
         let worker = match self.worker {
             Worker::Off | Worker::Hiring => None,
@@ -188,7 +188,7 @@ impl Machine {
 
     fn stalls_at(&self, up: Up) -> Option<Instant> {
         let (position, moved) = up.progress?;
-        // A plan is told before the encoders are built, which may take its time.
+        // The encoders are built after the plan is told, which may take a while.
         let patience = match position {
             Duration::ZERO => self.limits.startup_max,
             _ => self.limits.stall_max,
@@ -196,7 +196,7 @@ impl Machine {
         Some(moved + patience)
     }
 
-    /// When the running stream is no longer wanted: grace or demand run out.
+    /// When the grace period or the demand of a running stream runs out.
     fn unwanted_at(&self) -> Option<Instant> {
         if matches!(self.worker, Worker::Off | Worker::Finishing { .. }) {
             return None;
@@ -230,7 +230,7 @@ impl Machine {
     }
 
     fn hired(&mut self, now: Instant) {
-        // Such a stream waits for as long as its camera is away.
+        // A camera may be away for any time, so no plan is due.
         let waits =
             self.schedule != Schedule::Always && !matches!(self.source, Source::Lost { .. });
         self.worker = Worker::Up(Up {
@@ -293,7 +293,7 @@ impl Machine {
 
     fn input_lost(&mut self, now: Instant) {
         match (self.schedule, self.session) {
-            // Further failed attempts do not prolong the grace.
+            // Further failed attempts do not prolong the grace period.
             (Schedule::Always, Session::Open { .. }) if self.is_source_lost() => {}
             (Schedule::Always, Session::Open { .. }) => self.source_lost(now),
             (Schedule::Always, _) => {
@@ -316,7 +316,7 @@ impl Machine {
         self.replace(cause, again_in, now);
     }
 
-    /// Families are few, so going through them needs no slowing down.
+    /// There are few encoder families, so trying one after the other needs no back-off.
     fn encoder_lost(&mut self, cause: String) {
         if matches!(self.worker, Worker::Up(_)) {
             self.worker = Worker::Hiring;
@@ -337,7 +337,7 @@ impl Machine {
         }
     }
 
-    /// Starts what is wanted and not running.
+    /// Starts the stream if it is wanted and not running.
     fn settle(&mut self, now: Instant) {
         let wanted = match self.schedule {
             Schedule::WhilePublished => self.source == Source::Present,
@@ -358,7 +358,7 @@ impl Machine {
         self.actions.push(Action::Hire);
     }
 
-    /// The stream is no longer wanted: flushes what there is to flush, then concludes.
+    /// The stream is no longer wanted: lets the worker finish if a session is open, then ends.
     fn wind_down(&mut self, now: Instant) {
         match (self.worker, self.session) {
             (Worker::Finishing { .. }, _) => {}
@@ -371,7 +371,7 @@ impl Machine {
         }
     }
 
-    /// The worker is done with: ends the session, and starts anew if that is wanted.
+    /// Dismisses the worker and ends the session; starts again if the stream is wanted.
     fn conclude(&mut self, now: Instant) {
         if self.worker != Worker::Off {
             self.worker = Worker::Off;
@@ -394,7 +394,8 @@ impl Machine {
         }
     }
 
-    /// Ends everything; only a new publisher, or a while, brings the stream back.
+    /// Ends everything. The stream starts again with a new publisher or, where nobody publishes,
+    /// after a while.
     fn abandon(&mut self, cause: String, now: Instant) {
         self.failed = true;
         self.source = Source::Absent;

@@ -1,4 +1,5 @@
-//! All configured streams: lets publishers in, answers the web side, follows the configuration.
+//! The registry of all configured streams. It lets publishers in, answers the web side and follows
+//! the configuration.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
@@ -27,14 +28,14 @@ use crate::daemon::supervisor::spawner::Launch;
 use crate::daemon::telemetry::metrics::StreamMetrics;
 use crate::model::status::StreamStatus;
 
-/// Commands that may wait for a stream's task, which takes them at once.
+/// Commands that may wait for a stream's task.
 const COMMANDS_MAX: usize = 16;
-/// How long a publisher may wait to be let in.
+/// How long a publisher waits for the stream's task to let it in.
 const LET_IN_WAIT_MAX: Duration = Duration::from_secs(5);
 /// How long all streams together may take to end.
 const SHUTDOWN_MAX: Duration = Duration::from_secs(5);
 
-/// What the registry works with.
+/// What a registry needs.
 pub struct Deps {
     /// Where sessions can be played.
     pub origin: Origin,
@@ -42,11 +43,11 @@ pub struct Deps {
     pub subscribers: Vec<Box<dyn Subscriber>>,
     /// Starts workers.
     pub launch: Arc<dyn Launch>,
-    /// Counters by stream.
+    /// The streams' counters.
     pub metrics: StreamMetrics,
     /// Folder of the user's own pipeline templates.
     pub pipelines: Option<PathBuf>,
-    /// How long an ended session can be played.
+    /// For how long an ended session can be played.
     pub window: Duration,
 }
 
@@ -70,10 +71,10 @@ struct Inner {
 
 #[derive(Default)]
 struct Streams {
-    /// In the order of the file.
+    /// Names in the order of the configuration file.
     order: Vec<String>,
     entries: HashMap<String, Entry>,
-    /// Tasks of streams that were removed.
+    /// Tasks of removed streams, which are about to end.
     leaving: Vec<JoinHandle<()>>,
 }
 
@@ -84,19 +85,19 @@ struct Entry {
     grace: Duration,
     cell: Arc<Cell>,
     commands: mpsc::Sender<Command>,
-    /// Dropping it stops the task.
+    /// Stops the task when dropped.
     stop: Option<DropGuard>,
-    /// `None` once a shutdown waits for it.
+    /// `None` once a shutdown waits for the task.
     task: Option<JoinHandle<()>>,
 }
 
 impl Registry {
-    /// A registry without streams; starts making a spare worker. Needs a tokio runtime.
+    /// A registry without streams. It starts a spare worker at once, so it needs a tokio runtime.
     pub fn new(deps: Deps) -> Self {
         Self::with_limits(deps, Limits::default())
     }
 
-    /// The same, with other waits than the usual ones.
+    /// The same, with other limits than the usual ones.
     pub fn with_limits(deps: Deps, limits: Limits) -> Self {
         Self(Arc::new(Inner {
             origin: deps.origin,
@@ -113,21 +114,22 @@ impl Registry {
         }))
     }
 
-    /// Tells which encoders passed a test encode. Streams wait for it before they start
-    /// a worker; with none the daemon is not [ready](Catalog::ready).
+    /// Says which encoders passed a test encode. Streams start no worker before this is known.
+    /// Without any encoder the daemon is not [ready](Catalog::ready).
     pub fn set_encoders(&self, tested: Vec<Tested>) {
         self.0.works.store(!tested.is_empty(), Ordering::SeqCst);
         self.0.tested.send_replace(Some(tested.into()));
     }
 
-    /// Encoders are to be tested again: workers that start from now on wait for the outcome.
+    /// Encoders are about to be tested again: streams wait for the outcome before they start
+    /// another worker.
     pub fn await_encoders(&self) {
         self.0.tested.send_replace(None);
     }
 
     /// Makes the streams those of `settings`: new ones begin, missing ones end, changed ones end
-    /// and begin again, all others go on undisturbed, whatever their key and grace. `keys` has
-    /// the publish keys of the push streams whose key is not configured.
+    /// and begin again. All others go on undisturbed, even with another key or grace period.
+    /// `keys` holds the publish keys that are not in the configuration, by stream.
     pub fn apply(&self, settings: &Settings, keys: &BTreeMap<String, Secret>) {
         if self.0.closing.load(Ordering::SeqCst) {
             return;
@@ -218,14 +220,14 @@ impl Registry {
         }
     }
 
-    /// Ends every session, within 5 s, and discards the spare worker. Publishers are sent away;
-    /// what was made stays in the origin.
+    /// Sends publishers away, ends every session within 5 s and discards the spare worker. What
+    /// was made stays in the origin.
     pub async fn shutdown(&self) {
         self.0.closing.store(true, Ordering::SeqCst);
         let mut tasks = {
             let mut streams = self.write();
             let mut tasks = std::mem::take(&mut streams.leaving);
-            // The entries stay: viewers are still to be told how their streams end.
+            // The entries stay, for viewers still ask how their streams ended.
             for entry in streams.entries.values_mut() {
                 entry.stop = None;
                 tasks.extend(entry.task.take());
@@ -257,7 +259,7 @@ impl Registry {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Where a publisher with this key is let in.
+    /// The stream's task that lets this publisher in, if the key is right.
     fn admit(&self, request: &PublishRequest) -> Result<mpsc::Sender<Command>, Refusal> {
         if self.0.closing.load(Ordering::SeqCst) {
             return Err(Refusal::ShuttingDown);
@@ -288,7 +290,7 @@ impl Gate for Registry {
     async fn publish(&self, request: PublishRequest) -> Result<Lease, Refusal> {
         let (peer, protocol) = (request.peer, request.protocol);
         let commands = self.admit(&request).inspect_err(|refusal| {
-            // Of no other name is it known that a stream has it: it may be a key.
+            // Log only names known to be streams; anything else may be a mistyped key.
             let stream = (*refusal == Refusal::WrongKey).then_some(request.stream.as_str());
             tracing::debug!(stream, %peer, protocol, cause = %refusal, "publisher refused");
         })?;
@@ -302,7 +304,7 @@ impl Gate for Registry {
         });
         match timeout(LET_IN_WAIT_MAX, commands.send(command)).await {
             Ok(Ok(())) => Ok(Lease { media, revoked }),
-            // The stream is ending; one of the same name may begin at once.
+            // The stream is ending. Another of the same name may begin at once.
             _ => Err(Refusal::ShuttingDown),
         }
     }
@@ -338,7 +340,7 @@ impl Catalog for Registry {
             return Demand::Playable;
         }
         if demand == Demand::Starting && entry.spec.schedule() == Schedule::WhileWatched {
-            // The stream's task has not woken yet, but its first viewer waits already.
+            // The first viewer waits before the stream's task has woken.
             self.0.origin.expect(name);
         }
         demand

@@ -1,4 +1,4 @@
-//! One stream's part of the settings: what a change of makes a new session.
+//! One stream's part of the settings. A change to any of these starts a new session.
 
 use std::path::PathBuf;
 
@@ -16,28 +16,28 @@ pub enum Supplier {
     Worker,
 }
 
-/// Everything that is fixed for a stream's sessions. Neither its key nor its grace is in it:
-/// they change without disturbing anybody.
+/// All settings that are fixed for a stream's sessions. The key and the grace period are not among
+/// them: they may change during a session.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Spec {
     /// Name in addresses.
     pub name: String,
-    /// Where it comes from.
+    /// Where the media comes from.
     pub source: SourceSpec,
-    /// Its part of the ladder, top first.
+    /// The stream's rungs, the highest first.
     pub rungs: Vec<Rung>,
     /// How the output is cut.
     pub packaging: Packaging,
-    /// Encoder families by preference.
+    /// Encoder families in order of preference.
     pub order: Vec<String>,
-    /// What happens to a rung whose encoder fails.
+    /// What happens when an encoder fails.
     pub on_failure: OnFailure,
     /// Folder of the user's own pipeline templates.
     pub pipelines: Option<PathBuf>,
 }
 
 impl Spec {
-    /// What `settings` say of `stream`.
+    /// What `settings` say about `stream`.
     pub fn of(settings: &Settings, stream: &Stream, pipelines: Option<PathBuf>) -> Self {
         Self {
             name: stream.name.clone(),
@@ -71,7 +71,7 @@ impl Spec {
         }
     }
 
-    /// A worker's orders for a session that begins.
+    /// The orders to a worker that begins a session.
     pub fn start(&self, encoders: Vec<String>) -> Start {
         Start {
             stream: self.name.clone(),

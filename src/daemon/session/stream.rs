@@ -1,5 +1,5 @@
-//! The task of one stream: waits for whatever comes next, tells the [`Machine`], does what it
-//! says. Nothing in it waits for anything but in [`Stream::next`].
+//! The task of one stream: waits for whatever happens next, tells the [`Machine`] and does what
+//! the machine says. Only [`Stream::next`] waits.
 
 mod heard;
 
@@ -28,7 +28,7 @@ use crate::daemon::telemetry::metrics::OneStream;
 use crate::model::status::State;
 use crate::wire::protocol::{FromWorker, ToWorker};
 
-/// How long the stream's earlier task may take to end before this one begins.
+/// How long an earlier task of the same stream may take to end before this one begins.
 const PREDECESSOR_WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// An encoder that passed a test encode.
@@ -36,14 +36,14 @@ const PREDECESSOR_WAIT_MAX: Duration = Duration::from_secs(5);
 pub struct Tested {
     /// Its family, as in `encoder.order`.
     pub family: String,
-    /// The template that makes it.
+    /// The template that builds it.
     pub template: String,
 }
 
 /// Encoders that passed a test encode; `None` until they have been tested.
 pub type Encoders = watch::Receiver<Option<Arc<[Tested]>>>;
 
-/// What a stream's task is told.
+/// What the registry tells a stream's task.
 #[derive(Debug)]
 pub enum Command {
     /// A publisher was let in.
@@ -54,9 +54,9 @@ pub enum Command {
 
 /// What a stream's task is made from.
 pub struct Setup {
-    /// What it makes.
+    /// The stream's settings.
     pub spec: Spec,
-    /// Bounds of its waits.
+    /// Limits of its waits.
     pub limits: Limits,
     /// Where its sessions can be played.
     pub origin: Origin,
@@ -64,17 +64,17 @@ pub struct Setup {
     pub subscribers: Arc<[Box<dyn Subscriber>]>,
     /// Where its workers come from.
     pub spares: Arc<Spares>,
-    /// What they may encode with.
+    /// Encoders that the workers may use.
     pub tested: Encoders,
     /// Its counters.
     pub metrics: OneStream,
     /// Its noticeboard.
     pub cell: Arc<Cell>,
-    /// What it is told.
+    /// What the registry tells it.
     pub commands: mpsc::Receiver<Command>,
-    /// It is removed, or the daemon stops.
+    /// Cancelled when the stream is removed or the daemon stops.
     pub stop: CancellationToken,
-    /// The task of the stream before its settings changed.
+    /// The earlier task of the same stream, from before its settings changed.
     pub predecessor: Option<JoinHandle<()>>,
 }
 
@@ -88,11 +88,11 @@ struct Stream {
     distribution: Distribution,
     link: Option<Link>,
     hiring: Option<Hiring>,
-    /// Families that failed in this session.
+    /// Templates of encoders that failed in this session.
     failed_encoders: Vec<String>,
     /// Rungs that were dropped with their encoder.
     shed: Vec<String>,
-    /// There is something new to report.
+    /// Something has changed since the last report.
     news: bool,
     reported: State,
 }
@@ -142,7 +142,7 @@ fn now() -> std::time::Instant {
 }
 
 impl Stream {
-    /// Whatever comes next. Cancel-safe, as each of its branches is.
+    /// Whatever happens next. Cancel-safe, as each branch is.
     async fn next(&mut self) -> Input {
         let deadline = self.machine.deadline();
         let inbox = self.link.as_ref().map(Link::inbox).cloned();
@@ -247,7 +247,8 @@ impl Stream {
         }
     }
 
-    /// A future that needs nothing of this task, so that it can be dropped at any time.
+    /// A worker, once the encoders have been tested. The future borrows nothing from this task and
+    /// may be dropped at any time.
     fn hire(&self) -> Hiring {
         let (spares, mut tested) = (self.setup.spares.clone(), self.setup.tested.clone());
         Box::pin(async move {
@@ -257,7 +258,8 @@ impl Stream {
         })
     }
 
-    /// Encoders that may be used: in the configured order, tested, not failed in this session.
+    /// Encoders that may be used, in the configured order: those that passed their test and have
+    /// not failed in this session.
     fn encoders(&self) -> Vec<String> {
         let tested = self.setup.tested.borrow();
         let tested = tested.as_deref().unwrap_or_default();
@@ -317,7 +319,7 @@ impl Stream {
         self.forget_failures();
     }
 
-    /// The next session tries everything again.
+    /// The next session tries all encoders and rungs again.
     fn forget_failures(&mut self) {
         self.failed_encoders.clear();
         self.shed.clear();
@@ -329,7 +331,7 @@ impl Stream {
         self.send_away();
     }
 
-    /// Tells the noticeboard what is new.
+    /// Updates the noticeboard if anything has changed.
     fn report(&mut self) {
         let state = self.machine.state();
         if !std::mem::take(&mut self.news) && state == self.reported {
@@ -370,7 +372,7 @@ async fn until(deadline: Option<std::time::Instant>) {
     }
 }
 
-/// Completes once: after that the machine knows.
+/// Completes when the stream is to stop, unless the machine has been told already.
 async fn stopped(stop: &CancellationToken, machine: &Machine) {
     if machine.stopping() {
         return pending().await;

@@ -19,8 +19,8 @@ const QUEUE_EVENTS_MAX: usize = 4096;
 
 /// Somebody who receives what every session makes.
 pub trait Subscriber: Send + Sync {
-    /// A session of `stream` was opened; what is returned receives what the session makes. Must
-    /// return at once, as [`Recipient::take`].
+    /// A session of `stream` was opened; returns the recipient of what the session makes. Must
+    /// return at once, like [`Recipient::take`].
     fn opened(&self, stream: &str, spec: &SessionSpec) -> Box<dyn Recipient>;
 }
 

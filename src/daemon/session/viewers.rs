@@ -1,4 +1,4 @@
-//! Who watches: address and agent with a playlist request within 10 s.
+//! The viewers of a stream: each address and user agent that asked for a playlist within 10 s.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 
 /// A viewer counts for this long after a request.
 pub const VIEWER_SEEN: Duration = Duration::from_secs(10);
-/// Viewers of one stream that are told apart.
+/// Viewers of one stream that are counted; further ones are not.
 pub const VIEWERS_MAX: usize = 100_000;
-/// How often those who left are forgotten.
+/// How often viewers who left are forgotten.
 const PRUNE_EVERY: Duration = Duration::from_secs(1);
 
-/// The viewers of one stream. Only hashes are kept, under a key of this process's own, so the
-/// map is small and no agent string can make it large or slow.
+/// The viewers of one stream. It keeps only hashes, keyed with a random number of this process, so
+/// that no agent string can make the map large or slow.
 #[derive(Debug, Default)]
 pub struct Viewers {
     keys: RandomState,
@@ -28,7 +28,7 @@ struct Seen {
 }
 
 impl Viewers {
-    /// A request came.
+    /// A viewer asked for a playlist.
     pub fn saw(&self, address: IpAddr, agent: &str, now: Instant) {
         let key = self.keys.hash_one((address, agent));
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
@@ -38,7 +38,7 @@ impl Viewers {
         }
     }
 
-    /// How many there are.
+    /// The number of viewers.
     pub fn count(&self, now: Instant) -> usize {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         seen.prune(now);

@@ -38,7 +38,7 @@ async fn sessions_of_a_stream_have_addresses_of_their_own() {
         session: first,
     } = Show::new(1).await;
     writer.end();
-    // Until the new one is playable its master waits, and the old one's addresses live on.
+    // The multivariant playlist waits for the new session; the old addresses stay valid.
     let mut writer = open(&origin, "s");
     let master = origin.master("s", Packaging::Cmaf, HALF).await;
     assert_eq!(master.unwrap_err(), Missing::NotReady);
@@ -59,7 +59,7 @@ async fn evicted_is_gone_and_never_was_is_not_found() {
     let show = Show::new(40).await;
     let playlist = show.playlist(None, None).await.unwrap();
     assert!(has(&playlist, "#EXT-X-MEDIA-SEQUENCE:33"));
-    // Off the playlist, but within the availability duration of section 6.2.2.
+    // It is off the playlist, but must stay available for a while (section 6.2.2).
     assert_eq!(show.file("32.m4s").await.unwrap(), "32.0;32.1;");
     assert_eq!(show.file("1.m4s").await.unwrap_err(), Missing::Gone);
     assert_eq!(show.file("1.0.m4s").await.unwrap_err(), Missing::Gone);
@@ -121,7 +121,7 @@ async fn windows_shorten_to_fit_the_memory_but_not_below_three_targets() {
         }
     };
     assert_eq!(first("b").await, 1, "the small window stays whole");
-    // Three target durations of `a` do not fit any more: it keeps them nevertheless.
+    // Three target durations of `a` no longer fit. The window keeps them nevertheless.
     for msn in 9..=14 {
         segment(0, msn, 10_000);
     }

@@ -1,4 +1,4 @@
-//! The machine on virtual time: no test here waits.
+//! The machine on virtual time; no test waits.
 
 mod properties;
 mod workers;
@@ -31,7 +31,7 @@ impl Rig {
         self
     }
 
-    /// Lets time pass in steps of the machine's own deadlines; returns what it did on the way.
+    /// Lets time pass from deadline to deadline; returns the actions on the way.
     fn pass(&mut self, time: Duration) -> Vec<Action> {
         let end = self.now + time;
         let mut actions = Vec::new();

@@ -1,19 +1,19 @@
-//! What the machine is told, what it says, and its bounds.
+//! The machine's events, actions and limits.
 
 use std::time::Duration;
 
-/// Bounds of every wait in a stream's life.
+/// Limits of every wait in a stream's life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// How long a source may be gone before its session ends.
+    /// How long a session goes on without its source.
     pub grace: Duration,
-    /// From input to a plan, and from a plan to the first output.
+    /// Longest time from input to a plan, and again from the plan to the first output.
     pub startup_max: Duration,
     /// How long a worker's output may stand still.
     pub stall_max: Duration,
     /// How long a worker may take to flush at the end.
     pub finish_max: Duration,
-    /// How long an on-demand source goes on after the last request.
+    /// How long a stream that runs while it is watched goes on after the last request.
     pub linger: Duration,
 }
 
@@ -30,7 +30,7 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// The same, with the configured grace.
+    /// The same limits with another grace period.
     pub fn with_grace(self, grace: Duration) -> Self {
         Self { grace, ..self }
     }
@@ -50,19 +50,19 @@ pub enum Schedule {
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// A publisher came, or took over.
+    /// A publisher has come, or has taken over.
     PublisherArrived,
     /// The publisher has gone.
     PublisherLeft,
     /// A viewer asked for a playlist.
     Demand,
-    /// The worker asked for is there and has been started.
+    /// The worker that was asked for has been started.
     Hired,
-    /// The worker is lost, or could not be had.
+    /// The worker is lost, or could not be started.
     Lost(String),
     /// The worker is lost with its encoder; another family takes over at once.
     EncoderLost(String),
-    /// The worker knows its source and builds its output.
+    /// The worker knows its source and has planned its renditions.
     Planned,
     /// The worker made a part.
     Produced,
@@ -76,7 +76,7 @@ pub enum Event {
     InputLost,
     /// The worker has flushed everything.
     Finished,
-    /// The session must end and another, of different renditions, begin.
+    /// The session must end, and one with other renditions begin.
     Renew,
     /// The stream cannot be made.
     Abandon(String),
@@ -87,27 +87,27 @@ pub enum Event {
 /// What is to be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
-    /// Get a worker and start it where the session is.
+    /// Get a worker and start it at the session's next segment.
     Hire,
-    /// The worker is lost: drop it, level the session; another follows after `again_in`.
+    /// The worker is lost: drop it and interrupt the session. Another follows after `again_in`.
     Replace {
         /// Why.
         cause: String,
-        /// When the next one is asked for.
+        /// Time until the next worker is asked for.
         again_in: Duration,
     },
     /// Ask the worker to finish.
     Finish,
-    /// The worker has said that it is finished: let it exit.
+    /// The worker has finished: let it exit.
     Retire,
-    /// Drop the worker, or the wait for one.
+    /// Drop the worker, or stop waiting for one.
     Dismiss,
-    /// Let viewers wait for a session.
+    /// Let viewers wait: a session is being made.
     Expect,
-    /// Let them wait no longer.
+    /// Let viewers wait no longer: no session will come.
     GiveUp,
     /// End the session's playlists.
     EndSession,
-    /// The stream ends for this reason; the publisher, if any, is sent away.
+    /// The stream failed for this reason: send the publisher away, if there is one.
     Abandon(String),
 }

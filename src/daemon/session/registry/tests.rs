@@ -25,7 +25,7 @@ use crate::wire::protocol::{FromWorker, InputState, Start, ToWorker};
 const LONG: Duration = Duration::from_secs(3600);
 const SHORT: Duration = Duration::from_millis(1);
 
-/// Waits that no scripted worker can outlast, however busy the machine is.
+/// Limits that no scripted worker can reach, however busy the machine is.
 fn patient() -> Limits {
     Limits {
         grace: LONG,
@@ -136,7 +136,7 @@ impl Rig {
     }
 }
 
-/// Families of one template each, of the same name.
+/// An encoder whose family has one template, of the same name.
 fn tested(family: &str) -> Tested {
     Tested {
         family: family.into(),

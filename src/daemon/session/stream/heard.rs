@@ -1,4 +1,4 @@
-//! What a stream's worker says.
+//! What a stream's task does with the messages of its worker.
 
 use std::time::Duration;
 
@@ -119,7 +119,7 @@ impl Stream {
         self.news = true;
     }
 
-    /// An encoder failed; what happens is configured as `encoder.on_failure`.
+    /// An encoder failed. `encoder.on_failure` in the configuration decides what happens.
     fn encoder_failed(&mut self, rung: &str, encoder: String, reason: &str) {
         let usable = self.encoders();
         let whose = if rung.is_empty() {
@@ -134,7 +134,7 @@ impl Stream {
         }
         match self.setup.spec.on_failure {
             OnFailure::Fail => self.tell(Event::Abandon(cause)),
-            // Whose encoder refused to be built is not always told.
+            // An encoder that cannot be built may not name its rung.
             OnFailure::Shed if !rung.is_empty() => self.shed(rung, &cause),
             OnFailure::Fallback | OnFailure::Shed if usable.len() > 1 => {
                 self.failed_encoders.push(encoder);
@@ -146,8 +146,8 @@ impl Stream {
         }
     }
 
-    /// Goes on without a rung. A session's playlists are fixed, and a rendition that is listed
-    /// but stands still would stall its viewers: so this session ends and another begins.
+    /// Goes on without a rung. The playlists list all renditions of a session, and one without new
+    /// segments would stall its viewers. So this session ends and another begins.
     fn shed(&mut self, rung: &str, cause: &str) {
         let mut shed = self.shed.clone();
         shed.extend(self.configured(rung));
@@ -168,8 +168,8 @@ impl Stream {
         self.shed = shed;
     }
 
-    /// The configured rung that a rendition was made from: the one of its name, or the lowest
-    /// above it, brought down to the source's size (see [`crate::model::ladder::plan`]).
+    /// The configured rung that a rendition was made from: the one of its name, or the lowest one
+    /// above it, when the source is smaller than the rung (see [`crate::model::ladder::plan`]).
     fn configured(&self, rendition: &str) -> Option<String> {
         let rungs = self.setup.spec.rungs.iter();
         let left: Vec<_> = rungs.filter(|r| !self.shed.contains(&r.name)).collect();

@@ -1,10 +1,9 @@
-//! Whatever happens, in whatever order.
+//! What holds in every order of events.
 
 use super::*;
 
 proptest::proptest! {
-    /// Whatever happens in whatever order: sessions and workers begin and end in pairs, and a
-    /// stop always comes to its end.
+    /// Every session and every worker that begins also ends, and a stop always completes.
     #[test]
     fn actions_are_always_paired(
         schedule in proptest::sample::select(vec![Schedule::WhilePublished, Schedule::WhileWatched, Schedule::Always]),
@@ -15,7 +14,7 @@ proptest::proptest! {
         balance.take(rig.machine.on_time(rig.now));
         for (event, wait_ms) in steps {
             let event = event_of(event);
-            // The task tells of these only while it has a worker or waits for one.
+            // These come only while the task has a worker or waits for one.
             let possible = match event {
                 Event::Hired => balance.hiring,
                 Event::Planned | Event::Produced | Event::Finished => balance.up,
@@ -41,7 +40,7 @@ proptest::proptest! {
     }
 }
 
-/// What the task would hold after the actions so far.
+/// What the task holds after the actions so far.
 #[derive(Debug, Default, PartialEq)]
 struct Balance {
     hiring: bool,

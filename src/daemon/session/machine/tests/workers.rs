@@ -1,4 +1,4 @@
-//! Workers that are lost, slow or not to be had.
+//! Workers that are lost, slow or cannot be started.
 
 use super::*;
 

@@ -70,7 +70,7 @@ async fn a_shed_rung_is_missing_from_the_next_session() {
     rig.state(State::Failed).await;
 }
 
-/// A source between two rungs has the upper one brought down to its size, under another name.
+/// A source smaller than a rung gets a rendition of its own size, under another name.
 #[tokio::test]
 async fn a_rung_brought_down_to_the_source_can_be_shed() {
     let mut rig = Rig::push(LONG);

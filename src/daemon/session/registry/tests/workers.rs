@@ -101,7 +101,7 @@ async fn a_worker_that_talks_nonsense_is_replaced() {
     assert_eq!(start.first_msn, 2);
 }
 
-/// An encoder that tells its sound's format after its first pictures, which a new decoder needs.
+/// Some publishers tell their audio format only after the first pictures.
 #[tokio::test]
 async fn a_late_sound_format_does_not_cost_the_group_of_pictures() {
     let mut rig = Rig::push(LONG);
