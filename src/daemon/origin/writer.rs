@@ -108,7 +108,7 @@ impl SessionWriter {
             }
             Err(reason) => {
                 self.dropped = self.dropped.saturating_add(1);
-                // One line per run of dropped media: a worker that lost count never finds it again.
+                // One line per run of dropped media: nothing that follows a gap is taken either.
                 if self.dropped == 1 {
                     let stream = self.stream.as_str();
                     tracing::warn!(stream, ?track, msn, part, %reason, "media dropped");

@@ -26,11 +26,14 @@ async fn a_subscriber_that_never_drains_its_queue_holds_nobody_up() {
     let home = IpAddr::from(Ipv4Addr::LOCALHOST);
     rig.registry.demand("demo", home, "agent");
     let (_, mut worker) = rig.started.next().await;
+    let began = Instant::now();
     worker.goes_live(1).await;
     for msn in 2..=50 {
         worker.makes(msn).await;
     }
     rig.recorder.last("part 50.0").await;
+    // A task that blocks its thread also blocks the timer of every timeout.
+    assert!(began.elapsed() < Duration::from_secs(20), "held up");
     let parts = (1..=50).map(|msn| format!("part {msn}.0"));
     let everything: Vec<_> = std::iter::once("open demo".to_owned())
         .chain(parts)
