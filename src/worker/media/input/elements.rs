@@ -2,15 +2,12 @@
 
 use gst::prelude::*;
 
+use crate::worker::media::element;
 use crate::worker::media::template::Error;
 
 /// An element of type `factory`.
 pub fn make(factory: &str) -> Result<gst::Element, Error> {
-    let built = gst::ElementFactory::make(factory).build();
-    built.map_err(|_| Error::MissingElement {
-        template: "input".to_owned(),
-        factory: factory.to_owned(),
-    })
+    element::make(factory, "input")
 }
 
 /// The pad of `element` that is always there under `name`.
@@ -21,10 +18,7 @@ pub fn pad(element: &gst::Element, name: &str) -> Result<gst::Pad, Error> {
 
 /// The error of an input half that cannot be built.
 pub fn fail(message: impl ToString) -> Error {
-    Error::Build {
-        template: "input".to_owned(),
-        message: message.to_string(),
-    }
+    Error::build("input", message)
 }
 
 /// Stops a pipeline without making the caller wait: a state change can block on a network read.
