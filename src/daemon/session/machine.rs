@@ -12,39 +12,7 @@ use crate::model::status::State;
 mod words;
 
 pub use words::{Action, Event, Limits, Schedule};
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Source {
-    Absent,
-    Present,
-    Lost { since: Instant },
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Worker {
-    Off,
-    Hiring,
-    Backoff { until: Instant },
-    Up(Up),
-    Finishing { until: Instant },
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Up {
-    since: Instant,
-    /// When the worker must have a plan.
-    plan_by: Option<Instant>,
-    /// Output position and when it last advanced, once there is a plan.
-    progress: Option<(Duration, Instant)>,
-    productive: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Session {
-    None,
-    Expected,
-    Open { playable: bool },
-}
+use words::{Session, Source, Up, Worker};
 
 /// The state machine of one stream.
 #[derive(Debug)]

@@ -1,6 +1,6 @@
-//! The machine's events, actions and limits.
+//! The machine's events, actions and limits, and the states of what it follows.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Limits of every wait in a stream's life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,4 +110,41 @@ pub enum Action {
     EndSession,
     /// The stream failed for this reason: send the publisher away, if there is one.
     Abandon(String),
+}
+
+/// Whether media arrives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Source {
+    Absent,
+    Present,
+    Lost { since: Instant },
+}
+
+/// Whether somebody makes renditions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Worker {
+    Off,
+    Hiring,
+    Backoff { until: Instant },
+    Up(Up),
+    Finishing { until: Instant },
+}
+
+/// A worker that has been started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Up {
+    pub(super) since: Instant,
+    /// When the worker must have a plan.
+    pub(super) plan_by: Option<Instant>,
+    /// Output position and when it last advanced, once there is a plan.
+    pub(super) progress: Option<(Duration, Instant)>,
+    pub(super) productive: bool,
+}
+
+/// Whether there is something to play.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Session {
+    None,
+    Expected,
+    Open { playable: bool },
 }

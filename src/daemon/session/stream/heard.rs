@@ -10,7 +10,7 @@ use crate::daemon::session::machine::Event;
 use crate::daemon::supervisor::link::Link;
 use crate::model::ladder::Plan;
 use crate::model::status::State;
-use crate::wire::protocol::{FromWorker, InputState, Level, Log};
+use crate::wire::protocol::{FromWorker, InputState, Level, Log, Stats};
 
 /// Longest text of a worker that is logged.
 const TEXT_CHARS_MAX: usize = 500;
@@ -30,39 +30,20 @@ impl Stream {
                 .ts_segment(segment)
                 .map(|()| self.produced()),
             FromWorker::Thumbnail(jpeg) => self.distribution.thumbnail(jpeg),
-            FromWorker::Stats(stats) => {
-                self.tell(Event::Position(stats.position));
-                self.distribution.stats(stats);
-                self.news = true;
-                Ok(())
-            }
-            FromWorker::Log(log) => {
-                self.log(&log);
-                Ok(())
-            }
-            FromWorker::Input(state) => {
-                self.input(state);
-                Ok(())
-            }
+            FromWorker::Stats(stats) => return self.stats(stats),
+            FromWorker::Log(log) => return self.log(&log),
+            FromWorker::Input(state) => return self.input(state),
             FromWorker::EncoderFailed {
                 rung,
                 encoder,
                 reason,
-            } => {
-                self.encoder_failed(&rung, encoder, &reason);
-                Ok(())
-            }
-            FromWorker::Finished => {
-                self.tell(Event::Finished);
-                Ok(())
-            }
+            } => return self.encoder_failed(&rung, encoder, &reason),
+            FromWorker::Finished => return self.tell(Event::Finished),
             FromWorker::Failed(reason) => {
-                self.tell(Event::Lost(printable(&reason, TEXT_CHARS_MAX)));
-                Ok(())
+                return self.tell(Event::Lost(printable(&reason, TEXT_CHARS_MAX)));
             }
             FromWorker::Hello { .. } => {
-                self.tell(Event::Lost("worker said hello twice".into()));
-                Ok(())
+                return self.tell(Event::Lost("worker said hello twice".into()));
             }
         };
         if let Err(fault) = result {
@@ -77,6 +58,12 @@ impl Stream {
         self.tell(Event::Planned);
         self.news = true;
         Ok(())
+    }
+
+    fn stats(&mut self, stats: Stats) {
+        self.tell(Event::Position(stats.position));
+        self.distribution.stats(stats);
+        self.news = true;
     }
 
     fn produced(&mut self) {
