@@ -9,8 +9,6 @@ use weir::daemon::http::Limits;
 use super::client::{PATIENCE, ask, get, parse, read_to_end, send};
 use super::stub::Running;
 
-const BLOCKING: &str = "/live/demo/s1/720p/index.m3u8?_HLS_msn=8";
-
 fn impatient() -> Limits {
     Limits {
         idle_max: Duration::from_millis(100),
@@ -64,8 +62,8 @@ async fn a_request_that_takes_too_long_is_cut_off_but_waiting_is_not_idle() {
     };
     let server = Running::with(limits);
     let mut stream = TcpStream::connect(server.address).await.unwrap();
-    send(&mut stream, "GET", BLOCKING, &[]).await;
-    server.blocked(1).await;
+    send(&mut stream, "GET", &server.blocking(), &[]).await;
+    server.asked(1).await;
     assert!(read_to_end(&mut stream).await.is_empty());
     server.stop().await;
 }
@@ -78,11 +76,12 @@ async fn a_reader_that_stops_reading_loses_its_connection() {
     };
     let server = Running::with(limits);
     let mut stream = TcpStream::connect(server.address).await.unwrap();
-    send(&mut stream, "GET", "/live/demo/s1/720p/big.m4s", &[]).await;
+    let (path, _) = server.write_large();
+    send(&mut stream, "GET", &path, &[]).await;
     server
         .until(|metrics| metrics.http.connections.get() == 1)
         .await;
-    // The client does not read, and no socket buffer holds 16 MiB.
+    // The client does not read, and the segment fits into no buffer.
     server
         .until(|metrics| metrics.http.connections.get() == 0)
         .await;
@@ -114,15 +113,15 @@ async fn one_address_gets_only_its_share() {
     let mut held = Vec::new();
     for _ in 0..2 {
         let mut stream = TcpStream::connect(server.address).await.unwrap();
-        send(&mut stream, "GET", BLOCKING, &[]).await;
+        send(&mut stream, "GET", &server.blocking(), &[]).await;
         held.push(stream);
     }
-    server.blocked(2).await;
+    server.asked(2).await;
     let mut third = TcpStream::connect(server.address).await.unwrap();
     let refusal = parse(&read_to_end(&mut third).await);
     assert_eq!(refusal.status, 503);
     assert_eq!(refusal.header("retry-after"), Some("2"));
-    server.stub.released.send_replace(true);
+    server.release();
     for mut stream in held {
         assert_eq!(parse(&read_to_end(&mut stream).await).status, 200);
     }
@@ -181,11 +180,11 @@ async fn a_refused_connection_is_closed_soon() {
 async fn shutdown_finishes_a_reload_that_waits() {
     let server = Running::start();
     let mut stream = TcpStream::connect(server.address).await.unwrap();
-    send(&mut stream, "GET", BLOCKING, &[]).await;
-    server.blocked(1).await;
+    send(&mut stream, "GET", &server.blocking(), &[]).await;
+    server.asked(1).await;
     let idle = TcpStream::connect(server.address).await.unwrap();
     server.shutdown.cancel();
-    server.stub.released.send_replace(true);
+    server.release();
     let reply = parse(&read_to_end(&mut stream).await);
     assert_eq!(reply.status, 200);
     let address = server.address;
@@ -202,8 +201,8 @@ async fn shutdown_does_not_wait_for_ever() {
     };
     let server = Running::with(limits);
     let mut stream = TcpStream::connect(server.address).await.unwrap();
-    send(&mut stream, "GET", BLOCKING, &[]).await;
-    server.blocked(1).await;
+    send(&mut stream, "GET", &server.blocking(), &[]).await;
+    server.asked(1).await;
     server.shutdown.cancel();
     server.ended().await;
     assert!(read_to_end(&mut stream).await.is_empty());

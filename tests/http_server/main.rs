@@ -1,4 +1,4 @@
-//! The HTTP server over real sockets, with stubs for the sessions and the origin.
+//! The HTTP server over real sockets, with a real origin and a stub for the sessions.
 
 #![allow(
     clippy::unwrap_used,
@@ -16,8 +16,6 @@ mod client;
 mod http2;
 #[cfg(test)]
 mod media;
-#[cfg(test)]
-mod origin;
 #[cfg(test)]
 mod pages;
 #[cfg(test)]

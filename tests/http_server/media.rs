@@ -1,21 +1,19 @@
 //! Segments, parts and init sections: ranges, validators.
 
 use super::client::{ask, get};
-use super::stub::{OBJECT, Running};
-
-const OBJECT_PATH: &str = "/live/demo/s1/720p/7.m4s";
+use super::stub::{OBJECT, OLD_SEGMENT, Running, SEGMENT};
 
 #[tokio::test]
 async fn a_segment_is_whole_and_immutable() {
     let server = Running::start();
-    let reply = get(server.address, OBJECT_PATH).await;
+    let reply = get(server.address, &server.path(SEGMENT)).await;
     assert_eq!((reply.status, &*reply.body), (200, OBJECT));
     for (name, value) in [
         ("content-type", "video/mp4"),
         ("content-length", "10"),
         ("cache-control", "public, max-age=31536000, immutable"),
         ("accept-ranges", "bytes"),
-        ("etag", "\"s1/720p/7.m4s\""),
+        ("etag", &server.tag(SEGMENT)),
         ("access-control-allow-origin", "*"),
         ("timing-allow-origin", "*"),
     ] {
@@ -23,17 +21,18 @@ async fn a_segment_is_whole_and_immutable() {
     }
     let exposed = reply.header("access-control-expose-headers").unwrap();
     assert!(exposed.contains("Content-Range") && exposed.contains("ETag"));
-    for (path, status) in [
-        ("/live/demo/s1/720p/8.m4s", 404),
-        ("/live/demo/old/720p/7.m4s", 410),
-        ("/live/demo/s1/720p/..%2f7.m4s", 404),
-        ("/live/demo/s1/720p/.m4s", 404),
-        ("/live/demo/s1/7.m4s", 404),
-        ("/live/demo/s1/720p/7.m4s/", 404),
-        ("/live/demo/s1/720p//7.m4s", 404),
-        ("/live/demo/s1/720p/x/7.m4s", 404),
+    for (file, status) in [
+        ("31.m4s", 404),
+        (OLD_SEGMENT, 410),
+        ("..%2f30.m4s", 404),
+        (".m4s", 404),
+        ("30.m4s/", 404),
+        ("/30.m4s", 404),
+        ("x/30.m4s", 404),
+        ("../30.m4s", 404),
     ] {
-        get(server.address, path).await.assert_problem(status);
+        let path = server.path(file);
+        get(server.address, &path).await.assert_problem(status);
     }
     server.stop().await;
 }
@@ -41,6 +40,7 @@ async fn a_segment_is_whole_and_immutable() {
 #[tokio::test]
 async fn ranges() {
     let server = Running::start();
+    let path = server.path(SEGMENT);
     for (range, status, place, body) in [
         ("bytes=0-0", 206, Some("bytes 0-0/10"), "0"),
         ("bytes=2-4", 206, Some("bytes 2-4/10"), "234"),
@@ -54,7 +54,7 @@ async fn ranges() {
         ("bytes=zero", 200, None, "0123456789"),
         ("lines=0-1", 200, None, "0123456789"),
     ] {
-        let reply = ask(server.address, "GET", OBJECT_PATH, &[("Range", range)]).await;
+        let reply = ask(server.address, "GET", &path, &[("Range", range)]).await;
         assert_eq!(reply.status, status, "{range}");
         assert_eq!(reply.header("content-range"), place, "{range}");
         if status == 416 {
@@ -72,27 +72,25 @@ async fn ranges() {
 #[tokio::test]
 async fn a_range_holds_only_while_the_tag_does() {
     let server = Running::start();
+    let (path, own) = (server.path(SEGMENT), server.tag(SEGMENT));
     for (tag, status) in [
-        ("\"s1/720p/7.m4s\"", 206),
+        (own.as_str(), 206),
         ("\"other\"", 200),
-        ("W/\"s1/720p/7.m4s\"", 200),
+        (format!("W/{own}").as_str(), 200),
         ("Wed, 21 Oct 2015 07:28:00 GMT", 200),
         ("", 200),
         ("\"\u{e4}\"", 200),
     ] {
         let headers = [("Range", "bytes=0-3"), ("If-Range", tag)];
-        let reply = ask(server.address, "GET", OBJECT_PATH, &headers).await;
+        let reply = ask(server.address, "GET", &path, &headers).await;
         assert_eq!(reply.status, status, "{tag}");
     }
-    let tag = ("If-Range", "\"s1/720p/7.m4s\"");
+    let tag = ("If-Range", own.as_str());
     let twice = [("Range", "bytes=0-3"), tag, tag];
-    let reply = ask(server.address, "GET", OBJECT_PATH, &twice).await;
+    let reply = ask(server.address, "GET", &path, &twice).await;
     assert_eq!(reply.status, 200);
-    let headers = [
-        ("If-None-Match", "\"s1/720p/7.m4s\""),
-        ("Range", "bytes=0-3"),
-    ];
-    let reply = ask(server.address, "GET", OBJECT_PATH, &headers).await;
+    let headers = [("If-None-Match", own.as_str()), ("Range", "bytes=0-3")];
+    let reply = ask(server.address, "GET", &path, &headers).await;
     assert_eq!((reply.status, reply.body.len()), (304, 0));
     server.stop().await;
 }
@@ -100,11 +98,12 @@ async fn a_range_holds_only_while_the_tag_does() {
 #[tokio::test]
 async fn a_large_segment_arrives_whole() {
     let server = Running::start();
-    let reply = get(server.address, "/live/demo/s1/720p/big.m4s").await;
-    assert_eq!(reply.body.len(), 16 << 20);
+    let (path, length) = server.write_large();
+    let reply = get(server.address, &path).await;
+    assert_eq!(reply.body.len(), length);
     assert!(reply.body.iter().all(|byte| *byte == 7));
     let metrics = get(server.address, "/metrics").await;
-    let line = format!("weir_http_sent_bytes_total{{route=\"media\"}} {}", 16 << 20);
+    let line = format!("weir_http_sent_bytes_total{{route=\"media\"}} {length}");
     assert!(metrics.text().contains(&line), "{}", metrics.text());
     server.stop().await;
 }

@@ -2,12 +2,10 @@
 
 use std::io::Read;
 
-use weir::daemon::origin::{Packaging, Reload};
+use tokio::time::Instant;
 
 use super::client::{ask, get};
-use super::stub::{Running, playlist};
-
-const MEDIA: &str = "/live/demo/s1/720p/index.m3u8";
+use super::stub::{Running, WINDOW};
 
 #[tokio::test]
 async fn masters_by_what_the_stream_is_doing() {
@@ -15,7 +13,6 @@ async fn masters_by_what_the_stream_is_doing() {
     for (path, status) in [
         ("/live/demo/master.m3u8", 200),
         ("/live/demo/ts.m3u8", 200),
-        ("/live/starting/master.m3u8", 503),
         ("/live/studio/master.m3u8", 404),
         ("/live/nobody/master.m3u8", 404),
         ("/live/Demo/master.m3u8", 404),
@@ -30,7 +27,7 @@ async fn masters_by_what_the_stream_is_doing() {
         let reply = get(server.address, path).await;
         if status == 200 {
             assert_eq!(reply.status, 200, "{path}");
-            assert_eq!(reply.text(), playlist());
+            assert!(reply.text().contains("#EXT-X-STREAM-INF"));
             assert_eq!(
                 reply.header("content-type"),
                 Some("application/vnd.apple.mpegurl")
@@ -40,11 +37,21 @@ async fn masters_by_what_the_stream_is_doing() {
         } else {
             reply.assert_problem(status);
         }
-        let retry = (status == 503).then_some("1");
-        assert_eq!(reply.header("retry-after"), retry, "{path}");
+        assert_eq!(reply.header("retry-after"), None, "{path}");
         assert_eq!(reply.header("access-control-allow-origin"), Some("*"));
         assert_eq!(reply.header("x-content-type-options"), Some("nosniff"));
     }
+    server.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_master_of_a_stream_that_never_starts_is_awaited_for_ten_seconds() {
+    let server = Running::start();
+    let asked = Instant::now();
+    let reply = get(server.address, "/live/starting/master.m3u8").await;
+    reply.assert_problem(503);
+    assert_eq!(reply.header("retry-after"), Some("1"));
+    assert_eq!(asked.elapsed().as_secs(), 10);
     server.stop().await;
 }
 
@@ -52,65 +59,79 @@ async fn masters_by_what_the_stream_is_doing() {
 async fn playlist_requests_count_as_viewers() {
     let server = Running::start();
     let agent = [("User-Agent", "a player")];
+    let media = server.path("index.m3u8");
     ask(server.address, "GET", "/live/demo/master.m3u8", &agent).await;
-    ask(server.address, "GET", MEDIA, &agent).await;
-    ask(server.address, "GET", "/live/demo/s1/720p/7.m4s", &agent).await;
+    ask(server.address, "GET", &media, &agent).await;
+    ask(server.address, "GET", &server.path("7.m4s"), &agent).await;
     ask(server.address, "GET", "/live/demo/thumb.jpg", &agent).await;
     let viewer = (
         "demo".to_owned(),
         server.address.ip(),
         "a player".to_owned(),
     );
-    let viewers = server.stub.viewers.lock().unwrap().clone();
-    assert_eq!(viewers, [viewer.clone(), viewer]);
+    assert_eq!(*server.stub.viewers.borrow(), [viewer.clone(), viewer]);
     server.stop().await;
 }
 
 #[tokio::test]
-async fn delivery_directives_reach_the_origin_and_mistakes_do_not() {
+async fn delivery_directives_are_obeyed() {
     let server = Running::start();
-    let path = |query: &str| format!("{MEDIA}{query}");
-    assert_eq!(
-        get(server.address, &path("?_HLS_skip=YES")).await.status,
-        200
-    );
-    assert_eq!(
-        get(server.address, "/live/demo/s1/720p/ts.m3u8")
-            .await
-            .status,
-        200
-    );
-    for query in [
-        "?_HLS_msn=x",
-        "?_HLS_msn=-1",
-        "?_HLS_msn=1&_HLS_msn=2",
-        "?_HLS_msn=99999999999999999999",
+    for (file, expected) in [
+        ("index.m3u8", "#EXT-X-PART:"),
+        ("index.m3u8?_HLS_msn=30&_HLS_part=1", "30.m4s"),
+        ("index.m3u8?_HLS_skip=YES", "#EXT-X-SKIP:"),
+        ("ts.m3u8", "30.ts"),
     ] {
-        get(server.address, &path(query)).await.assert_problem(400);
+        let reply = get(server.address, &server.path(file)).await;
+        assert_eq!(reply.status, 200, "{file}");
+        assert!(reply.text().contains(expected), "{}", reply.text());
     }
-    let seen = server.stub.reloads.lock().unwrap().clone();
-    let skip = Reload {
-        skip: true,
-        ..Reload::default()
-    };
-    let expected = [(Packaging::Cmaf, skip), (Packaging::Ts, Reload::default())];
-    assert_eq!(seen, expected);
-    get(server.address, &path("?_HLS_msn=100"))
-        .await
-        .assert_problem(400);
     server.stop().await;
 }
 
 #[tokio::test]
+async fn directives_that_make_no_sense_are_refused_with_a_way_out() {
+    let server = Running::start();
+    for (query, error) in [
+        ("?_HLS_part=1", "_HLS_part without _HLS_msn"),
+        ("?_HLS_msn=33", "_HLS_msn is too far ahead"),
+        ("?_HLS_msn=31&_HLS_part=99", "_HLS_part is too far ahead"),
+        ("?_HLS_msn=x", "_HLS_msn is not one number"),
+        ("?_HLS_msn=-1", "_HLS_msn is not one number"),
+        ("?_HLS_msn=1&_HLS_msn=2", "_HLS_msn is not one number"),
+        (
+            "?_HLS_msn=99999999999999999999",
+            "_HLS_msn is not one number",
+        ),
+    ] {
+        let path = server.path(&format!("index.m3u8{query}"));
+        let reply = get(server.address, &path).await;
+        reply.assert_problem(400);
+        let json = reply.json();
+        assert_eq!(json["error"], error);
+        let hint = json["hint"].as_str().unwrap();
+        assert!(hint.contains("only with it _HLS_part=NUMBER"), "{hint}");
+    }
+    // "A Server MUST ignore _HLS_msn and _HLS_part if the Playlist contains an EXT-X-ENDLIST tag"
+    // (RFC 8216bis section 6.2.5.2).
+    server.restart_session();
+    let ended = server.path("index.m3u8?_HLS_part=1");
+    assert_eq!(get(server.address, &ended).await.status, 200);
+    server.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_gone_or_never_was() {
     let server = Running::start();
+    server.restart_session();
+    tokio::time::advance(WINDOW).await;
     for (path, status) in [
-        ("/live/demo/old/720p/index.m3u8", 410),
-        ("/live/demo/s9/720p/index.m3u8", 404),
-        ("/live/nobody/s1/720p/index.m3u8", 404),
+        (server.path("index.m3u8").as_str(), 410),
+        ("/live/demo/s9/360p/index.m3u8", 404),
+        ("/live/nobody/s1/360p/index.m3u8", 404),
         ("/live/studio/thumb.jpg", 404),
         ("/live/demo/thumb.jpg/", 404),
-        ("/live/demo/s1/720p/index.m3u8/", 404),
+        (server.path("index.m3u8/").as_str(), 404),
     ] {
         let reply = get(server.address, path).await;
         reply.assert_problem(status);
@@ -123,10 +144,10 @@ async fn what_is_gone_or_never_was() {
 async fn a_blocking_reload_answers_when_the_part_is_there_and_is_measured() {
     let server = Running::start();
     let address = server.address;
-    let path = format!("{MEDIA}?_HLS_msn=8&_HLS_part=1");
+    let path = format!("{}&_HLS_part=1", server.blocking());
     let asked = tokio::spawn(async move { get(address, &path).await });
-    server.blocked(1).await;
-    server.stub.released.send_replace(true);
+    server.asked(1).await;
+    server.release();
     let reply = asked.await.unwrap();
     assert_eq!(reply.status, 200);
     assert_eq!(reply.header("cache-control"), Some("public, max-age=12"));
@@ -136,21 +157,22 @@ async fn a_blocking_reload_answers_when_the_part_is_there_and_is_measured() {
     server.stop().await;
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn only_what_waited_is_measured() {
     let server = Running::start();
+    let asked = Instant::now();
     for (path, status) in [
-        ("/live/demo/s1/720p/index.m3u8", 200),
-        ("/live/demo/s1/720p/index.m3u8?_HLS_msn=x", 400),
-        ("/live/demo/s1/720p/index.m3u8?_HLS_msn=100", 400),
-        ("/live/demo/old/720p/index.m3u8?_HLS_msn=8", 410),
-        ("/live/demo/s9/720p/index.m3u8?_HLS_msn=8", 404),
-        ("/live/nobody/s1/720p/index.m3u8?_HLS_msn=8", 404),
-        ("/live/demo/slow/720p/index.m3u8", 503),
-        ("/live/demo/slow/720p/index.m3u8?_HLS_msn=8", 503),
+        (server.path("index.m3u8").as_str(), 200),
+        (server.path("index.m3u8?_HLS_msn=x").as_str(), 400),
+        (server.path("index.m3u8?_HLS_msn=100").as_str(), 400),
+        ("/live/demo/s9/360p/index.m3u8?_HLS_msn=8", 404),
+        ("/live/nobody/s1/360p/index.m3u8?_HLS_msn=8", 404),
+        // Nothing is written for three target durations.
+        (server.blocking().as_str(), 503),
     ] {
         assert_eq!(get(server.address, path).await.status, status, "{path}");
     }
+    assert_eq!(asked.elapsed().as_secs(), 6);
     let metrics = get(server.address, "/metrics").await;
     let line = "weir_http_blocking_reload_wait_seconds_count 1";
     assert!(metrics.text().contains(line), "{}", metrics.text());
@@ -160,18 +182,21 @@ async fn only_what_waited_is_measured() {
 #[tokio::test]
 async fn who_has_the_playlist_gets_304() {
     let server = Running::start();
-    let tagged = |tag| [("If-None-Match", tag)];
+    let path = server.path("index.m3u8");
+    let own = get(server.address, &path).await;
+    let own = own.header("etag").unwrap();
+    let compressed = format!("\"x\", {}-gz\"", own.strip_suffix('"').unwrap());
     for (tag, status) in [
-        ("\"plain\"", 304),
-        ("W/\"plain\"", 304),
-        ("\"x\", \"plain-gz\"", 304),
+        (own, 304),
+        (&format!("W/{own}"), 304),
+        (&compressed, 304),
         ("*", 304),
         ("\"other\"", 200),
     ] {
-        let reply = ask(server.address, "GET", MEDIA, &tagged(tag)).await;
+        let reply = ask(server.address, "GET", &path, &[("If-None-Match", tag)]).await;
         assert_eq!(reply.status, status, "{tag}");
-        assert_eq!(reply.header("etag"), Some("\"plain\""));
-        assert_eq!(reply.header("cache-control"), Some("no-cache"));
+        assert_eq!(reply.header("etag"), Some(own));
+        assert_eq!(reply.header("cache-control"), Some("public, max-age=1"));
         assert_eq!(reply.body.is_empty(), status == 304);
     }
     server.stop().await;
@@ -180,22 +205,22 @@ async fn who_has_the_playlist_gets_304() {
 #[tokio::test]
 async fn gzip_for_those_who_take_it() {
     let server = Running::start();
+    let path = server.path("index.m3u8");
+    let refused = [("Accept-Encoding", "gzip;q=0")];
+    let plain = ask(server.address, "GET", &path, &refused).await;
+    assert_eq!(plain.header("content-encoding"), None);
     let gzip = [("Accept-Encoding", "br, gzip;q=0.9")];
     for _ in 0..2 {
-        let reply = ask(server.address, "GET", MEDIA, &gzip).await;
+        let reply = ask(server.address, "GET", &path, &gzip).await;
         assert_eq!(reply.header("content-encoding"), Some("gzip"));
-        assert_eq!(reply.header("etag"), Some("\"plain-gz\""));
+        assert!(reply.header("etag").unwrap().ends_with("-gz\""));
         let length = reply.header("content-length").unwrap().parse::<usize>();
         assert_eq!(length.unwrap(), reply.body.len());
         let mut text = String::new();
         let mut decoder = flate2::read::GzDecoder::new(&*reply.body);
         decoder.read_to_string(&mut text).unwrap();
-        assert_eq!(text, playlist());
+        assert_eq!(text, plain.text());
     }
-    let refused = [("Accept-Encoding", "gzip;q=0")];
-    let reply = ask(server.address, "GET", MEDIA, &refused).await;
-    assert_eq!(reply.header("content-encoding"), None);
-    assert_eq!(reply.text(), playlist());
     server.stop().await;
 }
 

@@ -1,41 +1,49 @@
-//! Stubs for the sessions and the origin, and a server in front of them.
+//! A stub for the sessions, a real origin with one live stream, and a server in front of both.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::FutureExt;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use weir::base::units::ByteSize;
-use weir::daemon::http::{Library, Limits, Server};
-use weir::daemon::origin::{Document, Missing, Object, Packaging, Reload, Usage};
+use weir::base::units::{ByteSize, FrameRate};
+use weir::daemon::http::{Limits, Server};
+use weir::daemon::origin::{self, Origin, Packaging, SessionSpec, SessionWriter};
 use weir::daemon::session::{Catalog, Demand};
 use weir::daemon::telemetry::metrics::Metrics;
+use weir::model::hls::{Part, TrackId, TsSegment};
+use weir::model::ladder::{SourceFormat, plan};
 use weir::model::status::{State, StreamStatus};
 
 use super::client::PATIENCE;
 
-/// A body of ten bytes in three chunks.
+/// The bytes of every video segment, in two parts.
 pub const OBJECT: &[u8] = b"0123456789";
-/// Text of every playlist.
-pub fn playlist() -> String {
-    "#EXTM3U\n#EXT-X-VERSION:9\n".repeat(20)
-}
+/// File of a video segment in the playlist of `demo`.
+pub const SEGMENT: &str = "30.m4s";
+/// File of a video segment that has left the window.
+pub const OLD_SEGMENT: &str = "1.m4s";
+/// How long an ended session stays, and how far back a viewer can seek.
+pub const WINDOW: Duration = Duration::from_secs(20);
+
+const SEGMENTS: u64 = 30;
+const SEGMENT_DURATION: Duration = Duration::from_secs(2);
+const LARGE_BYTES: usize = 16 << 20;
+
+/// A playlist request: stream, address and agent of the viewer.
+pub type Viewer = (String, IpAddr, String);
 
 /// Stream `demo` plays, `starting` never gets ready, and `studio` has no publisher. No other stream
 /// exists.
 #[derive(Clone, Default)]
 pub struct Stub {
-    pub ready: Arc<AtomicUsize>,
-    pub viewers: Arc<Mutex<Vec<(String, IpAddr, String)>>>,
-    pub reloads: Arc<Mutex<Vec<(Packaging, Reload)>>>,
-    /// Number of blocking reloads that wait now.
-    pub waiting: watch::Sender<usize>,
-    /// Blocking reloads wait until this is true.
-    pub released: watch::Sender<bool>,
+    pub ready: Arc<AtomicBool>,
+    /// One entry for each playlist request.
+    pub viewers: watch::Sender<Vec<Viewer>>,
 }
 
 impl Catalog for Stub {
@@ -66,7 +74,7 @@ impl Catalog for Stub {
 
     fn demand(&self, name: &str, address: IpAddr, agent: &str) -> Demand {
         let viewer = (name.to_owned(), address, agent.to_owned());
-        self.viewers.lock().unwrap().push(viewer);
+        self.viewers.send_modify(|viewers| viewers.push(viewer));
         match name {
             "demo" => Demand::Playable,
             "starting" => Demand::Starting,
@@ -76,91 +84,71 @@ impl Catalog for Stub {
     }
 
     fn ready(&self) -> bool {
-        self.ready.load(Ordering::SeqCst) > 0
+        self.ready.load(Ordering::SeqCst)
     }
 }
 
-fn document(etag: &str, max_age_s: u64) -> Document {
-    Document {
-        body: playlist().into(),
-        etag: format!("\"{etag}\""),
-        max_age: Duration::from_secs(max_age_s),
-    }
+/// The session of `demo`.
+struct Show {
+    writer: SessionWriter,
+    /// Number of the next segment.
+    next: u64,
 }
 
-impl Library for Stub {
-    async fn master(
-        &self,
-        stream: &str,
-        packaging: Packaging,
-        wait: Duration,
-    ) -> Result<Document, Missing> {
-        assert_eq!(wait, Duration::from_secs(10));
-        match (stream, packaging) {
-            ("demo", Packaging::Cmaf) => Ok(document("cmaf", 1)),
-            ("demo", Packaging::Ts) => Ok(document("ts", 1)),
-            _ => Err(Missing::NotReady),
-        }
-    }
-
-    async fn playlist(
-        &self,
-        _stream: &str,
-        session: &str,
-        _rendition: &str,
-        packaging: Packaging,
-        reload: Reload,
-    ) -> Result<Document, Missing> {
-        self.reloads.lock().unwrap().push((packaging, reload));
-        match session {
-            "s1" => {}
-            "slow" => return Err(Missing::NotReady),
-            "old" => return Err(Missing::Gone),
-            _ => return Err(Missing::NotFound),
-        }
-        match reload.msn {
-            Some(0..100) => {
-                self.waiting.send_modify(|n| *n += 1);
-                let mut released = self.released.subscribe();
-                released.wait_for(|released| *released).await.unwrap();
-                self.waiting.send_modify(|n| *n -= 1);
-                Ok(document("blocking", 12))
-            }
-            Some(_) => Err(Missing::BadRequest("_HLS_msn is too far ahead")),
-            None => Ok(document("plain", 0)),
-        }
-    }
-
-    async fn object(
-        &self,
-        _stream: &str,
-        session: &str,
-        _rendition: &str,
-        file: &str,
-    ) -> Result<Object, Missing> {
-        let chunks = match (session, file) {
-            ("s1", "big.m4s") => vec![Bytes::from(vec![7; 16 << 20])],
-            ("s1", "7.m4s") => ["012", "", "3456789"].map(Bytes::from).to_vec(),
-            ("old", _) => return Err(Missing::Gone),
-            _ => return Err(Missing::NotFound),
+impl Show {
+    /// A session whose first segments have left the window.
+    fn open(origin: &Origin) -> Self {
+        let source = SourceFormat {
+            width: 640,
+            height: 360,
+            fps: FrameRate::whole(30),
         };
-        Ok(Object {
-            bytes: chunks.iter().map(|chunk| chunk.len() as u64).sum(),
-            chunks,
-            content_type: "video/mp4",
-        })
-    }
-
-    fn thumbnail(&self, stream: &str) -> Option<(Bytes, SystemTime)> {
-        let taken = UNIX_EPOCH + Duration::from_secs(1);
-        (stream == "demo").then(|| (Bytes::from_static(b"jpeg"), taken))
-    }
-
-    fn usage(&self) -> Usage {
-        Usage {
-            bytes: 10,
-            streams: vec![("demo".to_owned(), 10)],
+        let spec = SessionSpec {
+            // Without rungs there is one, of the source's size.
+            plan: plan(&[], source),
+            segment: SEGMENT_DURATION,
+            part_target: SEGMENT_DURATION / 2,
+            ts: true,
+        };
+        let mut writer = origin.open("demo", spec);
+        writer.init(TrackId::Video(0), "avc1.64001e", "video init".into());
+        writer.init(TrackId::Audio(0), "mp4a.40.2", "audio init".into());
+        writer.thumbnail("jpeg".into());
+        let mut show = Self { writer, next: 1 };
+        for _ in 0..SEGMENTS {
+            show.append(["012".into(), "3456789".into()]);
         }
+        show
+    }
+
+    /// Writes the next segment of every rendition and returns its number.
+    fn append(&mut self, video: [Bytes; 2]) -> u64 {
+        let msn = self.next;
+        self.next += 1;
+        let date_ns = msn * 2_000_000_000;
+        let sound = ["so".into(), "und".into()];
+        for (track, parts) in [(TrackId::Audio(0), sound), (TrackId::Video(0), video)] {
+            for (index, data) in (0_u32..).zip(parts) {
+                assert!(self.writer.part(Part {
+                    track,
+                    msn,
+                    index,
+                    duration: SEGMENT_DURATION / 2,
+                    independent: index == 0,
+                    last: index == 1,
+                    date_ns: date_ns + u64::from(index) * 1_000_000_000,
+                    data,
+                }));
+            }
+        }
+        self.writer.ts_segment(TsSegment {
+            video: 0,
+            msn,
+            duration: SEGMENT_DURATION,
+            date_ns,
+            data: "ts".into(),
+        });
+        msn
     }
 }
 
@@ -168,8 +156,12 @@ impl Library for Stub {
 pub struct Running {
     pub address: SocketAddr,
     pub stub: Stub,
+    pub origin: Origin,
     pub shutdown: CancellationToken,
     pub metrics: Metrics,
+    /// `/live/demo/SESSION/RENDITION` of the video.
+    folder: String,
+    show: Mutex<Show>,
     task: JoinHandle<()>,
 }
 
@@ -179,35 +171,78 @@ impl Running {
     }
 
     pub fn with(limits: Limits) -> Self {
-        let stub = Stub::default();
-        Self::serving(stub.clone(), stub, limits)
-    }
-
-    /// Starts a server with media from `library`.
-    pub fn serving(library: impl Library, stub: Stub, limits: Limits) -> Self {
+        let origin = Origin::new(origin::Limits {
+            window: WINDOW,
+            memory: ByteSize::from_mib(64),
+            hold_back: None,
+        });
+        origin.expect("starting");
+        let show = Show::open(&origin);
+        let master = origin.master("demo", Packaging::Cmaf, Duration::ZERO);
+        let master = master.now_or_never().unwrap().unwrap();
+        let master = String::from_utf8(master.body.to_vec()).unwrap();
+        let uri = master.lines().last().unwrap();
+        let folder = format!("/live/demo/{}", uri.strip_suffix("/index.m3u8").unwrap());
         let server = Server::bind("127.0.0.1:0".parse().unwrap()).unwrap();
-        let address = server.address();
+        let (stub, metrics) = (Stub::default(), Metrics::new(ByteSize::from_mib(1)));
         let shutdown = CancellationToken::new();
-        let metrics = Metrics::new(ByteSize::from_mib(1));
-        let run = server.with_limits(limits).run(
-            stub.clone(),
-            library,
-            metrics.clone(),
-            shutdown.clone(),
-        );
         Self {
-            address,
+            address: server.address(),
+            task: tokio::spawn(server.with_limits(limits).run(
+                stub.clone(),
+                origin.clone(),
+                metrics.clone(),
+                shutdown.clone(),
+            )),
             stub,
+            origin,
             shutdown,
             metrics,
-            task: tokio::spawn(run),
+            folder,
+            show: Mutex::new(show),
         }
     }
 
-    /// Waits until `count` blocking reloads are held.
-    pub async fn blocked(&self, count: usize) {
-        let mut waiting = self.stub.waiting.subscribe();
-        let enough = waiting.wait_for(|n| *n >= count);
+    /// The address of a file of the video rendition of `demo`.
+    pub fn path(&self, file: &str) -> String {
+        format!("{}/{file}", self.folder)
+    }
+
+    /// The entity tag of that file when it is immutable.
+    pub fn tag(&self, file: &str) -> String {
+        format!("\"{}\"", &self.path(file)["/live/demo/".len()..])
+    }
+
+    /// The address of a playlist request that waits for the next segment.
+    pub fn blocking(&self) -> String {
+        let next = self.show.lock().unwrap().next;
+        self.path(&format!("index.m3u8?_HLS_msn={next}"))
+    }
+
+    /// Writes the segment that [`Running::blocking`] waits for.
+    pub fn release(&self) {
+        let parts = ["012".into(), "3456789".into()];
+        self.show.lock().unwrap().append(parts);
+    }
+
+    /// Writes a segment that fits into no socket's buffers; returns its address and length.
+    pub fn write_large(&self) -> (String, usize) {
+        let (first, second) = (vec![7; LARGE_BYTES / 2], vec![7; LARGE_BYTES / 2]);
+        let parts = [first.into(), second.into()];
+        let msn = self.show.lock().unwrap().append(parts);
+        (self.path(&format!("{msn}.m4s")), LARGE_BYTES)
+    }
+
+    /// Replaces the session of `demo` by a new one.
+    pub fn restart_session(&self) {
+        *self.show.lock().unwrap() = Show::open(&self.origin);
+    }
+
+    /// Waits until `count` playlists have been asked for. The server runs only while a test
+    /// waits, so those that block are blocked by then.
+    pub async fn asked(&self, count: usize) {
+        let mut viewers = self.stub.viewers.subscribe();
+        let enough = viewers.wait_for(|viewers| viewers.len() >= count);
         let _seen = tokio::time::timeout(PATIENCE, enough)
             .await
             .unwrap()

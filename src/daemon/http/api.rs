@@ -5,21 +5,20 @@ use http::{Response as HttpResponse, StatusCode};
 use serde::Serialize;
 use warp::reply::Response;
 
+use crate::daemon::session::Catalog;
 use crate::daemon::telemetry::metrics::{self, Scrape};
 
 use super::errors::Problem;
-use super::library::Library;
 use super::names::Name;
 use super::routes::App;
-use crate::daemon::session::Catalog;
 
 /// `/api/v1/streams`
-pub(super) fn streams<C: Catalog, L: Library>(app: &App<C, L>) -> Response {
+pub(super) fn streams<C: Catalog>(app: &App<C>) -> Response {
     json(&app.catalog.list())
 }
 
 /// `/api/v1/streams/NAME`
-pub(super) fn stream<C: Catalog, L: Library>(app: &App<C, L>, name: &Name) -> Response {
+pub(super) fn stream<C: Catalog>(app: &App<C>, name: &Name) -> Response {
     match app.catalog.status(name.as_str()) {
         Some(status) => json(&status),
         None => Problem::no_stream().json(),
@@ -27,10 +26,10 @@ pub(super) fn stream<C: Catalog, L: Library>(app: &App<C, L>, name: &Name) -> Re
 }
 
 /// `/metrics`. On a thread of its own kind, because reading `/proc` blocks.
-pub(super) async fn metrics<C: Catalog, L: Library>(app: &App<C, L>) -> Response {
+pub(super) async fn metrics<C: Catalog>(app: &App<C>) -> Response {
     let scrape = Scrape {
         streams: app.catalog.list(),
-        usage: app.library.usage(),
+        usage: app.origin.usage(),
     };
     let metrics = app.metrics.clone();
     match tokio::task::spawn_blocking(move || metrics.render(&scrape)).await {
@@ -53,7 +52,7 @@ pub(super) fn healthy() -> Response {
 }
 
 /// `/readyz`: streams can be made.
-pub(super) fn ready<C: Catalog, L: Library>(app: &App<C, L>) -> Response {
+pub(super) fn ready<C: Catalog>(app: &App<C>) -> Response {
     if app.catalog.ready() {
         return respond(
             StatusCode::OK,

@@ -15,16 +15,15 @@ use warp::Reply;
 use warp::reply::Response;
 
 use crate::daemon::origin::{Document, Missing, Object, Packaging};
+use crate::daemon::session::{Catalog, Demand};
 
 use super::ask::Ask;
 use super::caching::{self, Entity, IMMUTABLE};
 use super::errors::Problem;
-use super::library::Library;
 use super::names::{Name, Token};
 use super::ranges::{self, Wanted};
 use super::reload;
 use super::routes::App;
-use crate::daemon::session::{Catalog, Demand};
 
 /// How long a request for a master waits for a stream that is starting.
 const MASTER_WAIT_MAX: Duration = Duration::from_secs(10);
@@ -35,8 +34,8 @@ const THUMBNAIL_AGE_MAX: Duration = Duration::from_secs(2);
 const PIECE_BYTES_MAX: usize = 256 * 1024;
 
 /// `/live/NAME/master.m3u8`, `/live/NAME/ts.m3u8`
-pub(super) async fn master<C: Catalog, L: Library>(
-    app: &App<C, L>,
+pub(super) async fn master<C: Catalog>(
+    app: &App<C>,
     ask: &Ask,
     name: &Name,
     packaging: Packaging,
@@ -47,15 +46,15 @@ pub(super) async fn master<C: Catalog, L: Library>(
         Demand::Nothing => Err(Problem::nothing_to_show()),
         Demand::Starting | Demand::Playable => {
             let wait = MASTER_WAIT_MAX;
-            let document = app.library.master(name, packaging, wait).await?;
+            let document = app.origin.master(name, packaging, wait).await?;
             Ok(playlist_response(app, ask, document))
         }
     }
 }
 
 /// `/live/NAME/SESSION/RENDITION/FILE`
-pub(super) async fn file<C: Catalog, L: Library>(
-    app: &App<C, L>,
+pub(super) async fn file<C: Catalog>(
+    app: &App<C>,
     ask: &Ask,
     place: (&Name, &Token, &Token),
     file: &Token,
@@ -67,8 +66,8 @@ pub(super) async fn file<C: Catalog, L: Library>(
     }
 }
 
-async fn playlist<C: Catalog, L: Library>(
-    app: &App<C, L>,
+async fn playlist<C: Catalog>(
+    app: &App<C>,
     ask: &Ask,
     (name, session, rendition): (&Name, &Token, &Token),
     packaging: Packaging,
@@ -83,7 +82,7 @@ async fn playlist<C: Catalog, L: Library>(
     let asked = Instant::now();
     let (name, session, rendition) = (name.as_str(), session.as_str(), rendition.as_str());
     let answer = app
-        .library
+        .origin
         .playlist(name, session, rendition, packaging, reload)
         .await;
     // A refusal has not waited for anything.
@@ -95,7 +94,7 @@ async fn playlist<C: Catalog, L: Library>(
     Ok(playlist_response(app, ask, answer?))
 }
 
-fn playlist_response<C, L>(app: &App<C, L>, ask: &Ask, document: Document) -> Response {
+fn playlist_response<C>(app: &App<C>, ask: &Ask, document: Document) -> Response {
     let Document {
         body,
         etag,
@@ -116,13 +115,13 @@ fn playlist_response<C, L>(app: &App<C, L>, ask: &Ask, document: Document) -> Re
 }
 
 /// `/live/NAME/thumb.jpg`
-pub(super) fn thumbnail<C: Catalog, L: Library>(
-    app: &App<C, L>,
+pub(super) fn thumbnail<C: Catalog>(
+    app: &App<C>,
     ask: &Ask,
     name: &Name,
 ) -> Result<Response, Problem> {
     let (body, taken) = app
-        .library
+        .origin
         .thumbnail(name.as_str())
         .ok_or(Problem::nothing_to_show())?;
     let since_epoch = taken.duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -137,15 +136,15 @@ pub(super) fn thumbnail<C: Catalog, L: Library>(
     Ok(entity.respond(ask))
 }
 
-async fn object<C: Catalog, L: Library>(
-    app: &App<C, L>,
+async fn object<C: Catalog>(
+    app: &App<C>,
     ask: &Ask,
     (name, session, rendition): (&Name, &Token, &Token),
     file: &Token,
 ) -> Result<Response, Problem> {
     let (session, rendition, file) = (session.as_str(), rendition.as_str(), file.as_str());
     let object = app
-        .library
+        .origin
         .object(name.as_str(), session, rendition, file)
         .await?;
     // The address names its bytes for ever, so it is their tag as well; a token has no quotes.

@@ -11,7 +11,6 @@ mod caching;
 mod connection;
 mod errors;
 mod gate;
-mod library;
 mod live;
 mod names;
 mod pages;
@@ -22,5 +21,4 @@ mod routes;
 mod server;
 mod tap;
 
-pub use library::Library;
 pub use server::{BindError, Limits, Server, raise_open_files_limit};

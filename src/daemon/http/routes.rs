@@ -1,5 +1,6 @@
 //! The filter tree: which address goes to which handler.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use http::header::{
@@ -13,7 +14,8 @@ use warp::path::FullPath;
 use warp::reply::Response;
 use warp::{Filter, Rejection};
 
-use crate::daemon::origin::Packaging;
+use crate::daemon::origin::{Origin, Packaging};
+use crate::daemon::session::Catalog;
 use crate::daemon::telemetry::metrics::{Metrics, Route};
 
 use super::ask::{Ask, ask};
@@ -21,20 +23,19 @@ use super::assets::Assets;
 use super::caching::GzipCache;
 use super::errors::{METHODS, Problem};
 use super::names::{Name, Token};
-use super::{Library, api, live, pages};
-use crate::daemon::session::Catalog;
+use super::{api, live, pages};
 
 /// What handlers share.
 #[derive(Debug)]
-pub(super) struct App<C, L> {
+pub(super) struct App<C> {
     pub(super) catalog: C,
-    pub(super) library: L,
+    pub(super) origin: Origin,
     pub(super) metrics: Metrics,
     pub(super) assets: &'static Assets,
     pub(super) gzip: GzipCache,
 }
 
-type Shared<C, L> = Arc<App<C, L>>;
+type Shared<C> = Arc<App<C>>;
 type Routes = BoxedFilter<(Response,)>;
 
 /// Headers a page on another site may read.
@@ -54,7 +55,7 @@ const TIMING: HeaderName = HeaderName::from_static("timing-allow-origin");
 const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
 /// Everything. Never rejects: what no route takes is a 404.
-pub(super) fn all<C: Catalog, L: Library>(app: Shared<C, L>) -> Routes {
+pub(super) fn all<C: Catalog>(app: Shared<C>) -> Routes {
     let routes = live_routes(&app)
         .or(api_routes(&app))
         .unify()
@@ -72,14 +73,14 @@ pub(super) fn all<C: Catalog, L: Library>(app: Shared<C, L>) -> Routes {
         .boxed()
 }
 
-fn with<C: Catalog, L: Library>(
-    app: &Shared<C, L>,
-) -> impl Filter<Extract = (Shared<C, L>,), Error = std::convert::Infallible> + Clone + use<C, L> {
+fn with<C: Catalog>(
+    app: &Shared<C>,
+) -> impl Filter<Extract = (Shared<C>,), Error = Infallible> + Clone + use<C> {
     let app = app.clone();
     warp::any().map(move || app.clone())
 }
 
-fn live_routes<C: Catalog, L: Library>(app: &Shared<C, L>) -> Routes {
+fn live_routes<C: Catalog>(app: &Shared<C>) -> Routes {
     let cmaf = warp::path!("live" / Name / "master.m3u8").map(|name| (name, Packaging::Cmaf));
     let ts = warp::path!("live" / Name / "ts.m3u8").map(|name| (name, Packaging::Ts));
     let master = cmaf
@@ -88,13 +89,13 @@ fn live_routes<C: Catalog, L: Library>(app: &Shared<C, L>) -> Routes {
         .untuple_one()
         .and(ask())
         .and(with(app))
-        .then(|name, packaging, ask: Ask, app: Shared<C, L>| async move {
+        .then(|name, packaging, ask: Ask, app: Shared<C>| async move {
             or_json(live::master(&app, &ask, &name, packaging).await)
         });
     let thumbnail = warp::path!("live" / Name / "thumb.jpg")
         .and(ask())
         .and(with(app))
-        .map(|name, ask: Ask, app: Shared<C, L>| or_json(live::thumbnail(&app, &ask, &name)));
+        .map(|name, ask: Ask, app: Shared<C>| or_json(live::thumbnail(&app, &ask, &name)));
     let file = warp::path!("live" / Name / Token / Token / Token)
         .and(ask())
         .and(with(app))
@@ -104,7 +105,7 @@ fn live_routes<C: Catalog, L: Library>(app: &Shared<C, L>) -> Routes {
              rendition: Token,
              file: Token,
              ask: Ask,
-             app: Shared<C, L>| async move {
+             app: Shared<C>| async move {
                 let place = (&name, &session, &rendition);
                 or_json(live::file(&app, &ask, place, &file).await)
             },
@@ -128,20 +129,20 @@ fn one_spelling() -> impl Filter<Extract = (), Error = Rejection> + Clone {
         .untuple_one()
 }
 
-fn api_routes<C: Catalog, L: Library>(app: &Shared<C, L>) -> Routes {
+fn api_routes<C: Catalog>(app: &Shared<C>) -> Routes {
     let streams = warp::path!("api" / "v1" / "streams")
         .and(with(app))
-        .map(|app: Shared<C, L>| api::streams(&app));
+        .map(|app: Shared<C>| api::streams(&app));
     let stream = warp::path!("api" / "v1" / "streams" / Name)
         .and(with(app))
-        .map(|name, app: Shared<C, L>| api::stream(&app, &name));
+        .map(|name, app: Shared<C>| api::stream(&app, &name));
     let metrics = warp::path!("metrics")
         .and(with(app))
-        .then(|app: Shared<C, L>| async move { api::metrics(&app).await });
+        .then(|app: Shared<C>| async move { api::metrics(&app).await });
     let healthy = warp::path!("healthz").map(api::healthy);
     let ready = warp::path!("readyz")
         .and(with(app))
-        .map(|app: Shared<C, L>| api::ready(&app));
+        .map(|app: Shared<C>| api::ready(&app));
     streams
         .or(stream)
         .unify()
@@ -154,11 +155,11 @@ fn api_routes<C: Catalog, L: Library>(app: &Shared<C, L>) -> Routes {
         .boxed()
 }
 
-fn page_routes<C: Catalog, L: Library>(app: &Shared<C, L>) -> Routes {
+fn page_routes<C: Catalog>(app: &Shared<C>) -> Routes {
     let index = warp::path::end()
         .and(ask())
         .and(with(app))
-        .map(|ask, app: Shared<C, L>| pages::page(app.assets, &ask, "index.html"));
+        .map(|ask, app: Shared<C>| pages::page(app.assets, &ask, "index.html"));
     let watch = warp::path!("watch" / Name).map(|name| (name, "watch.html"));
     let embed = warp::path!("embed" / Name).map(|name| (name, "embed.html"));
     let player = watch
@@ -167,7 +168,7 @@ fn page_routes<C: Catalog, L: Library>(app: &Shared<C, L>) -> Routes {
         .untuple_one()
         .and(ask())
         .and(with(app))
-        .map(|name: Name, file, ask: Ask, app: Shared<C, L>| {
+        .map(|name: Name, file, ask: Ask, app: Shared<C>| {
             match app.catalog.status(name.as_str()) {
                 Some(_) => pages::page(app.assets, &ask, file),
                 None => pages::not_found(app.assets, &ask),
@@ -176,10 +177,10 @@ fn page_routes<C: Catalog, L: Library>(app: &Shared<C, L>) -> Routes {
     index.or(player).unify().boxed()
 }
 
-fn asset_routes<C: Catalog, L: Library>(app: &Shared<C, L>) -> Routes {
+fn asset_routes<C: Catalog>(app: &Shared<C>) -> Routes {
     ask()
         .and(with(app))
-        .and_then(|ask: Ask, app: Shared<C, L>| async move {
+        .and_then(|ask: Ask, app: Shared<C>| async move {
             pages::asset(app.assets, &ask).ok_or_else(warp::reject::not_found)
         })
         .boxed()
@@ -206,10 +207,10 @@ fn or_json(answer: Result<Response, Problem>) -> Response {
 }
 
 /// What no route takes: a page for people, JSON where programs ask.
-fn no_route<C: Catalog, L: Library>(app: &Shared<C, L>) -> Routes {
+fn no_route<C: Catalog>(app: &Shared<C>) -> Routes {
     ask()
         .and(with(app))
-        .map(|ask: Ask, app: Shared<C, L>| match route_of(ask.path()) {
+        .map(|ask: Ask, app: Shared<C>| match route_of(ask.path()) {
             Route::Page => pages::not_found(app.assets, &ask),
             _ => Problem::no_route().json(),
         })

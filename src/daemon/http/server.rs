@@ -20,9 +20,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower_service::Service;
 
+use crate::daemon::origin::Origin;
+use crate::daemon::session::Catalog;
 use crate::daemon::telemetry::metrics::{HttpMetrics, Metrics};
 
-use super::Library;
 use super::ask::Peer;
 use super::assets::Assets;
 use super::caching::GzipCache;
@@ -31,7 +32,6 @@ use super::gate::{Admission, Gate};
 use super::refusal::{REFUSALS_MAX, Refusals};
 use super::routes::{self, App};
 use super::tap::{Activity, Tap};
-use crate::daemon::session::Catalog;
 
 /// Bounds of the web side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -139,16 +139,16 @@ impl Server {
 
     /// Serves until `shutdown`, then finishes what is being answered for at most
     /// [`Limits::drain_max`]. Every task has ended when this returns.
-    pub async fn run<C: Catalog, L: Library>(
+    pub async fn run<C: Catalog>(
         self,
         catalog: C,
-        library: L,
+        origin: Origin,
         metrics: Metrics,
         shutdown: CancellationToken,
     ) {
         let app = App {
             catalog,
-            library,
+            origin,
             metrics: metrics.clone(),
             assets: Assets::embedded(),
             gzip: GzipCache::default(),
