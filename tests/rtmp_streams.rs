@@ -70,13 +70,17 @@ impl Fixture {
         });
         let any_port = ([127, 0, 0, 1], 0).into();
         let limits = rtmp::Limits::default();
-        let server = rtmp::Server::bind(any_port, registry.clone(), limits)
-            .await
-            .unwrap();
+        let server = rtmp::Server::bind(
+            any_port,
+            registry.clone(),
+            limits,
+            rtmp::Counters::default(),
+        )
+        .unwrap();
         let shutdown = CancellationToken::new();
         let fixture = Self {
             registry,
-            address: server.local_addr(),
+            address: server.address(),
             server: tokio::spawn(server.run(shutdown.clone())),
             shutdown,
         };

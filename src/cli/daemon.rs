@@ -2,7 +2,6 @@
 //! publishers first, then sessions, then viewers, then worker processes.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +18,7 @@ use super::probing::Probing;
 use crate::daemon::config::settings::{Secret, Settings};
 use crate::daemon::http;
 use crate::daemon::ingest::rtmp;
+use crate::daemon::net::BindError;
 use crate::daemon::origin::{Limits, Origin};
 use crate::daemon::session::{Catalog, Deps, Registry};
 use crate::daemon::supervisor::spawner::{Program, Spawner};
@@ -26,7 +26,7 @@ use crate::daemon::telemetry::metrics::Metrics;
 
 /// How long ended playlists are still served, so that viewers see the end.
 const FAREWELL: Duration = Duration::from_secs(10);
-/// How often ended sessions are removed and RTMP counters are copied to the metrics.
+/// How often ended sessions are removed.
 const HOUSEKEEPING: Duration = Duration::from_secs(1);
 
 /// Every component that runs, and the means to stop it.
@@ -51,26 +51,19 @@ pub(super) struct Listeners {
 
 impl Listeners {
     /// Opens the configured ports.
-    pub(super) async fn bind(settings: &Settings, daemon: &Daemon) -> Result<Self, Failure> {
-        let rtmp = match settings.server.rtmp {
-            None => None,
-            Some(address) => {
-                let (gate, limits) = (daemon.registry.clone(), rtmp::Limits::default());
-                let server = rtmp::Server::bind(address, gate, limits).await;
-                Some(server.map_err(|e| (Exit::Unavailable, taken("rtmp", address, &e)))?)
-            }
+    pub(super) fn bind(settings: &Settings, daemon: &Daemon) -> Result<Self, Failure> {
+        let bind_rtmp = |address| {
+            let (gate, limits) = (daemon.registry.clone(), rtmp::Limits::default());
+            rtmp::Server::bind(address, gate, limits, daemon.metrics.rtmp.clone())
         };
+        let unavailable = |error: BindError| (Exit::Unavailable, error.to_string());
+        let rtmp = settings.server.rtmp.map(bind_rtmp).transpose();
         let http = settings.server.http.map(http::Server::bind).transpose();
-        let http = http.map_err(|error| (Exit::Unavailable, error.to_string()))?;
-        Ok(Self { rtmp, http })
+        Ok(Self {
+            rtmp: rtmp.map_err(unavailable)?,
+            http: http.map_err(unavailable)?,
+        })
     }
-}
-
-fn taken(what: &str, address: SocketAddr, error: &std::io::Error) -> String {
-    format!(
-        "cannot listen on {address} ({error}); stop what listens there or set server.{what} in \
-         the configuration"
-    )
 }
 
 impl Daemon {
@@ -109,10 +102,8 @@ impl Daemon {
 
     /// Starts to accept publishers and viewers.
     pub(super) fn serve(&mut self, listeners: Listeners) {
-        let mut rtmp_stats = None;
         if let Some(server) = listeners.rtmp {
-            tracing::info!(address = %this_machine(server.local_addr()), "RTMP is listening");
-            rtmp_stats = Some(server.stats());
+            tracing::info!(address = %this_machine(server.address()), "RTMP is listening");
             self.tasks.spawn(server.run(self.ingest.clone()));
         }
         if let Some(server) = listeners.http {
@@ -124,12 +115,8 @@ impl Daemon {
                 self.viewers.clone(),
             ));
         }
-        self.tasks.spawn(housekeeping(
-            self.origin.clone(),
-            self.metrics.clone(),
-            rtmp_stats,
-            self.viewers.clone(),
-        ));
+        self.tasks
+            .spawn(housekeeping(self.origin.clone(), self.viewers.clone()));
         self.tasks.spawn(heap::trimming(self.viewers.clone()));
     }
 
@@ -172,12 +159,7 @@ impl Daemon {
     }
 }
 
-async fn housekeeping(
-    origin: Origin,
-    metrics: Metrics,
-    rtmp: Option<Arc<rtmp::Stats>>,
-    stop: CancellationToken,
-) {
+async fn housekeeping(origin: Origin, stop: CancellationToken) {
     let mut ticks = tokio::time::interval(HOUSEKEEPING);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     loop {
@@ -186,8 +168,5 @@ async fn housekeeping(
             () = stop.cancelled() => return,
         }
         origin.purge();
-        if let Some(stats) = &rtmp {
-            metrics.rtmp.follow(stats);
-        }
     }
 }

@@ -61,7 +61,7 @@ async fn serve(config: &Config, settings: Settings) -> Result<(), Failure> {
     let mut daemon = Daemon::new(config, &settings)?;
     // The order matters: a taken port is reported before any camera is contacted, and streams exist
     // before the first publisher is accepted.
-    let listeners = Listeners::bind(&settings, &daemon).await?;
+    let listeners = Listeners::bind(&settings, &daemon)?;
     daemon.apply(&settings, &keys);
     daemon.serve(listeners);
 

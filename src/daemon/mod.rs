@@ -5,6 +5,7 @@
 pub mod config;
 pub mod http;
 pub mod ingest;
+pub mod net;
 pub mod origin;
 pub mod session;
 pub mod supervisor;

@@ -9,7 +9,7 @@ use tokio::process::Command;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use weir::daemon::ingest::rtmp::{Limits, Server, Stats};
+use weir::daemon::ingest::rtmp::{Counters, Limits, Server};
 use weir::daemon::ingest::{
     Gate, LEASE_EVENTS_MAX, Lease, MediaEvent, PublishRequest, Refusal, Revocation, Revoked,
 };
@@ -53,7 +53,7 @@ impl Gate for StubGate {
 /// A server, and the leases that its gate has granted.
 pub struct Fixture {
     pub address: SocketAddr,
-    pub stats: Arc<Stats>,
+    pub counters: Counters,
     pub accepted: mpsc::UnboundedReceiver<mpsc::Receiver<MediaEvent>>,
     shutdown: CancellationToken,
     server: JoinHandle<()>,
@@ -67,13 +67,13 @@ impl Fixture {
             leases: Arc::default(),
             accepted: sender,
         };
-        let server = Server::bind(([127, 0, 0, 1], 0).into(), gate, limits)
-            .await
-            .unwrap();
+        let counters = Counters::default();
+        let any_port = ([127, 0, 0, 1], 0).into();
+        let server = Server::bind(any_port, gate, limits, counters.clone()).unwrap();
         let shutdown = CancellationToken::new();
         Self {
-            address: server.local_addr(),
-            stats: server.stats(),
+            address: server.address(),
+            counters,
             accepted,
             server: tokio::spawn(server.run(shutdown.clone())),
             shutdown,
@@ -99,8 +99,7 @@ impl Fixture {
     pub async fn stop(self) {
         self.shutdown.cancel();
         self.server.await.unwrap();
-        assert_eq!(self.stats.connections_open.get(), 0);
-        assert_eq!(self.stats.publishers_open.get(), 0);
+        assert_eq!(self.counters.connections.get(), 0);
     }
 }
 

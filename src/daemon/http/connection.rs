@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower_service::Service;
 
-use super::server::Limits;
+use super::limits::Limits;
 use super::tap::{Activity, Tap, Verdict};
 
 /// Runs the streams of HTTP/2 connections where they can be waited for.
@@ -44,7 +44,7 @@ const HTTP2_STREAM_WINDOW_BYTES: u32 = 16 * 1024;
 const HTTP2_CONNECTION_WINDOW_BYTES: u32 = 64 * 1024;
 
 /// How all connections speak HTTP.
-pub(super) fn protocol(limits: &Limits, tasks: Tracked) -> auto::Builder<Tracked> {
+pub(super) fn builder(limits: &Limits, tasks: Tracked) -> auto::Builder<Tracked> {
     let mut builder = auto::Builder::new(tasks);
     builder
         .http1()
@@ -67,7 +67,7 @@ pub(super) fn protocol(limits: &Limits, tasks: Tracked) -> auto::Builder<Tracked
 /// Serves `stream` to its end: closed by the peer, idle for too long, responses that do not get
 /// finished, or `shutdown`, after which the requests that are being answered are finished.
 pub(super) async fn serve<S, B>(
-    protocol: Arc<auto::Builder<Tracked>>,
+    builder: Arc<auto::Builder<Tracked>>,
     stream: TcpStream,
     tap: Tap<S>,
     limits: Limits,
@@ -82,7 +82,7 @@ pub(super) async fn serve<S, B>(
     let activity: Arc<Activity> = tap.activity.clone();
     let peer = tap.peer;
     let service = TowerToHyperService::new(tap);
-    let mut connection = pin!(protocol.serve_connection(TokioIo::new(stream), service));
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
     // hyper's own timeout begins only once the protocol is known and covers only heads of
     // HTTP/1; this look covers whatever else a peer may leave unfinished.
     let mut look = tokio::time::interval(look_interval(&limits));

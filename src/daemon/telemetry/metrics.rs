@@ -17,6 +17,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::base::units::ByteSize;
+use crate::daemon::ingest::rtmp;
 use crate::daemon::origin::Usage;
 use crate::model::status::StreamStatus;
 
@@ -33,7 +34,7 @@ pub struct Metrics {
     /// The web side.
     pub http: HttpMetrics,
     /// The RTMP listener.
-    pub rtmp: RtmpMetrics,
+    pub rtmp: rtmp::Counters,
     /// Counters by stream.
     pub streams: StreamMetrics,
     /// The configured bound of all windows together.
@@ -56,29 +57,6 @@ pub struct HttpMetrics {
     pub accept_errors: Counter,
     /// How long blocking playlist reloads waited.
     pub blocking_reload: Histogram,
-}
-
-/// Counters of the RTMP listener.
-#[derive(Debug, Clone, Default)]
-pub struct RtmpMetrics {
-    /// Connections that are open.
-    connections: Gauge,
-    /// Publishers refused.
-    refused: Counter,
-    /// Connections closed to make room for better ones.
-    evicted: Counter,
-}
-
-impl RtmpMetrics {
-    /// Takes over what the listener itself counts.
-    pub fn follow(&self, stats: &crate::daemon::ingest::rtmp::Stats) {
-        let as_gauge = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
-        self.connections.set(as_gauge(stats.connections_open.get()));
-        let follow =
-            |counter: &Counter, total: u64| counter.inc_by(total.saturating_sub(counter.get()));
-        follow(&self.refused, stats.refused_total.get());
-        follow(&self.evicted, stats.evicted_total.get());
-    }
 }
 
 /// Counters by stream; callers pass configured names only.
@@ -186,7 +164,7 @@ impl Metrics {
     pub fn new(origin_limit: ByteSize) -> Self {
         let mut metrics = Self {
             http: HttpMetrics::default(),
-            rtmp: RtmpMetrics::default(),
+            rtmp: rtmp::Counters::default(),
             streams: StreamMetrics::default(),
             origin_limit_bytes: Gauge::default(),
             registry: Arc::default(),
@@ -200,7 +178,7 @@ impl Metrics {
     fn registered(&self) -> Registry {
         let mut registry = Registry::with_prefix("weir");
         self.http.register(&mut registry);
-        self.rtmp.register(&mut registry);
+        register_rtmp(&self.rtmp, &mut registry);
         self.streams.register(&mut registry);
         registry.register_with_unit(
             "origin_limit",
@@ -290,24 +268,23 @@ impl HttpMetrics {
     }
 }
 
-impl RtmpMetrics {
-    fn register(&self, registry: &mut Registry) {
-        registry.register(
-            "rtmp_connections",
-            "Open RTMP connections",
-            self.connections.clone(),
-        );
-        registry.register(
-            "rtmp_refused",
-            "Publishers refused, by RTMP",
-            self.refused.clone(),
-        );
-        registry.register(
-            "rtmp_evicted",
-            "RTMP connections closed to make room",
-            self.evicted.clone(),
-        );
-    }
+/// Makes the counters of the RTMP server part of every scrape.
+fn register_rtmp(counters: &rtmp::Counters, registry: &mut Registry) {
+    registry.register(
+        "rtmp_connections",
+        "Open RTMP connections",
+        counters.connections.clone(),
+    );
+    registry.register(
+        "rtmp_refused",
+        "Publishers refused, by RTMP",
+        counters.refused.clone(),
+    );
+    registry.register(
+        "rtmp_evicted",
+        "RTMP connections closed to make room",
+        counters.evicted.clone(),
+    );
 }
 
 impl StreamMetrics {
@@ -378,9 +355,6 @@ mod tests {
         metrics.http.responded(Route::Playlist, 200);
         metrics.http.blocking_reload.observe(0.2);
         metrics.rtmp.refused.inc();
-        metrics
-            .rtmp
-            .follow(&crate::daemon::ingest::rtmp::Stats::default());
         metrics.streams.of("demo").ingest_bytes.inc_by(7);
         let text = metrics.render(&Scrape::default());
         for line in [

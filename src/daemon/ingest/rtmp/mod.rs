@@ -8,6 +8,7 @@ pub mod amf;
 pub mod chunk;
 pub mod command;
 pub mod connection;
+mod counters;
 mod cursor;
 mod end;
 pub mod flv;
@@ -19,9 +20,8 @@ mod peer;
 mod pool;
 mod refusals;
 mod server;
-mod stats;
 mod timeline;
 
+pub use counters::Counters;
 pub use limits::Limits;
 pub use server::Server;
-pub use stats::{Counter, Stats};

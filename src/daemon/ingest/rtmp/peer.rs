@@ -14,12 +14,13 @@ use tracing::{Instrument, debug, info, info_span, warn};
 
 use super::command::PublishTarget;
 use super::connection::{Connection, Event};
+use super::counters::Counters;
 use super::end::End;
 use super::limits::Limits;
 use super::pool::{Pool, Publishers, Stranger};
 use super::refusals::RefusalLog;
-use super::stats::{Open, Stats};
 use crate::daemon::ingest::{Gate, Lease, PublishRequest, Refusal};
+use crate::daemon::net::Open;
 
 /// Bytes per read, into the stack, so that an idle connection holds no buffer.
 const READ_BYTES: usize = 16 << 10;
@@ -29,7 +30,7 @@ const READ_BYTES: usize = 16 << 10;
 pub(super) struct Shared<G> {
     pub(super) gate: G,
     pub(super) limits: Limits,
-    pub(super) stats: Arc<Stats>,
+    pub(super) counters: Counters,
     pub(super) refusals: RefusalLog,
     pub(super) strangers: Arc<Pool>,
     pub(super) publishers: Arc<Publishers>,
@@ -43,9 +44,8 @@ pub(super) async fn serve<G: Gate>(
     shared: Arc<Shared<G>>,
     shutdown: CancellationToken,
 ) {
-    let stats = Arc::clone(&shared.stats);
-    let _open = Open::count(&stats.connections_open);
-    let mut link = Link::new(socket, &shared.limits, Arc::clone(&stats));
+    let _open = Open::count(&shared.counters.connections);
+    let mut link = Link::new(socket, &shared.limits);
     let evicted = stranger.evicted().clone();
     let asked = tokio::select! {
         biased;
@@ -75,17 +75,12 @@ pub(super) async fn serve<G: Gate>(
 
 /// Logs and counts why a peer that never published was closed.
 fn log_stranger<G>(end: &End, peer: SocketAddr, shared: &Shared<G>) {
-    let stats = &shared.stats;
     match end {
         End::Rejected(rejection) => {
-            stats.refused_total.add(1);
+            shared.counters.refused.inc();
             if shared.refusals.admits(Instant::now()) {
                 warn!(%peer, cause = %rejection, "connection refused");
             }
-        }
-        End::Protocol(_) | End::Overdue(_) | End::Unread => {
-            stats.faults_total.add(1);
-            debug!(%peer, cause = %end, "connection closed");
         }
         _ => debug!(%peer, cause = %end, "connection closed"),
     }
@@ -107,9 +102,7 @@ impl<G: Gate> Publication<'_, G> {
         target: PublishTarget,
         stranger: &mut Option<Stranger>,
     ) -> End {
-        let Shared {
-            stats, publishers, ..
-        } = self.shared;
+        let publishers = &self.shared.publishers;
         let Some(_place) = publishers.enter(self.peer.ip(), &self.stream) else {
             return self.refuse(link, End::TooManyStreams);
         };
@@ -118,7 +111,6 @@ impl<G: Gate> Publication<'_, G> {
             Err(end) => return self.refuse(link, end),
         };
         *stranger = None;
-        let _open = Open::count(&stats.publishers_open);
         let (stream, peer) = (&self.stream, self.peer);
         info!(stream, %peer, "publisher connected");
         let span = info_span!("publisher", stream, %peer);
@@ -153,7 +145,7 @@ impl<G: Gate> Publication<'_, G> {
 
     /// Tells the publisher that it is refused, and logs why.
     fn refuse(&self, link: &mut Link, end: End) -> End {
-        self.shared.stats.refused_total.add(1);
+        self.shared.counters.refused.inc();
         if self.shared.refusals.admits(Instant::now()) {
             self.log_refusal(&end);
         }
@@ -187,20 +179,15 @@ impl<G: Gate> Publication<'_, G> {
     }
 
     fn log_end(&self, end: &End) {
-        let stats = &self.shared.stats;
         let (stream, peer) = (&self.stream, self.peer);
         match end {
-            End::Revoked(_) => {
-                stats.revoked_total.add(1);
-                info!(stream, %peer, cause = %end, "publisher closed");
-            }
+            End::Revoked(_) => info!(stream, %peer, cause = %end, "publisher closed"),
             End::Rejected(rejection) => {
-                stats.refused_total.add(1);
+                self.shared.counters.refused.inc();
                 warn!(stream, %peer, cause = %rejection, next = "change the encoder's settings",
                     "publisher refused");
             }
             End::Protocol(_) | End::Overdue(_) | End::Unread => {
-                stats.faults_total.add(1);
                 warn!(stream, %peer, cause = %end, "publisher closed");
             }
             _ => info!(stream, %peer, cause = %end, "publisher left"),
@@ -213,11 +200,10 @@ struct Link {
     socket: TcpStream,
     connection: Connection,
     limits: Limits,
-    stats: Arc<Stats>,
 }
 
 impl Link {
-    fn new(socket: TcpStream, limits: &Limits, stats: Arc<Stats>) -> Self {
+    fn new(socket: TcpStream, limits: &Limits) -> Self {
         let mut seed = [0; 32];
         // On failure the seed stays zero, which is harmless: the random bytes protect nothing.
         let _ = getrandom::fill(&mut seed);
@@ -225,7 +211,6 @@ impl Link {
             socket,
             connection: Connection::new(limits.clone(), seed, Instant::now()),
             limits: limits.clone(),
-            stats,
         }
     }
 
@@ -320,7 +305,6 @@ impl Link {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
             Err(error) => return Err(error.into()),
         };
-        self.stats.received_bytes_total.add(len as u64);
         let bytes = bytes.get(..len).unwrap_or_default();
         self.connection.receive(bytes, Instant::now())?;
         Ok(true)

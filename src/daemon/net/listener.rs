@@ -1,0 +1,208 @@
+//! The accept loop.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio_util::sync::CancellationToken;
+
+use super::connections::Connections;
+use crate::base::flood;
+
+/// Connections that the kernel holds until they are accepted.
+const BACKLOG: u32 = 1024;
+/// The pause after a failed accept: its cause (no file descriptors, no memory) needs time to go.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Failed accepts are logged once in this time.
+const WARNING_INTERVAL: Duration = Duration::from_secs(10);
+
+/// The protocol that a listener serves.
+pub trait Protocol {
+    /// A client has connected: serve it, or turn it away, in a task of `connections`.
+    fn accepted(&mut self, stream: TcpStream, peer: SocketAddr, connections: &mut Connections);
+
+    /// An accept failed, most likely for want of file descriptors.
+    fn accept_failed(&mut self);
+}
+
+/// A port that is open but not served yet.
+#[derive(Debug)]
+pub struct Listener {
+    socket: TcpListener,
+    address: SocketAddr,
+    key: &'static str,
+}
+
+/// Why a port could not be opened: one line that says what to do.
+#[derive(Debug, thiserror::Error)]
+#[error("{key} cannot listen on {address}: {cause}; {next_step}", next_step = self.next_step())]
+pub struct BindError {
+    key: &'static str,
+    address: SocketAddr,
+    cause: io::Error,
+}
+
+impl Listener {
+    /// Opens the port that the key `key` of the section `[server]` names. Must be called inside a
+    /// tokio runtime.
+    ///
+    /// # Errors
+    /// When the address cannot be listened on.
+    pub fn bind(key: &'static str, address: SocketAddr) -> Result<Self, BindError> {
+        let error = |cause| BindError {
+            key,
+            address,
+            cause,
+        };
+        let socket = listen(address).map_err(error)?;
+        Ok(Self {
+            address: socket.local_addr().map_err(error)?,
+            socket,
+            key,
+        })
+    }
+
+    /// The address listened on, with the port that the system chose when port 0 was asked for.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Hands every connection to `protocol` until `shutdown`, then closes the port. Returns the
+    /// connections that are still open.
+    pub async fn run(
+        self,
+        protocol: &mut impl Protocol,
+        shutdown: &CancellationToken,
+    ) -> Connections {
+        let mut connections = Connections::default();
+        let mut warnings = flood::Limit::new(1, WARNING_INTERVAL);
+        loop {
+            tokio::select! {
+                biased;
+                () = shutdown.cancelled() => return connections,
+                // The end of a connection also ends the pause after a failed accept.
+                Some(()) = connections.next_ended() => {}
+                (stream, peer) = self.accept(protocol, &mut warnings) => {
+                    protocol.accepted(stream, peer, &mut connections);
+                }
+            }
+        }
+    }
+
+    async fn accept(
+        &self,
+        protocol: &mut impl Protocol,
+        warnings: &mut flood::Limit,
+    ) -> (TcpStream, SocketAddr) {
+        loop {
+            match self.socket.accept().await {
+                Ok((stream, peer)) => {
+                    // Parts and answers must not wait for more data (Nagle's algorithm).
+                    if let Err(error) = stream.set_nodelay(true) {
+                        tracing::debug!(%peer, %error, "TCP_NODELAY could not be set");
+                    }
+                    return (stream, peer);
+                }
+                Err(error) if is_about_the_peer(&error) => {}
+                // With no file descriptor left, the connection stays in the backlog, and the next
+                // accept would fail at once.
+                Err(error) => {
+                    protocol.accept_failed();
+                    if let (true, _) = warnings.pass(Instant::now()) {
+                        tracing::warn!(
+                            listener = self.key,
+                            %error,
+                            next = "raise the limit of open files if this stays",
+                            "a connection cannot be accepted; trying again every 100 ms"
+                        );
+                    }
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+}
+
+impl BindError {
+    fn next_step(&self) -> String {
+        let key = self.key;
+        match self.cause.kind() {
+            io::ErrorKind::AddrInUse => format!(
+                "another program has this port (`ss -ltnp` shows which): stop it, or set another \
+                 port as [server] {key}"
+            ),
+            io::ErrorKind::AddrNotAvailable => format!(
+                "this machine has no such address: set [server] {key} to one that `ip address` \
+                 shows, or to 0.0.0.0"
+            ),
+            io::ErrorKind::PermissionDenied => format!(
+                "ports below 1024 need a privilege: set [server] {key} to a port such as 8080"
+            ),
+            _ => format!("set another [server] {key}"),
+        }
+    }
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() {
+        TcpSocket::new_v4()
+    } else {
+        TcpSocket::new_v6()
+    }?;
+    // A restart must not wait for the last connections' TIME_WAIT.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+/// The peer went away before it was accepted, or a signal came: the next accept may succeed
+/// (accept(2)).
+fn is_about_the_peer(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::Interrupted
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_taken_port_is_one_line_with_port_and_next_step() {
+        let first = Listener::bind("http", "127.0.0.1:0".parse().unwrap()).unwrap();
+        let error = Listener::bind("http", first.address()).unwrap_err();
+        let error = error.to_string();
+        assert!(error.contains(&first.address().to_string()), "{error}");
+        assert!(error.contains("stop it, or set another port"), "{error}");
+        assert!(error.ends_with("[server] http"), "{error}");
+        assert!(!error.contains('\n'), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_foreign_address_says_what_to_set() {
+        // TEST-NET-1 (RFC 5737) belongs to no machine.
+        let error = Listener::bind("rtmp", "192.0.2.1:0".parse().unwrap()).unwrap_err();
+        assert!(error.to_string().contains("no such address"), "{error}");
+    }
+
+    #[test]
+    fn only_errors_of_the_peer_are_retried_at_once() {
+        use rustix::io::Errno;
+        for (errno, about_the_peer) in [
+            (Errno::CONNABORTED, true),
+            (Errno::CONNRESET, true),
+            (Errno::MFILE, false),
+            (Errno::NFILE, false),
+            (Errno::NOBUFS, false),
+            (Errno::NOMEM, false),
+        ] {
+            let error = io::Error::from(errno);
+            assert_eq!(is_about_the_peer(&error), about_the_peer, "{error}");
+        }
+    }
+}
