@@ -6,82 +6,71 @@ use serde::Serialize;
 use warp::reply::Response;
 
 use crate::daemon::session::Catalog;
-use crate::daemon::telemetry::metrics::{self, Scrape};
+use crate::daemon::telemetry::metrics;
+use crate::daemon::telemetry::scrape::Scrape;
 
+use super::app::App;
 use super::errors::Problem;
 use super::names::Name;
-use super::routes::App;
+
+const PLAIN_TEXT: &str = "text/plain; charset=utf-8";
 
 /// `/api/v1/streams`
-pub(super) fn streams<C: Catalog>(app: &App<C>) -> Response {
+pub(super) fn streams<C: Catalog>(app: &App<C>) -> Result<Response, Problem> {
     json(&app.catalog.list())
 }
 
 /// `/api/v1/streams/NAME`
-pub(super) fn stream<C: Catalog>(app: &App<C>, name: &Name) -> Response {
-    match app.catalog.status(name.as_str()) {
-        Some(status) => json(&status),
-        None => Problem::no_stream().json(),
-    }
+pub(super) fn stream<C: Catalog>(app: &App<C>, name: &Name) -> Result<Response, Problem> {
+    let status = app.catalog.status(name.as_str());
+    json(&status.ok_or(Problem::no_stream())?)
 }
 
-/// `/metrics`. On a thread of its own kind, because reading `/proc` blocks.
-pub(super) async fn metrics<C: Catalog>(app: &App<C>) -> Response {
+/// `/metrics`, rendered on a blocking thread because reading `/proc` blocks.
+pub(super) async fn metrics<C: Catalog>(app: &App<C>) -> Result<Response, Problem> {
     let scrape = Scrape {
         streams: app.catalog.list(),
         usage: app.origin.usage(),
     };
     let metrics = app.metrics.clone();
     match tokio::task::spawn_blocking(move || metrics.render(&scrape)).await {
-        Ok(text) => respond(StatusCode::OK, metrics::CONTENT_TYPE, text),
+        Ok(text) => Ok(ok(metrics::CONTENT_TYPE, text)),
         Err(error) => {
-            tracing::error!(%error, "the metrics were not made");
-            let (error, hint) = ("the metrics were not made", "the log says why");
-            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error, hint).json()
+            tracing::error!(%error, "the metrics could not be rendered");
+            Err(Problem::internal("the metrics could not be rendered"))
         }
     }
 }
 
 /// `/healthz`: the daemon answers.
 pub(super) fn healthy() -> Response {
-    respond(
-        StatusCode::OK,
-        "text/plain; charset=utf-8",
-        "ok\n".to_owned(),
-    )
+    ok(PLAIN_TEXT, "ok\n".to_owned())
 }
 
 /// `/readyz`: streams can be made.
-pub(super) fn ready<C: Catalog>(app: &App<C>) -> Response {
+pub(super) fn ready<C: Catalog>(app: &App<C>) -> Result<Response, Problem> {
     if app.catalog.ready() {
-        return respond(
-            StatusCode::OK,
-            "text/plain; charset=utf-8",
-            "ready\n".to_owned(),
-        );
+        return Ok(ok(PLAIN_TEXT, "ready\n".to_owned()));
     }
-    Problem::new(
+    Err(Problem::new(
         StatusCode::SERVICE_UNAVAILABLE,
         "no encoder has passed its test yet",
         "`weir doctor` says which encoders work and why the others do not",
-    )
-    .json()
+    ))
 }
 
-fn json(value: &impl Serialize) -> Response {
+fn json(value: &impl Serialize) -> Result<Response, Problem> {
     match serde_json::to_string(value) {
-        Ok(text) => respond(StatusCode::OK, "application/json", text),
+        Ok(text) => Ok(ok("application/json", text)),
         Err(error) => {
             tracing::error!(%error, "a status could not be written as JSON");
-            let (error, hint) = ("the status could not be written", "the log says why");
-            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error, hint).json()
+            Err(Problem::internal("the status could not be written"))
         }
     }
 }
 
-fn respond(status: StatusCode, content_type: &'static str, text: String) -> Response {
+fn ok(content_type: &'static str, text: String) -> Response {
     let mut response = HttpResponse::new(text.into());
-    *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

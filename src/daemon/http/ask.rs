@@ -1,4 +1,4 @@
-//! A request as handlers see it: only what they may depend on, already tame.
+//! A request as handlers see it: only what they need, checked and bounded.
 
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr};
@@ -8,15 +8,15 @@ use http::{Method, header};
 use warp::Filter;
 use warp::path::FullPath;
 
-/// The address at the other end of the connection, put into each request by
-/// [`Tap`](super::tap::Tap): `warp::addr::remote` knows only warp's own listener.
+/// The address of the client. The service around the routes adds it to each request, because
+/// `warp::addr::remote` works only with warp's own listener.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Peer(pub(super) IpAddr);
 
-/// Bytes of a user agent that count; the rest is cut off.
+/// Longer user agents are cut off at this many bytes.
 const AGENT_BYTES_MAX: usize = 256;
 
-/// One GET or HEAD request.
+/// One request.
 #[derive(Debug)]
 pub(super) struct Ask {
     method: Method,
@@ -27,6 +27,10 @@ pub(super) struct Ask {
 }
 
 impl Ask {
+    pub(super) fn method(&self) -> &Method {
+        &self.method
+    }
+
     pub(super) fn is_head(&self) -> bool {
         self.method == Method::HEAD
     }
@@ -43,32 +47,32 @@ impl Ask {
         self.peer
     }
 
-    /// A header is there, be it several times or no text.
+    /// Whether the request has the header, once or several times, as text or not.
     pub(super) fn has(&self, name: HeaderName) -> bool {
         self.headers.contains_key(name)
     }
 
-    /// A header that is there once and is text.
+    /// The value of a header that occurs once and is text.
     pub(super) fn header(&self, name: HeaderName) -> Option<&str> {
         let mut values = self.headers.get_all(name).iter();
         let first = values.next()?.to_str().ok()?;
         values.next().is_none().then_some(first)
     }
 
-    /// All values of a list header, in order; those that are not text are left out.
+    /// All values of a list header, in order, without those that are not text.
     pub(super) fn list(&self, name: HeaderName) -> impl Iterator<Item = &str> {
         let values = self.headers.get_all(name).into_iter();
         values.filter_map(|value| value.to_str().ok())
     }
 
-    /// The user agent, at most 256 bytes of it.
+    /// The first 256 bytes of the user agent.
     pub(super) fn agent(&self) -> &str {
         let agent = self.header(header::USER_AGENT).unwrap_or_default();
         agent.get(..AGENT_BYTES_MAX).unwrap_or(agent)
     }
 }
 
-/// Takes the request apart; never rejects.
+/// Takes a request apart; never rejects.
 pub(super) fn ask() -> impl Filter<Extract = (Ask,), Error = Infallible> + Clone {
     let query = warp::query::raw().or(warp::any().map(String::new)).unify();
     warp::method()

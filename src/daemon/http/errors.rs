@@ -1,4 +1,4 @@
-//! What went wrong, for programs: as JSON. People get the page `404.html` (see `pages`).
+//! Errors as JSON, for programs. People get the page `404.html` (see `pages`).
 
 use std::time::Duration;
 
@@ -8,16 +8,15 @@ use serde::Serialize;
 use warp::reply::Response;
 
 use super::caching::BRIEFLY;
-use super::reload;
 use crate::daemon::origin::Missing;
 
-/// Methods weir answers.
+/// Methods that weir answers.
 pub(super) const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
 
-/// A player may ask again this soon after a 503.
+/// How long a player waits after a 503 before it asks again.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// An error on its way out.
+/// An error response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Problem {
     status: StatusCode,
@@ -32,6 +31,7 @@ struct Body {
 }
 
 impl Problem {
+    /// An error with its cause and what to do about it.
     pub(super) const fn new(status: StatusCode, error: &'static str, hint: &'static str) -> Self {
         Self {
             status,
@@ -46,7 +46,7 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "not found", hint)
     }
 
-    /// The name is not configured.
+    /// No stream of this name is configured.
     pub(super) const fn no_stream() -> Self {
         Self::new(
             StatusCode::NOT_FOUND,
@@ -55,7 +55,7 @@ impl Problem {
         )
     }
 
-    /// Configured, but nothing to show.
+    /// The stream is configured but has nothing to show.
     pub(super) const fn nothing_to_show() -> Self {
         Self::new(
             StatusCode::NOT_FOUND,
@@ -64,12 +64,22 @@ impl Problem {
         )
     }
 
-    /// A directive or header that makes no sense.
-    pub(super) const fn bad_request(error: &'static str, hint: &'static str) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, error, hint)
+    /// The delivery directives of a playlist request make no sense.
+    pub(super) const fn directives(error: &'static str) -> Self {
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            error,
+            "use _HLS_msn=NUMBER at most two segments ahead, only with it _HLS_part=NUMBER, and \
+             _HLS_skip=YES (RFC 8216bis section 6.2.5)",
+        )
     }
 
-    /// Not a method weir answers.
+    /// A fault of weir itself, which is in the log.
+    pub(super) const fn internal(error: &'static str) -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, error, "the log says why")
+    }
+
+    /// A method that weir does not answer.
     pub(super) const fn method() -> Self {
         Self::new(
             StatusCode::METHOD_NOT_ALLOWED,
@@ -78,7 +88,7 @@ impl Problem {
         )
     }
 
-    /// As JSON.
+    /// The response, with a JSON body.
     pub(super) fn json(&self) -> Response {
         let body = Body {
             error: self.error,
@@ -128,8 +138,7 @@ impl From<Missing> for Problem {
                 "not ready yet",
                 "ask again after the time in Retry-After",
             ),
-            // Only a playlist's delivery directives are refused.
-            Missing::BadRequest(error) => Self::bad_request(error, reload::HINT),
+            Missing::BadRequest(error) => Self::directives(error),
         }
     }
 }

@@ -17,20 +17,20 @@ use warp::reply::Response;
 use crate::daemon::origin::{Document, Missing, Object, Packaging};
 use crate::daemon::session::{Catalog, Demand};
 
+use super::app::App;
 use super::ask::Ask;
 use super::caching::{self, Entity, IMMUTABLE};
 use super::errors::Problem;
-use super::names::{Name, Token};
+use super::names::{Name, RenditionPath, Token};
 use super::ranges::{self, Wanted};
 use super::reload;
-use super::routes::App;
 
 /// How long a request for a master waits for a stream that is starting.
 const MASTER_WAIT_MAX: Duration = Duration::from_secs(10);
 /// A thumbnail is replaced every few seconds.
 const THUMBNAIL_AGE_MAX: Duration = Duration::from_secs(2);
-/// Media goes out in pieces of at most this many bytes (without copying), so that a stalled
-/// reader is seen to be busy with its request instead of idle with a megabyte in a buffer.
+/// Media is sent in pieces of at most this many bytes, without copying. With larger pieces, a
+/// client that reads slowly would look idle while its last piece is still being sent.
 const PIECE_BYTES_MAX: usize = 256 * 1024;
 
 /// `/live/NAME/master.m3u8`, `/live/NAME/ts.m3u8`
@@ -52,46 +52,65 @@ pub(super) async fn master<C: Catalog>(
     }
 }
 
-/// `/live/NAME/SESSION/RENDITION/FILE`
-pub(super) async fn file<C: Catalog>(
+/// `/live/NAME/SESSION/RENDITION/index.m3u8`, `/live/NAME/SESSION/RENDITION/ts.m3u8`
+pub(super) async fn playlist<C: Catalog>(
     app: &App<C>,
     ask: &Ask,
-    place: (&Name, &Token, &Token),
-    file: &Token,
-) -> Result<Response, Problem> {
-    match file.as_str() {
-        "index.m3u8" => playlist(app, ask, place, Packaging::Cmaf).await,
-        "ts.m3u8" => playlist(app, ask, place, Packaging::Ts).await,
-        _ => object(app, ask, place, file).await,
-    }
-}
-
-async fn playlist<C: Catalog>(
-    app: &App<C>,
-    ask: &Ask,
-    (name, session, rendition): (&Name, &Token, &Token),
+    path: &RenditionPath,
     packaging: Packaging,
 ) -> Result<Response, Problem> {
     let reload = reload::parse(ask.query())?;
-    let demand = app.catalog.demand(name.as_str(), ask.peer(), ask.agent());
-    // Only an unknown name ends here: an ended session's playlists stay for the window, whatever
-    // the stream is doing now.
-    if demand == Demand::Unknown {
+    let (stream, session, rendition) = path.parts();
+    // Only an unknown name is refused here: the playlists of an ended session stay for the window,
+    // whatever the stream is doing now.
+    if app.catalog.demand(stream, ask.peer(), ask.agent()) == Demand::Unknown {
         return Err(Problem::no_stream());
     }
     let asked = Instant::now();
-    let (name, session, rendition) = (name.as_str(), session.as_str(), rendition.as_str());
     let answer = app
         .origin
-        .playlist(name, session, rendition, packaging, reload)
+        .playlist(stream, session, rendition, packaging, reload)
         .await;
-    // A refusal has not waited for anything.
+    // A request that was refused has not waited.
     let blocking = reload.msn.is_some();
     if blocking && matches!(answer, Ok(_) | Err(Missing::NotReady)) {
         let waited = asked.elapsed().as_secs_f64();
         app.metrics.http.blocking_reload.observe(waited);
     }
     Ok(playlist_response(app, ask, answer?))
+}
+
+/// `/live/NAME/SESSION/RENDITION/FILE`
+pub(super) async fn media<C>(
+    app: &App<C>,
+    ask: &Ask,
+    path: &RenditionPath,
+    file: &Token,
+) -> Result<Response, Problem> {
+    let (stream, session, rendition) = path.parts();
+    let file = file.as_str();
+    let object = app.origin.object(stream, session, rendition, file).await?;
+    // The bytes at an address never change, so the address is their tag; a token has no quotes.
+    let etag = format!("\"{session}/{rendition}/{file}\"");
+    Ok(object_response(ask, object, &etag))
+}
+
+/// `/live/NAME/thumb.jpg`
+pub(super) fn thumbnail<C>(app: &App<C>, ask: &Ask, name: &Name) -> Result<Response, Problem> {
+    let (body, taken) = app
+        .origin
+        .thumbnail(name.as_str())
+        .ok_or(Problem::nothing_to_show())?;
+    let since_epoch = taken.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let entity = Entity {
+        content_type: HeaderValue::from_static("image/jpeg"),
+        cache_control: caching::for_a_time(THUMBNAIL_AGE_MAX),
+        etag: format!("\"{:x}-{:x}\"", since_epoch.as_nanos(), body.len()),
+        body,
+        gzip: None,
+        varies: false,
+    };
+    Ok(entity.respond(ask))
 }
 
 fn playlist_response<C>(app: &App<C>, ask: &Ask, document: Document) -> Response {
@@ -112,44 +131,6 @@ fn playlist_response<C>(app: &App<C>, ask: &Ask, document: Document) -> Response
         varies: true,
     };
     entity.respond(ask)
-}
-
-/// `/live/NAME/thumb.jpg`
-pub(super) fn thumbnail<C: Catalog>(
-    app: &App<C>,
-    ask: &Ask,
-    name: &Name,
-) -> Result<Response, Problem> {
-    let (body, taken) = app
-        .origin
-        .thumbnail(name.as_str())
-        .ok_or(Problem::nothing_to_show())?;
-    let since_epoch = taken.duration_since(UNIX_EPOCH).unwrap_or_default();
-    let entity = Entity {
-        content_type: HeaderValue::from_static("image/jpeg"),
-        cache_control: caching::for_a_time(THUMBNAIL_AGE_MAX),
-        etag: format!("\"{:x}-{:x}\"", since_epoch.as_nanos(), body.len()),
-        body,
-        gzip: None,
-        varies: false,
-    };
-    Ok(entity.respond(ask))
-}
-
-async fn object<C: Catalog>(
-    app: &App<C>,
-    ask: &Ask,
-    (name, session, rendition): (&Name, &Token, &Token),
-    file: &Token,
-) -> Result<Response, Problem> {
-    let (session, rendition, file) = (session.as_str(), rendition.as_str(), file.as_str());
-    let object = app
-        .origin
-        .object(name.as_str(), session, rendition, file)
-        .await?;
-    // The address names its bytes for ever, so it is their tag as well; a token has no quotes.
-    let etag = format!("\"{session}/{rendition}/{file}\"");
-    Ok(object_response(ask, object, &etag))
 }
 
 fn object_response(ask: &Ask, object: Object, etag: &str) -> Response {
@@ -182,8 +163,7 @@ fn object_response(ask: &Ask, object: Object, etag: &str) -> Response {
 
 /// "A server MUST ignore a Range header field received with a request method that is
 /// unrecognized or for which range handling is not defined": it is defined for GET alone (RFC
-/// 9110 section 14.2). With an `If-Range` that is not our tag, be it another, several or no text,
-/// the whole is sent: "A server MUST ignore the Range header field received with a conditional
+/// 9110 section 14.2). With an `If-Range` other than the tag, the whole is sent: "A server MUST ignore the Range header field received with a conditional
 /// request that is not satisfied" (section 13.1.5).
 fn wanted(ask: &Ask, etag: &str, total: u64) -> Wanted {
     let same = !ask.has(IF_RANGE) || ask.header(IF_RANGE) == Some(etag);

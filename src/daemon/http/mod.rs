@@ -1,10 +1,13 @@
-//! The only user of warp: pages, HLS, API, metrics.
+//! The HTTP server: pages, HLS, API, metrics. The only user of warp.
 //!
-//! In reading order: [`Server`] (listener, bounds, draining) hands each connection to
-//! `connection`, whose requests go through `routes`; handlers are in `live`, `pages`, `api`; what
-//! they share is in `ask` (the request), `names`, `caching`, `ranges`, `errors`, `assets`.
+//! In reading order: [`Server`] opens the port and lets connections in; `connection` serves one of
+//! them, and its requests pass `tap`, which counts them. `routes` says what an address names, and
+//! `answer` calls the handler: `live`, `pages` or `api`. Handlers share `app` (state), `ask` (the
+//! request), `names`, `caching`, `ranges`, `errors` and `assets`.
 
+mod answer;
 mod api;
+mod app;
 mod ask;
 mod assets;
 mod caching;

@@ -1,11 +1,11 @@
-//! Path segments that mean something. warp hands them over undecoded, and none of the allowed
-//! characters needs decoding, so a `%` is simply not a name.
+//! Segments of paths. warp passes them on undecoded, and none of the allowed characters needs
+//! decoding, so a segment with a `%` is no name.
 
 use std::str::FromStr;
 
 use crate::base::names::is_name;
 
-/// A segment that is not what the route wants; the request goes on to the next route.
+/// A segment that does not fit the route; the next route is tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct NotOne;
 
@@ -13,11 +13,38 @@ pub(super) struct NotOne;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Name(String);
 
-/// A session, rendition or file below a stream: `[A-Za-z0-9_.-]{1,96}`, not starting with a dot.
+/// A session, rendition or file of a stream: `[A-Za-z0-9_.-]{1,96}`, not starting with a dot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Token(String);
 
+/// The folder of a rendition, `/live/NAME/SESSION/RENDITION`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct RenditionPath {
+    stream: Name,
+    session: Token,
+    rendition: Token,
+}
+
 const TOKEN_BYTES_MAX: usize = 96;
+
+impl RenditionPath {
+    pub(super) const fn new(stream: Name, session: Token, rendition: Token) -> Self {
+        Self {
+            stream,
+            session,
+            rendition,
+        }
+    }
+
+    /// Stream, session and rendition.
+    pub(super) fn parts(&self) -> (&str, &str, &str) {
+        (
+            self.stream.as_str(),
+            self.session.as_str(),
+            self.rendition.as_str(),
+        )
+    }
+}
 
 impl Name {
     pub(super) fn as_str(&self) -> &str {

@@ -6,20 +6,15 @@ use crate::daemon::origin::Reload;
 
 use super::errors::Problem;
 
-/// What may be asked of a playlist.
-pub(super) const HINT: &str = "use _HLS_msn=NUMBER at most two segments ahead, only with it \
-                               _HLS_part=NUMBER, and _HLS_skip=YES (RFC 8216bis section 6.2.5)";
-
-/// Reads the directives; what they may ask of a playlist is judged there. Other parameters are left
-/// alone: an application may add its own, and a later version of the protocol its own too.
+/// Reads the directives. Whether a playlist can answer them is judged by the playlist. Other
+/// parameters are ignored, because applications and later versions of the protocol may add some.
 pub(super) fn parse(query: &str) -> Result<Reload, Problem> {
     let mut reload = Reload::default();
     for (key, value) in url::form_urlencoded::parse(query.as_bytes()) {
         match &*key {
             "_HLS_msn" => once(&mut reload.msn, &value, "_HLS_msn is not one number")?,
             "_HLS_part" => once(&mut reload.part, &value, "_HLS_part is not one number")?,
-            // Any other value asks for something this version does not know; the whole playlist
-            // is always a right answer.
+            // An unknown value gets the whole playlist, which is always a correct answer.
             "_HLS_skip" => reload.skip |= matches!(&*value, "YES" | "v2"),
             _ => {}
         }
@@ -27,7 +22,8 @@ pub(super) fn parse(query: &str) -> Result<Reload, Problem> {
     Ok(reload)
 }
 
-/// A decimal-integer (RFC 8216bis section 4.2): digits only, so no sign and no space.
+/// Reads a decimal-integer (RFC 8216bis section 4.2), which has neither sign nor space, into `slot`.
+/// A directive that comes twice is an error.
 fn once<T: FromStr>(slot: &mut Option<T>, value: &str, error: &'static str) -> Result<(), Problem> {
     let digits = !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit());
     match value.parse() {
@@ -35,7 +31,7 @@ fn once<T: FromStr>(slot: &mut Option<T>, value: &str, error: &'static str) -> R
             *slot = Some(number);
             Ok(())
         }
-        _ => Err(Problem::bad_request(error, HINT)),
+        _ => Err(Problem::directives(error)),
     }
 }
 
@@ -55,7 +51,7 @@ mod tests {
             ("_HLS_msn=0", reload(Some(0), None, false)),
             ("_HLS_msn=7&_HLS_part=2", reload(Some(7), Some(2), false)),
             ("_HLS_part=2&_HLS_msn=7", reload(Some(7), Some(2), false)),
-            // Whether that is allowed depends on the playlist: see `hls::Reload`.
+            // `hls::Reload` refuses it later, with the playlist at hand.
             ("_HLS_part=2", reload(None, Some(2), false)),
             ("_HLS_skip=YES", reload(None, None, true)),
             ("_HLS_skip=v2", reload(None, None, true)),

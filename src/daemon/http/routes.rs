@@ -1,122 +1,96 @@
-//! The filter tree: which address goes to which handler.
+//! What each address names. Every route is spelled here and nowhere else.
 
 use std::convert::Infallible;
-use std::sync::Arc;
 
-use http::header::{
-    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ALLOW, HeaderName, HeaderValue,
-    X_CONTENT_TYPE_OPTIONS,
-};
-use http::{Method, Response as HttpResponse, StatusCode};
 use warp::filters::BoxedFilter;
 use warp::path::FullPath;
-use warp::reply::Response;
 use warp::{Filter, Rejection};
 
-use crate::daemon::origin::{Origin, Packaging};
-use crate::daemon::session::Catalog;
-use crate::daemon::telemetry::metrics::{Metrics, Route};
+use crate::daemon::origin::Packaging;
+use crate::daemon::telemetry::labels::Route;
 
-use super::ask::{Ask, ask};
-use super::assets::Assets;
-use super::caching::GzipCache;
-use super::errors::{METHODS, Problem};
-use super::names::{Name, Token};
-use super::{api, live, pages};
+use super::names::{Name, RenditionPath, Token};
 
-/// What handlers share.
-#[derive(Debug)]
-pub(super) struct App<C> {
-    pub(super) catalog: C,
-    pub(super) origin: Origin,
-    pub(super) metrics: Metrics,
-    pub(super) assets: &'static Assets,
-    pub(super) gzip: GzipCache,
+/// What an address names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Target {
+    /// The page with every live stream.
+    Index,
+    /// A page that plays a stream, and the file of the page.
+    Player(Name, &'static str),
+    /// A multivariant playlist.
+    Master(Name, Packaging),
+    /// The latest thumbnail of a stream.
+    Thumbnail(Name),
+    /// A media playlist.
+    Playlist(RenditionPath, Packaging),
+    /// An init section, part or segment, by its file.
+    Media(RenditionPath, Token),
+    /// The status of every stream.
+    Streams,
+    /// The status of one stream.
+    Stream(Name),
+    /// Metrics.
+    Metrics,
+    /// Whether the daemon answers.
+    Health,
+    /// Whether streams can be made.
+    Readiness,
+    /// What a page loads, or nothing; an address of this kind.
+    Other(Route),
 }
 
-type Shared<C> = Arc<App<C>>;
-type Routes = BoxedFilter<(Response,)>;
-
-/// Headers a page on another site may read.
-const EXPOSED: HeaderValue = HeaderValue::from_static(
-    "Accept-Ranges, Age, Cache-Control, Content-Encoding, Content-Length, Content-Range, Date, \
-     ETag, Retry-After",
-);
-/// Headers a page on another site may send.
-const ALLOWED: HeaderValue = HeaderValue::from_static(
-    "Accept, Cache-Control, Content-Type, If-None-Match, If-Range, Origin, Pragma, Range, \
-     X-Requested-With",
-);
-/// Lets a page on another site measure how long a transfer took, which players estimate
-/// bandwidth from (W3C Resource Timing).
-const TIMING: HeaderName = HeaderName::from_static("timing-allow-origin");
-/// Lets a page that isolates itself (`Cross-Origin-Embedder-Policy`) use the media.
-const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
-
-/// Everything. Never rejects: what no route takes is a 404.
-pub(super) fn all<C: Catalog>(app: Shared<C>) -> Routes {
-    let routes = live_routes(&app)
-        .or(api_routes(&app))
-        .unify()
-        .or(page_routes(&app))
-        .unify()
-        .or(asset_routes(&app))
-        .unify()
-        .or(no_route(&app))
-        .unify();
-    other_methods()
-        .or(routes)
-        .unify()
-        .and(warp::path::full())
-        .map(|response, path: FullPath| dressed(response, path.as_str()))
-        .boxed()
+impl Target {
+    /// The kind of the address, for metrics.
+    pub(super) fn route(&self) -> Route {
+        match self {
+            Self::Index | Self::Player(..) => Route::Page,
+            Self::Master(..) => Route::Master,
+            Self::Thumbnail(_) => Route::Thumbnail,
+            Self::Playlist(..) => Route::Playlist,
+            Self::Media(..) => Route::Media,
+            Self::Streams | Self::Stream(_) => Route::Api,
+            Self::Metrics => Route::Metrics,
+            Self::Health | Self::Readiness => Route::Health,
+            Self::Other(route) => *route,
+        }
+    }
 }
 
-fn with<C: Catalog>(
-    app: &Shared<C>,
-) -> impl Filter<Extract = (Shared<C>,), Error = Infallible> + Clone + use<C> {
-    let app = app.clone();
-    warp::any().map(move || app.clone())
+/// The first filter that takes the request.
+macro_rules! first_of {
+    ($first:expr, $($next:expr),+ $(,)?) => { $first$(.or($next).unify())+ };
 }
 
-fn live_routes<C: Catalog>(app: &Shared<C>) -> Routes {
-    let cmaf = warp::path!("live" / Name / "master.m3u8").map(|name| (name, Packaging::Cmaf));
-    let ts = warp::path!("live" / Name / "ts.m3u8").map(|name| (name, Packaging::Ts));
-    let master = cmaf
-        .or(ts)
-        .unify()
-        .untuple_one()
-        .and(ask())
-        .and(with(app))
-        .then(|name, packaging, ask: Ask, app: Shared<C>| async move {
-            or_json(live::master(&app, &ask, &name, packaging).await)
-        });
-    let thumbnail = warp::path!("live" / Name / "thumb.jpg")
-        .and(ask())
-        .and(with(app))
-        .map(|name, ask: Ask, app: Shared<C>| or_json(live::thumbnail(&app, &ask, &name)));
-    let file = warp::path!("live" / Name / Token / Token / Token)
-        .and(ask())
-        .and(with(app))
-        .then(
-            |name: Name,
-             session: Token,
-             rendition: Token,
-             file: Token,
-             ask: Ask,
-             app: Shared<C>| async move {
-                let place = (&name, &session, &rendition);
-                or_json(live::file(&app, &ask, place, &file).await)
-            },
-        );
-    one_spelling()
-        .and(master.or(thumbnail).unify().or(file).unify())
-        .boxed()
+/// Finds out what an address names; never rejects.
+pub(super) fn target() -> BoxedFilter<(Target,)> {
+    first_of!(live(), api(), pages(), other()).boxed()
 }
 
-/// Rejects an address with a slash at its end, which `warp::path` would let pass: a second address
-/// of the same media would fill caches with copies.
+fn live() -> impl Filter<Extract = (Target,), Error = Rejection> + Clone {
+    use Packaging::{Cmaf, Ts};
+    let master = |packaging| move |name| Target::Master(name, packaging);
+    let playlist = |packaging| {
+        move |stream, session, rendition| {
+            Target::Playlist(RenditionPath::new(stream, session, rendition), packaging)
+        }
+    };
+    let media = |stream, session, rendition, file| {
+        Target::Media(RenditionPath::new(stream, session, rendition), file)
+    };
+    let routes = first_of!(
+        warp::path!("live" / Name / "master.m3u8").map(master(Cmaf)),
+        warp::path!("live" / Name / "ts.m3u8").map(master(Ts)),
+        warp::path!("live" / Name / "thumb.jpg").map(Target::Thumbnail),
+        warp::path!("live" / Name / Token / Token / "index.m3u8").map(playlist(Cmaf)),
+        warp::path!("live" / Name / Token / Token / "ts.m3u8").map(playlist(Ts)),
+        warp::path!("live" / Name / Token / Token / Token).map(media),
+    );
+    one_spelling().and(routes)
+}
+
+/// Rejects an address that ends in a slash, which `warp::path` accepts: a second address of the
+/// same media would fill caches with copies.
 fn one_spelling() -> impl Filter<Extract = (), Error = Rejection> + Clone {
     warp::path::full()
         .and_then(|path: FullPath| async move {
@@ -129,148 +103,59 @@ fn one_spelling() -> impl Filter<Extract = (), Error = Rejection> + Clone {
         .untuple_one()
 }
 
-fn api_routes<C: Catalog>(app: &Shared<C>) -> Routes {
-    let streams = warp::path!("api" / "v1" / "streams")
-        .and(with(app))
-        .map(|app: Shared<C>| api::streams(&app));
-    let stream = warp::path!("api" / "v1" / "streams" / Name)
-        .and(with(app))
-        .map(|name, app: Shared<C>| api::stream(&app, &name));
-    let metrics = warp::path!("metrics")
-        .and(with(app))
-        .then(|app: Shared<C>| async move { api::metrics(&app).await });
-    let healthy = warp::path!("healthz").map(api::healthy);
-    let ready = warp::path!("readyz")
-        .and(with(app))
-        .map(|app: Shared<C>| api::ready(&app));
-    streams
-        .or(stream)
-        .unify()
-        .or(metrics)
-        .unify()
-        .or(healthy)
-        .unify()
-        .or(ready)
-        .unify()
-        .boxed()
+fn api() -> impl Filter<Extract = (Target,), Error = Rejection> + Clone {
+    first_of!(
+        warp::path!("api" / "v1" / "streams").map(|| Target::Streams),
+        warp::path!("api" / "v1" / "streams" / Name).map(Target::Stream),
+        warp::path!("metrics").map(|| Target::Metrics),
+        warp::path!("healthz").map(|| Target::Health),
+        warp::path!("readyz").map(|| Target::Readiness),
+    )
 }
 
-fn page_routes<C: Catalog>(app: &Shared<C>) -> Routes {
-    let index = warp::path::end()
-        .and(ask())
-        .and(with(app))
-        .map(|ask, app: Shared<C>| pages::page(app.assets, &ask, "index.html"));
-    let watch = warp::path!("watch" / Name).map(|name| (name, "watch.html"));
-    let embed = warp::path!("embed" / Name).map(|name| (name, "embed.html"));
-    let player = watch
-        .or(embed)
-        .unify()
-        .untuple_one()
-        .and(ask())
-        .and(with(app))
-        .map(|name: Name, file, ask: Ask, app: Shared<C>| {
-            match app.catalog.status(name.as_str()) {
-                Some(_) => pages::page(app.assets, &ask, file),
-                None => pages::not_found(app.assets, &ask),
-            }
-        });
-    index.or(player).unify().boxed()
+fn pages() -> impl Filter<Extract = (Target,), Error = Rejection> + Clone {
+    first_of!(
+        warp::path::end().map(|| Target::Index),
+        warp::path!("watch" / Name).map(|name| Target::Player(name, "watch.html")),
+        warp::path!("embed" / Name).map(|name| Target::Player(name, "embed.html")),
+    )
 }
 
-fn asset_routes<C: Catalog>(app: &Shared<C>) -> Routes {
-    ask()
-        .and(with(app))
-        .and_then(|ask: Ask, app: Shared<C>| async move {
-            pages::asset(app.assets, &ask).ok_or_else(warp::reject::not_found)
-        })
-        .boxed()
-}
-
-/// OPTIONS, and everything that is neither GET nor HEAD.
-fn other_methods() -> impl Filter<Extract = (Response,), Error = Rejection> + Clone {
-    warp::method().and_then(|method: Method| async move {
-        match method {
-            Method::GET | Method::HEAD => Err(warp::reject::not_found()),
-            Method::OPTIONS => {
-                let mut response = HttpResponse::new(bytes::Bytes::new().into());
-                *response.status_mut() = StatusCode::NO_CONTENT;
-                response.headers_mut().insert(ALLOW, METHODS);
-                Ok(response)
-            }
-            _ => Ok(Problem::method().json()),
-        }
-    })
-}
-
-fn or_json(answer: Result<Response, Problem>) -> Response {
-    answer.unwrap_or_else(|problem| problem.json())
-}
-
-/// What no route takes: a page for people, JSON where programs ask.
-fn no_route<C: Catalog>(app: &Shared<C>) -> Routes {
-    ask()
-        .and(with(app))
-        .map(|ask: Ask, app: Shared<C>| match route_of(ask.path()) {
-            Route::Page => pages::not_found(app.assets, &ask),
-            _ => Problem::no_route().json(),
-        })
-        .boxed()
-}
-
-/// Headers that belong to every response, and those that let other sites use media and API.
-fn dressed(mut response: Response, path: &str) -> Response {
-    let preflight = response.status() == StatusCode::NO_CONTENT;
-    let headers = response.headers_mut();
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    if is_shared(path) {
-        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
-        headers.insert(TIMING, HeaderValue::from_static("*"));
-        headers.insert(RESOURCE_POLICY, HeaderValue::from_static("cross-origin"));
-        if preflight {
-            headers.insert(ACCESS_CONTROL_ALLOW_METHODS, METHODS);
-            headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, ALLOWED);
-            headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("86400"));
-        } else {
-            headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
-        }
-    }
-    response
-}
-
-fn is_shared(path: &str) -> bool {
-    matches!(first_segment(path), "live" | "api")
-}
-
-fn first_segment(path: &str) -> &str {
-    path.trim_start_matches('/')
-        .split('/')
-        .next()
-        .unwrap_or_default()
-}
-
-/// The kind of an address, for counting.
-pub(super) fn route_of(path: &str) -> Route {
-    let last = path.rsplit('/').next().unwrap_or_default();
-    let depth = path.bytes().filter(|b| *b == b'/').count();
-    match first_segment(path) {
-        "live" if last == "thumb.jpg" => Route::Thumbnail,
-        "live" if !last.ends_with(".m3u8") => Route::Media,
-        "live" if depth > 3 => Route::Playlist,
-        "live" => Route::Master,
-        "api" => Route::Api,
-        "metrics" => Route::Metrics,
-        "healthz" | "readyz" => Route::Health,
-        "assets" | "favicon.ico" => Route::Asset,
-        _ => Route::Page,
-    }
+/// What no route takes, by the first segment of its path.
+fn other() -> impl Filter<Extract = (Target,), Error = Infallible> + Clone {
+    let kind = |route| move || Target::Other(route);
+    first_of!(
+        warp::path("live").map(kind(Route::Media)),
+        warp::path("api").map(kind(Route::Api)),
+        warp::path("metrics").map(kind(Route::Metrics)),
+        warp::path("healthz").map(kind(Route::Health)),
+        warp::path("readyz").map(kind(Route::Health)),
+        warp::path("assets").map(kind(Route::Asset)),
+        warp::path("favicon.ico").map(kind(Route::Asset)),
+        warp::any().map(kind(Route::Page)),
+    )
 }
 
 #[cfg(test)]
 mod tests {
+    use tower_service::Service;
+
     use super::*;
 
-    #[test]
-    fn kinds_of_addresses() {
+    async fn target_of(path: &str) -> Target {
+        let (sender, receiver) = std::sync::mpsc::channel();
+        let filter = target().map(move |target| {
+            sender.send(target).unwrap();
+            warp::reply()
+        });
+        let body = http_body_util::Empty::<bytes::Bytes>::new();
+        let request = http::Request::builder().uri(path).body(body).unwrap();
+        warp::service(filter).call(request).await.unwrap();
+        receiver.recv().unwrap()
+    }
+
+    #[tokio::test]
+    async fn addresses_by_kind() {
         for (path, route) in [
             ("/", Route::Page),
             ("/watch/demo", Route::Page),
@@ -285,12 +170,26 @@ mod tests {
             ("/live/demo/s1/720p/init-0.mp4", Route::Media),
             ("/live/demo/thumb.jpg", Route::Thumbnail),
             ("/api/v1/streams", Route::Api),
+            ("/api/v1/streams/demo", Route::Api),
             ("/metrics", Route::Metrics),
             ("/healthz", Route::Health),
             ("/readyz", Route::Health),
             ("*", Route::Page),
         ] {
-            assert_eq!(route_of(path), route, "{path}");
+            assert_eq!(target_of(path).await.route(), route, "{path}");
+        }
+    }
+
+    #[tokio::test]
+    async fn addresses_that_no_route_takes_have_a_kind_too() {
+        for (path, route) in [
+            ("/nothing", Route::Page),
+            ("/watch/UPPER", Route::Page),
+            ("/api/v2", Route::Api),
+            ("/metrics/x", Route::Metrics),
+            ("/live/demo/master.m3u8/", Route::Media),
+        ] {
+            assert_eq!(target_of(path).await, Target::Other(route), "{path}");
         }
     }
 }

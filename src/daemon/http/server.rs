@@ -19,6 +19,8 @@ use crate::daemon::origin::Origin;
 use crate::daemon::session::Catalog;
 use crate::daemon::telemetry::metrics::{HttpMetrics, Metrics};
 
+use super::answer;
+use super::app::App;
 use super::ask::Peer;
 use super::assets::Assets;
 use super::caching::GzipCache;
@@ -26,7 +28,6 @@ use super::connection::{self, Tracked};
 use super::limits::Limits;
 use super::places::Places;
 use super::refusal::Refusals;
-use super::routes::{self, App};
 use super::tap::{Activity, Tap};
 
 /// A port that is open but not served yet.
@@ -78,7 +79,7 @@ impl Server {
         };
         let (limits, streams) = (self.limits, TaskTracker::new());
         let mut door = Door {
-            service: warp::service(routes::all(Arc::new(app))),
+            service: warp::service(answer::all(Arc::new(app))),
             builder: Arc::new(connection::builder(&limits, Tracked(streams.clone()))),
             places: Places::new(
                 limits.connections_affordable(),

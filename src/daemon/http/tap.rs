@@ -1,4 +1,5 @@
-//! What surrounds every request: who asks, whether its connection is busy, what is counted.
+//! The service around the routes: it adds the client's address to each request, knows whether the
+//! connection is busy, and counts what is sent.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -16,10 +17,10 @@ use prometheus_client::metrics::counter::Counter;
 use tokio::time::Instant;
 use tower_service::Service;
 
-use crate::daemon::telemetry::metrics::{HttpMetrics, RouteLabels};
+use crate::daemon::telemetry::labels::{Route, RouteLabels};
+use crate::daemon::telemetry::metrics::HttpMetrics;
 
 use super::ask::Peer;
-use super::routes::route_of;
 
 /// The requests of one connection that are being answered.
 #[derive(Debug)]
@@ -157,7 +158,8 @@ where
         let answer = self.inner.call(request);
         Box::pin(async move {
             let mut response = answer.await?;
-            let (route, code) = (route_of(&path), response.status().as_u16());
+            let route = response.extensions().get::<Route>().copied();
+            let (route, code) = (route.unwrap_or(Route::Page), response.status().as_u16());
             metrics.responded(route, code);
             let elapsed_ms = asked.elapsed().as_millis();
             tracing::debug!(%peer, %method, ?path, code, elapsed_ms, "answered");

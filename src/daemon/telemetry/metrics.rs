@@ -1,15 +1,12 @@
-//! Everything `/metrics` says, in the OpenMetrics text format.
+//! Everything that `/metrics` says, in the OpenMetrics text format.
 //!
-//! Counters are kept here and updated where things happen; whatever already has a value
-//! somewhere (stream states, viewers, window sizes, `/proc`) is read when it is scraped, so it
-//! cannot go stale. Label values are configured stream names, rung names and words of this file,
-//! never anything a client sent: their number is bounded.
+//! Counters are kept here and updated where things happen. What already has a value elsewhere
+//! (stream states, viewers, window sizes, `/proc`) is read during each scrape, so it is never stale:
+//! see `scrape`.
 
-use std::fmt::Write;
 use std::sync::Arc;
 
 use prometheus_client::encoding::text::{encode_eof, encode_registry};
-use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -18,48 +15,46 @@ use prometheus_client::registry::{Registry, Unit};
 
 use crate::base::units::ByteSize;
 use crate::daemon::ingest::rtmp;
-use crate::daemon::origin::Usage;
-use crate::model::status::StreamStatus;
 
+use super::labels::{ReasonLabels, ResponseLabels, Route, RouteLabels, StreamLabels};
 use super::process;
+use super::scrape::{self, Scrape};
 
-mod scrape;
-
-/// MIME type of [`Metrics::render`]'s text.
+/// MIME type of the text that [`Metrics::render`] returns.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// All metrics of the daemon. Cheap to clone; clones count together.
+/// All metrics of the daemon. Clones are cheap and count together.
 #[derive(Debug, Clone)]
 pub struct Metrics {
-    /// The web side.
+    /// Counters of the HTTP server.
     pub http: HttpMetrics,
-    /// The RTMP listener.
+    /// Counters of the RTMP server.
     pub rtmp: rtmp::Counters,
     /// Counters by stream.
     pub streams: StreamMetrics,
-    /// The configured bound of all windows together.
+    /// The most bytes that all windows together may hold.
     origin_limit_bytes: Gauge,
     registry: Arc<Registry>,
 }
 
-/// Counters of the web side.
+/// Counters of the HTTP server.
 #[derive(Debug, Clone)]
 pub struct HttpMetrics {
-    /// Responses by kind of address and status code.
-    pub requests: Family<RequestLabels, Counter>,
+    /// Responses, by kind of address and status code.
+    pub requests: Family<ResponseLabels, Counter>,
     /// Bytes of response bodies, by kind of address.
     pub sent_bytes: Family<RouteLabels, Counter>,
-    /// Connections that are open.
+    /// Open connections.
     pub connections: Gauge,
-    /// Connections turned away at once.
+    /// Connections turned away, by reason.
     pub connections_refused: Family<ReasonLabels, Counter>,
-    /// Accepts that failed, for want of file descriptors or memory.
+    /// Accepts that failed because file descriptors or memory were missing.
     pub accept_errors: Counter,
-    /// How long blocking playlist reloads waited.
+    /// Seconds that blocking playlist reloads waited.
     pub blocking_reload: Histogram,
 }
 
-/// Counters by stream; callers pass configured names only.
+/// Counters by stream. Callers pass only names of configured streams.
 #[derive(Debug, Clone, Default)]
 pub struct StreamMetrics {
     worker_restarts: Family<StreamLabels, Counter>,
@@ -68,12 +63,12 @@ pub struct StreamMetrics {
     ingest_frames: Family<StreamLabels, Counter>,
 }
 
-/// The counters of one stream, without a look-up at every use.
+/// The counters of one stream, without a look-up at each use.
 #[derive(Debug, Clone)]
 pub struct OneStream {
-    /// Times its worker was started again after it ended by itself.
+    /// Worker restarts after the worker ended by itself.
     pub worker_restarts: Counter,
-    /// Times a second publisher took over.
+    /// Take-overs by a second publisher.
     pub takeovers: Counter,
     /// Bytes of encoded media received.
     pub ingest_bytes: Counter,
@@ -81,86 +76,8 @@ pub struct OneStream {
     pub ingest_frames: Counter,
 }
 
-/// Kinds of addresses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Route {
-    /// HTML.
-    Page,
-    /// What pages load.
-    Asset,
-    /// A multivariant playlist.
-    Master,
-    /// A media playlist.
-    Playlist,
-    /// An init section, part or segment.
-    Media,
-    /// A thumbnail.
-    Thumbnail,
-    /// The JSON API.
-    Api,
-    /// Metrics.
-    Metrics,
-    /// Health and readiness.
-    Health,
-}
-
-impl EncodeLabelValue for Route {
-    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> std::fmt::Result {
-        encoder.write_str(match self {
-            Self::Page => "page",
-            Self::Asset => "asset",
-            Self::Master => "master",
-            Self::Playlist => "playlist",
-            Self::Media => "media",
-            Self::Thumbnail => "thumbnail",
-            Self::Api => "api",
-            Self::Metrics => "metrics",
-            Self::Health => "health",
-        })
-    }
-}
-
-/// Labels of [`HttpMetrics::requests`].
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct RequestLabels {
-    /// Kind of address.
-    pub route: Route,
-    /// Status code.
-    pub code: u16,
-}
-
-/// Labels of [`HttpMetrics::sent_bytes`].
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct RouteLabels {
-    /// Kind of address.
-    pub route: Route,
-}
-
-/// Why something was turned away: a fixed word, never text from outside.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct ReasonLabels {
-    /// The word, such as `per_address`.
-    pub reason: &'static str,
-}
-
-/// The stream a value belongs to.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct StreamLabels {
-    /// Configured name.
-    pub stream: String,
-}
-
-/// What is read at the moment of a scrape.
-#[derive(Debug, Clone, Default)]
-pub struct Scrape {
-    /// Every configured stream.
-    pub streams: Vec<StreamStatus>,
-    /// What the windows hold.
-    pub usage: Usage,
-}
-
 impl Metrics {
-    /// Metrics of a daemon whose windows may hold `origin_limit`.
+    /// Metrics of a daemon whose windows together may hold `origin_limit`.
     pub fn new(origin_limit: ByteSize) -> Self {
         let mut metrics = Self {
             http: HttpMetrics::default(),
@@ -182,14 +99,14 @@ impl Metrics {
         self.streams.register(&mut registry);
         registry.register_with_unit(
             "origin_limit",
-            "Configured bound of all windows together",
+            "Most bytes that the windows of all streams together may hold",
             Unit::Bytes,
             self.origin_limit_bytes.clone(),
         );
         registry
     }
 
-    /// The whole text, ending in `# EOF`. Reads `/proc`: not for an async thread.
+    /// The whole text, which ends with `# EOF`. Blocks, because it reads `/proc`.
     pub fn render(&self, scrape: &Scrape) -> String {
         let mut text = String::with_capacity(16 * 1024);
         let scraped = scrape::registry(scrape, process::this(), process::resident_bytes);
@@ -211,21 +128,21 @@ impl Default for HttpMetrics {
             connections: Gauge::default(),
             connections_refused: Family::default(),
             accept_errors: Counter::default(),
-            // 10 ms to 10 s: a part is some 200 ms away, a segment some seconds.
+            // 10 ms to 10 s: the next part is about 200 ms away, the next segment some seconds.
             blocking_reload: Histogram::new(exponential_buckets(0.01, 2.0, 11)),
         }
     }
 }
 
 impl HttpMetrics {
-    /// Counts a response whose head was sent.
+    /// Counts a response.
     pub fn responded(&self, route: Route, code: u16) {
         self.requests
-            .get_or_create(&RequestLabels { route, code })
+            .get_or_create(&ResponseLabels { route, code })
             .inc();
     }
 
-    /// Counts a connection turned away.
+    /// Counts a connection that was turned away.
     pub fn refused(&self, reason: &'static str) {
         self.connections_refused
             .get_or_create(&ReasonLabels { reason })
@@ -235,7 +152,7 @@ impl HttpMetrics {
     fn register(&self, registry: &mut Registry) {
         registry.register(
             "http_requests",
-            "Responses by kind of address and status",
+            "Responses by kind of address and status code",
             self.requests.clone(),
         );
         registry.register_with_unit(
@@ -251,17 +168,17 @@ impl HttpMetrics {
         );
         registry.register(
             "http_connections_refused",
-            "HTTP connections turned away at once",
+            "HTTP connections turned away, by reason",
             self.connections_refused.clone(),
         );
         registry.register(
             "http_accept_errors",
-            "Accepts that failed, for want of file descriptors or memory",
+            "Accepts that failed because file descriptors or memory were missing",
             self.accept_errors.clone(),
         );
         registry.register_with_unit(
             "http_blocking_reload_wait",
-            "How long blocking playlist reloads waited",
+            "Time that blocking playlist reloads waited",
             Unit::Seconds,
             self.blocking_reload.clone(),
         );
@@ -277,22 +194,20 @@ fn register_rtmp(counters: &rtmp::Counters, registry: &mut Registry) {
     );
     registry.register(
         "rtmp_refused",
-        "Publishers refused, by RTMP",
+        "RTMP publishers refused",
         counters.refused.clone(),
     );
     registry.register(
         "rtmp_evicted",
-        "RTMP connections closed to make room",
+        "RTMP connections that were not publishing yet and were closed to make room",
         counters.evicted.clone(),
     );
 }
 
 impl StreamMetrics {
-    /// The counters of the configured stream `name`; they start at zero and show at once.
+    /// The counters of the configured stream `name`. They show as zero until something is counted.
     pub fn of(&self, name: &str) -> OneStream {
-        let labels = StreamLabels {
-            stream: name.to_owned(),
-        };
+        let labels = StreamLabels::of(name);
         OneStream {
             worker_restarts: self.worker_restarts.get_or_create_owned(&labels),
             takeovers: self.takeovers.get_or_create_owned(&labels),
@@ -301,11 +216,9 @@ impl StreamMetrics {
         }
     }
 
-    /// Drops the counters of a stream that is configured no more.
+    /// Drops the counters of a stream that is no longer configured.
     pub fn forget(&self, name: &str) {
-        let labels = StreamLabels {
-            stream: name.to_owned(),
-        };
+        let labels = StreamLabels::of(name);
         for family in self.families() {
             family.remove(&labels);
         }
@@ -323,12 +236,12 @@ impl StreamMetrics {
     fn register(&self, registry: &mut Registry) {
         registry.register(
             "worker_restarts",
-            "Times a worker was started again after it ended by itself",
+            "Worker restarts after the worker ended by itself",
             self.worker_restarts.clone(),
         );
         registry.register(
             "publisher_takeovers",
-            "Times a second publisher took over",
+            "Take-overs of a stream by a second publisher",
             self.takeovers.clone(),
         );
         registry.register_with_unit(

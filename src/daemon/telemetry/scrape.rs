@@ -1,4 +1,4 @@
-//! The part of `/metrics` that is read at the moment of a scrape.
+//! The metrics that are read during a scrape.
 
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -9,10 +9,20 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::daemon::telemetry::process::Snapshot;
+use crate::daemon::origin::Usage;
 use crate::model::status::{State, StreamStatus};
 
-use super::{Scrape, StreamLabels};
+use super::labels::StreamLabels;
+use super::process::Snapshot;
+
+/// What a scrape reads from the rest of the daemon.
+#[derive(Debug, Clone, Default)]
+pub struct Scrape {
+    /// Every configured stream.
+    pub streams: Vec<StreamStatus>,
+    /// Bytes that the windows hold.
+    pub usage: Usage,
+}
 
 type Real = Gauge<f64, AtomicU64>;
 
@@ -28,7 +38,8 @@ struct RungLabels {
     rung: String,
 }
 
-/// Every state with its word; a state set (OpenMetrics) shows all of them, one of them 1.
+/// Every state with its label value. A state set (OpenMetrics) has a sample for each state, and the
+/// current one is 1.
 const STATES: [(State, &str); 5] = [
     (State::Idle, "idle"),
     (State::Starting, "starting"),
@@ -37,7 +48,7 @@ const STATES: [(State, &str); 5] = [
     (State::Failed, "failed"),
 ];
 
-/// A registry of this moment's values.
+/// A registry with the current values.
 pub(super) fn registry(
     scrape: &Scrape,
     process: Option<Snapshot>,
@@ -57,17 +68,19 @@ pub(super) fn registry(
 fn origin(registry: &mut Registry, scrape: &Scrape) {
     let by_stream = Family::<StreamLabels, Gauge>::default();
     for (stream, bytes) in &scrape.usage.streams {
-        by_stream.get_or_create(&labels(stream)).set(signed(*bytes));
+        by_stream
+            .get_or_create(&StreamLabels::of(stream))
+            .set(signed(*bytes));
     }
     registry.register_with_unit(
         "weir_origin_stream",
-        "Bytes in the windows of a stream",
+        "Bytes in the windows of one stream",
         Unit::Bytes,
         by_stream,
     );
     registry.register_with_unit(
         "weir_origin",
-        "Bytes in all windows",
+        "Bytes in the windows of all streams",
         Unit::Bytes,
         ConstGauge::new(signed(scrape.usage.bytes)),
     );
@@ -90,7 +103,7 @@ fn streams(
             let is_it = status.state == state;
             states.get_or_create(&labels).set(i64::from(is_it));
         }
-        let labels = labels(&status.name);
+        let labels = StreamLabels::of(&status.name);
         viewers
             .get_or_create(&labels)
             .set(i64::try_from(status.viewers).unwrap_or(i64::MAX));
@@ -100,17 +113,17 @@ fn streams(
     }
     registry.register(
         "weir_stream_state",
-        "1 for the state a stream is in",
+        "1 for the state that the stream is in, 0 for all others",
         states,
     );
     registry.register(
         "weir_stream_viewers",
-        "Viewers: address and agent with a playlist request within 10 s",
+        "Viewers, which are pairs of address and agent with a playlist request in the last 10 s",
         viewers,
     );
     registry.register_with_unit(
         "weir_worker_resident",
-        "Memory of a stream's worker process that is in RAM",
+        "Resident memory of the worker process of a stream",
         Unit::Bytes,
         workers,
     );
@@ -121,7 +134,7 @@ fn inputs(registry: &mut Registry, streams: &[StreamStatus]) {
     let repeated = Family::<StreamLabels, Counter>::default();
     let skipped = Family::<StreamLabels, Counter>::default();
     for (stream, input) in streams.iter().filter_map(|s| Some((s, s.input?))) {
-        let labels = labels(&stream.name);
+        let labels = StreamLabels::of(&stream.name);
         delay
             .get_or_create(&labels)
             .set(Duration::from_millis(input.delay_ms).as_secs_f64());
@@ -130,18 +143,18 @@ fn inputs(registry: &mut Registry, streams: &[StreamStatus]) {
     }
     registry.register_with_unit(
         "weir_input_delay",
-        "Delay by which a source's jitter is hidden",
+        "Delay added to hide the jitter of a source",
         Unit::Seconds,
         delay,
     );
     registry.register(
         "weir_input_repeated_frames",
-        "Frames that showed the picture before once more",
+        "Frames that repeated the previous picture",
         repeated,
     );
     registry.register(
         "weir_input_skipped_frames",
-        "Pictures of the source that were not shown: late, or too many for the frame rate",
+        "Pictures of the source that were late or too many for the frame rate, and were not shown",
         skipped,
     );
 }
@@ -164,28 +177,28 @@ fn rungs(registry: &mut Registry, streams: &[StreamStatus]) {
     }
     registry.register_with_unit(
         "weir_rung_speed",
-        "Seconds of video encoded in a second",
+        "Seconds of video encoded per second",
         Unit::Other("ratio".to_owned()),
         speed,
     );
     registry.register_with_unit(
         "weir_rung_bitrate",
-        "Bitrate of a rung",
+        "Configured bitrate of a rung",
         Unit::Other("bits_per_second".to_owned()),
         bitrate,
     );
     registry.register(
         "weir_rung_dropped_frames",
-        "Frames a rung left out because its encoder did not keep up",
+        "Frames that a rung skipped because its encoder was too slow",
         dropped,
     );
 }
 
-/// Under the names every Prometheus client library uses, so that stock dashboards find them.
+/// Uses the names that every Prometheus client library uses, so that stock dashboards find them.
 fn this_process(registry: &mut Registry, process: Snapshot) {
     registry.register_with_unit(
         "process_resident_memory",
-        "Memory of the daemon that is in RAM",
+        "Resident memory of the daemon",
         Unit::Bytes,
         ConstGauge::new(signed(process.resident_bytes)),
     );
@@ -197,22 +210,16 @@ fn this_process(registry: &mut Registry, process: Snapshot) {
     if let Some(open) = process.open_fds {
         registry.register(
             "process_open_fds",
-            "Open file descriptors",
+            "Open file descriptors of the daemon",
             ConstGauge::new(signed(open)),
         );
     }
     if let Some(max) = process.max_fds {
         registry.register(
             "process_max_fds",
-            "File descriptors that may be open",
+            "Most file descriptors that the daemon may open",
             ConstGauge::new(signed(max)),
         );
-    }
-}
-
-fn labels(stream: &str) -> StreamLabels {
-    StreamLabels {
-        stream: stream.to_owned(),
     }
 }
 
@@ -225,7 +232,6 @@ mod tests {
     use prometheus_client::encoding::text::encode_registry;
 
     use super::*;
-    use crate::daemon::origin::Usage;
     use crate::model::status::{InputStatus, RungStatus};
 
     fn live() -> StreamStatus {
