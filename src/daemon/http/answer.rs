@@ -81,7 +81,7 @@ async fn handle<C: Catalog>(app: &App<C>, ask: &Ask, target: Target) -> Result<R
         Target::Readiness => api::ready(app),
         Target::Other(route) => match (pages::asset(assets, ask), route) {
             (Some(asset), _) => Ok(asset),
-            // A page for people, JSON where programs ask.
+            // People get a page, programs get JSON.
             (None, Route::Page) => Ok(pages::not_found(assets, ask)),
             (None, _) => Err(Problem::no_route()),
         },

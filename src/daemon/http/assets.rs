@@ -1,4 +1,4 @@
-//! The pages and what they load, embedded at build time from `web/dist`.
+//! The pages and the files they load, embedded from `web/dist` at build time.
 
 use std::collections::HashMap;
 use std::sync::OnceLock;
@@ -32,7 +32,7 @@ pub(super) struct Assets {
 }
 
 impl Assets {
-    /// The embedded files, compressed at the first call.
+    /// The embedded files; the first call compresses them.
     pub(super) fn embedded() -> &'static Self {
         static ASSETS: OnceLock<Assets> = OnceLock::new();
         ASSETS.get_or_init(|| {
@@ -43,7 +43,7 @@ impl Assets {
         })
     }
 
-    /// Files by path.
+    /// Files with their paths.
     pub(super) fn of(files: impl IntoIterator<Item = (String, Bytes)>) -> Self {
         let files = files.into_iter();
         Self {
@@ -91,8 +91,8 @@ impl Asset {
     }
 }
 
-/// The name carries a hash of its content, as bundlers write it: `player-3KF7Q2ZD.js`,
-/// `main.5f2c9e01.css`. Such an address never means anything else.
+/// Whether the name carries a hash of the content, as bundlers write it: `player-3KF7Q2ZD.js`,
+/// `main.5f2c9e01.css`. The content at such an address never changes.
 fn is_hashed(path: &str) -> bool {
     let file = path.rsplit('/').next().unwrap_or(path);
     let stem = file.split_once('.').map_or(file, |_| {

@@ -17,16 +17,16 @@ use warp::reply::Response;
 
 use super::ask::Ask;
 
-/// For addresses that are never used twice.
+/// `Cache-Control` of addresses that are never used twice.
 pub(super) const IMMUTABLE: HeaderValue =
     HeaderValue::from_static("public, max-age=31536000, immutable");
-/// Keep it, but ask each time whether it is still the same.
+/// `Cache-Control` of a response that a cache may keep but must check before each use.
 pub(super) const REVALIDATE: HeaderValue = HeaderValue::from_static("no-cache");
 
-/// What is missing now may be there with the next segment.
+/// `Cache-Control` of a 404 or 410: what is missing now may exist with the next segment.
 pub(super) const BRIEFLY: HeaderValue = HeaderValue::from_static("public, max-age=1");
 
-/// `Cache-Control` for a time; what is left of a second does not count.
+/// `Cache-Control` with a maximum age, rounded down to whole seconds.
 pub(super) fn for_a_time(max_age: Duration) -> HeaderValue {
     match max_age.as_secs() {
         0 => REVALIDATE,
@@ -36,30 +36,30 @@ pub(super) fn for_a_time(max_age: Duration) -> HeaderValue {
     }
 }
 
-/// A whole text or picture that is sent in one piece.
+/// A text or picture that is sent whole, never as a range.
 #[derive(Debug)]
 pub(super) struct Entity {
     pub(super) content_type: HeaderValue,
     pub(super) cache_control: HeaderValue,
-    /// Strong, with its quotes.
+    /// Strong entity tag, with its quotes.
     pub(super) etag: String,
     pub(super) body: Bytes,
-    /// The same compressed. A text that is never compressed leaves `varies` false.
+    /// The compressed body, if compression saves bytes.
     pub(super) gzip: Option<Bytes>,
-    /// Whether another client may get another encoding.
+    /// Whether clients may get different encodings.
     pub(super) varies: bool,
 }
 
 impl Entity {
-    /// The entity, or 304 when the client has it.
+    /// The entity, or 304 if the client already has it.
     pub(super) fn respond(self, ask: &Ask) -> Response {
         let known = knows(ask, &self.etag) || knows(ask, &compressed_tag(&self.etag));
         self.assemble(ask, known)
     }
 
-    /// The entity in place of what is not there: 404. "A server MUST ignore all received
+    /// The entity as the body of a 404. It has no entity tag: "A server MUST ignore all received
     /// preconditions if its response to the same request without those conditions […] would have
-    /// been a status code other than a 2xx" (RFC 9110 section 13.2.1), so it needs no tag.
+    /// been a status code other than a 2xx" (RFC 9110 section 13.2.1).
     pub(super) fn respond_not_found(self, ask: &Ask) -> Response {
         let mut response = self.assemble(ask, false);
         *response.status_mut() = StatusCode::NOT_FOUND;
@@ -101,21 +101,21 @@ impl Entity {
     }
 }
 
-/// Inserts a header whose text was made here; one that no header can hold is left out.
+/// Inserts a header, unless `text` has bytes that no header may have.
 pub(super) fn insert_text(headers: &mut HeaderMap, name: HeaderName, text: &str) {
     if let Ok(value) = HeaderValue::from_str(text) {
         headers.insert(name, value);
     }
 }
 
-/// A strong tag names bytes, so the compressed form needs one of its own (RFC 9110 section
-/// 8.8.3.3).
+/// The entity tag of the compressed form, which needs its own because a strong tag stands for exact
+/// bytes (RFC 9110 section 8.8.3.3).
 fn compressed_tag(etag: &str) -> String {
     format!("{}-gz\"", etag.strip_suffix('"').unwrap_or(etag))
 }
 
-/// `If-None-Match` names `etag`. "A recipient MUST use the weak comparison function" (RFC 9110
-/// section 13.1.2). No tag of weir contains a comma.
+/// Whether `If-None-Match` contains `etag`. "A recipient MUST use the weak comparison function"
+/// (RFC 9110 section 13.1.2). No tag of weir contains a comma.
 pub(super) fn knows(ask: &Ask, etag: &str) -> bool {
     let mut tags = ask.list(IF_NONE_MATCH).flat_map(|list| list.split(','));
     tags.any(|tag| {
@@ -124,7 +124,7 @@ pub(super) fn knows(ask: &Ask, etag: &str) -> bool {
     })
 }
 
-/// The client takes gzip: named, or by `*`, and not with a weight of zero.
+/// Whether the client accepts gzip, by name or by `*`, with a weight above zero.
 pub(super) fn accepts_gzip(ask: &Ask) -> bool {
     let mut star = false;
     for item in ask.list(ACCEPT_ENCODING).flat_map(|list| list.split(',')) {
@@ -142,7 +142,7 @@ pub(super) fn accepts_gzip(ask: &Ask) -> bool {
     star
 }
 
-/// Compresses; `None` when that saves nothing.
+/// Compresses `text`; `None` if that saves no bytes.
 pub(super) fn gzip(text: &[u8], level: Compression) -> Option<Bytes> {
     let mut encoder = GzEncoder::new(Vec::with_capacity(text.len() / 3), level);
     encoder.write_all(text).ok()?;
@@ -150,8 +150,8 @@ pub(super) fn gzip(text: &[u8], level: Compression) -> Option<Bytes> {
     (compressed.len() < text.len()).then(|| compressed.into())
 }
 
-/// Compressed playlists, so that a thousand viewers who wait for one part cost one compression.
-/// Bounded: the oldest goes when it is full.
+/// Compressed playlists, so that a playlist is compressed once for all viewers that wait for it. A
+/// full cache drops its oldest entry.
 #[derive(Debug, Default)]
 pub(super) struct GzipCache {
     entries: Mutex<Entries>,
@@ -166,13 +166,13 @@ struct Entries {
 const GZIP_CACHE_ENTRIES_MAX: usize = 128;
 
 impl GzipCache {
-    /// The compressed form of `body`, which `path` and `etag` together name.
+    /// The compressed form of `body`, which `path` and `etag` together identify.
     pub(super) fn compressed(&self, path: &str, etag: &str, body: &[u8]) -> Option<Bytes> {
         let key = format!("{path} {etag}");
         if let Some(known) = self.lock().by_key.get(&key) {
             return known.clone();
         }
-        // Not under the lock: two who come at once both compress, and both are right.
+        // Compressed without the lock: two requests at once do the work twice, but none waits.
         let compressed = gzip(body, Compression::fast());
         let mut entries = self.lock();
         if entries
@@ -242,7 +242,7 @@ mod tests {
         let cache = GzipCache::default();
         let text = "#EXTM3U\n".repeat(50);
         let first = cache.compressed("/p", "\"1\"", text.as_bytes()).unwrap();
-        // The body is not looked at again: the same memory comes back.
+        // The cache ignores the second body and returns the same memory.
         let again = cache.compressed("/p", "\"1\"", b"").unwrap();
         assert_eq!(first.as_ptr(), again.as_ptr());
         for n in 0..1000 {

@@ -1,4 +1,4 @@
-//! One connection: HTTP/1.1 or HTTP/2 with prior knowledge, bounded in every wait.
+//! One connection: HTTP/1.1 or HTTP/2 with prior knowledge. Every wait is bounded.
 
 use std::convert::Infallible;
 use std::pin::pin;
@@ -13,15 +13,15 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpStream;
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Interval, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower_service::Service;
 
 use super::limits::Limits;
-use super::tap::{Activity, Tap, Verdict};
+use super::tap::{Tap, Verdict};
 
-/// Runs the streams of HTTP/2 connections where they can be waited for.
+/// Runs the streams of HTTP/2 connections as tasks that can be awaited at shutdown.
 #[derive(Debug, Clone)]
 pub(super) struct Tracked(pub(super) TaskTracker);
 
@@ -35,15 +35,15 @@ where
 }
 
 const HEADERS_MAX: usize = 64;
-/// Players ask for a playlist and a part of each rendition at once, not for hundreds.
+/// Players request a playlist and a part of each rendition at once, but not hundreds of them.
 const HTTP2_STREAMS_MAX: u32 = 64;
 
-/// What a peer may send us unread, on one stream and on all of a connection: requests of viewers
-/// have no bodies.
+/// Bytes that a client may send ahead, on one stream and on the whole connection. They can be few,
+/// because the requests of viewers have no bodies.
 const HTTP2_STREAM_WINDOW_BYTES: u32 = 16 * 1024;
 const HTTP2_CONNECTION_WINDOW_BYTES: u32 = 64 * 1024;
 
-/// How all connections speak HTTP.
+/// The HTTP settings of all connections.
 pub(super) fn builder(limits: &Limits, tasks: Tracked) -> auto::Builder<Tracked> {
     let mut builder = auto::Builder::new(tasks);
     builder
@@ -64,8 +64,8 @@ pub(super) fn builder(limits: &Limits, tasks: Tracked) -> auto::Builder<Tracked>
     builder
 }
 
-/// Serves `stream` to its end: closed by the peer, idle for too long, responses that do not get
-/// finished, or `shutdown`, after which the requests that are being answered are finished.
+/// Serves `stream` until the client closes it, it is idle for too long, its responses take too
+/// long, or `shutdown`. After `shutdown`, requests in progress are still answered.
 pub(super) async fn serve<S, B>(
     builder: Arc<auto::Builder<Tracked>>,
     stream: TcpStream,
@@ -79,15 +79,10 @@ pub(super) async fn serve<S, B>(
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let activity: Arc<Activity> = tap.activity.clone();
-    let peer = tap.peer;
+    let (activity, peer) = (tap.activity.clone(), tap.peer);
     let service = TowerToHyperService::new(tap);
     let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
-    // hyper's own timeout begins only once the protocol is known and covers only heads of
-    // HTTP/1; this look covers whatever else a peer may leave unfinished.
-    let mut look = tokio::time::interval(look_interval(&limits));
-    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut closing = false;
+    let (mut checks, mut closing) = (checks(&limits), false);
     loop {
         let enough = tokio::select! {
             ended = connection.as_mut() => {
@@ -96,9 +91,9 @@ pub(super) async fn serve<S, B>(
                 });
             }
             () = shutdown.cancelled(), if !closing => true,
-            now = look.tick() => match activity.verdict(now, limits.idle_max, limits.request_max) {
+            now = checks.tick() => match activity.verdict(now, limits.idle_max, limits.request_max) {
                 Verdict::Well => false,
-                // New requests go to another connection, and what is well under way gets done.
+                // New requests go to another connection; responses that progress are finished.
                 Verdict::Straggling => true,
                 Verdict::Idle if !closing => true,
                 verdict => return tracing::debug!(?peer, ?verdict, "connection closed"),
@@ -111,7 +106,13 @@ pub(super) async fn serve<S, B>(
     }
 }
 
-fn look_interval(limits: &Limits) -> Duration {
+/// Tells when to check whether a connection may stay. hyper's own timeout covers only heads of
+/// HTTP/1, and only once the protocol is known. These checks cover everything else that a client
+/// may leave unfinished.
+fn checks(limits: &Limits) -> Interval {
     let shortest = limits.idle_max.min(limits.request_max);
-    (shortest / 4).clamp(Duration::from_millis(10), Duration::from_secs(5))
+    let period = (shortest / 4).clamp(Duration::from_millis(10), Duration::from_secs(5));
+    let mut checks = tokio::time::interval(period);
+    checks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    checks
 }

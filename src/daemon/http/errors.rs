@@ -74,7 +74,7 @@ impl Problem {
         )
     }
 
-    /// A fault of weir itself, which is in the log.
+    /// A fault of weir itself; the log has the details.
     pub(super) const fn internal(error: &'static str) -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, error, "the log says why")
     }

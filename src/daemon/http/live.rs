@@ -163,8 +163,9 @@ fn object_response(ask: &Ask, object: Object, etag: &str) -> Response {
 
 /// "A server MUST ignore a Range header field received with a request method that is
 /// unrecognized or for which range handling is not defined": it is defined for GET alone (RFC
-/// 9110 section 14.2). With an `If-Range` other than the tag, the whole is sent: "A server MUST ignore the Range header field received with a conditional
-/// request that is not satisfied" (section 13.1.5).
+/// 9110 section 14.2). With an `If-Range` other than the tag, the whole object is sent: "A server
+/// MUST ignore the Range header field received with a conditional request that is not satisfied"
+/// (section 13.1.5).
 fn wanted(ask: &Ask, etag: &str, total: u64) -> Wanted {
     let same = !ask.has(IF_RANGE) || ask.header(IF_RANGE) == Some(etag);
     if ask.is_head() || !same {

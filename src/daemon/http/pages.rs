@@ -1,4 +1,4 @@
-//! Pages and what they load.
+//! Pages and the files they load.
 
 use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, REFERRER_POLICY};
 use warp::reply::Response;
@@ -8,7 +8,8 @@ use super::assets::{Asset, Assets};
 use super::caching::{BRIEFLY, Entity};
 use super::errors::Problem;
 
-/// Scripts and styles only from here; `blob:` for hls.js, whose media source is made in the page.
+/// Scripts and styles come only from this server. hls.js needs `blob:`, because it creates its
+/// media source inside the page.
 macro_rules! policy {
     ($ancestors:literal) => {
         HeaderValue::from_static(concat!(
@@ -21,12 +22,12 @@ macro_rules! policy {
     };
 }
 
-/// A page of ours may frame a page of ours.
+/// Only pages of this server may frame a page.
 const POLICY: HeaderValue = policy!("'self'");
-/// The bare player is made to be framed by anybody.
+/// Any site may frame the bare player.
 const EMBED_POLICY: HeaderValue = policy!("*");
 
-/// A page, by its file.
+/// The page in `file`.
 pub(super) fn page(assets: &Assets, ask: &Ask, file: &str) -> Response {
     let Some(asset) = assets.get(file) else {
         return not_found(assets, ask);
@@ -39,7 +40,7 @@ pub(super) fn page(assets: &Assets, ask: &Ask, file: &str) -> Response {
     protected(entity(asset).respond(ask), policy)
 }
 
-/// A friendly 404.
+/// The 404 page for people.
 pub(super) fn not_found(assets: &Assets, ask: &Ask) -> Response {
     let Some(asset) = assets.get("404.html") else {
         return Problem::no_route().json();
@@ -51,11 +52,11 @@ pub(super) fn not_found(assets: &Assets, ask: &Ask) -> Response {
     protected(entity.respond_not_found(ask), POLICY)
 }
 
-/// What pages load: any embedded file that is not a page.
+/// A file that pages load: any embedded file that is not a page.
 pub(super) fn asset(assets: &Assets, ask: &Ask) -> Option<Response> {
     let path = ask.path().strip_prefix('/')?;
     let found = match path {
-        // Browsers ask for it whatever a page says.
+        // Browsers request this address even when the page names another icon.
         "favicon.ico" => ["favicon.ico", "favicon.svg", "assets/favicon.svg"]
             .iter()
             .find_map(|path| assets.get(path)),

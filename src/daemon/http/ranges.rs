@@ -4,22 +4,22 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-/// What a `Range` header asks of something `len` bytes long.
+/// What a `Range` header asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Wanted {
-    /// All of it: no header, one that is not understood, or several ranges.
+    /// Everything: there is no header, it is not understood, or it names several ranges.
     Whole,
-    /// These bytes: 206.
+    /// These bytes; the status is 206.
     Part(Range<u64>),
-    /// Nothing that exists: 416.
+    /// No byte that exists; the status is 416.
     Unsatisfiable,
 }
 
-/// Reads a `Range` header.
+/// Reads a `Range` header for an object of `len` bytes.
 ///
 /// "An origin server MUST ignore a Range header field that contains a range unit it does not
-/// understand" and may ignore one that is invalid or asks for many ranges (RFC 9110 section 14.2):
-/// no player asks for several, and answering them is the classic way to be made to do much work.
+/// understand" and may ignore one that is invalid or asks for many ranges (RFC 9110 section 14.2).
+/// No player asks for several, and attackers use many ranges to cause much work.
 pub(super) fn wanted(header: Option<&str>, len: u64) -> Wanted {
     let Some((unit, set)) = header.and_then(|header| header.split_once('=')) else {
         return Wanted::Whole;
@@ -55,13 +55,13 @@ fn satisfy(range: Range<u64>, len: u64) -> Wanted {
     }
 }
 
-/// Digits only; a number too large to hold is as good as the largest.
+/// Reads digits; a number that does not fit becomes the largest that does.
 fn number(text: &str) -> Option<u64> {
     let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     digits.then(|| text.parse().unwrap_or(u64::MAX))
 }
 
-/// The bytes of `range` out of `chunks`; the chunks' memory is shared, not copied.
+/// The bytes of `range` in `chunks`, whose memory is shared, not copied.
 pub(super) fn slice(chunks: Vec<Bytes>, range: &Range<u64>) -> Vec<Bytes> {
     let mut start = 0_u64;
     let mut out = Vec::with_capacity(chunks.len());
@@ -70,7 +70,7 @@ pub(super) fn slice(chunks: Vec<Bytes>, range: &Range<u64>) -> Vec<Bytes> {
         let from = range.start.saturating_sub(start).min(len);
         let to = range.end.saturating_sub(start).min(len);
         if from < to {
-            // Both are at most a chunk's length, which is a usize.
+            // Both are at most the length of the chunk, which is a usize.
             out.push(chunk.slice(from as usize..to as usize));
         }
         start = start.saturating_add(len);

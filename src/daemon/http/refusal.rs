@@ -1,4 +1,4 @@
-//! Says to those who are turned away that they are, before their connection is closed.
+//! Tells clients that they are turned away before their connections are closed.
 
 use std::io;
 use std::net::SocketAddr;
@@ -9,17 +9,17 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 
-/// This many may be told at a time; each takes a file descriptor.
+/// Clients that are told at a time; each needs a file descriptor.
 pub(super) const REFUSALS_MAX: usize = 64;
-/// How long telling one may take.
+/// How long it may take to tell one client.
 const LINGER_MAX: Duration = Duration::from_millis(500);
-/// Bytes of a request that are read to be thrown away: as large a head as is ever taken.
+/// Bytes of a request that are read and thrown away, enough for the largest head.
 const UNREAD_BYTES_MAX: u64 = 16 * 1024;
 
 const ANSWER: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 2\r\n\
                         Content-Length: 0\r\nConnection: close\r\n\r\n";
 
-/// Tells peers that they are refused, a bounded number at a time.
+/// Tells clients that they are turned away, a bounded number at a time.
 #[derive(Debug)]
 pub(super) struct Refusals(Arc<Semaphore>);
 
@@ -28,8 +28,8 @@ impl Refusals {
         Self(Arc::new(Semaphore::new(REFUSALS_MAX)))
     }
 
-    /// Answers 503 and closes, soon after. Where too many are being told already, `stream` is
-    /// closed without a word.
+    /// Answers 503 and then closes `stream`. When too many clients are being told already, `stream`
+    /// is closed at once, and this is `None`.
     pub(super) fn tell(
         &self,
         mut stream: TcpStream,
@@ -39,7 +39,7 @@ impl Refusals {
         Some(async move {
             let told = tokio::time::timeout(LINGER_MAX, answer(&mut stream)).await;
             if let Ok(Err(error)) = told {
-                tracing::trace!(%peer, %error, "the refusal could not be said");
+                tracing::trace!(%peer, %error, "the refusal could not be sent");
             }
             drop((stream, place));
         })

@@ -22,8 +22,8 @@ pub(super) fn parse(query: &str) -> Result<Reload, Problem> {
     Ok(reload)
 }
 
-/// Reads a decimal-integer (RFC 8216bis section 4.2), which has neither sign nor space, into `slot`.
-/// A directive that comes twice is an error.
+/// Reads a decimal-integer (RFC 8216bis section 4.2), which has neither sign nor space, into
+/// `slot`. A directive that comes twice is an error.
 fn once<T: FromStr>(slot: &mut Option<T>, value: &str, error: &'static str) -> Result<(), Problem> {
     let digits = !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit());
     match value.parse() {

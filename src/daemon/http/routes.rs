@@ -36,7 +36,7 @@ pub(super) enum Target {
     Health,
     /// Whether streams can be made.
     Readiness,
-    /// What a page loads, or nothing; an address of this kind.
+    /// Any other address of this kind: a file that pages load, or nothing.
     Other(Route),
 }
 
@@ -57,7 +57,7 @@ impl Target {
     }
 }
 
-/// The first filter that takes the request.
+/// Tries filters in order until one accepts the request.
 macro_rules! first_of {
     ($first:expr, $($next:expr),+ $(,)?) => { $first$(.or($next).unify())+ };
 }
@@ -121,7 +121,7 @@ fn pages() -> impl Filter<Extract = (Target,), Error = Rejection> + Clone {
     )
 }
 
-/// What no route takes, by the first segment of its path.
+/// Addresses without a route, by their first segment.
 fn other() -> impl Filter<Extract = (Target,), Error = Infallible> + Clone {
     let kind = |route| move || Target::Other(route);
     first_of!(

@@ -1,4 +1,4 @@
-//! The HTTP server: it lets connections in, serves them, and finishes what is being answered.
+//! The HTTP server: it lets connections in, and at shutdown it finishes requests in progress.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -41,7 +41,7 @@ impl Server {
     /// Opens the port. Must be called inside a tokio runtime.
     ///
     /// # Errors
-    /// When the address cannot be listened on.
+    /// When the port cannot be opened.
     pub fn bind(address: SocketAddr) -> Result<Self, BindError> {
         Ok(Self {
             listener: Listener::bind("http", address)?,
@@ -61,7 +61,7 @@ impl Server {
         self.listener.address()
     }
 
-    /// Serves until `shutdown`, then finishes what is being answered within
+    /// Serves until `shutdown`, then finishes the requests in progress within
     /// [`Limits::drain_max`]. Every task has ended when this returns.
     pub async fn run<C: Catalog>(
         self,
@@ -155,8 +155,8 @@ where
     }
 }
 
-/// A peer that stops reading must not hold a connection for ever: unacknowledged or unaccepted
-/// data ends it (tcp(7), `TCP_USER_TIMEOUT`).
+/// A client that stops reading must not hold a connection for ever: the kernel ends the connection
+/// when data stays unacknowledged or unsent for too long (tcp(7), `TCP_USER_TIMEOUT`).
 fn end_when_unacknowledged(stream: &TcpStream, limits: &Limits) {
     let timeout_ms = u32::try_from(limits.idle_max.as_millis()).unwrap_or(u32::MAX);
     let set = rustix::net::sockopt::set_tcp_user_timeout(stream, timeout_ms);

@@ -22,7 +22,7 @@ use crate::daemon::telemetry::metrics::HttpMetrics;
 
 use super::ask::Peer;
 
-/// The requests of one connection that are being answered.
+/// The requests in progress on one connection.
 #[derive(Debug)]
 pub(super) struct Activity {
     state: Mutex<State>,
@@ -31,26 +31,25 @@ pub(super) struct Activity {
 #[derive(Debug)]
 struct State {
     next: u64,
-    /// When each request came; the first entry is the oldest, the last the newest.
+    /// When each request in progress came, oldest first.
     busy: BTreeMap<u64, Instant>,
     idle_since: Instant,
 }
 
-/// How a connection is doing.
+/// What should happen to a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// As it should.
+    /// The connection is in order.
     Well,
-    /// Nothing asked for too long.
+    /// No request came for too long.
     Idle,
-    /// Some responses (of HTTP/2, which has many at a time) are not finished after far too long;
-    /// the others still may be.
+    /// Some of several HTTP/2 responses have taken too long, but the newest has not.
     Straggling,
-    /// No response is finished after far too long.
+    /// Every response has taken too long, or one has taken twice as long as allowed.
     Overdue,
 }
 
-/// One request being answered, until its body has been handed over.
+/// A request in progress, until its response body has been sent.
 #[derive(Debug)]
 struct Busy {
     activity: Arc<Activity>,
@@ -78,8 +77,8 @@ impl Activity {
         let age = |(_, since): (&u64, &Instant)| now.duration_since(*since);
         let oldest = state.busy.first_key_value().map(age);
         let newest = state.busy.last_key_value().map(age);
-        // Who straggles is told to begin nothing new, so that all is over when the oldest has had
-        // twice its time; a peer that does not listen ends here all the same.
+        // A straggling connection takes no new requests, so all its requests have ended when the
+        // oldest has had twice its time. A client that sends new ones nevertheless is cut off then.
         match oldest.zip(newest) {
             None if now.duration_since(state.idle_since) >= idle_max => Verdict::Idle,
             Some((oldest, newest)) if newest >= request_max || oldest >= request_max * 2 => {
@@ -124,7 +123,7 @@ impl Drop for Busy {
     }
 }
 
-/// A service around the routes, one for each connection.
+/// The service around the routes. Each connection has its own.
 #[derive(Debug, Clone)]
 pub(super) struct Tap<S> {
     pub(super) inner: S,
@@ -178,8 +177,8 @@ where
     }
 }
 
-/// A response to HEAD has the length the body would have (RFC 9110 section 8.6); 204 and 304
-/// have none.
+/// Adds the length that the body of a GET would have to a response to HEAD (RFC 9110 section 8.6).
+/// Responses with status 204 or 304 have no body.
 fn state_length<B: Body>(response: &mut Response<B>) {
     let bodyless = matches!(
         response.status(),
@@ -195,7 +194,7 @@ fn state_length<B: Body>(response: &mut Response<B>) {
     }
 }
 
-/// A response body that counts what leaves, or nothing for HEAD.
+/// A response body that counts the bytes sent; without a body for HEAD.
 #[derive(Debug)]
 pub(super) struct Tapped<B> {
     inner: Option<Pin<Box<B>>>,

@@ -42,12 +42,12 @@ fn report(ended: Result<(), JoinError>) {
     }
 }
 
-/// Counts a connection as open for as long as this lives.
+/// Counts a connection as open until dropped.
 #[derive(Debug)]
 pub struct Open(Gauge);
 
 impl Open {
-    /// Counts one connection more in `open`.
+    /// Adds one connection to `open`.
     pub fn count(open: &Gauge) -> Self {
         open.inc();
         Self(open.clone())

@@ -1,4 +1,4 @@
-//! The accept loop.
+//! The accept loop of a TCP port.
 
 use std::io;
 use std::net::SocketAddr;
@@ -14,7 +14,7 @@ use crate::base::flood;
 const BACKLOG: u32 = 1024;
 /// The pause after a failed accept: its cause (no file descriptors, no memory) needs time to go.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// Failed accepts are logged once in this time.
+/// Failed accepts are logged at most once in this time.
 const WARNING_INTERVAL: Duration = Duration::from_secs(10);
 
 /// The protocol that a listener serves.
@@ -22,7 +22,7 @@ pub trait Protocol {
     /// A client has connected: serve it, or turn it away, in a task of `connections`.
     fn accepted(&mut self, stream: TcpStream, peer: SocketAddr, connections: &mut Connections);
 
-    /// An accept failed, most likely for want of file descriptors.
+    /// An accept failed, most likely because no file descriptor is free.
     fn accept_failed(&mut self);
 }
 
@@ -48,7 +48,7 @@ impl Listener {
     /// tokio runtime.
     ///
     /// # Errors
-    /// When the address cannot be listened on.
+    /// When the port cannot be opened.
     pub fn bind(key: &'static str, address: SocketAddr) -> Result<Self, BindError> {
         let error = |cause| BindError {
             key,
@@ -150,7 +150,7 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     } else {
         TcpSocket::new_v6()
     }?;
-    // A restart must not wait for the last connections' TIME_WAIT.
+    // Without this, a restart fails while old connections are in TIME_WAIT.
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)

@@ -1,4 +1,4 @@
-//! TCP listeners: what HTTP and RTMP do alike with a port and its connections.
+//! TCP ports and their connections, for HTTP and RTMP.
 
 mod connections;
 mod listener;

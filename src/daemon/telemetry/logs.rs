@@ -1,4 +1,4 @@
-//! One line per event on standard error, for people or for machines.
+//! Logging: one line per event on standard error, as text or JSON.
 
 use std::env::VarError;
 use std::io::IsTerminal;
@@ -7,43 +7,44 @@ use std::str::FromStr;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
-/// Environment variable with the filter, such as `info` or `info,weir::http=debug`.
+/// Environment variable with the filter, such as `info` or `info,weir::daemon::http=debug`.
 pub const FILTER_VARIABLE: &str = "WEIR_LOG";
 /// Environment variable with the format: `text` or `json`.
 pub const FORMAT_VARIABLE: &str = "WEIR_LOG_FORMAT";
-/// The filter when nobody names one.
+/// The filter if the variable is not set.
 pub const DEFAULT_FILTER: &str = "info";
 
-/// How a line looks.
+/// Format of a log line.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Format {
-    /// For people; coloured on a terminal.
+    /// Text for people, coloured on a terminal.
     #[default]
     Text,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
-/// Why logging did not start.
+/// Why logging could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum InitError {
-    /// Not a format.
+    /// The format is unknown.
     #[error("the log format `{0}` is unknown: use `text` or `json`")]
     Format(String),
-    /// Not a filter.
+    /// The filter is not valid.
     #[error(
-        "the log filter `{filter}` is not valid ({cause}): use one such as `info,weir::http=debug`"
+        "the log filter `{filter}` is not valid ({cause}): use one such as \
+         `info,weir::daemon::http=debug`"
     )]
     Filter {
-        /// What was given.
+        /// The filter.
         filter: String,
-        /// What the parser says.
+        /// What is wrong with it.
         cause: tracing_subscriber::filter::ParseError,
     },
-    /// The process logs already.
+    /// Logging has already started.
     #[error("logging was started twice")]
     Twice,
-    /// The variable is not text.
+    /// The value of an environment variable is not text.
     #[error("{0} is not valid UTF-8")]
     NotText(&'static str),
 }
@@ -63,17 +64,17 @@ impl FromStr for Format {
 /// Starts logging to standard error for the whole process.
 ///
 /// # Errors
-/// When `filter` does not parse, or logging has been started before.
+/// When `filter` is not valid or logging has already started.
 pub fn init(format: Format, filter: &str) -> Result<(), InitError> {
     let colour = format == Format::Text && std::io::stderr().is_terminal();
     let subscriber = subscriber(format, filter, colour, std::io::stderr)?;
     tracing::subscriber::set_global_default(subscriber).map_err(|_| InitError::Twice)
 }
 
-/// Starts logging as `WEIR_LOG` and `WEIR_LOG_FORMAT` say.
+/// Starts logging with the filter and format in `WEIR_LOG` and `WEIR_LOG_FORMAT`.
 ///
 /// # Errors
-/// When one of them has no valid value, or logging has been started before.
+/// When a variable has no valid value or logging has already started.
 pub fn init_from_env() -> Result<(), InitError> {
     let format = variable(FORMAT_VARIABLE)?.unwrap_or_default().parse()?;
     let filter = variable(FILTER_VARIABLE)?.filter(|filter| !filter.is_empty());

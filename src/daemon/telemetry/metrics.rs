@@ -1,15 +1,15 @@
 //! Everything that `/metrics` says, in the OpenMetrics text format.
 //!
 //! Counters are kept here and updated where things happen. What already has a value elsewhere
-//! (stream states, viewers, window sizes, `/proc`) is read during each scrape, so it is never stale:
-//! see `scrape`.
+//! (stream states, viewers, window sizes, `/proc`) is read during each scrape, so it is never
+//! stale: see `scrape`.
 
 use std::sync::Arc;
 
 use prometheus_client::encoding::text::{encode_eof, encode_registry};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
@@ -32,8 +32,6 @@ pub struct Metrics {
     pub rtmp: rtmp::Counters,
     /// Counters by stream.
     pub streams: StreamMetrics,
-    /// The most bytes that all windows together may hold.
-    origin_limit_bytes: Gauge,
     registry: Arc<Registry>,
 }
 
@@ -79,31 +77,24 @@ pub struct OneStream {
 impl Metrics {
     /// Metrics of a daemon whose windows together may hold `origin_limit`.
     pub fn new(origin_limit: ByteSize) -> Self {
-        let mut metrics = Self {
-            http: HttpMetrics::default(),
-            rtmp: rtmp::Counters::default(),
-            streams: StreamMetrics::default(),
-            origin_limit_bytes: Gauge::default(),
-            registry: Arc::default(),
-        };
-        let bytes = i64::try_from(origin_limit.bytes()).unwrap_or(i64::MAX);
-        metrics.origin_limit_bytes.set(bytes);
-        metrics.registry = Arc::new(metrics.registered());
-        metrics
-    }
-
-    fn registered(&self) -> Registry {
+        let (http, rtmp) = (HttpMetrics::default(), rtmp::Counters::default());
+        let streams = StreamMetrics::default();
         let mut registry = Registry::with_prefix("weir");
-        self.http.register(&mut registry);
-        register_rtmp(&self.rtmp, &mut registry);
-        self.streams.register(&mut registry);
+        http.register(&mut registry);
+        register_rtmp(&rtmp, &mut registry);
+        streams.register(&mut registry);
         registry.register_with_unit(
             "origin_limit",
             "Most bytes that the windows of all streams together may hold",
             Unit::Bytes,
-            self.origin_limit_bytes.clone(),
+            ConstGauge::new(i64::try_from(origin_limit.bytes()).unwrap_or(i64::MAX)),
         );
-        registry
+        Self {
+            http,
+            rtmp,
+            streams,
+            registry: Arc::new(registry),
+        }
     }
 
     /// The whole text, which ends with `# EOF`. Blocks, because it reads `/proc`.

@@ -1,24 +1,24 @@
-//! What `/proc` says of a process, read when metrics are scraped.
+//! What `/proc` says about a process, read during a scrape.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::base::procfs;
 
-/// One look at a process.
+/// The state of a process.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Snapshot {
-    /// Bytes of memory that are in RAM.
+    /// Bytes of memory in RAM.
     pub(super) resident_bytes: u64,
-    /// Threads.
+    /// Number of threads.
     pub(super) threads: u64,
-    /// Open file descriptors; `None` where they may not be listed.
+    /// Open file descriptors; `None` if they cannot be listed.
     pub(super) open_fds: Option<u64>,
-    /// The soft limit of open file descriptors; `None` when unlimited.
+    /// The soft limit of open file descriptors; `None` if there is none.
     pub(super) max_fds: Option<u64>,
 }
 
-/// Looks at this very process.
+/// The state of this process.
 pub(super) fn this() -> Option<Snapshot> {
     let root = PathBuf::from("/proc/self");
     let mut snapshot = status(&root)?;
@@ -34,7 +34,7 @@ pub(super) fn resident_bytes(pid: u32) -> Option<u64> {
     status(Path::new(&format!("/proc/{pid}"))).map(|snapshot| snapshot.resident_bytes)
 }
 
-/// `None` for a zombie, which has no memory any more.
+/// `None` for a zombie, which has no memory.
 fn status(root: &Path) -> Option<Snapshot> {
     let status = fs::read_to_string(root.join("status")).ok()?;
     Some(Snapshot {

@@ -56,6 +56,7 @@ pub(super) fn registry(
 ) -> Registry {
     let mut registry = Registry::default();
     origin(&mut registry, scrape);
+    states(&mut registry, &scrape.streams);
     streams(&mut registry, &scrape.streams, resident_bytes);
     inputs(&mut registry, &scrape.streams);
     rungs(&mut registry, &scrape.streams);
@@ -91,18 +92,9 @@ fn streams(
     streams: &[StreamStatus],
     resident_bytes: impl Fn(u32) -> Option<u64>,
 ) {
-    let states = Family::<StateLabels, Gauge>::default();
     let viewers = Family::<StreamLabels, Gauge>::default();
     let workers = Family::<StreamLabels, Gauge>::default();
     for status in streams {
-        for (state, word) in STATES {
-            let labels = StateLabels {
-                stream: status.name.clone(),
-                state: word,
-            };
-            let is_it = status.state == state;
-            states.get_or_create(&labels).set(i64::from(is_it));
-        }
         let labels = StreamLabels::of(&status.name);
         viewers
             .get_or_create(&labels)
@@ -111,11 +103,6 @@ fn streams(
             workers.get_or_create(&labels).set(signed(bytes));
         }
     }
-    registry.register(
-        "weir_stream_state",
-        "1 for the state that the stream is in, 0 for all others",
-        states,
-    );
     registry.register(
         "weir_stream_viewers",
         "Viewers, which are pairs of address and agent with a playlist request in the last 10 s",
@@ -126,6 +113,25 @@ fn streams(
         "Resident memory of the worker process of a stream",
         Unit::Bytes,
         workers,
+    );
+}
+
+fn states(registry: &mut Registry, streams: &[StreamStatus]) {
+    let states = Family::<StateLabels, Gauge>::default();
+    for status in streams {
+        for (state, word) in STATES {
+            let labels = StateLabels {
+                stream: status.name.clone(),
+                state: word,
+            };
+            let current = status.state == state;
+            states.get_or_create(&labels).set(i64::from(current));
+        }
+    }
+    registry.register(
+        "weir_stream_state",
+        "1 for the state that the stream is in, 0 for all others",
+        states,
     );
 }
 
