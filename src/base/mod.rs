@@ -5,6 +5,7 @@ pub mod flood;
 pub mod names;
 pub mod network;
 pub mod procfs;
+pub mod secret;
 pub mod text;
 pub mod time;
 pub mod units;

@@ -7,8 +7,9 @@ use super::address::this_machine;
 use super::config::Config;
 use super::exit::Exit;
 use super::terminal::{fail, say};
+use crate::base::secret::Secret;
 use crate::daemon::config::keys::{Error, publish_keys};
-use crate::daemon::config::settings::{Secret, Settings};
+use crate::daemon::config::settings::Settings;
 
 /// `weir keys [NAME]`
 #[derive(Debug, clap::Args)]

@@ -5,4 +5,5 @@
 pub mod frame;
 pub mod hls;
 pub mod ladder;
+pub mod source;
 pub mod status;

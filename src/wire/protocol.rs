@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::frame::{EncodedFrame, InputFormat};
 use crate::model::hls::{Part, TrackId, TsSegment};
 use crate::model::ladder::{Plan, Rung};
+use crate::model::source::Source;
 
 /// Version of this protocol; any change of a message raises it.
 pub const VERSION: u16 = 3;
@@ -46,7 +47,7 @@ pub struct Start {
     /// Name of the stream, for logs.
     pub stream: String,
     /// Where the media comes from.
-    pub source: SourceSpec,
+    pub source: Source,
     /// The stream's part of the ladder, top first.
     pub rungs: Vec<Rung>,
     /// How the output is cut.
@@ -59,26 +60,6 @@ pub struct Start {
     pub first_msn: u64,
     /// Folder of the user's own pipeline templates.
     pub pipelines: Option<PathBuf>,
-}
-
-/// Where a worker's media comes from.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub enum SourceSpec {
-    /// Frames sent by the daemon.
-    Push,
-    /// The built-in test signal.
-    Test,
-    /// The worker fetches an HTTP address itself and reconnects for ever.
-    Pull {
-        /// `http://` or `https://` address without credentials.
-        url: String,
-        /// User name for Basic or Digest authentication.
-        user: Option<String>,
-        /// Its password.
-        password: Option<String>,
-        /// Refuse certificates that do not verify.
-        tls_verify: bool,
-    },
 }
 
 /// How the output is cut.

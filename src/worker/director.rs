@@ -9,10 +9,11 @@ use crate::base::units::FrameRate;
 use crate::model::frame::Track;
 use crate::model::ladder::clock::{LadderClock, Settings};
 use crate::model::ladder::{self, Plan, SourceFormat};
-use crate::wire::protocol::{FromWorker, InputState, Level, SourceSpec, Start};
+use crate::model::source::{Pull, Source};
+use crate::wire::protocol::{FromWorker, InputState, Level, Start};
 use crate::worker::media::engine::{Engine, Inputs};
 use crate::worker::media::events::{Event, Events};
-use crate::worker::media::input::{Address, Intake, Puller};
+use crate::worker::media::input::{Intake, Puller};
 use crate::worker::media::output::{Epoch, Output, Spec};
 use crate::worker::media::template::Library;
 use crate::worker::media::test_source::{self, TestSource};
@@ -50,7 +51,7 @@ pub struct Director {
     names: Vec<String>,
     /// When a dark picture is made for an input that has shown none.
     dark_at: Option<Instant>,
-    pull: Option<Pull>,
+    pull: Option<Attempts>,
 }
 
 impl Director {
@@ -62,7 +63,7 @@ impl Director {
         outbox: Outbox,
         events: Events,
     ) -> Self {
-        let pull = Pull::of(&start.source);
+        let pull = Attempts::of(&start.source);
         Self {
             start,
             intake,
@@ -80,7 +81,7 @@ impl Director {
     pub fn run(mut self, reports: &Receiver<Event>) {
         if let Some(plan) = self.start.plan.clone() {
             self.build(plan);
-        } else if self.start.source == SourceSpec::Test {
+        } else if self.start.source == Source::Test {
             let plan = ladder::plan(&self.start.rungs, test_source::format(&self.start.rungs));
             self.build(plan);
         }
@@ -190,7 +191,7 @@ impl Director {
         let begin = Instant::now();
         let epoch_ns = epoch.begin();
         let inputs = match self.start.source {
-            SourceSpec::Test => Inputs::Test(Box::new(TestSource::new(plan.canvas, epoch_ns))),
+            Source::Test => Inputs::Test(Box::new(TestSource::new(plan.canvas, epoch_ns))),
             _ => {
                 self.intake.begin(plan.canvas, begin);
                 Inputs::Intake(self.intake.clone())
@@ -221,7 +222,7 @@ impl Director {
         if !self.intake.is_current(input) {
             return;
         }
-        let retry_in = self.pull.as_mut().map(Pull::retry);
+        let retry_in = self.pull.as_mut().map(Attempts::retry);
         self.dark_at = None;
         self.intake.close();
         self.outbox.send(FromWorker::Input(InputState::Lost {
@@ -267,31 +268,20 @@ impl Director {
 }
 
 /// A pull's attempts.
-struct Pull {
-    address: Address,
+struct Attempts {
+    pull: Pull,
     current: Option<(Puller, u64, Instant)>,
     next: Instant,
     backoff: Backoff,
 }
 
-impl Pull {
-    fn of(source: &SourceSpec) -> Option<Self> {
-        let SourceSpec::Pull {
-            url,
-            user,
-            password,
-            tls_verify,
-        } = source
-        else {
+impl Attempts {
+    fn of(source: &Source) -> Option<Self> {
+        let Source::Pull(pull) = source else {
             return None;
         };
         Some(Self {
-            address: Address {
-                url: url.clone(),
-                user: user.clone(),
-                password: password.clone(),
-                tls_verify: *tls_verify,
-            },
+            pull: pull.clone(),
             current: None,
             next: Instant::now(),
             backoff: Backoff::new(RETRY_MIN, RETRY_MAX),
@@ -308,7 +298,7 @@ impl Pull {
         library: &Arc<Library>,
         events: &Events,
     ) -> Result<(), template::Error> {
-        let puller = Puller::start(&self.address, intake, library, events.clone())?;
+        let puller = Puller::start(&self.pull, intake, library, events.clone())?;
         let input = puller.input();
         self.current = Some((puller, input, Instant::now()));
         Ok(())

@@ -16,7 +16,8 @@ use crate::model::frame::{
 };
 use crate::model::hls::TrackId;
 use crate::model::ladder::Rung;
-use crate::wire::protocol::{FromWorker, Packaging, SourceSpec, Start};
+use crate::model::source::Source;
+use crate::wire::protocol::{FromWorker, Packaging, Start};
 use crate::worker::media::events::{Event, Events};
 use crate::worker::media::input::Intake;
 use crate::worker::media::template::Library;
@@ -25,7 +26,7 @@ use crate::worker::media::{self, Outbox};
 /// Longest wait for a message.
 const WAIT: Duration = Duration::from_secs(20);
 
-fn start(source: SourceSpec) -> Start {
+fn start(source: Source) -> Start {
     let rung = |name: &str, height| Rung {
         name: name.to_owned(),
         height,
@@ -173,7 +174,7 @@ fn encode(line: &str, track: Track) -> (Bytes, Vec<EncodedFrame>) {
 
 #[test]
 fn a_publisher_becomes_a_ladder_and_may_leave_and_return() {
-    let mut worker = worker(start(SourceSpec::Push));
+    let mut worker = worker(start(Source::Push));
     let (format, frames) = encoded();
     for msn in [1, 3] {
         worker.feeder.opened(format.clone());
@@ -203,7 +204,7 @@ fn a_publisher_becomes_a_ladder_and_may_leave_and_return() {
 
 #[test]
 fn the_test_signal_needs_nothing() {
-    let worker = worker(start(SourceSpec::Test));
+    let worker = worker(start(Source::Test));
     let (mut thumbnail, mut ts) = (false, false);
     read(&worker.messages, |m| {
         thumbnail |= matches!(m, FromWorker::Thumbnail(jpeg) if jpeg.starts_with(&[0xFF, 0xD8]));

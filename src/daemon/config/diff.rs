@@ -1,6 +1,6 @@
 //! What a reload changes.
 
-use super::settings::{Settings, Source, Stream};
+use super::settings::{Settings, Stream};
 
 /// The difference between two configurations, by what becomes of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -72,10 +72,7 @@ fn needs_restart(old: &Settings, new: &Settings) -> Vec<&'static str> {
 }
 
 fn differs_in_key_alone(old: &Stream, new: &Stream) -> bool {
-    matches!(
-        (&old.source, &new.source),
-        (Source::Push { .. }, Source::Push { .. })
-    ) && old.rungs == new.rungs
+    old.source == new.source && old.rungs == new.rungs
 }
 
 fn differing<const N: usize>(keys: [(&'static str, bool); N]) -> Vec<&'static str> {

@@ -8,7 +8,9 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use super::secrets;
-use super::settings::{Secret, Settings, Source};
+use super::settings::Settings;
+use crate::base::secret::Secret;
+use crate::model::source::Source;
 
 /// Characters of a key that is made here: 192 bits.
 const KEY_CHARS: usize = 32;
@@ -144,16 +146,16 @@ pub fn publish_keys(settings: &Settings) -> Result<BTreeMap<String, Secret>, Err
     let mut store = None;
     let mut keys = BTreeMap::new();
     for stream in &settings.streams {
-        let key = match &stream.source {
-            Source::Push { key: Some(key) } => key.clone(),
-            Source::Push { key: None } => {
+        let key = match (&stream.source, &stream.publish_key) {
+            (Source::Push, Some(key)) => key.clone(),
+            (Source::Push, None) => {
                 let store = match &mut store {
                     Some(store) => store,
                     none => none.insert(KeyStore::open(&settings.server.data)?),
                 };
                 store.key(&stream.name)?
             }
-            Source::Test | Source::Pull { .. } => continue,
+            (Source::Test | Source::Pull(_), _) => continue,
         };
         keys.insert(stream.name.clone(), key);
     }

@@ -4,8 +4,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::base::secret::Secret;
 use crate::base::units::ByteSize;
 use crate::model::ladder::Rung;
+use crate::model::source::Source;
 
 /// Everything a `config.toml` says, with defaults filled in and paths made absolute.
 #[derive(Debug, Clone, PartialEq)]
@@ -91,80 +93,8 @@ pub struct Stream {
     pub name: String,
     /// Where it comes from.
     pub source: Source,
+    /// The configured publish key; a pushed stream without one has a key under the data folder.
+    pub publish_key: Option<Secret>,
     /// Its part of the ladder, top first; never empty.
     pub rungs: Vec<Rung>,
-}
-
-/// Where a stream comes from.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Source {
-    /// A publisher pushes it; the key as configured, or `None` to keep one under the data folder.
-    Push {
-        /// The configured publish key.
-        key: Option<Secret>,
-    },
-    /// The test signal.
-    Test,
-    /// Fetched over HTTP.
-    Pull {
-        /// Address without credentials.
-        url: url::Url,
-        /// User name.
-        user: Option<String>,
-        /// Password.
-        password: Option<Secret>,
-        /// Refuse certificates that do not verify.
-        tls_verify: bool,
-    },
-}
-
-impl std::fmt::Display for Source {
-    /// For status and logs: `push:`, `test:`, or the address without its query and fragment,
-    /// where cameras want their passwords.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Push { .. } => f.write_str("push:"),
-            Self::Test => f.write_str("test:"),
-            Self::Pull { url, .. } => {
-                let mut shown = url.clone();
-                shown.set_query(None);
-                shown.set_fragment(None);
-                write!(f, "{shown}")
-            }
-        }
-    }
-}
-
-/// A value that never shows in a log: its `Debug` is `***`.
-#[derive(Clone)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Wraps a secret.
-    pub fn new(value: String) -> Self {
-        Self(value)
-    }
-
-    /// The value, for the one place that needs it.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-
-    /// Equality in a time that does not depend on where the values differ.
-    pub fn matches(&self, other: &str) -> bool {
-        use subtle::ConstantTimeEq;
-        self.0.as_bytes().ct_eq(other.as_bytes()).into()
-    }
-}
-
-impl PartialEq for Secret {
-    fn eq(&self, other: &Self) -> bool {
-        self.matches(&other.0)
-    }
-}
-
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("***")
-    }
 }

@@ -9,9 +9,11 @@ use super::reader::{At, Section, Wrong, nearest};
 use super::report::{Place, Problem};
 use super::rungs::{Ladder, title, unique};
 use super::secrets::{self, FileError, KEY_EXPECTED};
-use super::settings::{Secret, Source, Stream};
+use super::settings::Stream;
 use super::values;
+use crate::base::secret::Secret;
 use crate::model::ladder::Rung;
+use crate::model::source::{Pull, Source};
 
 pub(super) const KEYS: &[&str] = &[
     "name",
@@ -72,12 +74,17 @@ pub(super) fn read(
         if kind.place.is_some() || section.node("source").is_none() {
             foreign_keys(&section, &kind.value, problems);
         }
+        let publish_key = match kind.value {
+            Kind::Push => secret(&section, PUSH_KEYS, publish_key, base, problems),
+            Kind::Test | Kind::Pull(_) => None,
+        };
         let source = source(&section, kind.value, base, problems);
         let rungs = rungs(&section, ladder, problems);
         if let Some(name) = name {
             streams.push(Stream {
                 name: name.value.clone(),
                 source,
+                publish_key,
                 rungs,
             });
             names.push(name);
@@ -181,9 +188,7 @@ fn foreign_keys(section: &Section<'_>, kind: &Kind, problems: &mut Vec<Problem>)
 fn source(section: &Section<'_>, kind: Kind, base: &Path, problems: &mut Vec<Problem>) -> Source {
     match kind {
         Kind::Test => Source::Test,
-        Kind::Push => Source::Push {
-            key: secret(section, PUSH_KEYS, publish_key, base, problems),
-        },
+        Kind::Push => Source::Push,
         Kind::Pull(url) => {
             let [_, password, password_file, _] = PULL_KEYS;
             let user = section.get("user", short, problems);
@@ -191,12 +196,12 @@ fn source(section: &Section<'_>, kind: Kind, base: &Path, problems: &mut Vec<Pro
             let secret = secret(section, keys, password_text, base, problems);
             user_is_there(section, user.as_ref(), problems);
             let tls_verify = section.get_or("tls_verify", true, values::boolean, problems);
-            Source::Pull {
+            Source::Pull(Pull {
                 url,
                 user: user.map(|user| user.value),
                 password: secret,
                 tls_verify: tls_verify.value,
-            }
+            })
         }
     }
 }

@@ -12,7 +12,7 @@ use std::sync::{Arc, OnceLock};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::daemon::config::settings::Secret;
+use crate::base::secret::Secret;
 use crate::model::frame::{EncodedFrame, InputFormat};
 
 /// Capacity of the queue of media events between an ingest and its session. While the queue is

@@ -20,7 +20,8 @@ use super::machine::{Limits, Schedule};
 use super::spec::{Spec, Supplier};
 use super::stream::{self, Command, Setup, Tested};
 use super::subscribers::Subscriber;
-use crate::daemon::config::settings::{Secret, Settings, Source, Stream};
+use crate::base::secret::Secret;
+use crate::daemon::config::settings::{Settings, Stream};
 use crate::daemon::ingest::{Gate, LEASE_EVENTS_MAX, Lease, PublishRequest, Refusal, Revoked};
 use crate::daemon::origin::Origin;
 use crate::daemon::supervisor::spare::Spares;
@@ -279,11 +280,8 @@ impl Registry {
 }
 
 fn key_of(stream: &Stream, keys: &BTreeMap<String, Secret>) -> Option<Secret> {
-    match &stream.source {
-        Source::Push { key: Some(key) } => Some(key.clone()),
-        Source::Push { key: None } => keys.get(&stream.name).cloned(),
-        _ => None,
-    }
+    let configured = stream.publish_key.as_ref();
+    configured.or_else(|| keys.get(&stream.name)).cloned()
 }
 
 impl Gate for Registry {

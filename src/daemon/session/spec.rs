@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 
 use super::machine::Schedule;
-use crate::daemon::config::settings::{OnFailure, Settings, Source, Stream};
+use crate::daemon::config::settings::{OnFailure, Settings, Stream};
 use crate::model::ladder::Rung;
-use crate::wire::protocol::{Packaging, SourceSpec, Start};
+use crate::model::source::Source;
+use crate::wire::protocol::{Packaging, Start};
 
 /// Who supplies a stream's media.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,7 +24,7 @@ pub struct Spec {
     /// Name in addresses.
     pub name: String,
     /// Where the media comes from.
-    pub source: SourceSpec,
+    pub source: Source,
     /// The stream's rungs, the highest first.
     pub rungs: Vec<Rung>,
     /// How the output is cut.
@@ -41,7 +42,7 @@ impl Spec {
     pub fn of(settings: &Settings, stream: &Stream, pipelines: Option<PathBuf>) -> Self {
         Self {
             name: stream.name.clone(),
-            source: source(&stream.source),
+            source: stream.source.clone(),
             rungs: stream.rungs.clone(),
             packaging: Packaging {
                 segment: settings.hls.segment,
@@ -57,17 +58,17 @@ impl Spec {
     /// When the stream runs.
     pub fn schedule(&self) -> Schedule {
         match self.source {
-            SourceSpec::Push => Schedule::WhilePublished,
-            SourceSpec::Test => Schedule::WhileWatched,
-            SourceSpec::Pull { .. } => Schedule::Always,
+            Source::Push => Schedule::WhilePublished,
+            Source::Test => Schedule::WhileWatched,
+            Source::Pull(_) => Schedule::Always,
         }
     }
 
     /// Who supplies the media.
     pub fn supplier(&self) -> Supplier {
         match self.source {
-            SourceSpec::Push => Supplier::Publisher,
-            SourceSpec::Test | SourceSpec::Pull { .. } => Supplier::Worker,
+            Source::Push => Supplier::Publisher,
+            Source::Test | Source::Pull(_) => Supplier::Worker,
         }
     }
 
@@ -84,23 +85,5 @@ impl Spec {
             first_msn: 1,
             pipelines: self.pipelines.clone(),
         }
-    }
-}
-
-fn source(source: &Source) -> SourceSpec {
-    match source {
-        Source::Push { .. } => SourceSpec::Push,
-        Source::Test => SourceSpec::Test,
-        Source::Pull {
-            url,
-            user,
-            password,
-            tls_verify,
-        } => SourceSpec::Pull {
-            url: url.to_string(),
-            user: user.clone(),
-            password: password.as_ref().map(|secret| secret.expose().to_owned()),
-            tls_verify: *tls_verify,
-        },
     }
 }

@@ -5,7 +5,7 @@ use percent_encoding::percent_decode_str;
 
 use super::amf::{self, AmfError, Value};
 use crate::base::names::is_name;
-use crate::daemon::config::settings::Secret;
+use crate::base::secret::Secret;
 
 /// The application that publishers connect to: `rtmp://HOST/live`.
 pub const APP: &str = "live";

@@ -19,6 +19,7 @@ use crate::daemon::session::fake::{
     with_sound,
 };
 use crate::model::frame::{EncodedFrame, Track};
+use crate::model::source::{Pull, Source};
 use crate::model::status::State;
 use crate::wire::protocol::{FromWorker, InputState, Start, ToWorker};
 
@@ -76,10 +77,7 @@ impl Rig {
     }
 
     fn push(grace: Duration) -> Self {
-        let source = Source::Push {
-            key: Some(secret("sesame")),
-        };
-        Self::new(settings(grace, vec![stream("cam", source)]))
+        Self::new(settings(grace, vec![pushed("cam", "sesame")]))
     }
 
     fn apply(&self) {
@@ -153,7 +151,16 @@ fn stream(name: &str, source: Source) -> Stream {
     Stream {
         name: name.into(),
         source,
+        publish_key: None,
         rungs,
+    }
+}
+
+/// A pushed stream with a configured key.
+fn pushed(name: &str, key: &str) -> Stream {
+    Stream {
+        publish_key: Some(secret(key)),
+        ..stream(name, Source::Push)
     }
 }
 
@@ -229,14 +236,9 @@ async fn wrong_keys_and_wrong_names_are_refused() {
     assert_eq!(unknown.unwrap_err(), Refusal::UnknownStream);
     rig.settings.streams = vec![
         stream("test", Source::Test),
-        stream("kept", Source::Push { key: None }),
-        stream("keyless", Source::Push { key: None }),
-        stream(
-            "empty",
-            Source::Push {
-                key: Some(secret("")),
-            },
-        ),
+        stream("kept", Source::Push),
+        stream("keyless", Source::Push),
+        pushed("empty", ""),
     ];
     let keys = BTreeMap::from([("kept".to_owned(), secret("kept key"))]);
     rig.registry.apply(&rig.settings, &keys);
@@ -346,12 +348,12 @@ async fn the_test_signal_starts_with_its_first_viewer() {
 
 #[tokio::test]
 async fn a_camera_is_fetched_unasked_and_its_absence_is_told() {
-    let source = Source::Pull {
+    let source = Source::Pull(Pull {
         url: "http://camera.invalid/v.mjpg?token=sesame".parse().unwrap(),
         user: Some("viewer".into()),
         password: Some(secret("sesame")),
         tls_verify: true,
-    };
+    });
     let mut rig = Rig::new(settings(LONG, vec![stream("yard", source)]));
     let (_, mut worker) = rig.started.next().await;
     rig.state(State::Starting).await;

@@ -10,5 +10,5 @@ mod push;
 mod upright;
 
 pub use intake::Intake;
-pub use pull::{Address, Puller};
+pub use pull::Puller;
 pub use push::Push;

@@ -3,25 +3,15 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use gst::prelude::*;
+use url::Url;
 
 use super::elements::{dispose, fail, make, pad};
 use super::fit::{Fit, Times};
 use super::intake::Intake;
+use crate::base::secret::Secret;
+use crate::model::source::Pull;
 use crate::worker::media::events::{Event, Events};
 use crate::worker::media::template::{Error, Kind, Library, Values};
-
-/// What to fetch.
-#[derive(Clone)]
-pub struct Address {
-    /// `http://` or `https://`, without credentials.
-    pub url: String,
-    /// User name for Basic or Digest authentication.
-    pub user: Option<String>,
-    /// Its password.
-    pub password: Option<String>,
-    /// Refuse certificates that do not verify.
-    pub tls_verify: bool,
-}
 
 /// One attempt at fetching.
 pub struct Puller {
@@ -35,7 +25,7 @@ impl Puller {
     /// # Errors
     /// When an element is missing or refuses its settings.
     pub fn start(
-        address: &Address,
+        pull: &Pull,
         intake: &Arc<Intake>,
         library: &Arc<Library>,
         events: Events,
@@ -50,10 +40,10 @@ impl Puller {
             library: library.clone(),
             events,
         };
-        if is_playlist(&address.url) {
-            graph.playlist(&pipeline, address)?;
+        if is_playlist(&pull.url) {
+            graph.playlist(&pipeline, pull)?;
         } else {
-            graph.stream(&pipeline, address)?;
+            graph.stream(&pipeline, pull)?;
         }
         pipeline.set_state(gst::State::Playing).map_err(fail)?;
         Ok(Self { pipeline, input })
@@ -72,9 +62,8 @@ impl Drop for Puller {
 }
 
 /// An HLS playlist is fetched repeatedly, which the source of a single request cannot do.
-fn is_playlist(url: &str) -> bool {
-    let path = url.split(['?', '#']).next().unwrap_or_default();
-    path.to_ascii_lowercase().ends_with(".m3u8")
+fn is_playlist(url: &Url) -> bool {
+    url.path().to_ascii_lowercase().ends_with(".m3u8")
 }
 
 fn watch(pipeline: &gst::Pipeline, input: u64, events: Events) {
@@ -104,10 +93,10 @@ struct Graph {
 }
 
 impl Graph {
-    fn playlist(&self, pipeline: &gst::Pipeline, address: &Address) -> Result<(), Error> {
+    fn playlist(&self, pipeline: &gst::Pipeline, pull: &Pull) -> Result<(), Error> {
         let decoder = make("uridecodebin3")?;
-        decoder.set_property("uri", &address.url);
-        let credentials = address.clone();
+        decoder.set_property("uri", pull.url.as_str());
+        let credentials = pull.clone();
         decoder.connect("source-setup", false, move |args| {
             if let Some(source) = args.get(1).and_then(|v| v.get::<gst::Element>().ok()) {
                 identify(&source, &credentials);
@@ -119,13 +108,13 @@ impl Graph {
         Ok(())
     }
 
-    fn stream(&self, pipeline: &gst::Pipeline, address: &Address) -> Result<(), Error> {
+    fn stream(&self, pipeline: &gst::Pipeline, pull: &Pull) -> Result<(), Error> {
         let (source, last) = self
             .library
             .build_kind(Kind::HttpSource, &Values::default())?
             .add_to(pipeline.upcast_ref())?;
-        source.set_property("location", &address.url);
-        identify(&source, address);
+        source.set_property("location", pull.url.as_str());
+        identify(&source, pull);
         let graph = self.clone();
         // The response's headers come before its body, so the first buffer finds its elements linked.
         pad(&last, "src")?.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |pad, info| {
@@ -240,14 +229,15 @@ impl Taken {
 }
 
 /// Sets the credentials of an HTTP client, and whether it verifies certificates.
-fn identify(source: &gst::Element, address: &Address) {
-    for (property, value) in [("user-id", &address.user), ("user-pw", &address.password)] {
-        if let Some(value) = value.as_ref().filter(|_| source.has_property(property)) {
+fn identify(source: &gst::Element, pull: &Pull) {
+    let password = pull.password.as_ref().map(Secret::expose);
+    for (property, value) in [("user-id", pull.user.as_deref()), ("user-pw", password)] {
+        if let Some(value) = value.filter(|_| source.has_property(property)) {
             source.set_property(property, value);
         }
     }
     if source.has_property("ssl-strict") {
-        source.set_property("ssl-strict", address.tls_verify);
+        source.set_property("ssl-strict", pull.tls_verify);
     }
 }
 

@@ -6,9 +6,7 @@ use super::*;
 async fn a_reload_disturbs_only_what_changed() {
     let mut rig = Rig::push(LONG);
     let (lease, mut worker) = rig.live().await;
-    rig.settings.streams[0].source = Source::Push {
-        key: Some(secret("new")),
-    };
+    rig.settings.streams[0].publish_key = Some(secret("new"));
     rig.settings.streams.insert(0, stream("demo", Source::Test));
     rig.settings.session.grace = SHORT;
     rig.apply();
