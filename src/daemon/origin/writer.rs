@@ -69,6 +69,8 @@ impl SessionWriter {
     pub fn part(&mut self, part: Part) -> bool {
         let (track, msn, index, closes) = (part.track, part.msn, part.index, part.last);
         let window = self.origin.shared.limits.window;
+        let (stream, date_ms) = (self.stream.as_str(), part.date_ns / 1_000_000);
+        tracing::trace!(stream, ?track, msn, part = index, date_ms, "part received");
         let taken = self.session.change(|media| {
             let taken = media.part(&part);
             if closes {

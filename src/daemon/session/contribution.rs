@@ -99,6 +99,8 @@ impl Contribution {
                 self.format = Some(format);
             }
             MediaEvent::Frame(frame) => {
+                let (pts_ms, bytes) = (frame.pts_ns / 1_000_000, frame.data.len());
+                tracing::trace!(stream, track = ?frame.track, pts_ms, frame.key, bytes, "frame received");
                 metrics.ingest_frames.inc();
                 metrics.ingest_bytes.inc_by(frame.data.len() as u64);
                 if !self.cache.push(frame.clone()) {

@@ -4,8 +4,8 @@
 //! samples whenever one is due. It never waits for an input: without a new picture it repeats the
 //! last one, then shows it dimmed under a note, with silence.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -20,6 +20,14 @@ use crate::model::ladder::Canvas;
 use crate::model::ladder::clock::{LadderClock, aac_time};
 use crate::wire::protocol::{FromWorker, Level, RungStats, Stats};
 
+/// What `GST_DEBUG=weir:6` shows: which picture each frame of the canvas got.
+static FRAMES: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
+    gst::DebugCategory::new(
+        "weir",
+        gst::DebugColorFlags::empty(),
+        Some("frames of weir"),
+    )
+});
 /// Interval of the statistics.
 const STATS_EVERY: Duration = Duration::from_secs(1);
 /// How late the output may be before it drops pictures.
@@ -142,6 +150,11 @@ impl Pacer {
                     .as_mut()
                     .map(|media| media.pictures.take(slot));
                 if let Some(Taken::New(picture)) = taken {
+                    gst::log!(
+                        FRAMES,
+                        "frame {frame} at {slot:?} shows {:?}",
+                        picture.pts()
+                    );
                     self.stills.keep(picture, slot);
                 }
                 self.stills.at(slot)

@@ -6,6 +6,7 @@ mod caps;
 mod element;
 pub mod engine;
 pub mod events;
+mod graph;
 pub mod input;
 mod outbox;
 pub mod output;

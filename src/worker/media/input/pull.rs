@@ -11,6 +11,7 @@ use super::intake::Intake;
 use crate::base::secret::Secret;
 use crate::model::source::Pull;
 use crate::worker::media::events::{Event, Events};
+use crate::worker::media::graph::draw;
 use crate::worker::media::template::{Error, Kind, Library, Values};
 
 /// One attempt at fetching.
@@ -69,6 +70,7 @@ fn is_playlist(url: &Url) -> bool {
 fn watch(pipeline: &gst::Pipeline, input: u64, events: Events) {
     let Some(bus) = pipeline.bus() else { return };
     bus.set_sync_handler(move |_, message| {
+        draw(message);
         let reason = match message.view() {
             gst::MessageView::Error(error) => Some(error.error().to_string()),
             gst::MessageView::Eos(_) => Some("the server ended the stream".to_owned()),

@@ -14,6 +14,7 @@ use crate::base::backoff::Backoff;
 use crate::base::units::FrameRate;
 use crate::model::frame::{AudioFormat, EncodedFrame, InputFormat, Track, VideoCodec, VideoFormat};
 use crate::worker::media::events::{Event, Events};
+use crate::worker::media::graph::draw;
 use crate::worker::media::template::{self, Kind, Library, Values};
 
 /// Added to every time: a publisher's may start below zero, but GStreamer's may not.
@@ -214,6 +215,7 @@ impl Maker {
         let (events, input) = (self.events.clone(), self.input);
         let (pipeline, flag) = (pipeline.downgrade(), failed.clone());
         bus.set_sync_handler(move |_, message| {
+            draw(message);
             if let gst::MessageView::Error(error) = message.view()
                 && !flag.swap(true, Ordering::Relaxed)
             {

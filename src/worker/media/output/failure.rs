@@ -3,6 +3,7 @@
 use gst::prelude::*;
 
 use crate::worker::media::events::{Event, Events};
+use crate::worker::media::graph::draw;
 
 /// Turns a pipeline's error messages into events. The end of the stream and
 /// errors stay on the bus for whoever waits for the end; everything else is dropped.
@@ -17,6 +18,7 @@ pub fn watch(
     let events = events.clone();
     let top = pipeline.downgrade();
     bus.set_sync_handler(move |_, message| {
+        draw(message);
         if let gst::MessageView::Error(error) = message.view() {
             let source = message.src().and_then(|source| child_of(&top, source));
             let reason = format!(
