@@ -1,4 +1,4 @@
-"""What the benches share: a daemon of their own, clips made once, and readings of /proc."""
+"""Shared by the benches: a daemon, clips that are encoded once, and readings of /proc."""
 
 import os
 import pathlib
@@ -18,21 +18,21 @@ READY_S_MAX = 30
 
 
 def release_binary():
-    """The release build of the present tree."""
+    """Builds this tree in release mode and returns the binary."""
     build = ["cargo", "build", "--release", "--locked", "--bin", "weir", "--target-dir", ROOT / "target"]
     subprocess.run(build, cwd=ROOT, check=True)
     return ROOT / "target" / "release" / "weir"
 
 
 def free_port():
-    """A port of the loopback that nobody listens on now."""
+    """A port of the loopback interface that nobody listens on."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return listener.getsockname()[1]
 
 
 def wait_for(what, limit_s, condition):
-    """Returns the first true value of `condition`; raises TimeoutError after `limit_s`."""
+    """Waits until `condition` is true and returns its value; raises TimeoutError after `limit_s`."""
     deadline = time.monotonic() + limit_s
     while not (value := condition()):
         if time.monotonic() > deadline:
@@ -42,7 +42,7 @@ def wait_for(what, limit_s, condition):
 
 
 def get(url, timeout_s=20):
-    """(status, body) of a GET."""
+    """Status and body of a GET."""
     try:
         with urllib.request.urlopen(url, timeout=timeout_s) as answer:
             return answer.status, answer.read()
@@ -51,7 +51,7 @@ def get(url, timeout_s=20):
 
 
 class Daemon:
-    """weir with a configuration, on ports and in a folder of its own; ends with the `with`."""
+    """weir with ports and a folder of its own; stops at the end of the `with` block."""
 
     def __init__(self, config, binary=None):
         self._dir = tempfile.TemporaryDirectory(prefix="weir-bench-")
@@ -75,23 +75,23 @@ class Daemon:
             return False
 
     def log(self):
-        """All it has logged."""
+        """The whole log so far."""
         return (self.dir / "weir.log").read_text(errors="replace")
 
     def url(self, path):
-        """Address of `path` on it."""
+        """Address of `path` on this daemon."""
         return f"http://127.0.0.1:{self.http}{path}"
 
     def publish_url(self, stream, key):
-        """Where a publisher of `stream` connects."""
+        """Address to publish `stream` to."""
         return f"rtmp://127.0.0.1:{self.rtmp}/live/{stream}?key={key}"
 
     def is_running(self):
-        """It has not ended."""
+        """Whether the daemon still runs."""
         return self.process.poll() is None
 
     def processes(self):
-        """The daemon and everything below it."""
+        """Process ids of the daemon and of all its descendants."""
         return tree(self.process.pid)
 
     def __enter__(self):
@@ -110,7 +110,7 @@ class Daemon:
 
 
 class Publisher:
-    """ffmpeg that publishes a file in real time; killed without a goodbye."""
+    """ffmpeg, which publishes a file in real time."""
 
     def __init__(self, clip, url, loop=True):
         repeat = ["-stream_loop", "-1"] if loop else []
@@ -121,13 +121,13 @@ class Publisher:
         )
 
     def kill(self):
-        """Ends it as a lost network does."""
+        """Kills ffmpeg without a farewell to the server, as a lost network does."""
         self.process.kill()
         self.process.wait()
 
 
 def stat(pid):
-    """Fields of /proc/PID/stat from the third on (proc(5)), or None when it is gone."""
+    """Fields of /proc/PID/stat from the third on (proc(5)); None when the process has gone."""
     try:
         text = pathlib.Path(f"/proc/{pid}/stat").read_text()
     except (FileNotFoundError, ProcessLookupError):
@@ -136,7 +136,7 @@ def stat(pid):
 
 
 def tree(root):
-    """`root` and all processes below it."""
+    """Process `root` and all its descendants."""
     parents = {}
     for entry in pathlib.Path("/proc").iterdir():
         if entry.name.isdigit() and (fields := stat(entry.name)):
@@ -148,13 +148,13 @@ def tree(root):
 
 
 def cpu_s(pid):
-    """User and system time of a process and of its children that have ended, in seconds."""
+    """User and system time of a process and of its reaped children, in seconds."""
     fields = stat(pid)
     return sum(int(ticks) for ticks in fields[11:15]) / TICKS_PER_S if fields else 0.0
 
 
 def clip(name, *arguments):
-    """A file of target/bench-media, made by ffmpeg with `arguments` when it is not there."""
+    """A file in target/bench-media; ffmpeg makes it with `arguments` if it does not exist."""
     MEDIA.mkdir(parents=True, exist_ok=True)
     path = MEDIA / name
     if not path.exists():

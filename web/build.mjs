@@ -1,7 +1,7 @@
 /**
- * Builds `src/` into `dist/` (or the folder given): bundles with content-hashed names, the pages
- * that refer to them, and the licences of what is bundled. The same sources always give the same
- * bytes, which is how `check.mjs` knows that the committed `dist/` is up to date.
+ * Builds `src/` into `dist/` (or the given folder): bundles with content-hashed names, the pages
+ * that refer to them, and the licences of the bundled packages. The output depends only on the
+ * sources, so `check.mjs` can tell whether the committed `dist/` is up to date.
  */
 
 import { copyFile, mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
@@ -14,13 +14,13 @@ const ROOT = dirname(fileURLToPath(import.meta.url));
 const SOURCES = join(ROOT, 'src');
 const PAGES = join(SOURCES, 'pages');
 
-/** Source → name by which pages refer to what became of it. */
+/** Source file → name by which pages refer to its bundle. */
 const SCRIPTS = { 'list.ts': 'list.js', 'watch.ts': 'watch.js', 'embed.ts': 'embed.js' };
 const LAZY = { 'player/hls-engine.ts': 'player/hls-engine.js' };
 const STYLES = { 'styles/list.css': 'list.css', 'styles/watch.css': 'watch.css', 'styles/embed.css': 'embed.css' };
 const FILES = { 'favicon.svg': 'favicon.svg' };
 
-/** Bundles, and returns the address of each asset by its source. */
+/** Bundles the sources and returns the address of every asset by its source. */
 async function bundle(out) {
   const sources = [...Object.keys(SCRIPTS), ...Object.keys(STYLES), ...Object.keys(FILES)];
   const { metafile } = await build({
@@ -52,7 +52,7 @@ async function bundle(out) {
   return { addresses, preloads };
 }
 
-/** Everything a bundle needs before it can run: without a hint, one more round trip each. */
+/** Scripts that a bundle imports. Without a preload hint each would cost one more round trip. */
 function staticImports({ outputs }, file, found = new Set()) {
   for (const { path, kind } of outputs[file]?.imports ?? []) {
     if (kind !== 'import-statement' || found.has(path)) continue;
@@ -62,7 +62,10 @@ function staticImports({ outputs }, file, found = new Set()) {
   return [...found].sort();
 }
 
-/** A page with its parts (`{{> name}}`) and the addresses of its assets (`{{name}}`) filled in. */
+/**
+ * Returns a page with its parts (`{{> name}}`) and the addresses of its assets (`{{name}}`) filled
+ * in.
+ */
 async function render(file, addressOf) {
   let text = await readFile(join(PAGES, file), 'utf8');
   for (const [tag, part] of text.matchAll(/\{\{> (\w+)\}\}\n?/g)) {
@@ -72,7 +75,7 @@ async function render(file, addressOf) {
   return text.replace(/\{\{([\w./-]+)\}\}/g, (_, name) => addressOf(name));
 }
 
-/** Adds, before each script, the hints for what it imports. */
+/** Adds preload hints before every script, for what the script imports. */
 function withPreloads(page, preloads) {
   return page.replace(/<script type="module" src="([^"]+)">/g, (script, address) => {
     const hints = (preloads.get(address) ?? []).map((it) => `<link rel="modulepreload" href="${it}">\n`);
@@ -80,7 +83,7 @@ function withPreloads(page, preloads) {
   });
 }
 
-/** Builds everything into `out`. */
+/** Builds everything into the folder `out`. */
 export async function buildInto(out) {
   await rm(out, { recursive: true, force: true });
   await mkdir(join(out, 'assets'), { recursive: true });
@@ -98,7 +101,7 @@ export async function buildInto(out) {
       await writeFile(join(out, file), withPreloads(page, preloads));
     }
   }
-  // Browsers ask for /favicon.ico whatever a page says; the server answers with this one.
+  // Browsers request /favicon.ico whatever a page says; the server answers with this file.
   await copyFile(join(SOURCES, 'favicon.svg'), join(out, 'favicon.svg'));
   const licences = await Promise.all(
     ['licenses/NOTICE.txt', 'node_modules/hls.js/LICENSE', 'licenses/Apache-2.0.txt'].map((file) =>

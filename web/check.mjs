@@ -1,6 +1,6 @@
 /**
- * Everything that can be said about the pages without a browser: types, unit tests, and whether
- * the committed `dist/` is what the sources give. `--only-tests` runs the unit tests alone.
+ * Checks the pages without a browser: types, unit tests, and whether the committed `dist/` is what
+ * the sources build to. `--only-tests` runs the unit tests alone.
  */
 
 import { spawnSync } from 'node:child_process';
@@ -15,7 +15,7 @@ import { buildInto } from './build.mjs';
 
 const ROOT = dirname(fileURLToPath(import.meta.url));
 
-/** Files below a folder, sorted, as paths relative to it. */
+/** Lists all files in a folder and its subfolders, sorted, as paths relative to the folder. */
 async function filesIn(folder, below = folder) {
   const entries = await readdir(below, { withFileTypes: true });
   const nested = entries.map((entry) => {
@@ -33,7 +33,7 @@ function checkTypes() {
   return runNode(join('node_modules', 'typescript', 'bin', 'tsc'), '--noEmit');
 }
 
-/** Node 18 reads no TypeScript: each test is bundled with what it imports first. */
+/** Node 18 cannot read TypeScript, so every test is bundled with its imports first. */
 async function runTests(scratch) {
   const folder = join(ROOT, 'test', 'unit');
   const names = (await readdir(folder)).filter((name) => name.endsWith('.test.js'));
@@ -53,7 +53,7 @@ async function runTests(scratch) {
   return runNode('--enable-source-maps', '--test', ...files);
 }
 
-/** Whether `dist/` is what the sources give; says what differs. */
+/** Tells whether `dist/` is what the sources build to; prints the differences. */
 async function checkDist(scratch) {
   const fresh = join(scratch, 'dist');
   const committed = join(ROOT, 'dist');

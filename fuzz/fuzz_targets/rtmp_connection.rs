@@ -1,4 +1,5 @@
-//! Any bytes into an RTMP connection whose gate accepts everybody: no panic, bounded memory.
+//! Feeds arbitrary bytes to an RTMP connection whose gate admits everybody: no panic, bounded
+//! memory.
 
 #![no_main]
 
@@ -8,8 +9,8 @@ use libfuzzer_sys::fuzz_target;
 use weir::daemon::ingest::rtmp::Limits;
 use weir::daemon::ingest::rtmp::connection::{Connection, Event, ProtocolError};
 
-/// The simple handshake of a client, C0 to C2, so that the input starts behind it: a fuzzer would
-/// spend its life on bytes that mean nothing.
+/// A client's simple handshake, C0 to C2, so that the input starts after it: a fuzzer would waste
+/// its time on bytes without a meaning.
 fn handshake() -> Vec<u8> {
     let mut bytes = vec![0; 1 + 2 * 1536];
     if let Some(version) = bytes.first_mut() {
@@ -30,7 +31,7 @@ fn receive(connection: &mut Connection, bytes: &[u8]) -> Result<(), ProtocolErro
 }
 
 fuzz_target!(|input: &[u8]| {
-    // The first byte says whether the handshake is part of the input, and how it is cut.
+    // The first byte tells whether the handshake comes first, and the size of the pieces.
     let Some((&cut, bytes)) = input.split_first() else {
         return;
     };

@@ -1,5 +1,5 @@
-//! The bytes a worker sends: decoding must neither panic nor hang, and what was decoded must
-//! survive being sent again.
+//! Decodes arbitrary bytes as a worker's messages: no panic, no endless loop, and every decoded
+//! message survives being encoded and decoded again.
 #![no_main]
 
 use bytes::BytesMut;

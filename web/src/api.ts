@@ -1,22 +1,21 @@
 /**
- * What the daemon says of its streams: the types of `/api/v1/streams` and the two requests the
- * pages make of it.
+ * The types of `/api/v1/streams`, and the two requests that the pages send to it.
  */
 
-/** Where a stream stands. `waiting` is playable, but its source is away and may return. */
+/** State of a stream. A `waiting` stream is playable, but its source is away and may return. */
 export type StreamState = 'idle' | 'starting' | 'live' | 'waiting' | 'failed';
 
-/** How a source's pictures become the ladder's. */
+/** How the source arrives. */
 export interface InputStatus {
-  /** Delay by which jitter is hidden, in milliseconds. */
+  /** Delay that absorbs jitter, in milliseconds. */
   delay_ms: number;
-  /** Frames that showed the picture before once more. */
+  /** Frames that repeated the previous picture. */
   repeated: number;
-  /** Pictures that were not shown. */
+  /** Pictures that were left out. */
   skipped: number;
 }
 
-/** One rendition a stream is made in. */
+/** One rendition of a stream. */
 export interface RungStatus {
   name: string;
   width: number;
@@ -25,9 +24,9 @@ export interface RungStatus {
   /** Bits per second. */
   bitrate: number;
   encoder: string;
-  /** Seconds of video encoded in a second. */
+  /** Seconds of video encoded per second. */
   speed: number;
-  /** Frames left out. */
+  /** Frames that were left out. */
   dropped: number;
 }
 
@@ -35,25 +34,25 @@ export interface RungStatus {
 export interface StreamStatus {
   name: string;
   state: StreamState;
-  /** Without credentials: `push:`, `test:` or an address. */
+  /** `push:`, `test:` or an address without credentials. */
   source: string;
-  /** When `state` was entered, RFC 3339. */
+  /** Time when the stream entered `state` (RFC 3339). */
   since: string;
   viewers: number;
-  /** `null` until the source arrives, and always for `test:`. */
+  /** `null` until the source arrives; always `null` for `test:`. */
   input: InputStatus | null;
   rungs: RungStatus[];
   worker_pid: number | null;
   last_error: string | null;
 }
 
-/** The answer to "how is this stream?". */
+/** Result of a request for the status of one stream. */
 export type Lookup =
   | { kind: 'found'; status: StreamStatus }
   | { kind: 'missing' }
   | { kind: 'unreachable' };
 
-/** A request that takes longer than this counts as "the server cannot be reached". */
+/** A request that takes longer counts as an unreachable server. */
 const TIMEOUT_MS = 5_000;
 
 async function get(path: string): Promise<Response> {
@@ -66,7 +65,7 @@ async function get(path: string): Promise<Response> {
   }
 }
 
-/** Every configured stream, or `null` when the server cannot be reached. */
+/** Fetches the status of all streams; `null` when the server cannot be reached. */
 export async function listStreams(): Promise<StreamStatus[] | null> {
   try {
     const response = await get('/api/v1/streams');
@@ -76,7 +75,7 @@ export async function listStreams(): Promise<StreamStatus[] | null> {
   }
 }
 
-/** One stream. Never throws: not reaching the server is an answer, too. */
+/** Fetches the status of one stream. Never throws: an unreachable server is a result too. */
 export async function lookUpStream(name: string): Promise<Lookup> {
   try {
     const response = await get(`/api/v1/streams/${encodeURIComponent(name)}`);
@@ -88,17 +87,17 @@ export async function lookUpStream(name: string): Promise<Lookup> {
   }
 }
 
-/** Whether somebody has to publish the stream. */
+/** Whether a publisher must send the stream. */
 export function isPush(status: Pick<StreamStatus, 'source'>): boolean {
   return status.source.startsWith('push:');
 }
 
-/** Whether a viewer's request starts the stream. Cameras run always, and need none. */
+/** Whether a viewer's request starts the stream. Cameras always run. */
 export function startsWhenWatched(status: Pick<StreamStatus, 'source'>): boolean {
   return status.source.startsWith('test:');
 }
 
-/** The stream's name in `/watch/NAME` or `/embed/NAME`, or `null` if it is not one. */
+/** Name of the stream in `/watch/NAME` or `/embed/NAME`; `null` for any other path. */
 export function nameInPath(path: string): string | null {
   return /^\/(?:watch|embed)\/([a-z0-9_-]{1,64})\/?$/.exec(path)?.[1] ?? null;
 }

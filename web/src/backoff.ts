@@ -1,11 +1,11 @@
-/** How long to wait before the next try. Pure: the caller brings the randomness. */
+/** Delay before the next try. Pure: the caller supplies the random number. */
 
 const BASE_MS = 250;
 const LIMIT_MS = 8_000;
 
 /**
- * Milliseconds before try number `attempt` (1 is the first repetition): doubling from 250 ms to 8 s,
- * spread over the upper half so that many viewers do not come back at the same instant.
+ * Milliseconds before try number `attempt` (1 is the first repetition): 250 ms, doubled with every
+ * try up to 8 s. A random part of up to half keeps many viewers from returning at the same instant.
  *
  * @param random a number in [0, 1)
  */

@@ -1,4 +1,4 @@
-/** `/embed/NAME`: the bare player. `?muted` starts without sound. */
+/** `/embed/NAME`: the player alone. `?muted` starts it without sound. */
 
 import { mountPlayer } from './player/mount.ts';
 

@@ -1,16 +1,16 @@
-/** Numbers and times as people read them. Pure. */
+/** Formats numbers and times for people. Pure. */
 
 /** `"1 viewer"`, `"12 viewers"`. */
 export function viewers(count: number): string {
   return `${count} ${count === 1 ? 'viewer' : 'viewers'}`;
 }
 
-/** A latency or buffer: tenths below ten seconds, whole seconds above. */
+/** A latency or buffer in seconds, with tenths below ten seconds. */
 export function seconds(value: number): string {
   return value < 9.95 ? `${value.toFixed(1)} s` : `${Math.round(value)} s`;
 }
 
-/** How far behind the live edge, as a clock: `"-0:23"`, `"-1:05"`. */
+/** Distance from the live edge, as a clock: `"-0:23"`, `"-1:05"`. */
 export function behind(value: number): string {
   const whole = Math.max(0, Math.round(value));
   return `-${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, '0')}`;
@@ -23,7 +23,7 @@ export function bitrate(bitsPerSecond: number): string {
   return `${mega < 9.95 ? mega.toFixed(1) : Math.round(mega)} Mbit/s`;
 }
 
-/** How long something has lasted: `"moments"`, `"12 min"`, `"3 h 5 min"`, `"2 days"`. */
+/** A duration: `"moments"`, `"12 min"`, `"3 h 5 min"`, `"2 days"`. */
 export function lasted(ms: number): string {
   const minutes = Math.floor(ms / 60_000);
   if (minutes < 1) return 'moments';
@@ -34,7 +34,7 @@ export function lasted(ms: number): string {
   return `${days} ${days === 1 ? 'day' : 'days'}`;
 }
 
-/** The usual name of a picture size: its short side, and the frame rate where it is above 30. */
+/** Usual name of a picture size: the short side, and the frame rate if it is above 30. */
 export function rungLabel(width: number, height: number, fps: number): string {
   const size = `${Math.min(width, height)}p`;
   return fps > 30.5 ? `${size}${Math.round(fps)}` : size;

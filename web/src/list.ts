@@ -1,4 +1,4 @@
-/** `/`: every stream, kept up to date while somebody looks. */
+/** `/`: the list of all streams, refreshed while the page is visible. */
 
 import { listStreams, type StreamStatus } from './api.ts';
 import { backoffMs } from './backoff.ts';
@@ -21,7 +21,7 @@ async function refresh(): Promise<void> {
   const streams = await listStreams();
   asking = false;
   failures = streams ? 0 : failures + 1;
-  // One lost answer is no news; two in a row are.
+  // A single lost answer is not worth a note; two in a row are.
   byId('offline-note', HTMLElement).hidden = failures < 2;
   if (streams) show(streams);
   if (!document.hidden) {
@@ -50,7 +50,7 @@ function show(streams: StreamStatus[]): void {
   byId('howto', HTMLElement).hidden = !awaitsPublisher(streams);
 }
 
-/** Moves only what is out of place: a card that stays keeps its focus and its picture. */
+/** Moves only cards that are out of place: a card that stays keeps its focus and its picture. */
 function place(section: Section, wanted: Card[]): void {
   const grid = byId(`grid-${section}`, HTMLElement);
   wanted.forEach((card, index) => {

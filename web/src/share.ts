@@ -1,10 +1,13 @@
-/** The link and the embed code, each with a button that copies it. */
+/** The link and the embed code of a stream, each with a button that copies it. */
 
 import { byId, setText } from './dom.ts';
 
 const CONFIRMED_MS = 2_000;
 
-/** The code that puts the bare player into another page. Names need no escaping: `[a-z0-9_-]`. */
+/**
+ * HTML that embeds the player in another page. Stream names need no escaping: they match
+ * `[a-z0-9_-]`.
+ */
 export function embedCode(name: string, origin: string): string {
   const address = `${origin}/embed/${name}`;
   return (
@@ -13,7 +16,7 @@ export function embedCode(name: string, origin: string): string {
   );
 }
 
-/** Fills the fields and wires the buttons. */
+/** Fills in the fields and connects the buttons. */
 export function wireShare(name: string, origin: string): void {
   wireCopy('share-link', 'share-link-copy', `${origin}/watch/${name}`);
   wireCopy('share-embed', 'share-embed-copy', embedCode(name, origin));
@@ -41,7 +44,7 @@ function wireCopy(fieldId: string, buttonId: string, value: string): void {
   });
 }
 
-/** Plain HTTP pages have no clipboard API: there the older command still works. */
+/** Pages on plain HTTP have no clipboard API; the older command still works there. */
 async function copy(field: HTMLInputElement): Promise<boolean> {
   try {
     await navigator.clipboard.writeText(field.value);

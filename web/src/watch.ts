@@ -1,4 +1,4 @@
-/** `/watch/NAME`: the player, what it plays, and how to pass it on. */
+/** `/watch/NAME`: the player, facts about the stream, and ways to share it. */
 
 import { byId, setText } from './dom.ts';
 import { viewers } from './format.ts';

@@ -1,15 +1,15 @@
-/** The words for a stream's state, the same on every page. Pure. */
+/** Words for the state of a stream, the same on every page. Pure. */
 
 import { isPush, startsWhenWatched, type StreamState, type StreamStatus } from './api.ts';
 import { lasted, rungLabel } from './format.ts';
 
-/** A badge's words and its colour. */
+/** Text and colour of a badge. */
 export interface Badge {
   text: string;
   tone: 'live' | 'busy' | 'quiet' | 'bad';
 }
 
-/** The badge for a state. */
+/** Returns the badge for a state. */
 export function badgeFor(state: StreamState): Badge {
   switch (state) {
     case 'live':
@@ -25,7 +25,7 @@ export function badgeFor(state: StreamState): Badge {
   }
 }
 
-/** One line about a stream: `"1080p · live for 12 min"`. */
+/** Describes a stream in one line: `"1080p · live for 12 min"`. */
 export function describe(status: StreamStatus, nowMs: number): string {
   const parts: string[] = [];
   const top = status.rungs[0];
@@ -45,16 +45,16 @@ function whyIdle(status: StreamStatus): string {
   return startsWhenWatched(status) ? 'starts when you watch' : 'the source is not connected';
 }
 
-/** Where a stream belongs on the list. */
+/** Section of the list. */
 export type Section = 'live' | 'on-demand' | 'offline';
 
-/** The section of a stream. */
+/** Returns the section of the list that a stream belongs to. */
 export function sectionOf(status: StreamStatus): Section {
   if (status.state !== 'idle' && status.state !== 'failed') return 'live';
   return startsWhenWatched(status) ? 'on-demand' : 'offline';
 }
 
-/** Whether it helps to be told how to publish: something that is published is offline. */
+/** Whether the page should explain how to publish: some published stream is offline. */
 export function awaitsPublisher(streams: StreamStatus[]): boolean {
   return streams.some((status) => isPush(status) && sectionOf(status) === 'offline');
 }

@@ -1,4 +1,4 @@
-/** One stream on the list. */
+/** The card of one stream in the list. */
 
 import { startsWhenWatched, type StreamStatus } from '../api.ts';
 import { make, setText } from '../dom.ts';
@@ -6,7 +6,7 @@ import { viewers } from '../format.ts';
 import { badgeFor, describe, sectionOf } from '../wording.ts';
 import { Thumbnail } from './thumbnail.ts';
 
-/** Built once, updated in place. */
+/** A card is built once and then updated in place. */
 export class Card {
   readonly element = make('li', 'card');
   readonly #badge = make('span', 'badge');

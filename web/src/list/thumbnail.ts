@@ -1,11 +1,11 @@
-/** A live picture that renews itself while it can be seen. */
+/** A thumbnail that is refreshed while it is visible. */
 
 import { thumbUrl } from '../api.ts';
 import { make } from '../dom.ts';
 
 const REFRESH_MS = 4_000;
 
-/** Shows the latest thumbnail in an element; an unchanged one costs a 304. */
+/** Shows the latest thumbnail in an element. An unchanged thumbnail costs one 304 answer. */
 export class Thumbnail {
   readonly #image = make('img', 'card-image');
   readonly #observer: IntersectionObserver;
@@ -31,7 +31,7 @@ export class Thumbnail {
     this.#timer = window.setInterval(() => void this.#refresh(), REFRESH_MS);
   }
 
-  /** Whether there is anything to show; without it the picture goes. */
+  /** Whether the stream has a thumbnail; without one the picture is removed. */
   set wanted(wanted: boolean) {
     if (wanted === this.#wanted) return;
     this.#wanted = wanted;
@@ -39,7 +39,7 @@ export class Thumbnail {
     else this.#clear();
   }
 
-  /** Ends all activity. */
+  /** Stops all timers and requests. */
   stop(): void {
     clearInterval(this.#timer);
     this.#observer.disconnect();
@@ -50,7 +50,7 @@ export class Thumbnail {
     if (!this.#wanted || !this.#visible || document.hidden || this.#busy) return;
     this.#busy = true;
     try {
-      // `no-cache` revalidates: the browser sends the ETag and takes its own copy on 304.
+      // With `no-cache` the browser sends the ETag, and takes its own copy when the answer is 304.
       const response = await fetch(thumbUrl(this.name), { cache: 'no-cache' });
       const etag = response.headers.get('etag');
       if (response.ok && (etag === null || etag !== this.#etag)) {
@@ -58,7 +58,7 @@ export class Thumbnail {
         await this.#show(await response.blob());
       }
     } catch {
-      // The next turn tries again; the list itself says when the server is away.
+      // The next refresh tries again; the list itself reports an unreachable server.
     } finally {
       this.#busy = false;
     }

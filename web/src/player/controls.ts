@@ -1,23 +1,26 @@
-/** The bar below the picture: play, sound, live, full screen, and when it hides. */
+/** The control bar: play, sound, live, full screen, and when the bar hides. */
 
 import { byId, setText } from '../dom.ts';
 import { behind, seconds } from '../format.ts';
 import { bufferedAhead } from './engine.ts';
 import type { Player } from './player.ts';
 
-/** The bar leaves this long after the last movement of the pointer. */
+/** The bar hides this long after the last movement of the pointer. */
 const HIDE_AFTER_MS = 2_500;
-/** How often times and latency are written anew. */
+/** How often times and latency are updated. */
 const REFRESH_MS = 250;
-/** Seeks this near the edge mean the edge. */
+/** A seek this close to the live edge goes to the live edge. */
 const EDGE_S = 1.5;
-/** Someone who comes back from a pause later than this wants to see what was missed. */
+/**
+ * After a shorter pause, playback returns to the live edge. After a longer one, the viewer wants to
+ * see what was missed.
+ */
 const PAUSE_FORGIVEN_S = 4;
 
-/** iPhones know full screen for the video element only. */
+/** iPhones support full screen only for the video element. */
 type AppleVideo = HTMLVideoElement & { webkitEnterFullscreen?: () => void };
 
-/** The actions that buttons and keys share. */
+/** Actions that buttons and keys share. */
 export class Controls {
   #hideTimer = 0;
   readonly #seek = byId('seek', HTMLInputElement);
@@ -86,7 +89,7 @@ export class Controls {
     this.refresh();
   }
 
-  /** Shows the bar, and hides it again once nothing moves. */
+  /** Shows the bar, and hides it again when nothing moves. */
   wake(): void {
     const { stage, video } = this.player;
     stage.dataset['chrome'] = 'shown';
@@ -97,7 +100,7 @@ export class Controls {
     }, HIDE_AFTER_MS);
   }
 
-  /** Writes everything that changes with time. */
+  /** Updates everything that changes with time. */
   refresh(): void {
     const { engine, video, stage } = this.player;
     stage.classList.toggle('is-paused', video.paused);
@@ -195,7 +198,7 @@ export class Controls {
     show();
   }
 
-  /** A mouse plays and pauses on the picture; a finger first brings the bar. */
+  /** A click on the picture plays or pauses; a touch shows or hides the bar. */
   #wirePicture(): void {
     const { video, stage } = this.player;
     let touched = false;

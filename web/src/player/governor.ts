@@ -1,56 +1,62 @@
 /**
- * Keeps a viewer at the live edge: plays a little faster when the picture is later than it need
- * be, and aims a little further back after a stall. Pure.
+ * Keeps a viewer at the live edge: plays a little faster when the picture is later than necessary,
+ * and aims a little further back after a stall. Pure.
  *
- * hls.js has a mechanism for it, which weir leaves off: it speeds up only while more than a second
- * is buffered, so it can never reach a target of three parts (0.6 s), and what it adds to the
- * target at a stall (a second by default) stays for good.
+ * The mechanism of hls.js for this is switched off. It speeds up only while more than a second is
+ * buffered, so it can never reach a target of three parts (0.6 s), and what it adds to the target
+ * after a stall (one second by default) is never taken back.
  */
 
-/** Faster than this is heard in music. */
+/** A higher rate is audible in music. */
 const RATE_MAX = 1.08;
 const RATE_MIN = 1.02;
-/** Speed above 1 for each second of delay. */
+/** Additional playback rate per second of excess delay. */
 const GAIN_PER_S = 0.2;
-/** Catching up starts beyond the first and ends below the second: no hunting around the target. */
+/**
+ * Catching up starts above the first value and ends below the second, so that the rate does not
+ * oscillate around the target.
+ */
 const EXCESS_START_S = 0.12;
 const EXCESS_END_S = 0.03;
-/** With less than this in the buffer, catching up would end in a stall. */
+/** With less in the buffer, catching up would end in a stall. */
 const BUFFER_FLOOR_S = 0.25;
-/** Later than this, catching up would take minutes: jump. */
+/** With more excess than this, catching up would take minutes: seek instead. */
 const EXCESS_JUMP_S = 6;
-/** A playback this young may skip what it has buffered too much; later a skip would be seen. */
+/**
+ * During this time after the start, playback may skip excess buffer; later, viewers would see the
+ * skip.
+ */
 const YOUNG_MS = 2_500;
 const EXCESS_SKIP_S = 0.3;
 
 const STALL_STEP_S = 0.2;
 const MARGIN_MAX_S = 2;
-/** This long without a stall earns one step back. */
+/** This much time without a stall reduces the margin by one step. */
 const CALM_MS = 30_000;
 const CALM_STEP_S = 0.1;
 
-/** What is measured of a playing element; all in seconds. */
+/** Measurements of a playing element, all in seconds. */
 export interface Reading {
-  /** Behind the live edge. */
+  /** Distance from the live edge. */
   latency: number;
-  /** The server's recommendation, PART-HOLD-BACK. */
+  /** Recommended distance: the server's PART-HOLD-BACK. */
   holdBack: number;
-  /** Playable without another request. */
+  /** What can be played without another request. */
   buffered: number;
-  /** Whether the viewer wants the edge, rather than having gone back in time or paused. */
+  /** Whether the viewer wants the live edge, rather than having paused or gone back in time. */
   following: boolean;
 }
 
-/** What to do about it. */
+/** What to do with the element. */
 export interface Decision {
   playbackRate: number;
   /** Seek to the live edge. */
   jump: boolean;
-  /** Seek on within the buffer by so many seconds; 0 is no seek. */
+  /** Seconds to seek forward within the buffer; 0 for no seek. */
   skip: number;
 }
 
-/** The state of one playback. */
+/** State of one playback. */
 export class Governor {
   #marginS = 0;
   #calmSinceMs: number | null = null;
@@ -58,19 +64,19 @@ export class Governor {
   #bornMs: number | null = null;
   #skipped = false;
 
-  /** What stalls have added to the server's hold-back, in seconds. */
+  /** Seconds that stalls have added to the server's hold-back. */
   get margin(): number {
     return this.#marginS;
   }
 
-  /** To be told of each stall for want of data. */
+  /** Call this at every stall for lack of data. */
   stalled(nowMs: number): void {
     this.#marginS = Math.min(MARGIN_MAX_S, this.#marginS + STALL_STEP_S);
     this.#calmSinceMs = nowMs;
     this.#catchingUp = false;
   }
 
-  /** To be asked a few times a second. */
+  /** Call this a few times per second. */
   decide({ latency, holdBack, buffered, following }: Reading, nowMs: number): Decision {
     this.#relax(nowMs);
     const excess = latency - holdBack - this.#marginS;
@@ -90,8 +96,8 @@ export class Governor {
   }
 
   /**
-   * Between choosing where to start and showing the first frame a good second passes, by which
-   * the picture is late. Once, right at the start, it is put where it should have begun.
+   * More than a second passes between the choice of the start position and the first frame, so the
+   * picture is late by that much. One skip, right at the start, corrects this.
    */
   #maySkip(excess: number, buffered: number, nowMs: number): boolean {
     this.#bornMs ??= nowMs;
@@ -107,7 +113,7 @@ export class Governor {
   }
 }
 
-/** Steps of two hundredths: browsers re-plan their audio stretching at each change of rate. */
+/** Steps of 0.02: browsers re-plan their audio stretching at every change of the rate. */
 function rateFor(excess: number): number {
   const rate = Math.min(RATE_MAX, Math.max(RATE_MIN, 1 + GAIN_PER_S * excess));
   return Math.round(rate * 50) / 50;

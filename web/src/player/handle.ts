@@ -1,28 +1,28 @@
 /**
- * `window.weir`: a small handle for the console, for tests and for benches. Stable are `name`,
- * `view`, `video`, `hls`, `latency()` and `buffered()`.
+ * `window.weir`: a handle for the console, for tests and for benches. `name`, `view`, `video`,
+ * `hls`, `latency()` and `buffered()` are stable.
  */
 
 import { bufferedAhead } from './engine.ts';
 import type { Player } from './player.ts';
 
-/** See the module. */
+/** The type of `window.weir`. */
 export interface Handle {
   readonly name: string;
-  /** `playing`, `waiting`, … as in `lifecycle.ts`. */
+  /** A view of `lifecycle.ts`, such as `playing` or `waiting`. */
   readonly view: string;
   readonly video: HTMLVideoElement;
-  /** The hls.js instance while one is loaded, else `null`. */
+  /** The hls.js instance while one is loaded, otherwise `null`. */
   readonly hls: unknown;
-  /** Seconds behind the live edge, or `null`. */
+  /** Distance from the live edge in seconds, or `null`. */
   latency(): number | null;
   /** Seconds between the picture's EXT-X-PROGRAM-DATE-TIME and this machine's clock, or `null`. */
   wallLatency(): number | null;
-  /** Seconds playable without another request. */
+  /** Seconds that can be played without another request. */
   buffered(): number;
 }
 
-/** Installs it. */
+/** Installs the handle. */
 export function exposeHandle(player: Player): void {
   const handle: Handle = {
     name: player.name,

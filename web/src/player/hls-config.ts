@@ -1,12 +1,12 @@
-/** How weir wants hls.js to behave; each value says why it differs from the default. */
+/** Configuration of hls.js; every value says why it differs from the default. */
 
 import type { HlsConfig } from 'hls.js';
 
 const BANDWIDTH_KEY = 'weir.bandwidth';
-/** Without a memory: enough for 720p, and one segment corrects it. */
+/** Bandwidth estimate of a first visit: enough for 720p, and corrected after one segment. */
 const FIRST_GUESS_BPS = 4_000_000;
 
-/** The estimate of the last visit, or a first guess; bits per second. */
+/** Bandwidth estimate of the last visit, or a first guess, in bits per second. */
 export function rememberedBandwidth(): number {
   try {
     const stored = Number(localStorage.getItem(BANDWIDTH_KEY));
@@ -16,7 +16,7 @@ export function rememberedBandwidth(): number {
   }
 }
 
-/** Keeps an estimate for the next visit. Storage may be forbidden: then there is no memory. */
+/** Saves the estimate for the next visit, if the browser allows storage. */
 export function rememberBandwidth(bitsPerSecond: number): void {
   try {
     localStorage.setItem(BANDWIDTH_KEY, String(Math.round(bitsPerSecond)));
@@ -25,29 +25,29 @@ export function rememberBandwidth(bitsPerSecond: number): void {
   }
 }
 
-/** The configuration of one playback. */
+/** Configuration of one playback. */
 export function hlsConfig(): Partial<HlsConfig> {
   return {
     lowLatencyMode: true,
-    // CMAF is passed through, not remuxed: a worker would cost its start and save next to nothing.
+    // CMAF needs no remuxing, so a worker would cost time at the start and save almost nothing.
     enableWorker: false,
-    // The first picture should be the one that stays, not a test of the lowest rung.
+    // The first rendition should be the final one, not a bandwidth test with the lowest rung.
     startLevel: -1,
     testBandwidth: false,
     abrEwmaDefaultEstimate: rememberedBandwidth(),
     abrEwmaDefaultEstimateMax: 20_000_000,
-    // Pixels that cannot be shown need not be fetched.
+    // The player fetches no more pixels than it can show.
     capLevelToPlayerSize: true,
     // Playlists and init segments are fetched while the media source is still opening.
     startFragPrefetch: true,
-    // Seeking back inside the server's window need not fetch again; beyond that memory is freed.
+    // Seeking back within the server's window needs no new requests; older media is freed.
     backBufferLength: 60,
-    // Live edge: what exists is fetched anyway. Back in the window ten seconds are plenty.
+    // At the live edge everything available is fetched anyway; further back ten seconds are enough.
     maxBufferLength: 10,
-    // The Governor does both of these better at sub-second targets.
+    // At targets below one second the Governor does both of these better.
     maxLiveSyncPlaybackRate: 1,
     liveSyncOnStallIncrease: 0,
-    // No text, no DRM: nothing to look for.
+    // There are no text tracks and no timed metadata to look for.
     enableEmsgMetadataCues: false,
     enableID3MetadataCues: false,
     enableDateRangeMetadataCues: false,

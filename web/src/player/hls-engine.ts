@@ -1,4 +1,4 @@
-/** The engine on hls.js. */
+/** The engine that uses hls.js. */
 
 import Hls, { type ErrorData, type Level } from 'hls.js';
 
@@ -15,19 +15,24 @@ import { Governor } from './governor.ts';
 import { hlsConfig, rememberBandwidth } from './hls-config.ts';
 import { Watchdog } from './watchdog.ts';
 
-/** How often speed and progress are looked at. */
+/** How often rate and progress are checked. */
 const TICK_MS = 250;
-/** The server may hold a master for 10 s and init and first parts come at once after that. */
+/**
+ * The server may hold a request for the master for 10 s; init segment and first parts come right
+ * after that.
+ */
 const FIRST_FRAME_MS_MAX = 25_000;
-/** A decoder that fails more often than this on one playlist is given a new start instead. */
+/**
+ * If decoding fails more often than this on one playlist, the load is given up and starts again.
+ */
 const MEDIA_RECOVERIES_MAX = 2;
-/** An end of the playlist this near counts as reached. */
+/** This close to its end, the playlist counts as played. */
 const END_TOLERANCE_S = 0.5;
 
-/** Whether this browser can run it. */
+/** Whether this browser can run hls.js. */
 export const isSupported = (): boolean => Hls.isSupported();
 
-/** Everything that belongs to one load of a playlist. */
+/** State of one load of a playlist. */
 interface Playback {
   hls: Hls;
   governor: Governor;
@@ -35,7 +40,7 @@ interface Playback {
   timer: number;
   startedMs: number;
   hasFrame: boolean;
-  /** The playlist carries EXT-X-ENDLIST. */
+  /** The playlist has EXT-X-ENDLIST. */
   endListed: boolean;
   mediaRecoveries: number;
 }
@@ -112,7 +117,7 @@ export class HlsEngine implements Engine {
 
   set chosen(index: number) {
     this.#chosen = index;
-    // `loadLevel` keeps what is buffered, which is less than a second at the edge.
+    // `loadLevel` keeps the buffer, which is less than a second at the live edge.
     if (this.hls) this.hls.loadLevel = index;
     this.events.onQualities();
   }
@@ -146,10 +151,11 @@ export class HlsEngine implements Engine {
       const playback = this.#playback;
       if (!playback || playback.hls !== hls || details.live) return;
       playback.endListed = true;
-      // It was over before it began: nobody wants the last minute of something that has ended.
+      // The stream had ended before playback began: viewers do not want its last minute.
       if (!playback.hasFrame) queueMicrotask(() => this.events.onEnded());
     });
-    // Once a segment: with parts, FRAG_LOADED comes several times a second.
+    // This event comes once per segment; FRAG_LOADED comes with every part, several times per
+    // second.
     hls.on(Hls.Events.FRAG_CHANGED, () => rememberBandwidth(hls.bandwidthEstimate));
     hls.on(Hls.Events.ERROR, (_, data) => this.#onError(hls, data));
   }
@@ -172,11 +178,11 @@ export class HlsEngine implements Engine {
       this.#recover(hls);
       return;
     }
-    // hls.js is still inside its own handler: let it finish before it is destroyed.
+    // hls.js must leave its own handler before it is destroyed.
     queueMicrotask(() => this.events.onFatal(data.details));
   }
 
-  /** A recovery loads the element anew, and that alone leaves it paused. */
+  /** A recovery reloads the element, which leaves the element paused. */
   #recover(hls: Hls): void {
     const wasPlaying = !this.video.paused;
     hls.recoverMediaError();

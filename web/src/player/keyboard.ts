@@ -1,4 +1,4 @@
-/** The player's keys. */
+/** Keyboard control of the player. */
 
 import { byId } from '../dom.ts';
 import type { Controls } from './controls.ts';
@@ -7,11 +7,11 @@ import type { Panels } from './panels.ts';
 const SEEK_S = 5;
 const VOLUME_STEP = 0.05;
 
-/** Listens on the whole page: there is one player on it. */
+/** Listens on the whole page, which has one player. */
 export function wireKeyboard(controls: Controls, panels: Panels): void {
   const help = byId('help', HTMLDialogElement);
   byId('help-close', HTMLButtonElement).addEventListener('click', () => help.close());
-  // A click on the backdrop hits the dialog itself, not what is in it.
+  // A click on the backdrop has the dialog itself as its target, not an element in it.
   help.addEventListener('click', (event) => event.target === help && help.close());
 
   const actions: Record<string, () => void> = {
@@ -33,7 +33,7 @@ export function wireKeyboard(controls: Controls, panels: Panels): void {
     if (event.target instanceof Element && keepsKey(event.target, event.key)) return;
     const action = actions[event.key.length === 1 ? event.key.toLowerCase() : event.key];
     if (!action) return;
-    // Also where nothing is done: a Space that is held must not scroll the page.
+    // This also applies when the key does nothing: a Space that is held must not scroll the page.
     event.preventDefault();
     if (event.repeat && !repeats(event.key)) return;
     controls.wake();
@@ -41,20 +41,21 @@ export function wireKeyboard(controls: Controls, panels: Panels): void {
   });
 }
 
-/** As much of the focused element as decides whose a key is. */
+/** Properties of the focused element that decide who handles a key. */
 export interface Focus {
   localName: string;
   id: string;
-  /** Of an input: which kind. */
+  /** Type of an input element. */
   type?: string;
 }
 
-/** Whether the focused element has a use for the key itself. */
+/** Whether the focused element handles the key itself. */
 export function keepsKey({ localName, id, type }: Focus, key: string): boolean {
   switch (localName) {
     case 'input':
       if (type === 'text') return true;
-      // Its own steps are so small that none leaves the live edge: there the page's keys seek.
+      // The slider's own steps are too small to leave the live edge, so the page's keys seek
+      // instead.
       if (key.startsWith('Arrow')) return id !== 'seek';
       return key === ' ' && type === 'radio';
     case 'textarea':
@@ -68,7 +69,7 @@ export function keepsKey({ localName, id, type }: Focus, key: string): boolean {
   }
 }
 
-/** Whether a key that is held acts again and again: what steps does, what toggles would flap. */
+/** Whether a key that is held repeats its action. Toggles must not. */
 export function repeats(key: string): boolean {
   return key.startsWith('Arrow');
 }

@@ -1,15 +1,15 @@
 /**
- * When the player loads, waits and starts again. A pure state machine: answers of the API and
- * events of the engine come in with the time; what to do and what to show come out.
+ * When the player loads, waits and starts again. A pure state machine: its inputs are the time,
+ * answers of the API and events of the engine; its outputs are a command and a view.
  */
 
 import { startsWhenWatched, type Lookup, type StreamStatus } from '../api.ts';
 import { backoffMs } from '../backoff.ts';
 
-/** What the engine is doing: nothing, reaching the first frame, or playing. */
+/** What the engine does: nothing, load up to the first frame, or play. */
 export type Phase = 'resting' | 'loading' | 'playing';
 
-/** What the viewer is told. */
+/** What the viewer sees. */
 export type View =
   | 'connecting'
   | 'missing'
@@ -24,28 +24,28 @@ export type View =
 /** What the caller must do with the engine. */
 export type Command = 'none' | 'load' | 'unload';
 
-/** Everything the decisions depend on. */
+/** State that the decisions depend on. */
 export interface Model {
   readonly phase: Phase;
   readonly lookup: Lookup | null;
-  /** Loads in a row that did not reach a frame. */
+  /** Number of consecutive loads that did not reach a frame. */
   readonly failures: number;
-  /** No load before this time. */
+  /** Earliest time of the next load. */
   readonly notBeforeMs: number;
-  /** `since` of the state whose session we saw ending: not a session to load again. */
+  /** `since` of the state whose session has ended; that session is not loaded again. */
   readonly endedSince: string | null;
-  /** Whether a broadcast ended while this page was open. */
+  /** Whether a broadcast has ended while this page was open. */
   readonly sawEnd: boolean;
 }
 
-/** What can happen. */
+/** Events from outside. */
 export type Happening =
   | { type: 'lookup'; lookup: Lookup }
   | { type: 'playing' }
   | { type: 'ended' }
   | { type: 'fatal' };
 
-/** The state in which a page opens. */
+/** State of a page that has just been opened. */
 export const initial: Model = {
   phase: 'resting',
   lookup: null,
@@ -56,7 +56,7 @@ export const initial: Model = {
 };
 
 /**
- * The next state and what to do.
+ * Returns the next state and a command.
  *
  * @param random a number in [0, 1), for the back-off
  */
@@ -78,7 +78,7 @@ export function step(
   }
 }
 
-/** What to show for a state. */
+/** Returns what to show in a state. */
 export function viewOf(model: Model): View {
   const { phase, lookup } = model;
   const status = lookup?.kind === 'found' ? lookup.status : null;
@@ -91,18 +91,18 @@ export function viewOf(model: Model): View {
   return model.sawEnd ? 'ended' : 'waiting';
 }
 
-/** What the pause before the next question to the API depends on. */
+/** What the delay before the next API request depends on. */
 export interface Pace {
   hidden: boolean;
   phase: Phase;
-  /** How long the page has been waiting for a publisher. */
+  /** How long the page has been waiting for a publisher, in milliseconds. */
   waitedMs: number;
 }
 
 /**
- * Milliseconds until the API is asked again. While a viewer looks at a page that waits, half a
- * second decides how soon the picture is there; nobody gains from that in a hidden tab, or when
- * the wait has become long.
+ * Milliseconds until the next API request. On a visible page that waits for a publisher, this
+ * decides how soon the picture appears. A hidden page, or one that has waited for long, asks less
+ * often.
  */
 export function pollMs({ hidden, phase, waitedMs }: Pace): number {
   if (hidden) return 5_000;
@@ -116,20 +116,20 @@ function sinceOf(model: Model): string | null {
 }
 
 function rest(model: Model, nowMs: number, random: number): Model {
-  // The first load after a session that played comes at once; from then on it backs off.
+  // The first load after a session that played comes at once; later ones back off.
   const failures = model.phase === 'playing' ? 0 : model.failures + 1;
   const pause = failures === 0 ? 0 : backoffMs(failures, random);
   return { ...model, phase: 'resting', failures, notBeforeMs: nowMs + pause };
 }
 
-/** Any other state than the one that ended means: whatever comes next is a new session. */
+/** A state other than the one that ended means that whatever comes next is a new session. */
 function forgetEnd(model: Model): Model {
   return model.endedSince !== null && sinceOf(model) !== model.endedSince
     ? { ...model, endedSince: null }
     : model;
 }
 
-/** Whether a request for the master can be expected to lead to a picture. */
+/** Whether a request for the master is likely to lead to a picture. */
 function loadable(model: Model, status: StreamStatus): boolean {
   switch (status.state) {
     case 'starting':
@@ -138,7 +138,7 @@ function loadable(model: Model, status: StreamStatus): boolean {
       return model.endedSince !== status.since;
     case 'idle':
     case 'failed':
-      // Everything else has to start by itself first, and a request would only fail until then.
+      // All other streams must start by themselves; until then a request would only fail.
       return startsWhenWatched(status);
   }
 }

@@ -1,15 +1,15 @@
-/** What the player says when there is no picture. Pure. */
+/** What the player shows when there is no picture. Pure. */
 
 import type { View } from './lifecycle.ts';
 
-/** A title, a sentence below it, and whether something is going on that may take a moment. */
+/** A title, a sentence, and whether a spinner shows that work is going on. */
 export interface Message {
   title: string;
   detail: string;
   busy: boolean;
 }
 
-/** The words for a view, or `null` where the picture speaks for itself. */
+/** Message for a view; `null` when a picture is shown. */
 export function messageFor(view: View, name: string, lastError: string | null): Message | null {
   switch (view) {
     case 'playing':

@@ -1,4 +1,4 @@
-/** Puts a player together: what `/watch` and `/embed` have in common. */
+/** Assembles a player for `/watch` and `/embed`. */
 
 import { nameInPath } from '../api.ts';
 import { Controls } from './controls.ts';
@@ -7,7 +7,7 @@ import { wireKeyboard } from './keyboard.ts';
 import { Panels } from './panels.ts';
 import { Player } from './player.ts';
 
-/** The player for the stream in the page's address. */
+/** Creates the player for the stream in the page's address. */
 export function mountPlayer(): Player {
   const player = new Player(nameInPath(location.pathname) ?? '');
   const panels = new Panels(player);

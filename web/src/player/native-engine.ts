@@ -1,10 +1,12 @@
-/** The engine where the browser plays HLS and offers no Media Source Extensions: older iPhones. */
+/**
+ * The engine for browsers that play HLS themselves and lack Media Source Extensions: older iPhones.
+ */
 
 import type { Engine, EngineEvents, Quality, Readings, SeekWindow } from './engine.ts';
 
 const NOTHING_KNOWN: Readings = { latency: null, target: null, wallLatency: null, bandwidth: null };
 
-/** See {@link Engine}. The browser chooses renditions and latency by itself. */
+/** See {@link Engine}. The browser itself chooses renditions and latency. */
 export class NativeEngine implements Engine {
   following = true;
   readonly qualities: Quality[] = [];

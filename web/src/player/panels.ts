@@ -1,4 +1,4 @@
-/** What opens over the picture: the choice of quality, and the numbers. */
+/** Panels on top of the picture: the quality menu and the statistics. */
 
 import { byId, make, setText } from '../dom.ts';
 import { bitrate, seconds } from '../format.ts';
@@ -7,7 +7,7 @@ import type { Player } from './player.ts';
 
 const STATS_REFRESH_MS = 500;
 
-/** Both panels. */
+/** The two panels. */
 export class Panels {
   readonly #settings = byId('settings', HTMLElement);
   readonly #opener = byId('settings-button', HTMLButtonElement);
@@ -28,7 +28,8 @@ export class Panels {
       this.#opener.focus();
     });
     byId('help-open', HTMLButtonElement).addEventListener('click', () => {
-      // Before the dialog opens: it gives the focus back to where it was.
+      // This must come before the dialog opens, because the dialog returns the focus to where it
+      // was.
       this.#dismiss();
       byId('help', HTMLDialogElement).showModal();
     });
@@ -42,7 +43,7 @@ export class Panels {
     player.onChange(() => this.#drawQualities());
   }
 
-  /** Shows or hides the numbers. */
+  /** Shows or hides the statistics. */
   toggleStats(): void {
     this.#stats.hidden = !this.#stats.hidden;
     clearInterval(this.#timer);
@@ -58,7 +59,10 @@ export class Panels {
     if (open) this.#list.querySelector<HTMLInputElement>('input:checked')?.focus();
   }
 
-  /** Closes the settings from within: the focus would be lost with what is hidden. */
+  /**
+   * Closes the settings and moves the focus to their button; it would be lost with a hidden
+   * element.
+   */
   #dismiss(): void {
     this.#open(false);
     this.#opener.focus();

@@ -1,4 +1,6 @@
-/** The player: asks the API, drives an engine by the lifecycle, and shows where things stand. */
+/**
+ * The player: queries the API, drives an engine according to the lifecycle, and shows the state.
+ */
 
 import { lookUpStream, masterUrl, thumbUrl, type Lookup, type StreamStatus } from '../api.ts';
 import { byId, setText } from '../dom.ts';
@@ -8,13 +10,13 @@ import { messageFor } from './messages.ts';
 import { NativeEngine } from './native-engine.ts';
 import { restoreVolume } from './volume.ts';
 
-/** How old the page must be to be loaded again when part of its code could not be fetched. */
+/** The page reloads only when it is at least this old, if part of its code could not be fetched. */
 const RELOAD_MS = 5_000;
 
-/** Somebody who wants to know when something about the player has changed. */
+/** Called when something about the player has changed. */
 export type Listener = (player: Player) => void;
 
-/** One player on a page that contains `_player.html`. */
+/** The player of a page that contains `_player.html`. */
 export class Player {
   readonly stage = byId('stage', HTMLElement);
   readonly video = byId('video', HTMLVideoElement);
@@ -24,7 +26,7 @@ export class Player {
   #engineReady: Promise<void> = Promise.resolve();
   #pollTimer = 0;
   #polling = false;
-  /** Outlives what is loaded: sound must not come back unasked. */
+  /** Kept across loads: sound must not come back without the viewer's action. */
   #pausedByViewer = false;
   #notPlayingSinceMs = Date.now();
   #shown: View | null = null;
@@ -47,7 +49,7 @@ export class Player {
     });
   }
 
-  /** Starts asking and, as soon as there is something, playing. */
+  /** Starts to query the API and plays as soon as there is something to play. */
   start(): void {
     this.#show();
     this.#engineReady = createEngine(this.video, {
@@ -59,29 +61,29 @@ export class Player {
       (engine) => {
         this.engine = engine;
       },
-      () => undefined, // Its code did not arrive; see #startOver.
+      () => undefined, // Its code could not be fetched; see #startOver.
     );
     void this.#poll();
   }
 
-  /** What the viewer is shown at present. */
+  /** What the viewer sees now. */
   get view(): View {
     return viewOf(this.#model);
   }
 
-  /** The last the API said, if it knew the stream. */
+  /** Last status from the API, if it knew the stream. */
   get status(): StreamStatus | null {
     const { lookup } = this.#model;
     return lookup?.kind === 'found' ? lookup.status : null;
   }
 
-  /** Calls back at each change of view, status or renditions. */
+  /** Registers a callback for changes of view, status or renditions. */
   onChange(listener: Listener): void {
     this.#listeners.push(listener);
     listener(this);
   }
 
-  /** Turns the sound on, as the viewer's own wish. */
+  /** Turns the sound on because the viewer asked for it. */
   unmute(): void {
     this.video.muted = false;
     if (this.video.volume === 0) this.video.volume = 1;
@@ -92,7 +94,7 @@ export class Player {
     if (this.#polling) return;
     this.#polling = true;
     clearTimeout(this.#pollTimer);
-    // The question to the API travels while the engine's code is still arriving.
+    // The request to the API runs while the engine's code is still being loaded.
     const [lookup] = await Promise.all([lookUpStream(this.name), this.#engineReady]);
     this.#polling = false;
     if (this.engine) this.#happen({ type: 'lookup', lookup });
@@ -106,8 +108,9 @@ export class Player {
   }
 
   /**
-   * A browser remembers a module that did not arrive: only a new page asks for it again. While the
-   * server is away, the new page would be the browser's own error, which tries nothing by itself.
+   * Browsers remember that a module failed to load and fetch it again only for a new page. So the
+   * page reloads, but not while the server is unreachable: the browser would then show its own
+   * error page, which never tries again.
    */
   #startOver(lookup: Lookup): void {
     if (lookup.kind === 'unreachable') this.#happen({ type: 'lookup', lookup });
@@ -127,7 +130,7 @@ export class Player {
 
   #load(): void {
     const state = this.status?.state;
-    // Before the first picture there is no thumbnail either.
+    // Before the first picture there is no thumbnail.
     if (state === 'live' || state === 'waiting') byId('poster', HTMLImageElement).src = thumbUrl(this.name);
     if (this.#pausedByViewer) this.#waitForClick();
     this.engine?.load(masterUrl(this.name));
@@ -139,14 +142,14 @@ export class Player {
     this.stage.classList.remove('is-blocked');
   }
 
-  /** Shows the first frame and a button. */
+  /** Shows the first frame and a play button. */
   #waitForClick(): void {
-    // The page loads nothing ahead of play(): without it there would be no frame.
+    // The page loads nothing before play(), so without it there would be no frame.
     this.video.preload = 'auto';
     this.stage.classList.add('is-blocked');
   }
 
-  /** Plays with sound if the browser lets it, else without, else asks for a click. */
+  /** Plays with sound if the browser allows it, otherwise muted, otherwise asks for a click. */
   #play(): void {
     const { video, stage } = this;
     video.play().catch((error: unknown) => {

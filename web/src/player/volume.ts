@@ -1,15 +1,15 @@
-/** The viewer's volume, kept from visit to visit. */
+/** Keeps the viewer's volume from visit to visit. */
 
 const KEY = 'weir.volume';
 
-/** Sets what was kept, and keeps what is set from now on. */
+/** Restores the volume and saves later changes. */
 export function restoreVolume(video: HTMLVideoElement): void {
   try {
     const kept = JSON.parse(localStorage.getItem(KEY) ?? '{}') as { volume?: unknown };
     const { volume } = kept;
     if (typeof volume === 'number' && volume > 0 && volume <= 1) video.volume = volume;
   } catch {
-    // No storage, or something else wrote there: full volume, then.
+    // No storage, or another script wrote the value: use full volume.
   }
   video.addEventListener('volumechange', () => {
     try {

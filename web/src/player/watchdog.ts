@@ -1,36 +1,38 @@
 /**
- * Notices a picture that hangs although it should run, and says what to try. Pure. hls.js nudges
- * over small holes by itself; this is for what it gives up on.
+ * Notices a picture that hangs although it should move, and says what to try. Pure. hls.js skips
+ * small gaps by itself; this handles what hls.js gives up on.
  */
 
-/** How long a picture may stand still before the next thing is tried. */
+/** How long a picture may stand still before the next cure is tried. */
 const PATIENCE_MS = 4_000;
-/** A still picture at the end of an ended playlist has simply ended. */
+/**
+ * How long a picture may stand still at the end of an ended playlist before that counts as the end.
+ */
 const END_MS = 1_000;
-/** After so many looks with movement a cure has worked. */
+/** After this many looks with movement the cure has worked. */
 const RECOVERED_LOOKS = 4;
 
-/** One look at the video element. */
+/** One observation of the video element. */
 export interface Look {
-  /** Playing is wanted: not paused by the viewer, not seeking. */
+  /** Whether the picture should move: not paused by the viewer, not seeking. */
   expected: boolean;
-  /** Seconds. */
+  /** Position in seconds. */
   position: number;
   /** Whether the playlist has ended and the position is at its end. */
   atEnd: boolean;
 }
 
-/** What to try. */
+/** What to try next. */
 export type Cure = 'none' | 'seek' | 'reload' | 'end';
 
-/** The memory of one playback. */
+/** State of one playback. */
 export class Watchdog {
   #position = -1;
   #stillSinceMs = 0;
   #movingLooks = 0;
   #sought = false;
 
-  /** To be asked about twice a second. */
+  /** Call this about twice per second. */
   look({ expected, position, atEnd }: Look, nowMs: number): Cure {
     if (!expected || position !== this.#position) {
       this.#position = position;

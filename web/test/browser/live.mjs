@@ -1,8 +1,7 @@
 /**
- * A low-latency HLS source for trying the player without the daemon: ffmpeg makes fragments of
- * 200 ms, this cuts them apart and writes playlists with parts and blocking reload (RFC 8216bis,
- * sections 4.4.4.9 and 6.2.5.2). It is a stand-in, not a reference: the daemon's own tests judge
- * the daemon.
+ * A low-latency HLS source to try the player without the daemon. ffmpeg makes fragments of 200 ms;
+ * this script separates them and writes playlists with parts and blocking reload (RFC 8216bis,
+ * sections 4.4.4.9 and 6.2.5.2). It is a stub, not a reference: the daemon has tests of its own.
  */
 
 import { spawn } from 'node:child_process';
@@ -11,7 +10,7 @@ const SEGMENT_S = 2;
 const WINDOW_SEGMENTS = 15;
 const PART_TARGET_S = 0.22;
 
-/** Splits a stream of ISO BMFF into its init section and its fragments. */
+/** Splits an ISO BMFF stream into its init section and its fragments. */
 class Boxes {
   #rest = Buffer.alloc(0);
   #held = [];
@@ -31,13 +30,13 @@ class Boxes {
   }
 }
 
-/** The decode time in a fragment's `tfdt`, in the track's ticks. */
+/** Decode time from a fragment's `tfdt`, in ticks of the track. */
 function decodeTime(fragment) {
   const at = fragment.indexOf('tfdt');
   return fragment[at + 4] === 1 ? Number(fragment.readBigUInt64BE(at + 8)) : fragment.readUInt32BE(at + 8);
 }
 
-/** One rendition: a window of segments made of parts, and readers that wait for the next one. */
+/** One rendition: a window of segments with parts, and readers that wait for the next part. */
 class Rendition {
   init = null;
   segments = [];
@@ -50,7 +49,10 @@ class Rendition {
     this.timescale = timescale;
   }
 
-  /** Takes a fragment; how long it lasts, and whether it ends its segment, the next one tells. */
+  /**
+   * Takes a fragment. The next fragment tells how long this one lasts and whether it ends its
+   * segment.
+   */
   add(fragment) {
     const time = decodeTime(fragment) / this.timescale;
     const sequence = Math.floor((time + 0.001) / SEGMENT_S) + 1;
@@ -81,7 +83,7 @@ class Rendition {
     for (const wake of this.#waiting.splice(0)) wake();
   }
 
-  /** Whether a part, or a whole segment where `part` is null, is there. */
+  /** Whether a part exists, or the whole segment when `part` is null. */
   #has(sequence, part) {
     const segment = this.segments.find((it) => it.sequence === sequence);
     if (!segment) return this.segments.length > 0 && sequence < this.segments[0].sequence;
@@ -118,13 +120,13 @@ class Rendition {
     }
     const last = this.segments.at(-1);
     const hint = last.complete ? `${last.sequence + 1}.0` : `${last.sequence}.${last.parts.length}`;
-    // Never without it: after a playlist that ends in a whole segment hls.js 1.7.4 takes that same
-    // segment for the one in the making, and places all that follows one segment too early.
+    // The hint is always there: after a playlist that ends with a whole segment, hls.js 1.7.4 takes
+    // that segment for the open one and places all that follows one segment too early.
     lines.push(this.ended ? '#EXT-X-ENDLIST' : `#EXT-X-PRELOAD-HINT:TYPE=PART,URI="${hint}.mp4"`);
     return lines.join('\n') + '\n';
   }
 
-  /** The bytes of `init.mp4`, `7.mp4` or `7.3.mp4`. */
+  /** Returns the bytes of `init.mp4`, `7.mp4` or `7.3.mp4`. */
   media(file) {
     if (file === 'init.mp4') return this.init;
     const [, sequence, part] = /^(\d+)(?:\.(\d+))?\.mp4$/.exec(file) ?? [];
@@ -182,7 +184,7 @@ export class Live {
     return MASTER;
   }
 
-  /** Stops making media; the playlists end and stay. */
+  /** Stops the media. The playlists end and stay available. */
   end() {
     this.#child.kill('SIGKILL');
     for (const rendition of Object.values(this.renditions)) rendition.end();

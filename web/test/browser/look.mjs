@@ -1,6 +1,6 @@
 /**
- * Opens the pages in Chromium against a stand-in daemon, tries what a viewer would, and takes
- * pictures of every state. Needs ffmpeg and Chromium (`WEIR_CHROMIUM`, default `/usr/bin/chromium`).
+ * Opens the pages in Chromium against a stub daemon, does what a viewer would do, and takes a
+ * picture of every state. Needs ffmpeg and Chromium (`WEIR_CHROMIUM`, default `/usr/bin/chromium`).
  *
  *     node test/browser/look.mjs [FOLDER FOR THE PICTURES]
  */
@@ -102,7 +102,7 @@ async function states() {
   }
 }
 
-/** A page that waits; a stream that starts, drops out, ends and starts anew. */
+/** A page waits; then a stream starts, drops out, ends and starts again. */
 async function aBroadcast() {
   daemon.streams = [stream('studio', 'idle')];
   const page = await open('/watch/studio');
@@ -194,7 +194,7 @@ async function tryControls(page) {
   await steady(page);
 }
 
-/** Two seconds without a server, then a daemon that has restarted: other addresses, new session. */
+/** Two seconds without a server, then a restarted daemon: new addresses, new session. */
 async function aServerThatGoesAway(page) {
   daemon.reachable = false;
   daemon.live.end();
@@ -222,7 +222,7 @@ async function otherSizes() {
   }
 }
 
-/** Where sound needs a click first: plays without, and says so. */
+/** A browser that requires a click before sound: the page plays muted and says so. */
 async function aStrictBrowser() {
   const page = await open('/embed/studio', { size: { width: 640, height: 360 }, inBrowser: strictBrowser });
   await page.waitForSelector('#unmute', { state: 'visible' });

@@ -1,4 +1,4 @@
-/** A stand-in for the daemon: `dist/`, an API whose answers the test sets, and live HLS. */
+/** A stub of the daemon: `dist/`, an API whose answers the test sets, and live HLS. */
 
 import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
@@ -15,12 +15,15 @@ const TYPES = {
   '.svg': 'image/svg+xml',
   '.txt': 'text/plain; charset=utf-8',
 };
-/** As strict as the pages allow: what works under it works under the daemon's. */
+/**
+ * The strictest policy under which the pages work, so that they also work under the daemon's
+ * policy.
+ */
 const POLICY =
   "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; " +
   "media-src 'self' blob:; connect-src 'self'; base-uri 'none'";
 
-/** A stream's status with everything a test does not care about filled in. */
+/** Status of a stream, with defaults for everything that a test does not care about. */
 export function stream(name, state, more = {}) {
   return {
     name,
@@ -36,7 +39,7 @@ export function stream(name, state, more = {}) {
   };
 }
 
-/** The server: `streams` and `thumb` are for the test to set. */
+/** The server. The test sets `streams` and `thumb`. */
 export class Daemon {
   streams = [];
   thumb = null;
@@ -61,7 +64,7 @@ export class Daemon {
     this.#server.close();
   }
 
-  /** Begins a session; `path` of its playlists is its own. */
+  /** Starts a session, whose playlists have a path of their own. */
   startLive() {
     this.live = new Live();
     this.session = (this.session ?? 0) + 1;

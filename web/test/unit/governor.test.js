@@ -56,7 +56,7 @@ test('reaches a target below a second, and stays', () => {
   let changes = 0;
   let before = 0;
   for (let second = 0; second < 120; second += 0.25) {
-    // Never enough in the buffer to skip: the hard way.
+    // The buffer is never large enough for a skip.
     const { playbackRate } = governor.decide(reading(latency), second * 1000);
     latency -= (playbackRate - 1) * 0.25;
     if (second > 60 && playbackRate !== before) changes += 1;

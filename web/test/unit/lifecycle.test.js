@@ -17,7 +17,7 @@ const PLAYING = { type: 'playing' };
 const ENDED = { type: 'ended' };
 const FATAL = { type: 'fatal' };
 
-/** Plays happenings one second apart; returns the commands given and the view at the end. */
+/** Feeds events one second apart; returns the commands and the last view. */
 function run(...happenings) {
   let model = initial;
   const commands = [];

@@ -5,7 +5,7 @@ import { Watchdog } from '../../src/player/watchdog.ts';
 
 const LOOK_MS = 500;
 
-/** The cures for a sequence of positions, two looks a second. */
+/** Cures for a sequence of positions, with two looks per second. */
 function cures(looks) {
   const watchdog = new Watchdog();
   return looks.map((look, index) =>
