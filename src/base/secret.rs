@@ -1,4 +1,4 @@
-//! Passwords and publish keys, which are neither logged nor compared in a time that tells them.
+//! Passwords and publish keys: hidden in logs, compared in constant time.
 
 use std::fmt;
 

@@ -60,7 +60,7 @@ impl fmt::Debug for Pull {
     }
 }
 
-/// Carries an address as text; what does not parse as an address is a decoding error.
+/// Serde helper: an address as text. A text that is not an address is a decoding error.
 mod address {
     use serde::de::Error;
     use serde::{Deserialize, Deserializer, Serializer};

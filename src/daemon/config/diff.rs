@@ -1,29 +1,29 @@
-//! What a reload changes.
+//! The differences between two configurations, for a reload.
 
 use super::settings::{Settings, Stream};
 
-/// The difference between two configurations, by what becomes of it.
+/// The differences between two configurations, by their effect.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Changes {
-    /// Streams that are new: they begin.
+    /// New streams: they begin.
     pub added: Vec<String>,
-    /// Streams that are gone: their sessions end.
+    /// Removed streams: their sessions end.
     pub removed: Vec<String>,
-    /// Streams whose own settings (or rungs) differ: their sessions end, and others begin.
+    /// Streams whose own settings or rungs differ: their sessions end, and new ones begin.
     pub changed: Vec<String>,
-    /// Streams of which only the publish key differs. Whoever publishes goes on.
+    /// Streams in which only the publish key differs: a current publisher stays.
     pub new_keys: Vec<String>,
-    /// Keys that differ and are in force at once; no session notices.
+    /// Keys that differ and take effect at once, without a new session.
     pub at_once: Vec<&'static str>,
-    /// Keys that differ and that sessions are made with: those of all streams end, and others
-    /// begin.
+    /// Keys that differ and that are fixed for a session: the sessions of all streams end, and new
+    /// ones begin.
     pub all_sessions: Vec<&'static str>,
-    /// Keys that differ from what they were when the daemon started, and are read only then.
+    /// Keys that take effect only at the start of the daemon and differ from their values then.
     pub needs_restart: Vec<&'static str>,
 }
 
-/// What differs from `old`, the settings in force, in `new`; `started` is what the daemon started
-/// with. Streams are told apart by name.
+/// Compares `new` with `old`, the settings in force, and with `started`, the settings at the start of
+/// the daemon. Streams with the same name are the same stream.
 pub fn diff(started: &Settings, old: &Settings, new: &Settings) -> Changes {
     let find = |settings: &'_ Settings, name: &str| -> Option<Stream> {
         settings.streams.iter().find(|s| s.name == name).cloned()
@@ -42,10 +42,10 @@ pub fn diff(started: &Settings, old: &Settings, new: &Settings) -> Changes {
     changes.removed = gone.map(|s| s.name.clone()).collect();
     changes.at_once = differing([
         ("session.grace", old.session.grace != new.session.grace),
-        // Where publish keys are kept, which is all there is in it.
+        // The data folder has only the publish keys in it.
         ("server.data", old.server.data != new.server.data),
     ]);
-    // What `session::spec::Spec` takes.
+    // The settings in `session::spec::Spec`.
     changes.all_sessions = differing([
         ("hls.segment", old.hls.segment != new.hls.segment),
         ("hls.part", old.hls.part != new.hls.part),
@@ -60,7 +60,7 @@ pub fn diff(started: &Settings, old: &Settings, new: &Settings) -> Changes {
     changes
 }
 
-/// Listeners stay where they are, and the origin has its limits for life.
+/// Listeners keep their addresses, and the origin keeps its limits, until the daemon ends.
 fn needs_restart(old: &Settings, new: &Settings) -> Vec<&'static str> {
     differing([
         ("server.http", old.server.http != new.server.http),
@@ -83,13 +83,13 @@ fn differing<const N: usize>(keys: [(&'static str, bool); N]) -> Vec<&'static st
 
 #[cfg(test)]
 mod tests {
-    use super::super::validate;
+    use super::super::load::validate;
     use super::*;
     use crate::daemon::session::spec::Spec;
 
     fn settings(text: &str) -> Settings {
         let base = std::path::Path::new("/etc/weir");
-        validate("config.toml", text.to_owned(), base, std::iter::empty()).unwrap()
+        validate("config.toml", text, base, std::iter::empty()).unwrap()
     }
 
     fn between(old: &str, new: &str) -> Changes {

@@ -1,35 +1,35 @@
-//! The tree of values a configuration is read from: `config.toml`, the built-in ladder where the
-//! file has none, and the environment's overrides on top. Every value knows its place.
+//! The tree of values that a configuration is read from: `config.toml`, the built-in ladder if the
+//! file has none, and the overrides of the environment. Every value knows its place.
 
 use toml::Spanned;
 use toml::de::{DeArray, DeInteger, DeTable, DeValue};
 
-use super::report::{Place, Problem, Source};
+use super::problem::{Place, Problem};
 
-/// A value and where it stands.
+/// A value and its place.
 #[derive(Debug)]
 pub(super) struct Node {
     pub place: Place,
     pub value: Value,
 }
 
-/// What TOML can say, and what an environment variable can.
+/// A value of TOML or of an environment variable.
 #[derive(Debug)]
 pub(super) enum Value {
     String(String),
-    /// Saturated to the range of `i64`, which every range check here is far inside of.
+    /// Saturated to the range of `i64`; the allowed ranges of all settings are far narrower.
     Integer(i64),
     Float(f64),
     Boolean(bool),
     Datetime,
     Array(Vec<Node>),
     Table(Table),
-    /// Text of an environment variable; it becomes what its key wants.
+    /// Text of an environment variable; its key decides the type.
     Variable(String),
 }
 
 impl Value {
-    /// What it is, with an article, for messages.
+    /// The type with an article, for messages.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::String(_) | Self::Variable(_) => "a string",
@@ -63,12 +63,12 @@ impl Table {
         self.entries.iter().find(|entry| entry.key == key)
     }
 
-    /// The entry of a key, to change it.
+    /// The mutable entry of a key.
     pub fn get_mut(&mut self, key: &str) -> Option<&mut Entry> {
         self.entries.iter_mut().find(|entry| entry.key == key)
     }
 
-    /// Sets a key, whatever it was before.
+    /// Adds or replaces the entry of a key.
     pub fn set(&mut self, entry: Entry) {
         match self.get_mut(&entry.key) {
             Some(old) => *old = entry,
@@ -76,7 +76,7 @@ impl Table {
         }
     }
 
-    /// The text of a key, when it is a string.
+    /// The value of a key, if it is a string.
     pub fn text(&self, key: &str) -> Option<&str> {
         match &self.get(key)?.node.value {
             Value::String(text) | Value::Variable(text) => Some(text),
@@ -85,51 +85,50 @@ impl Table {
     }
 }
 
-/// Parses `sources[source]`. Syntax errors go to `problems`; the table then has what could be
-/// read, and is not worth validating.
-pub(super) fn parse(sources: &[Source], source: usize, problems: &mut Vec<Problem>) -> Table {
-    let text = sources.get(source).map_or("", |s| s.text.as_str());
+/// Parses `text`, whose index in the report is `id`. Syntax errors go to `problems`; the table is
+/// then incomplete and not worth validating.
+pub(super) fn parse(text: &str, id: usize, problems: &mut Vec<Problem>) -> Table {
     let (root, errors) = DeTable::parse_recoverable(text);
     problems.extend(errors.iter().map(|error| {
         let span = error.span().unwrap_or(0..0);
         Problem::at(
-            Place::new(source, span),
+            Place::new(id, span),
             "this is not valid TOML",
             error.message(),
         )
     }));
-    table(root.get_ref(), source)
+    table(root.get_ref(), id)
 }
 
-fn table(table: &DeTable<'_>, source: usize) -> Table {
+fn table(table: &DeTable<'_>, id: usize) -> Table {
     let entries = table.iter().map(|(key, value)| Entry {
         key: key.get_ref().to_string(),
-        key_place: Place::new(source, key.span()),
-        node: node(value, source),
+        key_place: Place::new(id, key.span()),
+        node: node(value, id),
     });
     Table {
         entries: entries.collect(),
     }
 }
 
-// As deep as the document is nested, which the parser bounds.
-fn node(value: &Spanned<DeValue<'_>>, source: usize) -> Node {
+// The parser bounds how deep a document is nested, and so the recursion.
+fn node(value: &Spanned<DeValue<'_>>, id: usize) -> Node {
     Node {
-        place: Place::new(source, value.span()),
+        place: Place::new(id, value.span()),
         value: match value.get_ref() {
             DeValue::String(text) => Value::String(text.to_string()),
             DeValue::Integer(integer) => Value::Integer(saturated(integer)),
             DeValue::Float(float) => Value::Float(float.as_str().parse().unwrap_or(f64::NAN)),
             DeValue::Boolean(value) => Value::Boolean(*value),
             DeValue::Datetime(_) => Value::Datetime,
-            DeValue::Array(items) => Value::Array(array(items, source)),
-            DeValue::Table(inner) => Value::Table(table(inner, source)),
+            DeValue::Array(items) => Value::Array(array(items, id)),
+            DeValue::Table(inner) => Value::Table(table(inner, id)),
         },
     }
 }
 
-fn array(items: &DeArray<'_>, source: usize) -> Vec<Node> {
-    items.iter().map(|item| node(item, source)).collect()
+fn array(items: &DeArray<'_>, id: usize) -> Vec<Node> {
+    items.iter().map(|item| node(item, id)).collect()
 }
 
 fn saturated(integer: &DeInteger<'_>) -> i64 {

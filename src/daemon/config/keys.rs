@@ -1,5 +1,5 @@
-//! Publish keys: made once for every pushed stream that has none configured, and kept under the
-//! data folder, one file a stream, for its owner alone.
+//! Publish keys. A pushed stream without a configured key has one that is made once and kept under
+//! the data folder, in one file per stream that only its owner can read.
 
 use std::collections::BTreeMap;
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
@@ -12,7 +12,7 @@ use super::settings::Settings;
 use crate::base::secret::Secret;
 use crate::model::source::Source;
 
-/// Characters of a key that is made here: 192 bits.
+/// Characters of a random key: 192 bits.
 const KEY_CHARS: usize = 32;
 /// 64 characters that need no escaping in a query (RFC 4648, section 5).
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
@@ -20,7 +20,7 @@ const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx
 /// Why keys cannot be kept. Displays in one line, with what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The folder cannot be made or entered.
+    /// The folder cannot be created or entered.
     #[error(
         "the data folder {} cannot be used: {source}; make it writable for the user weir runs as, \
          or set server.data to another folder", path.display()
@@ -28,7 +28,7 @@ pub enum Error {
     Folder {
         /// The folder.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: std::io::Error,
     },
     /// A key cannot be written.
@@ -39,7 +39,7 @@ pub enum Error {
     Write {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: std::io::Error,
     },
     /// A kept key cannot be used.
@@ -53,19 +53,19 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
-    /// The system has no random numbers.
+    /// The system returns no random numbers.
     #[error("no publish key can be made, the system gives no random numbers: {0}")]
     Random(getrandom::Error),
 }
 
-/// The folder the keys are kept in.
+/// The folder with the keys.
 #[derive(Debug, Clone)]
 pub struct KeyStore {
     folder: PathBuf,
 }
 
 impl KeyStore {
-    /// Opens `keys` under the data folder; makes both where they are not.
+    /// Opens the folder `keys` under the data folder; creates both if they are missing.
     ///
     /// # Errors
     /// [`Error::Folder`].
@@ -83,12 +83,12 @@ impl KeyStore {
         Ok(Self { folder })
     }
 
-    /// The kept key of a stream; made now if there is none.
+    /// The kept key of a stream; created if there is none.
     ///
     /// # Errors
     /// [`Error::Read`], [`Error::Write`] or [`Error::Random`].
     pub fn key(&self, stream: &str) -> Result<Secret, Error> {
-        // Names of streams are `[a-z0-9_-]{1,64}`: always a file in this folder.
+        // Names of streams are `[a-z0-9_-]{1,64}`, so the path stays in this folder.
         let path = self.folder.join(stream);
         if !path.exists() {
             let key = random_key().map_err(Error::Random)?;
@@ -110,11 +110,11 @@ impl KeyStore {
         }
     }
 
-    /// Writes a key so that the file is there with all of it or not at all; a key that another
-    /// process has written meanwhile stays.
+    /// Writes a key file completely or not at all. A key that another process has written meanwhile
+    /// stays.
     fn keep(&self, path: &Path, key: &str) -> std::io::Result<()> {
         let temporary = self.folder.join(format!(".new-{}", std::process::id()));
-        // Left behind by a process of the same id that was killed.
+        // A killed process with the same id may have left the file.
         match std::fs::remove_file(&temporary) {
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
             _ => {}
@@ -127,7 +127,7 @@ impl KeyStore {
         file.write_all(key.as_bytes())?;
         file.write_all(b"\n")?;
         file.sync_all()?;
-        // Unlike a rename, a link does not replace what is there.
+        // Unlike a rename, a link does not replace an existing file.
         let linked = std::fs::hard_link(&temporary, path);
         std::fs::remove_file(&temporary)?;
         match linked {
@@ -137,11 +137,11 @@ impl KeyStore {
     }
 }
 
-/// The publish key of every pushed stream: the configured one, else the kept one, made now if
-/// there is none. Touches the data folder only when it must.
+/// The publish key of every pushed stream: the configured one, else the kept one, which is created
+/// if there is none. Uses the data folder only if a stream has no configured key.
 ///
 /// # Errors
-/// An [`Error`], the first there is.
+/// The first [`Error`].
 pub fn publish_keys(settings: &Settings) -> Result<BTreeMap<String, Secret>, Error> {
     let mut store = None;
     let mut keys = BTreeMap::new();
@@ -162,7 +162,7 @@ pub fn publish_keys(settings: &Settings) -> Result<BTreeMap<String, Secret>, Err
     Ok(keys)
 }
 
-/// Takes away what others than the owner may do, if there is anything.
+/// Sets the permissions to `mode` if anybody but the owner has any.
 fn restrict(path: &Path, mode: u32) -> std::io::Result<()> {
     if std::fs::metadata(path)?.permissions().mode() & 0o077 == 0 {
         return Ok(());
@@ -173,7 +173,7 @@ fn restrict(path: &Path, mode: u32) -> std::io::Result<()> {
 fn random_key() -> Result<String, getrandom::Error> {
     let mut bytes = [0; KEY_CHARS];
     getrandom::fill(&mut bytes)?;
-    // 256 is a multiple of 64, so every character is as likely.
+    // 256 is a multiple of 64, so all characters are equally likely.
     let char = |byte: u8| ALPHABET.get(usize::from(byte % 64)).map(|b| char::from(*b));
     Ok(bytes.into_iter().filter_map(char).collect())
 }

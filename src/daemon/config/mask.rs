@@ -1,166 +1,147 @@
-//! Hides secrets in the text of a configuration before any of it is shown.
+//! The text of a configuration as a report may quote it: every secret is replaced by `*`.
 //!
-//! A report quotes the lines it complains about, and reports go to logs. The text may be broken
-//! in any way (that is why there is a report), so this works on text, not on parsed values, and
-//! when in doubt it hides too much: all that follows a secret's key up to the next line that
-//! begins something else.
+//! The masked text has as many bytes as the original, so a place in one is a place in the other.
 
 use std::ops::Range;
 
+use super::document::{Node, Table, Value};
 use super::{rungs, secrets, sections, streams};
 
 /// Keys whose values are secret.
 const SECRET_KEYS: [&str; 2] = [PUBLISH_KEY, "password"];
 const PUBLISH_KEY: &str = "publish_key";
-/// Parts of a name that make its value secret, for keys that are not ours.
+/// An unknown key with one of these words in it may be meant for a secret.
 const SECRET_WORDS: [&str; 5] = ["key", "pass", "secret", "token", "pwd"];
-/// Longest word that is compared with the keys, in bytes: keeps that cheap on hostile text.
+/// Longest word that is compared with the secret keys, in bytes: bounds the time per word.
 const COMPARED_BYTES_MAX: usize = 64;
-const BLANK: [char; 2] = [' ', '\t'];
-const QUOTES: [char; 2] = ['"', '\''];
+const QUOTES: [&str; 4] = [r#"""""#, "'''", "\"", "'"];
 
-/// The text of a file with every secret replaced by as many bytes of `*`: spans into the one are
-/// spans into the other.
-pub(super) fn mask(text: &str) -> String {
-    let mut hidden: Vec<Range<usize>> = Vec::new();
-    let mut covered = 0;
-    for range in entries(text) {
-        // A secret of several lines may go on into what looks like an entry.
-        let start = range.start.max(covered);
-        let Some(entry) = text.get(start..range.end) else {
-            continue;
-        };
-        let shown = secret_at(entry).unwrap_or(entry.len());
-        let (before, after) = entry.split_at_checked(shown).unwrap_or((entry, ""));
-        hidden.extend(addresses(before).map(|part| shift(part, start)));
-        if !after.is_empty() {
-            let at = start + shown;
-            let value = value(text.get(at..).unwrap_or(after), after.len());
-            covered = at + value.end;
-            if !is_placeholder(before, after.get(value.clone()).unwrap_or_default()) {
-                hidden.push(shift(value, at));
-            }
-        }
-    }
-    hide(text, hidden)
-}
-
-/// The same for an environment variable, `NAME=value`. Its value is as it stands, so a secret is
-/// all of it.
-pub(super) fn mask_variable(text: &str) -> String {
-    let (name, value) = text.split_once('=').unwrap_or((text, ""));
-    let start = text.len() - value.len();
-    let mut hidden: Vec<_> = addresses(text).collect();
-    if is_secret_variable(name) {
-        let is_key = name.to_ascii_lowercase().ends_with(PUBLISH_KEY);
-        if !(is_key && secrets::is_placeholder(value)) {
-            hidden.push(start..text.len());
-        }
-    } else if let Some(at) = secret_at(value) {
-        hidden.push(start + at..text.len());
-    }
-    hide(text, hidden)
-}
-
-fn shift(range: Range<usize>, by: usize) -> Range<usize> {
-    range.start + by..range.end + by
-}
-
-fn hide(text: &str, mut ranges: Vec<Range<usize>>) -> String {
-    ranges.sort_by_key(|r| r.start);
-    let mut ranges = ranges.into_iter().peekable();
-    let mut end = 0;
-    let mut out = String::with_capacity(text.len());
-    for (at, c) in text.char_indices() {
-        while let Some(range) = ranges.next_if(|r| r.start <= at) {
-            end = end.max(range.end);
-        }
-        if at < end && c != '\n' {
-            out.extend(std::iter::repeat_n('*', c.len_utf8()));
-        } else {
-            out.push(c);
-        }
-    }
-    out
-}
-
-/// The text cut where a key, a table or a comment begins a line. Whatever other lines there are
-/// belong to the one before.
-fn entries(text: &str) -> Vec<Range<usize>> {
-    let mut entries: Vec<Range<usize>> = Vec::new();
-    let mut at = 0;
-    for line in text.split_inclusive('\n') {
-        let range = at..at + line.len();
-        at = range.end;
-        match entries.last_mut() {
-            Some(entry) if !begins_entry(line) => entry.end = range.end,
-            _ => entries.push(range),
-        }
-    }
-    entries
-}
-
-fn begins_entry(line: &str) -> bool {
-    let line = line.trim_start();
-    if line.starts_with(['#', '{']) || (line.starts_with('[') && line.contains(']')) {
-        return true;
-    }
-    let parts = match QUOTES.into_iter().find(|quote| line.starts_with(*quote)) {
-        Some(quote) => line.get(1..).and_then(|text| text.split_once(quote)),
-        None => line
-            .find(|c| !is_word(c) && c != '.')
-            .and_then(|at| line.split_at_checked(at)),
+/// Masks a file that was parsed into `root`: the values of secret keys up to the ends of their
+/// lines, credentials and queries in all strings, and comments that seem to hold a secret.
+pub(super) fn document(text: &str, root: &Table) -> String {
+    let mut finder = Finder {
+        text,
+        hidden: Vec::new(),
+        tokens: Vec::new(),
     };
-    parts.is_some_and(|(key, rest)| {
-        // A secret's key is one without an equals sign, too.
-        let is_key = rest.trim_start_matches(BLANK).starts_with('=');
-        !key.is_empty() && (is_key || is_secret(key))
-    })
+    finder.table(root, false);
+    finder.comments();
+    hide(text, finder.hidden)
 }
 
-fn is_word(c: char) -> bool {
-    c.is_alphanumeric() || c == '_' || c == '-'
+/// Masks a file with a syntax error: a line is shown up to its `=`, or whole when it is the header
+/// of a table. Nothing is shown after a quote that begins a string of several lines.
+pub(super) fn broken(text: &str) -> String {
+    let known = ["\"\"\"", "'''"]
+        .iter()
+        .filter_map(|quote| text.find(quote));
+    let known = known.min().unwrap_or(text.len());
+    let lines = lines(text).map(|line| {
+        let shown = shown_of_broken(text.get(line.clone()).unwrap_or_default());
+        let start = if line.start > known { 0 } else { shown };
+        line.start + start..line.end
+    });
+    hide(text, lines.collect())
 }
 
-/// Where the key of a secret ends: behind the first word of an entry, or before an equals sign or
-/// colon with such a key before it.
-fn secret_at(entry: &str) -> Option<usize> {
-    let (mut is_first, mut is_named) = (true, false);
-    let mut word = None;
-    for (at, c) in entry.char_indices().chain([(entry.len(), '\n')]) {
-        if is_word(c) {
-            word.get_or_insert(at);
-            continue;
-        }
-        if let Some(start) = word.take() {
-            let is_secret = entry.get(start..at).is_some_and(is_secret);
-            if is_secret && is_first {
-                return Some(at);
+/// The environment variable `name` as `NAME=value`, masked.
+pub(super) fn variable(name: &str, value: &str) -> String {
+    let is_key = name.to_ascii_lowercase().ends_with(PUBLISH_KEY);
+    let is_secret = is_secret_variable(name) && !(is_key && secrets::is_placeholder(value));
+    let hidden = if is_secret || names_a_secret(value) {
+        std::iter::once(0..value.len()).collect()
+    } else {
+        in_address(value).collect()
+    };
+    format!("{name}={}", hide(value, hidden))
+}
+
+/// Collects the secrets of a parsed file.
+struct Finder<'a> {
+    text: &'a str,
+    hidden: Vec<Range<usize>>,
+    /// Keys and strings. A `#` in them does not begin a comment.
+    tokens: Vec<Range<usize>>,
+}
+
+impl Finder<'_> {
+    /// `is_secret` means that the table is the value of a secret key.
+    fn table(&mut self, table: &Table, is_secret: bool) {
+        for entry in &table.entries {
+            let key = entry.key_place.span();
+            if is_secret {
+                self.hidden.push(key.clone());
             }
-            is_first = false;
-            is_named |= is_secret;
+            self.tokens.push(key);
+            let node = &entry.node;
+            let is_placeholder = entry.key == PUBLISH_KEY
+                && matches!(&node.value, Value::String(text) if secrets::is_placeholder(text));
+            let is_secret = is_secret || self::is_secret(&entry.key);
+            self.node(node, is_secret && !is_placeholder);
         }
-        match c {
-            '=' | ':' if is_named => return Some(at),
-            ',' | '{' | '\n' => is_named = false,
+    }
+
+    fn node(&mut self, node: &Node, is_secret: bool) {
+        let span = node.place.span();
+        match &node.value {
+            Value::Table(table) => self.table(table, is_secret),
+            Value::Array(items) => items.iter().for_each(|item| self.node(item, is_secret)),
+            Value::String(text) => {
+                self.tokens.push(span.clone());
+                self.string(span.clone(), text);
+            }
             _ => {}
         }
+        if is_secret && !span.is_empty() {
+            // Up to the end of the line: a comment there may hold the secret before this one.
+            let end = line_end(self.text, span.end);
+            self.hidden.push(within_quotes(self.text, span.start..end));
+        }
     }
-    None
+
+    fn string(&mut self, span: Range<usize>, parsed: &str) {
+        let inner = within_quotes(self.text, span);
+        let raw = self.text.get(inner.clone()).unwrap_or_default();
+        // Escapes may stand for the signs that end a user name or begin a query.
+        let is_escaped = raw != parsed && parsed.contains(['@', '?', '#']);
+        if is_escaped || names_a_secret(parsed) {
+            self.hidden.push(inner);
+        } else {
+            self.hidden
+                .extend(in_address(raw).map(|range| shift(range, inner.start)));
+        }
+    }
+
+    fn comments(&mut self) {
+        let outside = hide(self.text, self.tokens.clone());
+        for line in lines(self.text) {
+            let Some(at) = outside.get(line.clone()).and_then(|line| line.find('#')) else {
+                continue;
+            };
+            let (start, text) = (line.start, self.text.get(line.clone()).unwrap_or_default());
+            let comment = text.get(at..).unwrap_or_default();
+            // A comment with a quote may be the rest of a secret that has `"#` in it.
+            if comment.contains('"') || comment.trim_end().ends_with('\'') {
+                self.hidden.push(start + shown_of_broken(text)..line.end);
+            } else if comment.contains(['@', '?']) || words(comment).any(is_secret) {
+                self.hidden.push(start + at + 1..line.end);
+            }
+        }
+    }
 }
 
-/// Whether a key of this name has a secret value: one of ours, a misspelt one, or something that
-/// sounds like one. Names of files are not secret.
-fn is_secret(name: &str) -> bool {
-    let name = name.to_lowercase();
-    let near = |known: &&str| strsim::damerau_levenshtein(&name, known) <= 3;
-    !(name.ends_with("_file") || name.ends_with("-file"))
-        && (SECRET_WORDS.iter().any(|word| name.contains(word))
-            || (name.len() <= COMPARED_BYTES_MAX && SECRET_KEYS.iter().any(near)))
+/// Whether the value of a key is secret: the key is a secret key, a misspelt one, or has a word in it
+/// that suggests a secret. Names of files are not secret.
+fn is_secret(key: &str) -> bool {
+    let key = key.to_lowercase();
+    let near = |known: &&str| strsim::damerau_levenshtein(&key, known) <= 3;
+    !(key.ends_with("_file") || key.ends_with("-file"))
+        && (SECRET_WORDS.iter().any(|word| key.contains(word))
+            || (key.len() <= COMPARED_BYTES_MAX && SECRET_KEYS.iter().any(near)))
 }
 
-/// Whether a variable's value is secret. The last part of its name is its key; one that nobody
-/// knows may stand in the wrong place.
+/// Whether a variable's value is secret. The last part of its name is its key; if that key is
+/// unknown, any part of the name may be meant as the key.
 fn is_secret_variable(name: &str) -> bool {
     let key = name.rsplit("__").next().unwrap_or(name);
     if known_keys().any(|known| known.eq_ignore_ascii_case(key)) {
@@ -170,102 +151,87 @@ fn is_secret_variable(name: &str) -> bool {
     }
 }
 
-/// Where the value lies in `text`, which follows a key and begins with the `entry_bytes` that are
-/// left of its entry. Quotes around it are left out, so that they can be seen.
-fn value(text: &str, entry_bytes: usize) -> Range<usize> {
-    let value = after_key(text);
-    let start = text.len() - value.len();
-    let quotes = [r#"""""#, "'''", "\"", "'"];
-    let quote = quotes.into_iter().find(|quote| value.starts_with(quote));
-    let reach = match quote {
-        Some(quote) if quote.len() > 1 => end_of_long_string(value, quote),
-        None if value.starts_with(['[', '{']) => end_of_brackets(value),
+/// Whether a string has something like `password=` in it.
+fn names_a_secret(text: &str) -> bool {
+    let named = text.rsplit_once(['=', ':']);
+    named.is_some_and(|(before, _)| words(before).any(is_secret))
+}
+
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c| !is_word(c)).filter(|word| !word.is_empty())
+}
+
+fn is_word(c: char) -> bool {
+    c.is_alphanumeric() || c == '_' || c == '-'
+}
+
+/// User name and password of an address, and its query and fragment, where cameras accept
+/// passwords. An address that does not parse may still hold them, so signs count: all before
+/// the last `@`, and all after a `?` or `#`.
+fn in_address(text: &str) -> impl Iterator<Item = Range<usize>> {
+    let scheme = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.');
+    let host = text.trim_start_matches(scheme).strip_prefix("://");
+    let host = text.len() - host.unwrap_or(text).len();
+    let user = text.rfind('@').map(|end| host.min(end)..end);
+    let query = text.find(['?', '#']).map(|at| at + 1..text.len());
+    user.into_iter().chain(query)
+}
+
+/// How many bytes of a line in a file with a syntax error are shown.
+fn shown_of_broken(line: &str) -> usize {
+    let is_key = |text: &str| text.trim().chars().all(|c| is_word(c) || c == '.');
+    match line.split_once('=') {
+        Some((key, value)) if is_key(key) => line.len() - value.trim_start().len(),
+        None if line.starts_with('[') && is_key(line.trim().trim_matches(['[', ']'])) => line.len(),
         _ => 0,
-    };
-    let end = entry_bytes.max(start + reach);
-    let start = start + quote.map_or(0, str::len);
-    let inner = text.get(start..end).unwrap_or_default().trim_end();
-    let inner = quote.and_then(|q| inner.strip_suffix(q)).unwrap_or(inner);
+    }
+}
+
+/// A value's range without the white space after it and the quotes around it.
+fn within_quotes(text: &str, range: Range<usize>) -> Range<usize> {
+    let value = text.get(range.clone()).unwrap_or_default().trim_end();
+    let quote = QUOTES.iter().find(|quote| value.starts_with(**quote));
+    let quote = quote.copied().unwrap_or_default();
+    let inner = value.get(quote.len()..).unwrap_or_default();
+    let inner = inner.strip_suffix(quote).unwrap_or(inner);
+    let start = range.start + quote.len();
     start..start + inner.len()
 }
 
-/// What follows a key's closing quote and its equals sign, as far as they are there.
-fn after_key(text: &str) -> &str {
-    let unquoted = text
-        .strip_prefix(QUOTES)
-        .map(|text| text.trim_start_matches(BLANK))
-        .filter(|text| text.starts_with(['=', ':']));
-    let text = unquoted.unwrap_or(text).trim_start_matches(BLANK);
-    let value = text.strip_prefix(['=', ':']).unwrap_or(text);
-    value.trim_start_matches(BLANK)
-}
-
-/// The end of the line in which a string of several lines is closed, or the end of all.
-fn end_of_long_string(value: &str, quote: &str) -> usize {
-    let mut from = quote.len();
-    while let Some(at) = value.get(from..).and_then(|text| text.find(quote)) {
-        let before = value.get(..from + at).unwrap_or_default();
-        let slashes = before.len() - before.trim_end_matches('\\').len();
-        // A quote behind an odd number of backslashes is a character like any other.
-        if quote.starts_with('\'') || slashes.is_multiple_of(2) {
-            return end_of_line(value, from + at);
-        }
-        from += at + 1;
-    }
-    value.len()
-}
-
-/// The end of the first line that ends with a closing bracket, or the end of all.
-fn end_of_brackets(value: &str) -> usize {
+fn lines(text: &str) -> impl Iterator<Item = Range<usize>> {
     let mut at = 0;
-    for line in value.split_inclusive('\n') {
+    text.split_inclusive('\n').map(move |line| {
         at += line.len();
-        if line.trim_end().trim_end_matches(',').ends_with([']', '}']) {
-            return at;
-        }
-    }
-    at
+        at - line.len()..at
+    })
 }
 
-fn end_of_line(text: &str, from: usize) -> usize {
+fn line_end(text: &str, from: usize) -> usize {
     let rest = text.get(from..).unwrap_or_default();
     from + rest.find('\n').unwrap_or(rest.len())
 }
 
-/// Whether a publish key is none yet: that is no secret, and seeing it explains the mistake.
-fn is_placeholder(before: &str, value: &str) -> bool {
-    let key = before.trim_start().trim_start_matches(QUOTES);
-    key == PUBLISH_KEY && secrets::is_placeholder(value)
+fn shift(range: Range<usize>, by: usize) -> Range<usize> {
+    range.start + by..range.end + by
 }
 
-/// User name and password of an address in an entry, and its query and fragment, where many
-/// cameras want the password. What is no address to a parser may still hold them, so it is the
-/// signs that count: all before the last `@`, and all behind a `?`, or a `#` that begins no
-/// comment.
-fn addresses(entry: &str) -> impl Iterator<Item = Range<usize>> {
-    let user = entry
-        .rfind('@')
-        .map(|end| behind_scheme(entry).min(end)..end);
-    let (mut quotes, mut before) = (0_usize, ' ');
-    let begins_query = |c: char| {
-        let in_text = quotes % 2 == 1 || !before.is_whitespace();
-        quotes += usize::from(QUOTES.contains(&c));
-        before = c;
-        c == '?' || (c == '#' && in_text)
-    };
-    let shown = entry.trim_end();
-    let end = shown.strip_suffix(QUOTES).unwrap_or(shown).len();
-    let query = entry.find(begins_query).map(|at| at + 1..end);
-    user.into_iter().chain(query)
-}
-
-/// Where the value of an entry begins, behind quotes, brackets and a scheme.
-fn behind_scheme(entry: &str) -> usize {
-    let value = entry.split_once('=').map_or(entry, |(_, value)| value);
-    let value = value.trim_start_matches([' ', '\t', '"', '\'', '[', '{']);
-    let scheme = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.');
-    let address = value.trim_start_matches(scheme).strip_prefix("://");
-    entry.len() - address.unwrap_or(value).len()
+/// Replaces every byte in `ranges` by `*`, except ends of lines.
+fn hide(text: &str, mut ranges: Vec<Range<usize>>) -> String {
+    ranges.sort_by_key(|range| range.start);
+    let mut ranges = ranges.into_iter().peekable();
+    let mut end = 0;
+    let mut out = String::with_capacity(text.len());
+    for (at, c) in text.char_indices() {
+        while let Some(range) = ranges.next_if(|range| range.start <= at) {
+            end = end.max(range.end);
+        }
+        if at < end && c != '\n' {
+            out.extend(std::iter::repeat_n('*', c.len_utf8()));
+        } else {
+            out.push(c);
+        }
+    }
+    out
 }
 
 /// The keys of a configuration without mistakes.

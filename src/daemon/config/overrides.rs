@@ -1,20 +1,21 @@
-//! Environment variables over the file: `WEIR__SERVER__HTTP`, and for arrays by name
-//! `WEIR__STREAM__studio__PUBLISH_KEY`, `WEIR__RUNG__720p__BITRATE`.
+//! Environment variables that replace values of the file: `WEIR__SERVER__HTTP`, and by the name of
+//! a table in an array `WEIR__STREAM__studio__PUBLISH_KEY`, `WEIR__RUNG__720p__BITRATE`.
 
 use super::document::{Entry, Node, Table, Value};
+use super::mask;
+use super::problem::{Place, Problem, Text};
 use super::reader::nearest;
-use super::report::{Place, Problem, Source};
 use super::rungs::default_name;
 
-/// What the names of all overrides begin with.
+/// Prefix of the name of every override.
 const PREFIX: &str = "WEIR__";
 /// Tables that are overridden by `WEIR__TABLE__KEY`.
 const TABLES: [&str; 4] = ["server", "hls", "session", "encoder"];
 /// Arrays of tables that are overridden by `WEIR__ARRAY__NAME__KEY`.
 const ARRAYS: [&str; 2] = ["stream", "rung"];
 
-/// The overrides in this process's environment. A name or value that is no UTF-8 comes with
-/// replacement characters, and so fails validation instead of being ignored.
+/// The overrides in the environment of this process. What is not UTF-8 in a name or value becomes
+/// replacement characters, so that validation rejects it.
 pub fn environment() -> Vec<(String, String)> {
     std::env::vars_os()
         .map(|(name, value)| {
@@ -25,69 +26,64 @@ pub fn environment() -> Vec<(String, String)> {
         .collect()
 }
 
-/// A variable on its way into the tree.
+/// A variable as the tree needs it.
 struct Variable {
-    source: usize,
-    /// The name without its prefix, cut at `__`, with the place of each part.
+    /// Index of its text in the report.
+    text: usize,
+    /// The parts of the name between `__`, without the prefix, each with its place.
     parts: Vec<(String, Place)>,
     value: Node,
 }
 
 impl Variable {
-    fn new(source: usize, name: &str, value: &str) -> Option<Self> {
+    fn new(text: usize, name: &str, value: &str) -> Option<Self> {
         let mut start = PREFIX.len();
         let mut parts = Vec::new();
         for part in name.strip_prefix(PREFIX)?.split("__") {
-            parts.push((
-                part.to_owned(),
-                Place::new(source, start..start + part.len()),
-            ));
+            parts.push((part.to_owned(), Place::new(text, start..start + part.len())));
             start += part.len() + "__".len();
         }
         let at = name.len() + 1;
         Some(Self {
-            source,
+            text,
             parts,
             value: Node {
-                place: Place::new(source, at..at + value.len()),
+                place: Place::new(text, at..at + value.len()),
                 value: Value::Variable(value.to_owned()),
             },
         })
     }
 
     fn name_place(&self) -> Place {
-        let end = self.parts.last().map_or(0, |(_, place)| place.end);
-        Place::new(self.source, 0..end)
+        let end = self.parts.last().map_or(0, |(_, place)| place.span().end);
+        Place::new(self.text, 0..end)
     }
 }
 
-/// Puts the variables among `env` that begin with `WEIR__` over `root`, and each as a source of
-/// its own into `sources`. A variable that names nothing there is goes to `problems`.
+/// Puts the variables of `env` that begin with `WEIR__` into `root`, and the masked text of each
+/// into `texts`. A variable that names nothing in `root` goes to `problems`.
 pub(super) fn apply(
     env: impl Iterator<Item = (String, String)>,
     root: &mut Table,
-    sources: &mut Vec<Source>,
+    texts: &mut Vec<Text>,
     problems: &mut Vec<Problem>,
 ) {
     let mut env: Vec<_> = env.filter(|(name, _)| name.starts_with(PREFIX)).collect();
     // Reports do not depend on the order of the environment.
     env.sort();
-    // As the file has them: an override of a name or height does not change what others mean.
+    // The names before any override: an override of a name must not change what others refer to.
     let names = ARRAYS.map(|section| (section, names(root, section)));
     for (name, value) in env {
-        let variable = Variable::new(sources.len(), &name, &value);
-        sources.push(Source {
-            name: "environment".to_owned(),
-            text: format!("{name}={value}"),
-            is_variable: true,
-        });
+        let variable = Variable::new(texts.len(), &name, &value);
+        texts.push(Text::new("environment", mask::variable(&name, &value)));
         if let Some(variable) = variable {
             problems.extend(apply_one(variable, root, &names));
         }
     }
 }
 
-/// Puts a variable over `root`, or says why it cannot. `names` are those of each array's tables.
+/// Puts a variable into `root`, or says why that is impossible. `names` has the names of the
+/// tables of each array.
 fn apply_one(
     variable: Variable,
     root: &mut Table,
@@ -104,7 +100,7 @@ fn apply_one(
             set_in_table(root, section, variable);
             None
         }
-        // A name may have "__" in it; a section or a key has not.
+        // A name may contain "__"; a section or a key does not.
         ([_, parts @ .., _], Some((_, names))) if !parts.is_empty() => {
             let parts: Vec<&str> = parts.iter().map(|(part, _)| part.as_str()).collect();
             let name = parts.join("__");
@@ -132,7 +128,7 @@ fn unknown(section: &str, variable: &Variable) -> Problem {
     .help(help)
 }
 
-/// The entry a variable sets; its key is the last part of the name.
+/// The entry that a variable sets; the last part of the variable's name is the key.
 fn entry(variable: Variable) -> Option<Entry> {
     let (key, key_place) = variable.parts.into_iter().next_back()?;
     Some(Entry {
@@ -154,7 +150,7 @@ fn set_in_table(root: &mut Table, section: String, variable: Variable) {
             },
         });
     }
-    // What is no table is reported when the section is read.
+    // A section that is not a table is reported when it is read.
     if let Some(Entry { node, .. }) = root.get_mut(&section)
         && let Value::Table(table) = &mut node.value
         && let Some(entry) = entry(variable)
@@ -213,7 +209,7 @@ fn tables<'a>(root: &'a mut Table, section: &str) -> impl Iterator<Item = &'a mu
     })
 }
 
-/// What the tables of an array are called: a rung that is not named, by its height.
+/// The names of the tables of an array. A rung without a name has the name of its height.
 fn names(root: &mut Table, section: &str) -> Vec<Option<String>> {
     let name = |table: &mut Table| match (table.get("name"), table.get("height")) {
         (Some(_), _) => table.text("name").map(str::to_owned),

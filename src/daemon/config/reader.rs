@@ -1,23 +1,23 @@
-//! Typed reading of a table: unknown keys, wrong types and wrong values become problems, and
-//! reading goes on.
+//! Typed reading of a table. Unknown keys, wrong types and wrong values become problems; reading
+//! continues after each.
 
 use super::document::{Node, Table, Value};
-use super::report::{Place, Problem};
+use super::problem::{Place, Problem};
 
-/// Names a list may have.
+/// Maximum number of names in a list.
 const NAMES_MAX: usize = 64;
 
-/// Why a value will not do.
+/// Why a value is rejected.
 #[derive(Debug, PartialEq)]
 pub(super) struct Wrong {
-    /// What was expected (and found).
+    /// What was expected, and what was found.
     pub label: String,
-    /// How it is put right.
+    /// How to fix it.
     pub help: Option<String>,
 }
 
 impl Wrong {
-    /// Something else was expected.
+    /// A rejected value; `label` says what was expected.
     pub fn new(label: impl Into<String>) -> Self {
         Self {
             label: label.into(),
@@ -25,7 +25,7 @@ impl Wrong {
         }
     }
 
-    /// Adds how it is put right.
+    /// Adds how to fix it.
     pub fn help(mut self, help: Option<String>) -> Self {
         self.help = help;
         self
@@ -39,17 +39,17 @@ pub(super) struct At<T> {
     pub place: Option<Place>,
 }
 
-/// One table being read.
+/// A table that is being read.
 pub(super) struct Section<'a> {
     table: &'a Table,
-    /// Where its header is.
+    /// Place of its header.
     pub place: Place,
-    /// What it is called in messages: `[hls]`, `[[stream]] "studio"`.
+    /// Its name in messages: `[hls]`, `[[stream]] "studio"`.
     pub title: String,
 }
 
 impl<'a> Section<'a> {
-    /// Begins to read a table that may have these `keys`.
+    /// Begins to read a table; a key that is not among `keys` is a problem.
     pub fn open(
         table: &'a Table,
         place: Place,
@@ -78,7 +78,7 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// A key's value, when it is there and right.
+    /// The value of a key, if it is present and valid.
     pub fn get<T>(
         &self,
         key: &str,
@@ -98,7 +98,7 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// A key's value, or the default when it is not there or wrong.
+    /// The value of a key, or the default if it is missing or invalid.
     pub fn get_or<T>(
         &self,
         key: &str,
@@ -112,7 +112,7 @@ impl<'a> Section<'a> {
         })
     }
 
-    /// The value of a key that has no default, when it is right.
+    /// The value of a key that has no default, if it is valid. A missing key is a problem.
     pub fn required<T>(
         &self,
         key: &str,
@@ -128,8 +128,8 @@ impl<'a> Section<'a> {
         self.get(key, parse, problems)
     }
 
-    /// A key's list of distinct names, each with its place; not empty. `None` when the key is not
-    /// there or no such list. An environment variable separates them with commas.
+    /// The names in the list of a key, each with its place: distinct and at least one. `None` if
+    /// the key is missing or has no such list. An environment variable separates names by commas.
     pub fn names(
         &self,
         key: &str,
@@ -137,59 +137,47 @@ impl<'a> Section<'a> {
         problems: &mut Vec<Problem>,
     ) -> Option<Vec<(String, Place)>> {
         let node = self.node(key)?;
-        let mut names: Vec<(String, Place)> = Vec::new();
-        let mut wrong = |node: &Node, label: String| {
-            problems.push(self.wrong(key, node, Wrong::new(label)));
+        let mut wrong = |node: &Node, wrong: Wrong| problems.push(self.wrong(key, node, wrong));
+        let items = match list(node) {
+            Ok(items) => items,
+            Err(error) => {
+                wrong(node, error);
+                return None;
+            }
         };
-        let list = list(node);
-        if list.len() > NAMES_MAX {
-            wrong(node, format!("expected at most {NAMES_MAX} names"));
-            return None;
-        }
-        for (item, text) in list {
+        let mut names: Vec<(String, Place)> = Vec::new();
+        for (item, text) in items {
             match text {
                 None => {
                     let kind = item.value.kind();
-                    wrong(
-                        item,
-                        format!("expected the name of {noun} as a string, found {kind}"),
-                    );
+                    let label = format!("expected the name of {noun} as a string, found {kind}");
+                    wrong(item, Wrong::new(label));
                 }
                 Some(text) if names.iter().any(|(name, _)| *name == text) => {
-                    wrong(item, "this name is in the list already".to_owned());
+                    wrong(item, Wrong::new("this name is in the list already"));
                 }
                 Some(text) => names.push((text, item.place.clone())),
             }
         }
-        match &node.value {
-            Value::Array(_) | Value::Variable(_) if names.is_empty() => {
-                wrong(node, format!("expected at least one name of {noun}"));
-                None
-            }
-            Value::Array(_) | Value::Variable(_) => Some(names),
-            other => {
-                let label = format!("expected an array of names, found {}", other.kind());
-                let help = match other {
-                    Value::String(name) => Some(format!("write [{name:?}]")),
-                    _ => None,
-                };
-                problems.push(self.wrong(key, node, Wrong::new(label).help(help)));
-                None
-            }
+        if names.is_empty() {
+            let label = format!("expected at least one name of {noun}");
+            wrong(node, Wrong::new(label));
+            return None;
         }
+        Some(names)
     }
 
-    /// A key's value as it stands.
+    /// The value of a key before any check.
     pub fn node(&self, key: &str) -> Option<&'a Node> {
         self.table.get(key).map(|entry| &entry.node)
     }
 
-    /// The place of a key itself.
+    /// The place of a key, not of its value.
     pub fn key_place(&self, key: &str) -> Option<Place> {
         self.table.get(key).map(|entry| entry.key_place.clone())
     }
 
-    /// The problem of a key's value.
+    /// A problem with the value of a key.
     pub fn wrong(&self, key: &str, node: &Node, wrong: Wrong) -> Problem {
         Problem::at(
             node.place.clone(),
@@ -200,9 +188,10 @@ impl<'a> Section<'a> {
     }
 }
 
-/// The items of an array, or of a variable's text between commas; `None` for what is no string.
-fn list(node: &Node) -> Vec<(&Node, Option<String>)> {
-    match &node.value {
+/// At most [`NAMES_MAX`] items of an array, or texts between the commas of a variable; `None` for an
+/// item that is not a string.
+fn list(node: &Node) -> Result<Vec<(&Node, Option<String>)>, Wrong> {
+    let items: Vec<_> = match &node.value {
         Value::Array(items) => items
             .iter()
             .map(|item| match &item.value {
@@ -216,11 +205,22 @@ fn list(node: &Node) -> Vec<(&Node, Option<String>)> {
             .filter(|name| !name.is_empty())
             .map(|name| (node, Some(name.to_owned())))
             .collect(),
-        _ => Vec::new(),
+        other => {
+            let help = match other {
+                Value::String(name) => Some(format!("write [{name:?}]")),
+                _ => None,
+            };
+            let label = format!("expected an array of names, found {}", other.kind());
+            return Err(Wrong::new(label).help(help));
+        }
+    };
+    if items.len() > NAMES_MAX {
+        return Err(Wrong::new(format!("expected at most {NAMES_MAX} names")));
     }
+    Ok(items)
 }
 
-/// The table of `[name]` under `root`; an empty one when there is none.
+/// The table of `[name]` under `root`, or `empty` if there is none.
 pub(super) fn table<'a>(
     root: &Section<'a>,
     name: &str,
@@ -272,12 +272,12 @@ pub(super) fn tables<'a>(
     tables
 }
 
-/// The candidate that was probably meant, if any is near.
+/// The candidate that is most like `written`, if any is similar.
 pub(super) fn nearest<'a>(
     written: &str,
     candidates: impl Iterator<Item = &'a str>,
 ) -> Option<&'a str> {
-    // Longer than any name here; keeps the comparison cheap on hostile text.
+    // No candidate is longer. The bound keeps the comparison cheap on hostile text.
     if written.len() > 128 {
         return None;
     }

@@ -1,106 +1,22 @@
-//! What is wrong with a configuration, and how it is shown.
+//! Every mistake of a configuration as text for people, with the lines that the mistakes are in.
 
 use std::fmt;
 use std::ops::Range;
 
-use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
+use annotate_snippets::{Annotation, AnnotationKind, Level, Renderer, Snippet};
 
-use super::mask::{mask, mask_variable};
+use super::problem::{Place, Problem, Text};
 
 /// Mistakes that are shown; the rest is counted.
 const PROBLEMS_SHOWN_MAX: usize = 100;
 
-/// A text that values come from: the file, the built-in ladder, or one environment variable.
-#[derive(Debug, Clone)]
-pub(super) struct Source {
-    /// How it is called in a report.
-    pub name: String,
-    /// What it says.
-    pub text: String,
-    /// It is an environment variable, `NAME=value`.
-    pub is_variable: bool,
-}
-
-/// A range of bytes in one of the sources.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Place {
-    /// Index of the source.
-    pub source: usize,
-    /// Where it begins.
-    pub start: usize,
-    /// Where it ends.
-    pub end: usize,
-}
-
-impl Place {
-    /// The range `span` of a source.
-    pub fn new(source: usize, span: Range<usize>) -> Self {
-        Self {
-            source,
-            start: span.start,
-            end: span.end,
-        }
-    }
-}
-
-/// One mistake.
-#[derive(Debug, Clone)]
-pub(super) struct Problem {
-    /// What is wrong, in a line.
-    pub title: String,
-    /// Where; `None` for what concerns the file as a whole.
-    pub place: Option<Place>,
-    /// What was expected there.
-    pub label: String,
-    /// Another place that has to do with it.
-    pub context: Option<(Place, String)>,
-    /// How it is put right.
-    pub help: Option<String>,
-}
-
-impl Problem {
-    /// A mistake at a place.
-    pub fn at(place: Place, title: impl Into<String>, label: impl Into<String>) -> Self {
-        Self {
-            title: title.into(),
-            place: Some(place),
-            label: label.into(),
-            context: None,
-            help: None,
-        }
-    }
-
-    /// A mistake of the file as a whole.
-    pub fn of_file(title: impl Into<String>, help: impl Into<String>) -> Self {
-        Self {
-            title: title.into(),
-            place: None,
-            label: String::new(),
-            context: None,
-            help: Some(help.into()),
-        }
-    }
-
-    /// Adds how it is put right.
-    pub fn help(mut self, help: Option<String>) -> Self {
-        self.help = help;
-        self
-    }
-
-    /// Adds another place that has to do with it.
-    pub fn context(mut self, place: Place, label: impl Into<String>) -> Self {
-        self.context = Some((place, label.into()));
-        self
-    }
-}
-
-/// Every mistake of a configuration. Holds no secret: they are masked on the way in.
+/// Every mistake of a configuration. It holds no secret: its texts were masked before.
 ///
 /// `Display` is plain text; [`Report::render`] can colour it.
 #[derive(Debug, Clone)]
 pub struct Report {
     file: String,
-    sources: Vec<Source>,
+    texts: Vec<Text>,
     problems: Vec<Problem>,
 }
 
@@ -113,39 +29,32 @@ impl fmt::Display for Report {
 }
 
 impl Report {
-    /// A report on `problems`, in the order of their places. `sources[0]` is the file.
-    pub(super) fn new(sources: Vec<Source>, mut problems: Vec<Problem>) -> Self {
+    /// A report on `problems`, sorted by place. `texts[0]` is the file.
+    pub(super) fn new(texts: Vec<Text>, mut problems: Vec<Problem>) -> Self {
         problems.sort_by(|a, b| a.place.cmp(&b.place));
-        let masked = |source: Source| Source {
-            text: match source.is_variable {
-                true => mask_variable(&source.text),
-                false => mask(&source.text),
-            },
-            ..source
-        };
         Self {
-            file: sources.first().map(|s| s.name.clone()).unwrap_or_default(),
-            sources: sources.into_iter().map(masked).collect(),
+            file: texts.first().map(|t| t.name.clone()).unwrap_or_default(),
+            texts,
             problems,
         }
     }
 
-    /// A report of one mistake that has no place in the file.
+    /// A report on one mistake that has no place in the file.
     pub(super) fn of_file(file: String, problem: Problem) -> Self {
         Self {
             file,
-            sources: Vec::new(),
+            texts: Vec::new(),
             problems: vec![problem],
         }
     }
 
-    /// How many mistakes there are; at least one.
+    /// Number of mistakes; at least one.
     pub fn mistakes(&self) -> usize {
         self.problems.len()
     }
 
-    /// The report as text, each mistake with `file:line:column`, the line it is in, what was
-    /// expected and how to put it right. `styled` adds terminal colours.
+    /// The report as text: for each mistake `file:line:column`, the line, what was expected and
+    /// how to fix it. `styled` adds terminal colours.
     pub fn render(&self, styled: bool) -> String {
         let renderer = if styled {
             Renderer::styled()
@@ -176,11 +85,8 @@ impl Report {
         renderer.render(&[group])
     }
 
-    /// The quoted lines of a problem: one snippet a source.
-    fn snippets<'a>(
-        &'a self,
-        problem: &'a Problem,
-    ) -> Vec<Snippet<'a, annotate_snippets::Annotation<'a>>> {
+    /// The quoted lines of a problem: one snippet per text.
+    fn snippets<'a>(&'a self, problem: &'a Problem) -> Vec<Snippet<'a, Annotation<'a>>> {
         let primary = problem
             .place
             .iter()
@@ -191,19 +97,19 @@ impl Report {
             .map(|(place, label)| (place, label.as_str(), AnnotationKind::Context));
         let mut snippets: Vec<(usize, Snippet<'a, _>)> = Vec::new();
         for (place, label, kind) in primary.chain(context) {
-            let Some(source) = self.sources.get(place.source) else {
+            let Some(text) = self.texts.get(place.text) else {
                 continue;
             };
-            let annotation = kind.span(first_line(&source.text, place)).label(label);
-            match snippets.iter().position(|(id, _)| *id == place.source) {
+            let annotation = kind.span(first_line(&text.masked, place)).label(label);
+            match snippets.iter().position(|(id, _)| *id == place.text) {
                 Some(at) => {
                     let (id, snippet) = snippets.remove(at);
                     snippets.insert(at, (id, snippet.annotation(annotation)));
                 }
                 None => snippets.push((
-                    place.source,
-                    Snippet::source(source.text.as_str())
-                        .path(source.name.as_str())
+                    place.text,
+                    Snippet::source(text.masked.as_str())
+                        .path(text.name.as_str())
                         .annotation(annotation),
                 )),
             }
@@ -212,12 +118,13 @@ impl Report {
     }
 }
 
-/// The first line of a place: a table or an array that goes on for lines is shown by its
-/// beginning. The start of the text when the place is not in it.
+/// The first line of a place: enough of a table or an array of several lines. The start of the
+/// text if the place is not in it.
 fn first_line(text: &str, place: &Place) -> Range<usize> {
     let line = |span: &str| span.lines().next().map_or(0, str::len);
-    match text.get(place.start..place.end) {
-        Some(span) => place.start..place.start + line(span),
+    let Range { start, end } = place.span();
+    match text.get(start..end) {
+        Some(span) => start..start + line(span),
         None => 0..0,
     }
 }

@@ -1,12 +1,12 @@
-//! `[[rung]]`: the ladder.
+//! Reads `[[rung]]`: the ladder.
 
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::document::{Entry, Table, Value};
+use super::problem::{Place, Problem};
 use super::reader::{At, Section};
-use super::report::{Place, Problem};
 use super::values;
 use crate::base::names::NAME_CHARS_MAX;
 use crate::base::units::{self, Bitrate, ByteSize, FrameRate};
@@ -14,7 +14,7 @@ use crate::model::ladder::Rung;
 
 pub(super) const KEYS: &[&str] = &["name", "height", "fps", "bitrate", "audio"];
 
-/// The ladder of a file that names no rung. Bitrates are those of [`BITRATE_DEFAULTS`].
+/// The ladder of a file without a `[[rung]]`. Its bitrates are [`BITRATE_DEFAULTS`].
 pub(super) const DEFAULT_LADDER: &str = r#"
 rung = [
   { name = "1080p", height = 1080 },
@@ -24,7 +24,8 @@ rung = [
 ]
 "#;
 
-/// Bitrates of a rung without one, by height; others are scaled by area from the nearest.
+/// Default bitrates by height. For other heights, the bitrate of the nearest height is scaled by the
+/// area of the picture.
 const BITRATE_DEFAULTS: [(u32, Bitrate); 4] = [
     (1080, Bitrate::from_bps(5_000_000)),
     (720, Bitrate::from_bps(2_800_000)),
@@ -32,7 +33,7 @@ const BITRATE_DEFAULTS: [(u32, Bitrate); 4] = [
     (360, Bitrate::from_bps(800_000)),
 ];
 
-/// Rungs a ladder may have.
+/// Maximum number of rungs in a ladder.
 const RUNGS_MAX: usize = 16;
 const HEIGHTS: RangeInclusive<u32> = 64..=4320;
 const BITRATES: RangeInclusive<Bitrate> =
@@ -42,19 +43,19 @@ const AUDIO_BITRATES: RangeInclusive<Bitrate> =
 const FPS_DEFAULT: FrameRate = FrameRate::whole(30);
 const AUDIO_DEFAULT: Bitrate = Bitrate::from_bps(128_000);
 
-/// A segment that a worker sends in one message stays under this: three quarters of
-/// `worker::protocol::MESSAGE_BYTES_MAX`, as an encoder may exceed its bitrate for a while.
+/// Largest segment that a worker may have to send in one message: three quarters of
+/// `wire::protocol::MESSAGE_BYTES_MAX`, because an encoder may exceed its bitrate for a while.
 const SEGMENT_BYTES_MAX: ByteSize = ByteSize::from_mib(24);
 
-/// The ladder as far as it could be read.
+/// The valid rungs of the ladder.
 pub(super) struct Ladder {
     /// Rungs, top first.
     pub rungs: Vec<Rung>,
-    /// Names of all rungs, also of those that are wrong otherwise.
+    /// Names of all rungs, including those with mistakes.
     pub names: Vec<String>,
 }
 
-/// A rung and where its parts are.
+/// A rung and the places of its values.
 struct Read {
     rung: Rung,
     name: At<String>,
@@ -62,8 +63,8 @@ struct Read {
     bitrate: Option<Place>,
 }
 
-/// Reads the ladder. `entry` is the key `rung` itself, `whole_segment` the duration of the
-/// segments that workers send whole, if they do.
+/// Reads the ladder. `entry` is the key `rung`; `whole_segment` is the duration of a segment if
+/// workers send segments whole.
 pub(super) fn read(
     tables: Vec<(&Table, Place)>,
     entry: Option<&Entry>,
@@ -89,7 +90,7 @@ pub(super) fn read(
     if let Some(segment) = whole_segment {
         problems.extend(read.iter().filter_map(|rung| too_large(rung, &segment)));
     }
-    // Also those that were left to be named by their height.
+    // Rungs without a `name` are named by their height.
     let nameless = read.iter().map(|read| &read.rung.name);
     let nameless: Vec<String> = nameless.filter(|n| !names.contains(n)).cloned().collect();
     names.extend(nameless);
@@ -157,7 +158,7 @@ fn rung(table: &Table, place: Place, problems: &mut Vec<Problem>) -> Option<Read
     })
 }
 
-/// The name of a rung that has none.
+/// The name of a rung without a `name`.
 pub(super) fn default_name(height: impl Display) -> String {
     format!("{height}p")
 }
@@ -172,8 +173,8 @@ fn default_bitrate(height: u32) -> Bitrate {
     Bitrate::from_bps(bps).clamp(*BITRATES.start(), *BITRATES.end())
 }
 
-/// The ladder is written top first: a player starts on what it is offered first, and a smaller
-/// picture is made from the one above it. Rungs of one height differ in bitrate.
+/// The ladder has to be top first: a player starts with the first rendition, and a smaller picture is
+/// scaled from the one above it. Rungs of the same height have to differ in bitrate.
 fn out_of_order(upper: &Read, lower: &Read) -> Option<Problem> {
     let key = |read: &Read| (read.rung.height, read.rung.bitrate);
     let (first, second) = (&upper.rung.name, &lower.rung.name);
@@ -202,7 +203,7 @@ fn out_of_order(upper: &Read, lower: &Read) -> Option<Problem> {
     })
 }
 
-/// A segment that does not fit into a message would end the session whenever there is one.
+/// Rejects a rung whose segments may not fit into a message: such a segment would end the session.
 fn too_large(read: &Read, segment: &At<Duration>) -> Option<Problem> {
     let bits_max = SEGMENT_BYTES_MAX.bytes() * 8 - 1;
     let bps = read.rung.bitrate.bps().max(1);
@@ -218,7 +219,7 @@ fn too_large(read: &Read, segment: &At<Duration>) -> Option<Problem> {
         "{duration} at {} are {mib} MiB, and a segment has to stay under 24 MiB",
         read.rung.bitrate
     );
-    // In round numbers: every segment may have 20M, and every bitrate a segment of 1s.
+    // Rounded down, and never to zero: 20M fits at every duration, and 1s at every bitrate.
     let bitrate = Bitrate::from_bps(bits_max * 1000 / ms / 1_000_000 * 1_000_000);
     let longest = Duration::from_millis(bits_max * 1000 / bps / 100 * 100);
     let help = format!(
@@ -235,7 +236,7 @@ fn too_large(read: &Read, segment: &At<Duration>) -> Option<Problem> {
     })
 }
 
-/// What an element of an array is called in messages.
+/// The name of a table of an array in messages.
 pub(super) fn title(array: &str, table: &Table) -> String {
     match table.text("name") {
         Some(name) if name.len() <= NAME_CHARS_MAX => format!("[[{array}]] \"{name}\""),
@@ -243,7 +244,7 @@ pub(super) fn title(array: &str, table: &Table) -> String {
     }
 }
 
-/// Reports every name that was there before.
+/// Reports every name that an earlier table has.
 pub(super) fn unique<'a>(
     names: impl Iterator<Item = &'a At<String>>,
     noun: &str,

@@ -1,4 +1,4 @@
-//! What may be a publish key, and secrets that are kept in files.
+//! Checks of publish keys, and secrets in files.
 
 use std::fs::File;
 use std::io::Read;
@@ -9,14 +9,14 @@ use std::path::Path;
 const KEY_CHARS_MIN: usize = 8;
 /// Longest publish key, in characters.
 const KEY_CHARS_MAX: usize = 128;
-/// Longest file a secret is read from, in bytes.
+/// Longest file with a secret, in bytes.
 const FILE_BYTES_MAX: u64 = 4096;
 
-/// What a publish key may be, for messages.
+/// The rule for publish keys, for messages.
 pub(super) const KEY_EXPECTED: &str =
     "expected 8 to 128 of the characters A-Z, a-z, 0-9, -, ., _ and ~";
 
-/// Whether a value stands where a secret has yet to be put, as examples have it.
+/// Whether a value is a placeholder for a secret, such as `CHANGE_ME`.
 pub(super) fn is_placeholder(value: &str) -> bool {
     let word: String = value
         .to_ascii_lowercase()
@@ -34,7 +34,7 @@ pub(super) fn is_placeholder(value: &str) -> bool {
         "example",
         "placeholder",
     ];
-    // "xxxxxxxx", "********", "..."; nothing at all is no placeholder.
+    // Such as "xxxxxxxx", "********" or "..."; the empty text is not a placeholder.
     let blank = !word.is_empty() && word.chars().all(|c| matches!(c, 'x' | '*' | '.' | '?'));
     words.contains(&word.as_str())
         || word.starts_with("your")
@@ -43,15 +43,15 @@ pub(super) fn is_placeholder(value: &str) -> bool {
         || blank
 }
 
-/// Whether a text can be a publish key: it travels in a query (`studio?key=…`), so it must be
-/// made of what needs no escaping there (RFC 3986, section 2.3), and long enough not to be
+/// Whether a text can be a publish key. Publishers send it in a query (`studio?key=…`), so it has
+/// only characters that need no escaping there (RFC 3986, section 2.3), and it is too long to be
 /// guessed.
 pub(super) fn is_publish_key(text: &str) -> bool {
     let unreserved = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~');
     (KEY_CHARS_MIN..=KEY_CHARS_MAX).contains(&text.len()) && text.bytes().all(unreserved)
 }
 
-/// Why a file holds no secret.
+/// Why no secret can be read from a file.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum FileError {
     #[error("this file cannot be read: {0}")]
@@ -68,9 +68,9 @@ pub(super) enum FileError {
     NotText,
 }
 
-/// The secret in a file, without the white space around it.
+/// The secret in a file, without leading and trailing white space.
 pub(super) fn read_file(path: &Path) -> Result<String, FileError> {
-    // Before opening, which would wait for ever on a named pipe.
+    // Checked before the file is opened: opening a named pipe would wait for ever.
     let metadata = std::fs::metadata(path)?;
     if !metadata.is_file() {
         return Err(FileError::NotAFile);

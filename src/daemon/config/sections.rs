@@ -1,12 +1,12 @@
-//! `[server]`, `[hls]`, `[session]` and `[encoder]`.
+//! Reads `[server]`, `[hls]`, `[session]` and `[encoder]`.
 
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
 use super::document::Value;
-use super::reader::{At, Section, Wrong};
-use super::report::Problem;
+use super::problem::{Place, Problem};
+use super::reader::{At, Section, Wrong, nearest};
 use super::settings::{Encoder, Hls, OnFailure, Server, Session};
 use super::values;
 use crate::base::units::{ByteSize, duration_text};
@@ -16,7 +16,7 @@ pub(super) const HLS_KEYS: &[&str] = &["segment", "part", "hold_back", "window",
 pub(super) const SESSION_KEYS: &[&str] = &["grace"];
 pub(super) const ENCODER_KEYS: &[&str] = &["order", "on_failure"];
 
-/// Encoder families there are, in the order they are preferred by default.
+/// All encoder families, in the default order of preference.
 pub const ENCODER_FAMILIES: [&str; 6] =
     ["nvidia", "vaapi", "quicksync", "v4l2", "x264", "openh264"];
 
@@ -30,7 +30,7 @@ const GRACE_MAX: Duration = Duration::from_secs(3600);
 const MEMORY_MIN: ByteSize = ByteSize::from_mib(32);
 const MEMORY_MAX: ByteSize = ByteSize::from_mib(1 << 20);
 
-/// Reads `[server]`; relative paths are relative to `base`.
+/// Reads `[server]`; relative paths start at `base`.
 pub(super) fn server(section: &Section<'_>, base: &Path, problems: &mut Vec<Problem>) -> Server {
     let http = section.get_or("http", any(8080), values::listener, problems);
     let rtmp = section.get_or("rtmp", any(1935), values::listener, problems);
@@ -56,8 +56,8 @@ fn folder(value: &Value) -> Result<String, Wrong> {
 
 type Listener = At<Option<SocketAddr>>;
 
-/// The two listeners cannot share a port, unless each has an address of its own. Port 0 lets the
-/// system choose.
+/// The two listeners can share a port only if each has an IP address of its own. Port 0 means that
+/// the system chooses a port.
 fn same_port(http: &Listener, rtmp: &Listener) -> Option<Problem> {
     let (a, b) = (http.value?, rtmp.value?);
     let overlap = a.ip() == b.ip() || a.ip().is_unspecified() || b.ip().is_unspecified();
@@ -93,7 +93,7 @@ pub(super) fn hls(section: &Section<'_>, problems: &mut Vec<Problem>) -> Hls {
     let memory = values::size(MEMORY_MIN..=MEMORY_MAX);
     let memory = section.get_or("memory", ByteSize::from_mib(512), memory, problems);
     let ts = section.get_or("ts", true, values::boolean, problems);
-    // Values that are wrong by themselves were replaced by defaults, which would only confuse.
+    // Defaults stand in for wrong values; a comparison with them would only confuse.
     if problems.len() == before {
         problems.extend(part_fits(section, &part, &segment));
         problems.extend(window_fits(section, &window, &segment));
@@ -133,13 +133,11 @@ fn hold_back(value: &Value) -> Result<Option<Duration>, Wrong> {
     }
 }
 
-type Place = Option<super::report::Place>;
-
-/// A problem between two values: at the first that was written.
+/// A problem between two values, at the first of them that is not a default.
 fn between(
     section: &Section<'_>,
     key: &str,
-    places: [&Place; 2],
+    places: [&Option<Place>; 2],
     label: String,
     help: String,
 ) -> Option<Problem> {
@@ -243,14 +241,14 @@ pub(super) fn encoder(section: &Section<'_>, problems: &mut Vec<Problem>) -> Enc
     }
 }
 
-/// The family probably meant; people know some by the names of others' elements and libraries.
+/// The family to suggest. Users know some families by the names of elements and libraries.
 fn family_meant(name: &str) -> Option<&'static str> {
     match name {
         "nvenc" | "cuda" => Some("nvidia"),
         "qsv" | "msdk" => Some("quicksync"),
         "va" => Some("vaapi"),
         "libx264" | "software" => Some("x264"),
-        _ => super::reader::nearest(name, ENCODER_FAMILIES.into_iter()),
+        _ => nearest(name, ENCODER_FAMILIES.into_iter()),
     }
 }
 

@@ -1,4 +1,4 @@
-//! The validated configuration: what the rest of weir sees. No TOML and no spans here.
+//! The validated configuration, as the rest of weir uses it.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use crate::base::units::ByteSize;
 use crate::model::ladder::Rung;
 use crate::model::source::Source;
 
-/// Everything a `config.toml` says, with defaults filled in and paths made absolute.
+/// All settings of a `config.toml`, with defaults filled in and absolute paths.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
     /// `[server]`
@@ -31,7 +31,7 @@ pub struct Server {
     pub http: Option<SocketAddr>,
     /// RTMP; `None` when turned off.
     pub rtmp: Option<SocketAddr>,
-    /// Folder for everything weir writes.
+    /// Folder for all files that weir writes.
     pub data: PathBuf,
 }
 
@@ -42,34 +42,34 @@ pub struct Hls {
     pub segment: Duration,
     /// Nominal part duration; zero turns low latency off.
     pub part: Duration,
-    /// `PART-HOLD-BACK`; `None` is three parts.
+    /// `PART-HOLD-BACK`; `None` means three parts.
     pub hold_back: Option<Duration>,
     /// How far back a viewer can seek.
     pub window: Duration,
-    /// Bound of all windows of all streams together.
+    /// Bound of the memory of all windows of all streams together.
     pub memory: ByteSize,
-    /// Make the MPEG-TS set.
+    /// Make the MPEG-TS renditions.
     pub ts: bool,
 }
 
 impl Hls {
-    /// A worker sends whole segments, and not only parts of them.
+    /// Whether a worker sends whole segments, not only parts.
     pub fn has_whole_segments(&self) -> bool {
         self.ts || self.part.is_zero()
     }
 }
 
-/// `[session]`: how a stream lives.
+/// `[session]`: the lifetime of a session.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Session {
-    /// How long a publisher may be gone before its session ends.
+    /// How long a session waits for its publisher to come back.
     pub grace: Duration,
 }
 
-/// `[encoder]`: which encoder families, and what to do when one fails.
+/// `[encoder]`: the encoder families, and what happens when an encoder fails.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Encoder {
-    /// Families by preference.
+    /// Encoder families in order of preference.
     pub order: Vec<String>,
     /// What happens to a rung whose encoder fails.
     pub on_failure: OnFailure,
@@ -86,15 +86,15 @@ pub enum OnFailure {
     Fail,
 }
 
-/// `[[stream]]`.
+/// `[[stream]]`: one stream.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Stream {
     /// Name in addresses, `[a-z0-9_-]{1,64}`.
     pub name: String,
-    /// Where it comes from.
+    /// Where its media comes from.
     pub source: Source,
     /// The configured publish key; a pushed stream without one has a key under the data folder.
     pub publish_key: Option<Secret>,
-    /// Its part of the ladder, top first; never empty.
+    /// Its rungs of the ladder, top first; never empty.
     pub rungs: Vec<Rung>,
 }

@@ -1,12 +1,12 @@
-//! `[[stream]]`: what is published, tested or fetched.
+//! Reads `[[stream]]`: the streams and their sources.
 
 use std::path::Path;
 
 use url::Url;
 
 use super::document::{Table, Value};
+use super::problem::{Place, Problem};
 use super::reader::{At, Section, Wrong, nearest};
-use super::report::{Place, Problem};
 use super::rungs::{Ladder, title, unique};
 use super::secrets::{self, FileError, KEY_EXPECTED};
 use super::settings::Stream;
@@ -26,22 +26,22 @@ pub(super) const KEYS: &[&str] = &[
     "password_file",
     "tls_verify",
 ];
-/// Keys only a publisher's stream has.
+/// Keys of a pushed stream only.
 const PUSH_KEYS: [&str; 2] = ["publish_key", "publish_key_file"];
-/// Keys only a fetched stream has.
+/// Keys of a pulled stream only.
 const PULL_KEYS: [&str; 4] = ["user", "password", "password_file", "tls_verify"];
 
-/// Streams a configuration may have.
+/// Maximum number of streams in a configuration.
 const STREAMS_MAX: usize = 1000;
 /// Longest address, user name or password, in bytes.
 const TEXT_BYTES_MAX: usize = 2048;
 const SUPPORTED: &str = "supported: push:, test:, http://, https://";
-/// Schemes of sources people will try; none of them works yet.
+/// Schemes that users may try and that are not supported yet.
 const SCHEMES_LATER: [&str; 10] = [
     "rtsp", "rtsps", "rtmp", "rtmps", "srt", "udp", "rtp", "rist", "whip", "file",
 ];
 
-/// The kind of source.
+/// What the key `source` says.
 #[derive(Debug, Clone, PartialEq)]
 enum Kind {
     Push,
@@ -49,7 +49,7 @@ enum Kind {
     Pull(Url),
 }
 
-/// Reads the streams; relative paths are relative to `base`.
+/// Reads the streams; relative paths start at `base`.
 pub(super) fn read(
     tables: Vec<(&Table, Place)>,
     ladder: &Ladder,
@@ -57,41 +57,50 @@ pub(super) fn read(
     problems: &mut Vec<Problem>,
 ) -> Vec<Stream> {
     if let Some((_, place)) = tables.get(STREAMS_MAX) {
-        let label = format!("expected at most {STREAMS_MAX} streams");
-        problems.push(Problem::at(
-            place.clone(),
+        let (title, label) = (
             "there are too many streams",
-            label,
-        ));
+            format!("expected at most {STREAMS_MAX} streams"),
+        );
+        problems.push(Problem::at(place.clone(), title, label));
     }
-    let mut names = Vec::new();
-    let mut streams = Vec::new();
-    for (table, place) in tables.into_iter().take(STREAMS_MAX) {
-        let section = Section::open(table, place, title("stream", table), KEYS, problems);
-        let name = section.required("name", "name = \"studio\"", values::name, problems);
-        let kind = section.get_or("source", Kind::Push, kind, problems);
-        // Which keys have no use is only known of a source that could be read.
-        if kind.place.is_some() || section.node("source").is_none() {
-            foreign_keys(&section, &kind.value, problems);
-        }
-        let publish_key = match kind.value {
-            Kind::Push => secret(&section, PUSH_KEYS, publish_key, base, problems),
-            Kind::Test | Kind::Pull(_) => None,
-        };
-        let source = source(&section, kind.value, base, problems);
-        let rungs = rungs(&section, ladder, problems);
-        if let Some(name) = name {
-            streams.push(Stream {
-                name: name.value.clone(),
-                source,
-                publish_key,
-                rungs,
-            });
-            names.push(name);
-        }
-    }
+    let (names, streams): (Vec<_>, Vec<_>) = tables
+        .into_iter()
+        .take(STREAMS_MAX)
+        .filter_map(|(table, place)| stream(table, place, ladder, base, problems))
+        .unzip();
     unique(names.iter(), "stream", problems);
     streams
+}
+
+/// A stream and its name; `None` without a valid name.
+fn stream(
+    table: &Table,
+    place: Place,
+    ladder: &Ladder,
+    base: &Path,
+    problems: &mut Vec<Problem>,
+) -> Option<(At<String>, Stream)> {
+    let section = Section::open(table, place, title("stream", table), KEYS, problems);
+    let name = section.required("name", "name = \"studio\"", values::name, problems);
+    let kind = section.get_or("source", Kind::Push, kind, problems);
+    // Only a valid source tells which keys have no use.
+    if kind.place.is_some() || section.node("source").is_none() {
+        foreign_keys(&section, &kind.value, problems);
+    }
+    let publish_key = match kind.value {
+        Kind::Push => secret(&section, PUSH_KEYS, publish_key, base, problems),
+        Kind::Test | Kind::Pull(_) => None,
+    };
+    let source = source(&section, kind.value, base, problems);
+    let rungs = rungs(&section, ladder, problems);
+    let name = name?;
+    let stream = Stream {
+        name: name.value.clone(),
+        source,
+        publish_key,
+        rungs,
+    };
+    Some((name, stream))
 }
 
 fn kind(value: &Value) -> Result<Kind, Wrong> {
@@ -129,7 +138,7 @@ fn no_scheme(text: &str) -> Wrong {
 }
 
 fn address(text: &str) -> Result<Kind, Wrong> {
-    // What follows is about the scheme's "//": the parser would forgive "http:host".
+    // The parser also accepts "http:host", without "//".
     let has_authority = text
         .split_once(':')
         .is_some_and(|(_, rest)| rest.starts_with("//"));
@@ -142,7 +151,7 @@ fn address(text: &str) -> Result<Kind, Wrong> {
         }
         Err(error) => return Err(Wrong::new(format!("this is not an address: {error}"))),
     };
-    // An address is shown in logs and on pages, so it must not carry credentials.
+    // Logs and pages show the address, so it must not contain credentials.
     if !url.username().is_empty() || url.password().is_some() {
         let help = "take `user:password@` out of the address; put the name into `user` and the \
                     password into a file named by `password_file`";
@@ -154,7 +163,7 @@ fn address(text: &str) -> Result<Kind, Wrong> {
     Ok(Kind::Pull(url))
 }
 
-/// A string of a bounded length.
+/// A string of at most [`TEXT_BYTES_MAX`].
 fn short(value: &Value) -> Result<String, Wrong> {
     let text = values::text(value)?;
     if text.len() > TEXT_BYTES_MAX {
@@ -165,7 +174,7 @@ fn short(value: &Value) -> Result<String, Wrong> {
     Ok(text)
 }
 
-/// Keys that mean nothing for this kind of source.
+/// Reports keys that have no meaning for this kind of source.
 fn foreign_keys(section: &Section<'_>, kind: &Kind, problems: &mut Vec<Problem>) {
     let push = (PUSH_KEYS.as_slice(), "push:");
     let pull = (PULL_KEYS.as_slice(), "http:// or https://");
@@ -206,7 +215,7 @@ fn source(section: &Section<'_>, kind: Kind, base: &Path, problems: &mut Vec<Pro
     }
 }
 
-/// A password means nothing without a user.
+/// A password needs a user.
 fn user_is_there(section: &Section<'_>, user: Option<&At<String>>, problems: &mut Vec<Problem>) {
     let key = ["password", "password_file"]
         .into_iter()
@@ -221,7 +230,7 @@ fn user_is_there(section: &Section<'_>, user: Option<&At<String>>, problems: &mu
     }
 }
 
-/// A secret that is given by `key` or in the file named by `file_key`, checked by `check`.
+/// The secret in `key`, or in the file that `file_key` names. `check` validates it.
 fn secret(
     section: &Section<'_>,
     [key, file_key]: [&str; 2],
@@ -288,7 +297,7 @@ fn password_text(text: &str) -> Result<(), Wrong> {
     }
 }
 
-/// A stream's part of the ladder, top first whatever the order it is named in.
+/// The rungs of a stream, top first; the order in `rungs` does not matter.
 fn rungs(section: &Section<'_>, ladder: &Ladder, problems: &mut Vec<Problem>) -> Vec<Rung> {
     let Some(names) = section.names("rungs", "a rung", problems) else {
         return ladder.rungs.clone();

@@ -1,17 +1,19 @@
 //! Whole configurations; the wording of reports is in `tests/configs/`.
 
+use std::path::Path;
 use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::settings::{Encoder, Hls, OnFailure, Server, Session};
+use super::load::validate;
+use super::settings::{Encoder, Hls, OnFailure, Server, Session, Settings};
 use super::*;
 use crate::base::units::{ByteSize, FrameRate};
 use crate::model::source::{Pull, Source};
 
 fn check(text: &str, env: &[(&str, &str)]) -> Result<Settings, Report> {
     let env = env.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned()));
-    validate("config.toml", text.to_owned(), Path::new("/etc/weir"), env)
+    validate("config.toml", text, Path::new("/etc/weir"), env)
 }
 
 /// Name, height and bits per second of the first stream's rungs.

@@ -1,5 +1,4 @@
-//! One parser for each kind of value: from a tree's value to a typed, range-checked one, or to
-//! what was expected.
+//! One parser per type of value: it returns a typed, range-checked value, or what was expected.
 
 use std::fmt::Display;
 use std::net::SocketAddr;
@@ -12,7 +11,7 @@ use super::reader::{Wrong, nearest};
 use crate::base::names::{NAME_CHARS_MAX, fits_name, is_name};
 use crate::base::units::{self, FrameRate, UnitError};
 
-/// A string, whatever it says.
+/// Any string.
 pub(super) fn text(value: &Value) -> Result<String, Wrong> {
     str(value, "a string").map(str::to_owned)
 }
@@ -72,23 +71,24 @@ pub(super) fn name(value: &Value) -> Result<String, Wrong> {
     Err(Wrong::new(format!("expected {expected}")).help(help))
 }
 
-/// A name of a rung: beside the rungs lie the audio renditions, whose names begin with `audio-`.
+/// The name of a rung. It must not be like the names of audio renditions, `audio-…`, because both
+/// become parts of the same addresses.
 pub(super) fn rung_name(value: &Value) -> Result<String, Wrong> {
     let text = name(value)?;
     match text.strip_prefix("audio-") {
         None => Ok(text),
         Some(rest) => Err(Wrong::new(
-            "expected a name that does not begin with `audio-`, as sound's do",
+            "expected a name that does not begin with `audio-`, as names of audio renditions do",
         )
         .help((!rest.is_empty()).then(|| format!("write {rest:?}")))),
     }
 }
 
-/// What a quantity is called, an example of it, and how one that is read is shown.
+/// The words for a quantity, its parser and its display.
 struct Quantity<T> {
     noun: &'static str,
     example: &'static str,
-    /// The unit that is meant when it was left out.
+    /// The unit that is suggested for a number without one.
     unit: &'static str,
     parse: fn(&str) -> Result<T, UnitError>,
     show: fn(&T) -> String,
@@ -158,7 +158,7 @@ fn in_range<T: PartialOrd>(
                 (quantity.parse)(&format!("{number}{unit}")).is_ok_and(|v| range.contains(&v))
             };
             let meant = match found.as_str() {
-                // Left out: the usual one, if that makes sense.
+                // A number without a unit: the usual unit if it fits the range, else another one.
                 "" => [quantity.unit].into_iter().chain(known).find(fits),
                 _ => meant_unit(&found, &known),
             };
@@ -176,7 +176,7 @@ fn in_range<T: PartialOrd>(
     )))
 }
 
-/// The unit that was probably meant: "s" by "sec", "ms" by "msec", "MiB" by "MB" or "M".
+/// The known unit that is most like `found`: "s" for "sec", "ms" for "msec", "MiB" for "MB" or "M".
 fn meant_unit<'k>(found: &str, known: &[&'k str]) -> Option<&'k str> {
     let begins_with = |text: &str, prefix: &str| {
         text.get(..prefix.len())
@@ -214,11 +214,11 @@ pub(super) fn even(range: RangeInclusive<u32>) -> impl FnOnce(&Value) -> Result<
     }
 }
 
-/// Frames a second, 1 to 120, whole or decimal.
+/// Frames per second from 1 to 120, whole or decimal.
 pub(super) fn frame_rate(value: &Value) -> Result<FrameRate, Wrong> {
-    let expected = "expected frames a second from 1 to 120, such as 30, 25 or 29.97";
+    let expected = "expected frames per second from 1 to 120, such as 30, 25 or 29.97";
     let number = match value {
-        // Far inside what a float holds exactly, or out of range.
+        // An integer that a float cannot hold exactly is out of range anyway.
         Value::Integer(number) => Some(*number as f64),
         Value::Float(number) => Some(*number),
         Value::Variable(text) => text.parse().ok(),
@@ -238,7 +238,7 @@ pub(super) fn frame_rate(value: &Value) -> Result<FrameRate, Wrong> {
         .ok_or_else(|| Wrong::new(expected))
 }
 
-/// An address to listen on; `""` is none.
+/// An address to listen on; `""` turns the listener off.
 pub(super) fn listener(value: &Value) -> Result<Option<SocketAddr>, Wrong> {
     let expected = "an address and a port such as \"0.0.0.0:8080\", or \"\" for none";
     let text = str(value, expected).map_err(|wrong| match value {
@@ -254,7 +254,7 @@ pub(super) fn listener(value: &Value) -> Result<Option<SocketAddr>, Wrong> {
     })
 }
 
-/// The address that was probably meant by `":8080"`, `"8080"`, `"localhost:8080"`.
+/// The address to suggest for `":8080"`, `"8080"` or `"localhost:8080"`.
 fn listener_meant(text: &str) -> Option<SocketAddr> {
     let (host, port) = text.rsplit_once(':').unwrap_or(("", text));
     let host = match host {
@@ -285,7 +285,7 @@ pub(super) fn one_of<T: Copy>(
     }
 }
 
-/// "did you mean …?", when there is something to offer.
+/// "did you mean …?", if there is a suggestion.
 pub(super) fn did_you_mean(meant: Option<impl Display>) -> Option<String> {
     meant.map(|meant| format!("did you mean \"{meant}\"?"))
 }

@@ -1,5 +1,5 @@
-//! Reloading: on SIGHUP and when the file changes. A configuration with mistakes is reported and
-//! the one before it stays.
+//! Reloads the configuration on SIGHUP and when its file changes. Mistakes are logged; the settings
+//! before them stay in force.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,15 +12,17 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::diff::{Changes, diff};
+use super::load::{load_text, read};
+use super::report::Report;
 use super::settings::Settings;
-use super::{Changes, Report, diff, load_text, read};
 
-/// A change is read when nothing has changed for this long: editors write in several steps.
+/// A changed file is read after this time without another change: editors write in several steps.
 const QUIET: Duration = Duration::from_millis(200);
-/// But at the latest after this long.
+/// A changed file is read at the latest after this time.
 const QUIET_WAIT_MAX: Duration = Duration::from_secs(2);
 
-/// The task that reloads. Ends when it is told to stop, or dropped.
+/// The task that reloads the configuration. It ends on [`Watcher::stop`] or when this is dropped.
 #[derive(Debug)]
 pub struct Watcher {
     settings: watch::Receiver<Arc<Settings>>,
@@ -29,11 +31,11 @@ pub struct Watcher {
 }
 
 impl Watcher {
-    /// Starts to watch the file at `path`, which `initial` was loaded from with the overrides of
-    /// `env`. Where files cannot be watched, SIGHUP still works, and the log says so.
+    /// Starts to watch the file at `path`, from which `initial` was loaded with the overrides of
+    /// `env`. If the file cannot be watched, the log says so; SIGHUP still reloads.
     ///
     /// # Errors
-    /// When SIGHUP cannot be listened for.
+    /// No handler for SIGHUP can be installed.
     pub fn spawn(
         path: PathBuf,
         env: Vec<(String, String)>,
@@ -42,7 +44,7 @@ impl Watcher {
         let hangup = signal(SignalKind::hangup())?;
         let (publisher, settings) = watch::channel(initial.clone());
         let cancel = CancellationToken::new();
-        // One place is enough: a full queue already says that something has changed.
+        // A full queue of one already says that something has changed.
         let (changed, changes) = mpsc::channel(1);
         let files = match watch_folder(&path, changed) {
             Ok(files) => Some(files),
@@ -69,7 +71,7 @@ impl Watcher {
         })
     }
 
-    /// The settings in force, and each that follows.
+    /// The settings in force, updated by every reload.
     pub fn subscribe(&self) -> watch::Receiver<Arc<Settings>> {
         self.settings.clone()
     }
@@ -89,17 +91,17 @@ impl Drop for Watcher {
     }
 }
 
-/// Tells `changed` of everything that is written, made, renamed or removed beside the file.
-/// The folder is watched, not the file: editors replace files instead of writing to them.
+/// Sends to `changed` when anything in the folder of the file is written, created, renamed or
+/// removed. The folder is watched instead of the file because editors replace the file.
 fn watch_folder(path: &Path, changed: mpsc::Sender<()>) -> notify::Result<RecommendedWatcher> {
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-        // Reading the file makes events too. An error may hide a change.
+        // Reading the file causes events too. An error may hide a change.
         let is_change = event.map_or(true, |event| match event.kind {
             EventKind::Access(kind) => kind == AccessKind::Close(AccessMode::Write),
             _ => true,
         });
         if is_change {
-            // Full means it is known already; closed that nobody wants to know.
+            // A full queue reports a change already; a closed one has no reader.
             let _ = changed.try_send(());
         }
     })?;
@@ -113,15 +115,15 @@ async fn run(
     reloader: Reloader,
     mut hangup: Signal,
     mut changes: mpsc::Receiver<()>,
-    // Watches until it is dropped.
+    // Kept because dropping it ends the watching.
     files: Option<RecommendedWatcher>,
     cancel: CancellationToken,
 ) {
     let mut reloader = reloader;
-    // It may have changed between being loaded and being watched.
+    // The file may have changed after it was loaded and before it was watched.
     let mut cause = Cause::File;
     loop {
-        // Files are read here, which may block.
+        // Reading files may block.
         let reloaded = tokio::task::spawn_blocking(move || {
             let outcome = reloader.reload(cause);
             (reloader, outcome)
@@ -152,25 +154,25 @@ async fn run(
 async fn settle(changes: &mut mpsc::Receiver<()>) {
     let quiet =
         async { while let Ok(Some(())) = tokio::time::timeout(QUIET, changes.recv()).await {} };
-    // Whether it became quiet or time was up, the file is read now.
+    // In both cases, quiet or timeout, the caller reads the file.
     let _ = tokio::time::timeout(QUIET_WAIT_MAX, quiet).await;
 }
 
-/// Why a reload is asked for.
+/// What triggered a reload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Cause {
     Signal,
     File,
 }
 
-/// What came of a reload.
+/// The result of a reload.
 #[derive(Debug)]
 enum Outcome {
-    /// Something beside the file changed, or the file says what it said.
+    /// The configuration is the same as before.
     Unchanged,
-    /// It has mistakes.
+    /// The configuration has mistakes.
     Rejected(Report),
-    /// It is in force.
+    /// The new configuration is in force.
     Applied(Changes),
 }
 
@@ -186,46 +188,49 @@ impl Outcome {
                     "configuration not reloaded, the old one stays in force:\n{report}"
                 );
             }
-            Self::Applied(changes) => {
-                let Changes {
-                    added,
-                    removed,
-                    changed,
-                    new_keys,
-                    at_once,
-                    all_sessions,
-                    needs_restart,
-                } = changes;
-                tracing::info!(
-                    %file, ?added, ?removed, ?changed, ?new_keys, ?at_once,
-                    "configuration reloaded"
-                );
-                if !all_sessions.is_empty() {
-                    tracing::warn!(
-                        %file, keys = ?all_sessions,
-                        "these keys end the session of every stream; others begin with them"
-                    );
-                }
-                if !needs_restart.is_empty() {
-                    tracing::warn!(
-                        %file, keys = ?needs_restart,
-                        "these keys take effect when weir is restarted"
-                    );
-                }
-            }
+            Self::Applied(changes) => log_changes(path, changes),
         }
     }
 }
 
-/// Loads the file again and publishes what it says.
+fn log_changes(path: &Path, changes: &Changes) {
+    let file = path.display();
+    let Changes {
+        added,
+        removed,
+        changed,
+        new_keys,
+        at_once,
+        all_sessions,
+        needs_restart,
+    } = changes;
+    tracing::info!(
+        %file, ?added, ?removed, ?changed, ?new_keys, ?at_once,
+        "configuration reloaded"
+    );
+    if !all_sessions.is_empty() {
+        tracing::warn!(
+            %file, keys = ?all_sessions,
+            "these keys are fixed for a session: all sessions end, and new ones begin"
+        );
+    }
+    if !needs_restart.is_empty() {
+        tracing::warn!(
+            %file, keys = ?needs_restart,
+            "these keys take effect when weir is restarted"
+        );
+    }
+}
+
+/// Loads the file again and publishes its settings.
 #[derive(Debug)]
 struct Reloader {
     path: PathBuf,
     env: Vec<(String, String)>,
-    /// What the daemon started with.
+    /// The settings at the start of the daemon.
     started: Arc<Settings>,
-    /// What the file said, or why it could not be read, when it was last looked at; `None` before
-    /// the first look.
+    /// Content of the file at the last read, or why it could not be read; `None` before the first
+    /// read.
     seen: Option<Result<String, String>>,
     publisher: watch::Sender<Arc<Settings>>,
 }
@@ -233,12 +238,13 @@ struct Reloader {
 impl Reloader {
     fn reload(&mut self, cause: Cause) -> Outcome {
         let text = read(&self.path);
-        // A signal always reloads: key files beside it may have changed.
+        // A signal always reloads: files with secrets may have changed.
         if cause == Cause::File && self.seen.as_ref() == Some(&text) {
             return Outcome::Unchanged;
         }
-        self.seen = Some(text.clone());
-        let settings = match load_text(&self.path, text, self.env.iter().cloned()) {
+        let settings = load_text(&self.path, &text, self.env.iter().cloned());
+        self.seen = Some(text);
+        let settings = match settings {
             Ok(settings) => settings,
             Err(report) => return Outcome::Rejected(report),
         };
@@ -254,7 +260,7 @@ impl Reloader {
 
 #[cfg(test)]
 mod tests {
-    use super::super::load;
+    use super::super::load::load;
     use super::*;
 
     const ONE: &str = "[[stream]]\nname = \"a\"\n";
