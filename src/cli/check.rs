@@ -12,8 +12,12 @@ pub(super) fn run(config: &Config) -> Exit {
         Err(exit) => return exit,
     };
     let mistakes = config.pipelines().map(|folder| probe::mistakes(&folder));
-    if let Some(mistakes) = mistakes.filter(|mistakes| !mistakes.is_empty()) {
-        return fail(Exit::Config, &mistakes.join("\nerror: "));
+    match mistakes.transpose() {
+        Ok(Some(mistakes)) if !mistakes.is_empty() => {
+            return fail(Exit::Config, &mistakes.join("\nerror: "));
+        }
+        Ok(_) => {}
+        Err(cause) => return fail(Exit::Failure, &cause),
     }
     let streams = match settings.streams.len() {
         1 => "1 stream".to_owned(),

@@ -1,4 +1,4 @@
-//! `weir doctor`: what this machine can do, tried for real.
+//! `weir doctor`: tests which encoders and decoders work on this machine.
 
 use std::fmt::Write;
 
@@ -8,7 +8,8 @@ use super::config::Config;
 use super::exit::Exit;
 use super::terminal::{fail, say};
 use crate::daemon::supervisor;
-use crate::worker::media::probe::{self, Outcome};
+use crate::model::encoder::{Family, TemplateName};
+use crate::wire::probe::{Kind, Outcome};
 
 /// `weir doctor [--json]`
 #[derive(Debug, clap::Args)]
@@ -23,14 +24,14 @@ pub(super) struct Args {
 struct Examination {
     version: &'static str,
     /// The encoder template streams will use.
-    encoder: Option<String>,
+    encoder: Option<TemplateName>,
     candidates: Vec<Outcome>,
 }
 
 /// Tries every encoder and decoder.
 pub(super) fn run(config: &Config, args: &Args) -> Exit {
-    // The machine can be examined without a configuration. One that was named has to be there, and
-    // a wrong one is worth its own report.
+    // The configuration is optional here, but one that is named must exist, and one that exists
+    // must be valid.
     let is_wanted = config.is_named || config.path.exists();
     let order = match is_wanted.then(|| config.load()).transpose() {
         Ok(settings) => settings.map(|settings| settings.encoder.order),
@@ -38,11 +39,14 @@ pub(super) fn run(config: &Config, args: &Args) -> Exit {
     };
     let families = order.unwrap_or_else(|| {
         crate::daemon::config::ENCODER_FAMILIES
-            .map(str::to_owned)
+            .map(Family::from)
             .into()
     });
     let pipelines = config.pipelines();
-    let candidates = supervisor::probe::all(pipelines.as_deref());
+    let candidates = match supervisor::probe::all(pipelines.as_deref()) {
+        Ok(candidates) => candidates,
+        Err(cause) => return fail(Exit::Failure, &cause),
+    };
     let examination = Examination {
         version: env!("CARGO_PKG_VERSION"),
         encoder: chosen(&candidates, &families),
@@ -63,33 +67,30 @@ pub(super) fn run(config: &Config, args: &Args) -> Exit {
     }
 }
 
-fn chosen(candidates: &[Outcome], families: &[String]) -> Option<String> {
-    let working = |family: &String| {
-        let mut of_family = candidates
-            .iter()
-            .filter(|outcome| outcome.kind == probe::VIDEO_ENCODER && outcome.family == *family);
-        of_family.find(|outcome| outcome.failure.is_none())
+fn chosen(outcomes: &[Outcome], families: &[Family]) -> Option<TemplateName> {
+    let works = |outcome: &&Outcome| outcome.failure.is_none();
+    let encoders = || outcomes.iter().filter(works).map(|it| &it.candidate);
+    let of_family = |family: &Family| {
+        encoders().find(|it| it.kind == Kind::VideoEncoder && it.family == *family)
     };
-    families
-        .iter()
-        .find_map(working)
-        .map(|outcome| outcome.template.clone())
+    let chosen = families.iter().find_map(of_family)?;
+    Some(chosen.template.clone())
 }
 
 fn describe(examination: &Examination) -> String {
     let mut text = format!("weir {}\n", examination.version);
-    let mut kind = "";
-    for outcome in &examination.candidates {
-        if outcome.kind != kind {
-            kind = &outcome.kind;
+    let mut kind = None;
+    for Outcome { candidate, failure } in &examination.candidates {
+        if kind.replace(candidate.kind) != Some(candidate.kind) {
+            let kind = candidate.kind.text();
             let _ = writeln!(text, "\n{kind}s, each tried with a few frames:");
         }
-        let (mark, note) = match &outcome.failure {
-            None if outcome.hardware => ("works", "in hardware"),
+        let (mark, note) = match failure {
+            None if candidate.hardware => ("works", "in hardware"),
             None => ("works", ""),
             Some(reason) => ("  no ", reason.as_str()),
         };
-        let line = format!("  {mark}  {:<20} {note}", outcome.template);
+        let line = format!("  {mark}  {:<20} {note}", candidate.template);
         let _ = writeln!(text, "{}", line.trim_end());
     }
     let verdict = match &examination.encoder {

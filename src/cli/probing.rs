@@ -1,4 +1,4 @@
-//! Which encoders work, found out aside.
+//! Tests which encoders work, in the background.
 
 use std::path::PathBuf;
 
@@ -6,26 +6,27 @@ use tokio::task::JoinHandle;
 
 use crate::daemon::session::{Catalog, Registry, Tested};
 use crate::daemon::supervisor::probe;
-use crate::worker::media::probe::Outcome;
+use crate::model::encoder::Family;
+use crate::wire::probe::Outcome;
 
-/// The test of the encoders that runs, or ran last.
+/// The latest test of the encoders, running or done.
 #[derive(Default)]
 pub(super) struct Probing {
-    order: Vec<String>,
+    order: Vec<Family>,
     task: Option<JoinHandle<()>>,
 }
 
 impl Probing {
-    /// Whether others are asked for than were tested last, or none works.
-    pub(super) fn is_needed(&self, order: &[String], registry: &Registry) -> bool {
+    /// Whether `order` has changed since the latest test, or no encoder passed that test.
+    pub(super) fn is_needed(&self, order: &[Family], registry: &Registry) -> bool {
         let runs = self.task.as_ref().is_some_and(|task| !task.is_finished());
         self.order != order || (!runs && !registry.ready())
     }
 
-    /// Tests the encoders of these families; the outcome of an earlier test no longer counts.
+    /// Tests the encoders of the families in `order`. The outcome of an earlier test is discarded.
     pub(super) fn start(
         &mut self,
-        order: &[String],
+        order: &[Family],
         pipelines: Option<PathBuf>,
         registry: Registry,
     ) {
@@ -36,7 +37,8 @@ impl Probing {
         let order = order.to_vec();
         self.task = Some(tokio::spawn(async move {
             let probing = move || probe::encoders(&order, pipelines.as_deref());
-            match tokio::task::spawn_blocking(probing).await {
+            let probed = tokio::task::spawn_blocking(probing).await;
+            match probed.unwrap_or_else(|error| Err(error.to_string())) {
                 Ok(outcomes) => registry.set_encoders(working(outcomes)),
                 Err(error) => {
                     tracing::error!(%error, "encoders cannot be tested; restart weir");
@@ -46,30 +48,30 @@ impl Probing {
         }));
     }
 
-    /// Waits for nothing but that the test no longer tells the registry anything.
+    /// Returns once the probe can no longer update the registry.
     pub(super) async fn stop(self) {
         if let Some(task) = self.task {
             task.abort();
-            // Aborted, most likely; whatever it is, it is over.
+            // An error only says that the task was aborted.
             let _ = task.await;
         }
     }
 }
 
-/// Those that passed; says in the log what works.
+/// The encoders that passed. Logs which encoders work.
 fn working(outcomes: Vec<Outcome>) -> Vec<Tested> {
     let mut working = Vec::new();
-    for outcome in outcomes {
-        match outcome.failure {
+    for Outcome { candidate, failure } in outcomes {
+        match failure {
             None => {
-                tracing::info!(encoder = %outcome.template, "encoder works");
+                tracing::info!(encoder = %candidate.template, "encoder works");
                 working.push(Tested {
-                    family: outcome.family,
-                    template: outcome.template,
+                    family: candidate.family,
+                    template: candidate.template,
                 });
             }
             Some(cause) => {
-                tracing::debug!(encoder = %outcome.template, %cause, "encoder left out");
+                tracing::debug!(encoder = %candidate.template, %cause, "encoder left out");
             }
         }
     }

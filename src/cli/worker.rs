@@ -1,10 +1,11 @@
-//! `weir worker`: one stream's media process, and the tests that need a process of their own.
+//! `weir worker`: the media process of one stream, and the tests that run in their own process.
 
 use std::path::PathBuf;
 
 use super::exit::Exit;
 use super::terminal::{fail, say};
 use crate::daemon::supervisor::probe::ORPHAN_MAX;
+use crate::model::encoder::TemplateName;
 use crate::worker;
 use crate::worker::media::template::{self, Library};
 use crate::worker::media::{self, probe};
@@ -14,24 +15,37 @@ use crate::worker::media::{self, probe};
 pub(super) struct Args {
     /// Try this encoder or decoder template with a few frames, and say why it fails
     #[arg(long, value_name = "TEMPLATE")]
-    test: Option<String>,
+    test: Option<TemplateName>,
     /// Only build this template
     #[arg(long, value_name = "TEMPLATE", conflicts_with = "test")]
-    build: Option<String>,
+    build: Option<TemplateName>,
+    /// List the templates that can be tested, as JSON
+    #[arg(long, conflicts_with_all = ["test", "build"])]
+    candidates: bool,
     /// Folder of further templates
     #[arg(long, value_name = "FOLDER")]
     pipelines: Option<PathBuf>,
 }
 
-/// Runs the media process until its daemon goes, or one test.
+/// Runs one test, or the media process until its daemon goes.
 pub(super) fn run(args: &Args) -> Exit {
     match (&args.test, &args.build) {
         (Some(name), _) => answer(args, |library| probe::test(library, name)),
         (_, Some(name)) => answer(args, |library| build(library, name)),
+        (None, None) if args.candidates => list(args),
         (None, None) => match worker::run() {
             Ok(()) => Exit::Ok,
             Err(reason) => fail(Exit::Failure, &reason),
         },
+    }
+}
+
+/// Prints a [`crate::wire::probe::Listing`]. Does not start GStreamer.
+fn list(args: &Args) -> Exit {
+    let (library, errors) = Library::load(args.pipelines.as_deref());
+    match serde_json::to_string(&probe::list(&library, &errors)) {
+        Ok(json) => say(&json),
+        Err(error) => fail(Exit::Failure, &error.to_string()),
     }
 }
 
@@ -50,8 +64,8 @@ fn answer(args: &Args, test: impl FnOnce(&Library) -> Result<(), String>) -> Exi
     }
 }
 
-/// A template that names an absent element is unavailable here, not wrong.
-fn build(library: &Library, name: &str) -> Result<(), String> {
+/// Builds a template. One that names a missing element is unavailable on this machine, not wrong.
+fn build(library: &Library, name: &TemplateName) -> Result<(), String> {
     let template = library
         .get(name)
         .ok_or_else(|| format!("no template `{name}`"))?;

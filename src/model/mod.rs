@@ -2,6 +2,7 @@
 //!
 //! No module here uses GStreamer, tokio, warp, a socket, a file or the machine's clock.
 
+pub mod encoder;
 pub mod frame;
 pub mod hls;
 pub mod ladder;

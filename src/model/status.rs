@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use super::encoder::TemplateName;
+
 /// State of a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -65,8 +67,8 @@ pub struct RungStatus {
     pub fps: f64,
     /// Bits per second.
     pub bitrate: u64,
-    /// Encoder family.
-    pub encoder: String,
+    /// Pipeline template of the encoder.
+    pub encoder: TemplateName,
     /// Seconds of video encoded per second of wall-clock time.
     pub speed: f32,
     /// Frames left out because the encoder was too slow.

@@ -1,5 +1,6 @@
-//! What the daemon and a worker say to each other: [`protocol`] has the messages, [`codec`] their
-//! bytes.
+//! What the daemon and its child processes say to each other: [`protocol`] has the messages of a
+//! worker, [`codec`] their bytes, [`probe`] the answers of a probing child.
 
 pub mod codec;
+pub mod probe;
 pub mod protocol;

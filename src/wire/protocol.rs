@@ -11,6 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use crate::model::encoder::TemplateName;
 use crate::model::frame::{EncodedFrame, InputFormat};
 use crate::model::hls::{Part, TrackId, TsSegment};
 use crate::model::ladder::{Plan, Rung};
@@ -51,9 +52,9 @@ pub struct Start {
     /// The stream's part of the ladder, top first.
     pub rungs: Vec<Rung>,
     /// How the output is cut.
-    pub packaging: Packaging,
-    /// Encoder families to use, in order of preference; only ones that passed a test encode.
-    pub encoders: Vec<String>,
+    pub cutting: Cutting,
+    /// Encoder templates to use, best first; each has passed a test encode.
+    pub encoders: Vec<TemplateName>,
     /// The plan of the session when this worker continues one; else the worker makes it.
     pub plan: Option<Plan>,
     /// Media sequence number of the first segment.
@@ -64,7 +65,7 @@ pub struct Start {
 
 /// How the output is cut.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Packaging {
+pub struct Cutting {
     /// Nominal segment duration.
     pub segment: Duration,
     /// Nominal part duration; zero makes a segment one part.
@@ -85,8 +86,8 @@ pub enum FromWorker {
     Planned {
         /// What is made; equal to [`Start::plan`] when that was given.
         plan: Plan,
-        /// Encoder family of each video rendition, in the order of the plan.
-        encoders: Vec<String>,
+        /// Encoder template of each video rendition, in the order of the plan.
+        encoders: Vec<TemplateName>,
         /// Longest part of any rendition, constant for the session.
         part_target: Duration,
     },
@@ -115,8 +116,8 @@ pub enum FromWorker {
     EncoderFailed {
         /// Rung.
         rung: String,
-        /// Encoder family.
-        encoder: String,
+        /// Its template.
+        encoder: TemplateName,
         /// What it said.
         reason: String,
     },

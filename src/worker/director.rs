@@ -162,22 +162,22 @@ impl Director {
     }
 
     fn try_build(&self, plan: &Plan) -> Result<Engine, template::Error> {
-        let packaging = self.start.packaging;
+        let cutting = self.start.cutting;
         let clock = LadderClock::new(Settings {
             fps: plan.canvas.fps,
             grid: plan.grid(),
-            segment: packaging.segment,
-            part: packaging.part,
+            segment: cutting.segment,
+            part: cutting.part,
             first_msn: self.start.first_msn,
         });
-        let family = self.start.encoders.first().cloned().unwrap_or_default();
-        let encoders = vec![family; plan.video.len()];
+        let encoder = self.start.encoders.first().cloned().unwrap_or_default();
+        let encoders = vec![encoder; plan.video.len()];
         let epoch = Epoch::default();
         let spec = Spec {
             plan,
             clock: &clock,
             encoders: &encoders,
-            ts: packaging.ts,
+            ts: cutting.ts,
             epoch: epoch.clone(),
             first_msn: self.start.first_msn,
         };

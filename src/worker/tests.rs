@@ -17,7 +17,7 @@ use crate::model::frame::{
 use crate::model::hls::TrackId;
 use crate::model::ladder::Rung;
 use crate::model::source::Source;
-use crate::wire::protocol::{FromWorker, Packaging, Start};
+use crate::wire::protocol::{Cutting, FromWorker, Start};
 use crate::worker::media::events::{Event, Events};
 use crate::worker::media::input::Intake;
 use crate::worker::media::template::Library;
@@ -38,12 +38,12 @@ fn start(source: Source) -> Start {
         stream: "test".to_owned(),
         source,
         rungs: vec![rung("240p", 240), rung("120p", 120)],
-        packaging: Packaging {
+        cutting: Cutting {
             segment: Duration::from_secs(1),
             part: Duration::from_millis(200),
             ts: true,
         },
-        encoders: vec!["x264".to_owned()],
+        encoders: vec!["x264".into()],
         plan: None,
         first_msn: 1,
         pipelines: None,

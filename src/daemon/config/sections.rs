@@ -10,6 +10,7 @@ use super::reader::{At, Section, Wrong, nearest};
 use super::settings::{Encoder, Hls, OnFailure, Server, Session};
 use super::values;
 use crate::base::units::{ByteSize, duration_text};
+use crate::model::encoder::Family;
 
 pub(super) const SERVER_KEYS: &[&str] = &["http", "rtmp", "data"];
 pub(super) const HLS_KEYS: &[&str] = &["segment", "part", "hold_back", "window", "memory", "ts"];
@@ -252,9 +253,9 @@ fn family_meant(name: &str) -> Option<&'static str> {
     }
 }
 
-fn order(section: &Section<'_>, problems: &mut Vec<Problem>) -> Vec<String> {
+fn order(section: &Section<'_>, problems: &mut Vec<Problem>) -> Vec<Family> {
     let Some(names) = section.names("order", "an encoder family", problems) else {
-        return ENCODER_FAMILIES.map(str::to_owned).to_vec();
+        return ENCODER_FAMILIES.map(Family::from).to_vec();
     };
     for (name, place) in &names {
         if !ENCODER_FAMILIES.contains(&name.as_str()) {
@@ -269,5 +270,5 @@ fn order(section: &Section<'_>, problems: &mut Vec<Problem>) -> Vec<String> {
             );
         }
     }
-    names.into_iter().map(|(name, _)| name).collect()
+    names.into_iter().map(|(name, _)| name.into()).collect()
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::base::secret::Secret;
 use crate::base::units::ByteSize;
+use crate::model::encoder::Family;
 use crate::model::ladder::Rung;
 use crate::model::source::Source;
 
@@ -70,7 +71,7 @@ pub struct Session {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Encoder {
     /// Encoder families in order of preference.
-    pub order: Vec<String>,
+    pub order: Vec<Family>,
     /// What happens to a rung whose encoder fails.
     pub on_failure: OnFailure,
 }

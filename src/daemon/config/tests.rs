@@ -9,6 +9,7 @@ use super::load::validate;
 use super::settings::{Encoder, Hls, OnFailure, Server, Session, Settings};
 use super::*;
 use crate::base::units::{ByteSize, FrameRate};
+use crate::model::encoder::Family;
 use crate::model::source::{Pull, Source};
 
 fn check(text: &str, env: &[(&str, &str)]) -> Result<Settings, Report> {
@@ -46,7 +47,7 @@ fn nothing_written_is_all_defaults() {
             grace: Duration::from_secs(30),
         },
         encoder: Encoder {
-            order: ENCODER_FAMILIES.map(str::to_owned).to_vec(),
+            order: ENCODER_FAMILIES.map(Family::from).to_vec(),
             on_failure: OnFailure::Fallback,
         },
         streams: Vec::new(),

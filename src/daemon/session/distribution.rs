@@ -12,10 +12,11 @@ use bytes::Bytes;
 use super::subscribers::{Made, Recipient, Subscriber};
 use crate::base::names::is_name;
 use crate::daemon::origin::{Origin, SessionSpec, SessionWriter};
+use crate::model::encoder::TemplateName;
 use crate::model::hls::{Part, TrackId, TsSegment};
 use crate::model::ladder::Plan;
 use crate::model::status::{InputStatus, RungStatus};
-use crate::wire::protocol::{InputStats, Packaging, RungStats, Start, Stats};
+use crate::wire::protocol::{Cutting, InputStats, RungStats, Start, Stats};
 
 /// Larger thumbnails are left out.
 const THUMBNAIL_BYTES_MAX: usize = 1024 * 1024;
@@ -38,7 +39,7 @@ struct Open {
     recipients: Vec<Box<dyn Recipient>>,
     plan: Plan,
     part_target: Duration,
-    encoders: Vec<String>,
+    encoders: Vec<TemplateName>,
     video: Vec<RungStats>,
     input: Option<InputStats>,
     /// The present worker has made something.
@@ -100,8 +101,8 @@ impl Distribution {
     /// The worker has a plan: opens a session, or checks that the plan is that of the open one.
     pub fn planned(
         &mut self,
-        (stream, packaging): (&str, Packaging),
-        (plan, encoders, part_target): (Plan, Vec<String>, Duration),
+        (stream, cutting): (&str, Cutting),
+        (plan, encoders, part_target): (Plan, Vec<TemplateName>, Duration),
     ) -> Result<(), Fault> {
         if !sound(&plan) || encoders.len() != plan.video.len() {
             return Err(Fault::BadPlan);
@@ -116,9 +117,9 @@ impl Distribution {
         }
         let spec = SessionSpec {
             plan: plan.clone(),
-            segment: packaging.segment,
+            segment: cutting.segment,
             part_target,
-            ts: packaging.ts,
+            ts: cutting.ts,
         };
         let subscribers = self.subscribers.iter();
         self.open = Some(Open {
@@ -284,14 +285,14 @@ fn believable(duration: Duration) -> Result<(), Fault> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::daemon::session::fake::{Recorder, origin, packaging, part, plan};
+    use crate::daemon::session::fake::{Recorder, cutting, origin, part, plan};
 
-    type Planned = (Plan, Vec<String>, Duration);
+    type Planned = (Plan, Vec<TemplateName>, Duration);
 
     const TARGET: Duration = Duration::from_millis(200);
 
     fn made(plan: Plan) -> Planned {
-        let encoders = vec!["x264".to_owned(); plan.video.len()];
+        let encoders = vec!["x264".into(); plan.video.len()];
         (plan, encoders, TARGET)
     }
 
@@ -300,7 +301,7 @@ mod tests {
     }
 
     fn planned(distribution: &mut Distribution, planned: Planned) -> Result<(), Fault> {
-        distribution.planned(("s", packaging()), planned)
+        distribution.planned(("s", cutting()), planned)
     }
 
     /// Initialization section and first part of the video.

@@ -24,7 +24,7 @@ use crate::model::frame::{AudioCodec, AudioFormat, InputFormat, VideoCodec, Vide
 use crate::model::hls::{Part, TrackId};
 use crate::model::ladder::{AudioRendition, Canvas, Plan, Rung, VideoRendition};
 use crate::wire::codec::{Codec, encode, write_message};
-use crate::wire::protocol::{FromWorker, Packaging, Start, Stats, ToWorker, VERSION};
+use crate::wire::protocol::{Cutting, FromWorker, Start, Stats, ToWorker, VERSION};
 
 /// A subscriber that writes down what it is given, of the parts those of video.
 #[derive(Debug, Clone)]
@@ -230,10 +230,10 @@ pub fn origin() -> Origin {
     })
 }
 
-pub fn packaging() -> Packaging {
+pub fn cutting() -> Cutting {
     let segment = Duration::from_secs(2);
     let part = Duration::from_millis(200);
-    Packaging {
+    Cutting {
         segment,
         part,
         ts: false,

@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use super::machine::Schedule;
 use crate::daemon::config::settings::{OnFailure, Settings, Stream};
+use crate::model::encoder::{Family, TemplateName};
 use crate::model::ladder::Rung;
 use crate::model::source::Source;
-use crate::wire::protocol::{Packaging, Start};
+use crate::wire::protocol::{Cutting, Start};
 
 /// Who supplies a stream's media.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,9 +29,9 @@ pub struct Spec {
     /// The stream's rungs, the highest first.
     pub rungs: Vec<Rung>,
     /// How the output is cut.
-    pub packaging: Packaging,
+    pub cutting: Cutting,
     /// Encoder families in order of preference.
-    pub order: Vec<String>,
+    pub order: Vec<Family>,
     /// What happens when an encoder fails.
     pub on_failure: OnFailure,
     /// Folder of the user's own pipeline templates.
@@ -44,7 +45,7 @@ impl Spec {
             name: stream.name.clone(),
             source: stream.source.clone(),
             rungs: stream.rungs.clone(),
-            packaging: Packaging {
+            cutting: Cutting {
                 segment: settings.hls.segment,
                 part: settings.hls.part,
                 ts: settings.hls.ts,
@@ -73,12 +74,12 @@ impl Spec {
     }
 
     /// The orders to a worker that begins a session.
-    pub fn start(&self, encoders: Vec<String>) -> Start {
+    pub fn start(&self, encoders: Vec<TemplateName>) -> Start {
         Start {
             stream: self.name.clone(),
             source: self.source.clone(),
             rungs: self.rungs.clone(),
-            packaging: self.packaging,
+            cutting: self.cutting,
             encoders,
             plan: None,
             // A player that has seen no sequence number takes 0 for "none yet" (hls.js does).

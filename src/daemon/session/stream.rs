@@ -25,6 +25,7 @@ use crate::daemon::supervisor::inbox::WorkerInbox;
 use crate::daemon::supervisor::link::{Gone, Link};
 use crate::daemon::supervisor::spare::Spares;
 use crate::daemon::telemetry::metrics::OneStream;
+use crate::model::encoder::{Family, TemplateName};
 use crate::model::status::State;
 use crate::wire::protocol::{FromWorker, ToWorker};
 
@@ -35,9 +36,9 @@ const PREDECESSOR_WAIT_MAX: Duration = Duration::from_secs(5);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tested {
     /// Its family, as in `encoder.order`.
-    pub family: String,
+    pub family: Family,
     /// The template that builds it.
-    pub template: String,
+    pub template: TemplateName,
 }
 
 /// Encoders that passed a test encode; `None` until they have been tested.
@@ -89,7 +90,7 @@ struct Stream {
     link: Option<Link>,
     hiring: Option<Hiring>,
     /// Templates of encoders that failed in this session.
-    failed_encoders: Vec<String>,
+    failed_encoders: Vec<TemplateName>,
     /// Rungs that were dropped with their encoder.
     shed: Vec<String>,
     /// Something has changed since the last report.
@@ -260,10 +261,10 @@ impl Stream {
 
     /// Encoders that may be used, in the configured order: those that passed their test and have
     /// not failed in this session.
-    fn encoders(&self) -> Vec<String> {
+    fn encoders(&self) -> Vec<TemplateName> {
         let tested = self.setup.tested.borrow();
         let tested = tested.as_deref().unwrap_or_default();
-        let of_family = |family: &String| {
+        let of_family = |family: &Family| {
             let family = family.clone();
             tested
                 .iter()

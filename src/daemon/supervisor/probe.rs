@@ -8,78 +8,81 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use super::spawner::is_private;
-use crate::worker::media::probe::{self, Outcome};
-use crate::worker::media::template::Library;
+use crate::model::encoder::{Family, TemplateName};
+use crate::wire::probe::{Candidate, Kind, Listing, Outcome};
 
-/// How long one test may take before its process is ended: its driver hangs. More than the test
-/// itself waits for a frame.
+/// How long a test may take before its process is ended because its driver hangs. Longer than the
+/// test itself waits for a frame.
 const TEST_MAX: Duration = Duration::from_secs(10);
-/// When a test's process ends by itself: nobody is there any more to end it.
+/// When a test's process ends by itself, in case the process that started it is gone.
 pub const ORPHAN_MAX: Duration = Duration::from_secs(15);
-/// How often a running test is looked at.
+/// How often a running test is polled.
 const POLL: Duration = Duration::from_millis(10);
-/// Longest answer that is read.
-const ANSWER_BYTES_MAX: u64 = 16 * 1024;
+/// Longest answer that is read. A pipe holds as much, so a child that keeps to it never blocks.
+const ANSWER_BYTES_MAX: u64 = 64 * 1024;
 
-/// Tests every encoder and decoder. Blocks; takes a second or two.
-pub fn all(pipelines: Option<&Path>) -> Vec<Outcome> {
-    let (library, _) = Library::load(pipelines);
-    let mut outcomes = probe::candidates(&library);
-    for outcome in &mut outcomes {
-        outcome.failure = run(&outcome.template, pipelines).err();
-    }
-    outcomes
+/// Tests every encoder and decoder. Blocks for a second or two.
+///
+/// # Errors
+/// Why the candidates cannot be listed.
+pub fn all(pipelines: Option<&Path>) -> Result<Vec<Outcome>, String> {
+    Ok(test(list(pipelines)?.candidates, pipelines))
 }
 
-/// Templates of the video encoders that work, in the order of `families`. Blocks.
-pub fn encoders(families: &[String], pipelines: Option<&Path>) -> Vec<Outcome> {
-    let (library, _) = Library::load(pipelines);
-    let mut outcomes: Vec<_> = probe::candidates(&library)
-        .into_iter()
-        .filter(|outcome| outcome.kind == probe::VIDEO_ENCODER)
-        .filter(|outcome| families.contains(&outcome.family))
-        .collect();
-    let rank = |outcome: &Outcome| families.iter().position(|family| *family == outcome.family);
-    outcomes.sort_by_key(rank);
-    for outcome in &mut outcomes {
-        outcome.failure = run(&outcome.template, pipelines).err();
-    }
-    outcomes
+/// Tests the video encoders of `families`, in that order. Blocks.
+///
+/// # Errors
+/// Why the candidates cannot be listed.
+pub fn encoders(families: &[Family], pipelines: Option<&Path>) -> Result<Vec<Outcome>, String> {
+    let rank = |encoder: &Candidate| families.iter().position(|family| *family == encoder.family);
+    let mut encoders = list(pipelines)?.candidates;
+    encoders.retain(|it| it.kind == Kind::VideoEncoder && rank(it).is_some());
+    encoders.sort_by_key(rank);
+    Ok(test(encoders, pipelines))
 }
 
 /// Mistakes in the user's own templates: `file:line: what is wrong`. Blocks.
-pub fn mistakes(pipelines: &Path) -> Vec<String> {
-    let (library, errors) = Library::load(Some(pipelines));
-    let mut mistakes: Vec<String> = errors.iter().map(ToString::to_string).collect();
-    let own = library.iter().filter(|template| !template.is_shipped());
-    for template in own {
-        if let Err(reason) = child(&["--build", &template.name], Some(pipelines)) {
-            mistakes.push(reason);
-        }
-    }
-    mistakes
+///
+/// # Errors
+/// Why the templates cannot be listed.
+pub fn mistakes(pipelines: &Path) -> Result<Vec<String>, String> {
+    let listing = list(Some(pipelines))?;
+    let built = |name: &TemplateName| child(&format!("--build={name}"), Some(pipelines)).err();
+    let unbuilt = listing.own.iter().filter_map(built);
+    Ok(listing.mistakes.into_iter().chain(unbuilt).collect())
 }
 
-fn run(template: &str, pipelines: Option<&Path>) -> Result<(), String> {
-    child(&["--test", template], pipelines)
+fn test(candidates: Vec<Candidate>, pipelines: Option<&Path>) -> Vec<Outcome> {
+    let tested = |candidate: Candidate| Outcome {
+        failure: child(&format!("--test={}", candidate.template), pipelines).err(),
+        candidate,
+    };
+    candidates.into_iter().map(tested).collect()
 }
 
-/// Runs `weir worker ARGS`; what it prints is why it fails.
-fn child(args: &[&str], pipelines: Option<&Path>) -> Result<(), String> {
+/// Asks a child process which templates there are.
+fn list(pipelines: Option<&Path>) -> Result<Listing, String> {
+    let listing = child("--candidates", pipelines)
+        .and_then(|json| serde_json::from_str(&json).map_err(|error| error.to_string()));
+    listing.map_err(|cause| format!("pipeline templates cannot be listed: {cause}"))
+}
+
+/// Runs `weir worker ARG`; gives what it prints, which is the reason when it fails.
+fn child(arg: &str, pipelines: Option<&Path>) -> Result<String, String> {
     let mut command = Command::new("/proc/self/exe");
-    command.arg("worker").args(args);
+    command.arg("worker").arg(arg);
     if let Some(folder) = pipelines {
         command.arg("--pipelines").arg(folder);
     }
     answer(command, std::env::vars_os().map(|(key, _)| key), TEST_MAX)
 }
 
-/// Runs a test for at most `time_max`, without what is private in the environment of these `keys`.
+/// Runs a test for at most `time_max`, without the private ones of these environment variables.
 fn answer(
     mut command: Command,
     keys: impl Iterator<Item = OsString>,
     time_max: Duration,
-) -> Result<(), String> {
+) -> Result<String, String> {
     for key in keys.filter(|key| is_private(key)) {
         command.env_remove(key);
     }
@@ -92,11 +95,11 @@ fn answer(
     let status = wait(&mut child, time_max)?;
     let mut answer = String::new();
     if let Some(stdout) = child.stdout.take() {
-        // What cannot be read is replaced by the exit status below.
+        // An answer that cannot be read counts as no answer.
         let _ = stdout.take(ANSWER_BYTES_MAX).read_to_string(&mut answer);
     }
     match (status.success(), answer.trim()) {
-        (true, _) => Ok(()),
+        (true, _) => Ok(answer),
         (false, "") => Err(format!("its test crashed ({status})")),
         (false, reason) => Err(reason.to_owned()),
     }
@@ -122,7 +125,7 @@ fn wait(child: &mut Child, time_max: Duration) -> Result<ExitStatus, String> {
 mod tests {
     use super::*;
 
-    fn shell(script: &str, time_max: Duration) -> Result<(), String> {
+    fn shell(script: &str, time_max: Duration) -> Result<String, String> {
         let mut command = Command::new("/bin/sh");
         command
             .args(["-c", script])
@@ -135,7 +138,7 @@ mod tests {
     #[test]
     fn a_test_says_why_it_failed() {
         let failed = |script| shell(script, TEST_MAX).unwrap_err();
-        assert_eq!(shell("true", TEST_MAX), Ok(()));
+        assert_eq!(shell("echo it", TEST_MAX).unwrap(), "it\n");
         assert_eq!(failed("echo why; exit 1"), "why");
         assert!(failed("exit 1").starts_with("its test crashed"));
         assert!(failed("kill -SEGV $$").starts_with("its test crashed"));

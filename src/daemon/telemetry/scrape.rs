@@ -258,7 +258,7 @@ mod tests {
                 height: 720,
                 fps: 30.0,
                 bitrate: 2_800_000,
-                encoder: "x264".to_owned(),
+                encoder: "x264".into(),
                 speed: 1.5,
                 dropped: 4,
             }],

@@ -4,66 +4,53 @@ use std::time::Duration;
 
 use gst::prelude::*;
 use gst_app::AppSink;
-use serde::{Deserialize, Serialize};
 
 use super::caps;
 use super::output::encoder_values;
 use super::template::{self, Body, Kind, Library, Template, Values, Variable};
 use crate::base::units::{Bitrate, FrameRate};
+use crate::model::encoder::{Family, TemplateName};
 use crate::model::ladder::VideoRendition;
+use crate::wire::probe::{self, Candidate, Listing};
 
 /// How long a test may take; an encoder that hangs is one that does not work.
 const TEST_MAX: Duration = Duration::from_secs(8);
 /// Frames that are encoded: enough for any lookahead.
 const FRAMES: i32 = 30;
 
-/// [`Outcome::kind`] of video encoders.
-pub const VIDEO_ENCODER: &str = "video encoder";
-
-/// Outcome of one test.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Outcome {
-    /// Template.
-    pub template: String,
-    /// Encoder family or codec.
-    pub family: String,
-    /// `video encoder`, `audio encoder` or `decoder`.
-    pub kind: String,
-    /// It runs on a GPU or a video block.
-    pub hardware: bool,
-    /// Why it does not work; `None` when it does.
-    pub failure: Option<String>,
-}
-
-/// Names and families of all templates worth testing, video encoders first.
-pub fn candidates(library: &Library) -> Vec<Outcome> {
+/// What is in the library, and the `errors` found while loading it.
+pub fn list(library: &Library, errors: &[template::Error]) -> Listing {
     let kinds = [
-        (Kind::VideoEncoder, VIDEO_ENCODER),
-        (Kind::AudioEncoder, "audio encoder"),
-        (Kind::Decoder, "decoder"),
+        (Kind::VideoEncoder, probe::Kind::VideoEncoder),
+        (Kind::AudioEncoder, probe::Kind::AudioEncoder),
+        (Kind::Decoder, probe::Kind::Decoder),
     ];
-    let of = |(kind, text): (Kind, &'static str)| {
-        library.of_kind(kind).map(move |template| Outcome {
+    let of = |(made, kind): (Kind, probe::Kind)| {
+        library.of_kind(made).map(move |template| Candidate {
             template: template.name.clone(),
             family: family(&template.body),
-            kind: text.to_owned(),
+            kind,
             hardware: template.body.hardware,
-            failure: None,
         })
     };
-    kinds.into_iter().flat_map(of).collect()
+    let own = library.iter().filter(|template| !template.is_shipped());
+    Listing {
+        candidates: kinds.into_iter().flat_map(of).collect(),
+        own: own.map(|template| template.name.clone()).collect(),
+        mistakes: errors.iter().map(ToString::to_string).collect(),
+    }
 }
 
-fn family(body: &Body) -> String {
-    let name = body.family.as_ref().or(body.codec.as_ref());
-    name.cloned().unwrap_or_default()
+fn family(body: &Body) -> Family {
+    let codec = || body.codec.clone().map(Family::from);
+    body.family.clone().or_else(codec).unwrap_or_default()
 }
 
 /// Tests one template.
 ///
 /// # Errors
 /// Why it does not work.
-pub fn test(library: &Library, name: &str) -> Result<(), String> {
+pub fn test(library: &Library, name: &TemplateName) -> Result<(), String> {
     let template = library
         .get(name)
         .ok_or_else(|| format!("no template `{name}`"))?;

@@ -15,7 +15,7 @@ use crate::daemon::config::settings::{Encoder, Hls, OnFailure, Server, Session};
 use crate::daemon::ingest::{MediaEvent, Revocation};
 use crate::daemon::origin::{Missing, Packaging};
 use crate::daemon::session::fake::{
-    FakeLaunch, FakeWorker, Recorder, Started, bounded, format, origin, packaging, plan, rung,
+    FakeLaunch, FakeWorker, Recorder, Started, bounded, cutting, format, origin, plan, rung,
     with_sound,
 };
 use crate::model::frame::{EncodedFrame, Track};
@@ -172,8 +172,8 @@ fn settings(grace: Duration, streams: Vec<Stream>) -> Settings {
             data: PathBuf::new(),
         },
         hls: Hls {
-            segment: packaging().segment,
-            part: packaging().part,
+            segment: cutting().segment,
+            part: cutting().part,
             hold_back: None,
             window: LONG,
             memory: ByteSize::from_mib(1),

@@ -8,6 +8,7 @@ use crate::daemon::config::settings::OnFailure;
 use crate::daemon::session::distribution::Fault;
 use crate::daemon::session::machine::Event;
 use crate::daemon::supervisor::link::Link;
+use crate::model::encoder::TemplateName;
 use crate::model::ladder::Plan;
 use crate::model::status::State;
 use crate::wire::protocol::{FromWorker, InputState, Level, Log, Stats};
@@ -51,10 +52,10 @@ impl Stream {
         }
     }
 
-    fn planned(&mut self, made: (Plan, Vec<String>, Duration)) -> Result<(), Fault> {
+    fn planned(&mut self, made: (Plan, Vec<TemplateName>, Duration)) -> Result<(), Fault> {
         let spec = &self.setup.spec;
         self.distribution
-            .planned((&spec.name, spec.packaging), made)?;
+            .planned((&spec.name, spec.cutting), made)?;
         self.tell(Event::Planned);
         self.news = true;
         Ok(())
@@ -107,7 +108,7 @@ impl Stream {
     }
 
     /// An encoder failed. `encoder.on_failure` in the configuration decides what happens.
-    fn encoder_failed(&mut self, rung: &str, encoder: String, reason: &str) {
+    fn encoder_failed(&mut self, rung: &str, encoder: TemplateName, reason: &str) {
         let usable = self.encoders();
         let whose = if rung.is_empty() {
             String::new()

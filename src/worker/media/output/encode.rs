@@ -155,13 +155,9 @@ fn encoder_bin(
     queue.set_property("max-size-buffers", QUEUE_FRAMES_MAX);
     queue.set_property("max-size-bytes", 0u32);
     queue.set_property("max-size-time", 0u64);
-    let name = spec
-        .encoders
-        .get(index)
-        .map(String::as_str)
-        .unwrap_or_default();
+    let name = spec.encoders.get(index).cloned().unwrap_or_default();
     let template = library
-        .get(name)
+        .get(&name)
         .ok_or_else(|| fail(format!("no encoder template `{name}`")))?;
     let fps = spec.plan.canvas.fps.divided(rendition.divisor);
     let chain = template::build(template, &encoder_values(rendition, fps))?;

@@ -3,6 +3,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
+use crate::model::encoder::TemplateName;
 use crate::model::ladder::Plan;
 use crate::model::ladder::clock::LadderClock;
 
@@ -14,7 +15,7 @@ pub struct Spec<'a> {
     /// Where to cut.
     pub clock: &'a LadderClock,
     /// Template of each video rendition's encoder.
-    pub encoders: &'a [String],
+    pub encoders: &'a [TemplateName],
     /// Make the MPEG-TS set.
     pub ts: bool,
     /// When canvas frame 0 is shown.

@@ -56,7 +56,7 @@ fn run(fps: FrameRate, seconds: u64) -> (LadderClock, Vec<FromWorker>) {
     let spec = Spec {
         plan: &plan,
         clock: &clock,
-        encoders: &["x264".to_owned(), "x264".to_owned()],
+        encoders: &["x264".into(), "x264".into()],
         ts: true,
         epoch: Epoch::at(1_000_000_000),
         first_msn: 5,

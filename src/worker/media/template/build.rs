@@ -6,6 +6,7 @@ use gst::prelude::*;
 
 use super::error::Error;
 use super::file::{Element, Template, Variable, Variant};
+use crate::model::encoder::TemplateName;
 use crate::worker::media::element;
 
 /// What weir computed for a template's `bind` entries.
@@ -42,7 +43,7 @@ impl Values {
 #[derive(Debug)]
 pub struct Chain {
     /// The template's name.
-    pub template: String,
+    pub template: TemplateName,
     /// Never empty.
     elements: Vec<gst::Element>,
 }
@@ -53,12 +54,12 @@ impl Chain {
     /// # Errors
     /// When two neighbours do not fit.
     pub fn add_to(self, bin: &gst::Bin) -> Result<(gst::Element, gst::Element), Error> {
-        let fail = |error| Error::build(&self.template, error);
+        let fail = |error| Error::build(self.template.as_str(), error);
         bin.add_many(&self.elements).map_err(fail)?;
         gst::Element::link_many(&self.elements).map_err(fail)?;
         match (self.elements.first(), self.elements.last()) {
             (Some(first), Some(last)) => Ok((first.clone(), last.clone())),
-            _ => Err(Error::build(&self.template, "names no element")),
+            _ => Err(Error::build(self.template.as_str(), "names no element")),
         }
     }
 

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::error::Error;
+use crate::model::encoder::{Family, TemplateName};
 
 /// How the origin of a shipped template begins.
 pub(super) const SHIPPED: &str = "shipped:";
@@ -57,7 +58,7 @@ pub enum Variable {
 #[derive(Debug, Clone)]
 pub struct Template {
     /// File name without folder and ending, such as `x264`.
-    pub name: String,
+    pub name: TemplateName,
     /// Where it came from, for errors: a path, or `shipped:encoders/x264.toml`.
     pub origin: String,
     /// The file's text, to turn spans into lines.
@@ -73,7 +74,7 @@ pub struct Body {
     /// What it makes.
     pub kind: Kind,
     /// Encoder family, as in `encoder.order`.
-    pub family: Option<String>,
+    pub family: Option<Family>,
     /// Codec a decoder takes: `h264`, `h265`, `aac`.
     pub codec: Option<String>,
     /// It runs on a GPU or a video block.
@@ -114,7 +115,7 @@ impl Template {
     pub(super) fn parse(name: &str, origin: String, text: String) -> Result<Self, Error> {
         match toml::from_str(&text) {
             Ok(body) => Ok(Self {
-                name: name.to_owned(),
+                name: name.into(),
                 origin,
                 text,
                 body,

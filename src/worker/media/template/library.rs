@@ -8,6 +8,7 @@ use rust_embed::RustEmbed;
 use super::build::{Chain, Values, build};
 use super::error::Error;
 use super::file::{Body, Kind, SHIPPED, Template};
+use crate::model::encoder::TemplateName;
 
 /// Largest template file that is read, in bytes.
 const FILE_BYTES_MAX: u64 = 64 * 1024;
@@ -81,8 +82,8 @@ impl Library {
     }
 
     /// The template called `name`.
-    pub fn get(&self, name: &str) -> Option<&Template> {
-        self.templates.get(name)
+    pub fn get(&self, name: &TemplateName) -> Option<&Template> {
+        self.templates.get(name.as_str())
     }
 
     /// Every template.
