@@ -16,10 +16,10 @@ use super::protocol::MESSAGE_BYTES_MAX;
 
 /// Bytes of the length in front of every message.
 const HEADER_BYTES: usize = 4;
-/// Reserved at once for a message that has announced itself but not arrived.
+/// Most bytes reserved for a message of which only the length has arrived.
 const RESERVE_BYTES_MAX: usize = 256 * 1024;
 
-/// Why bytes are not a message, or a message not bytes.
+/// Why a message cannot be decoded or encoded.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The length is above [`MESSAGE_BYTES_MAX`].
@@ -36,7 +36,7 @@ pub enum Error {
     Io(#[from] io::Error),
 }
 
-/// The message as it travels, with its length in front.
+/// Encodes a message behind its length.
 ///
 /// # Errors
 /// [`Error::TooLong`] above [`MESSAGE_BYTES_MAX`].
@@ -53,10 +53,10 @@ pub fn encode<M: Serialize>(message: &M) -> Result<Vec<u8>, Error> {
     Ok(out)
 }
 
-/// Takes the next message off the front of `buffer`; `None` when more bytes are needed.
+/// Removes the next message from the front of `buffer`; `None` when more bytes are needed.
 ///
 /// # Errors
-/// [`Error`]; the connection is of no use afterwards.
+/// [`Error`]; the connection must not be used afterwards.
 pub fn decode<M: DeserializeOwned>(buffer: &mut BytesMut) -> Result<Option<M>, Error> {
     let Some(header) = buffer.first_chunk::<HEADER_BYTES>() else {
         return Ok(None);
@@ -73,7 +73,7 @@ pub fn decode<M: DeserializeOwned>(buffer: &mut BytesMut) -> Result<Option<M>, E
 /// Reads one message; `None` when the other side closed the socket between two messages.
 ///
 /// # Errors
-/// [`Error`]; the connection is of no use afterwards.
+/// [`Error`]; the connection must not be used afterwards.
 pub fn read_message<M: DeserializeOwned>(reader: &mut impl Read) -> Result<Option<M>, Error> {
     let mut header = Vec::with_capacity(HEADER_BYTES);
     reader.take(HEADER_BYTES as u64).read_to_end(&mut header)?;

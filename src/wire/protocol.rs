@@ -1,9 +1,9 @@
-//! What the daemon and a worker say to each other over their socket.
+//! The messages that the daemon and a worker exchange over their socket.
 //!
 //! A message is a `u32` length in network byte order, then that many bytes of
 //! [postcard](https://postcard.jamesmunns.com/wire-format) encoding of [`ToWorker`] or
-//! [`FromWorker`]. A length above [`MESSAGE_BYTES_MAX`] or bytes that do not decode end the
-//! connection. Both sides say hello first; a different [`VERSION`] ends the connection too.
+//! [`FromWorker`]. Each side sends `Hello` first. The connection ends on a length above
+//! [`MESSAGE_BYTES_MAX`], on bytes that do not decode, and on a different [`VERSION`].
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -17,9 +17,9 @@ use crate::model::hls::{Part, TrackId, TsSegment};
 use crate::model::ladder::{Plan, Rung};
 use crate::model::source::Source;
 
-/// Version of this protocol; any change of a message raises it.
+/// Version of this protocol. Raise it with every change of a message.
 pub const VERSION: u16 = 3;
-/// Longest message either side accepts.
+/// Length of the longest message that either side accepts.
 pub const MESSAGE_BYTES_MAX: usize = 32 * 1024 * 1024;
 
 /// From the daemon to a worker.
@@ -32,13 +32,13 @@ pub enum ToWorker {
     },
     /// Makes a spare worker this stream's worker. Sent once.
     Start(Box<Start>),
-    /// A publisher has come, or its format has changed: build a new input half.
+    /// A publisher has connected or changed its format: build a new input half.
     InputOpened(InputFormat),
     /// One access unit of the current publisher.
     Frame(EncodedFrame),
-    /// The publisher has gone: keep the output going with the last picture.
+    /// The publisher has left: continue the output with the last picture.
     InputClosed,
-    /// Flush everything, answer [`FromWorker::Finished`] and exit.
+    /// Flush everything, answer with [`FromWorker::Finished`], and exit.
     Finish,
 }
 
@@ -55,7 +55,7 @@ pub struct Start {
     pub cutting: Cutting,
     /// Encoder templates to use, best first; each has passed a test encode.
     pub encoders: Vec<TemplateName>,
-    /// The plan of the session when this worker continues one; else the worker makes it.
+    /// The plan of the session that this worker continues; `None` lets the worker make the plan.
     pub plan: Option<Plan>,
     /// Media sequence number of the first segment.
     pub first_msn: u64,
@@ -68,9 +68,9 @@ pub struct Start {
 pub struct Cutting {
     /// Nominal segment duration.
     pub segment: Duration,
-    /// Nominal part duration; zero makes a segment one part.
+    /// Nominal part duration; with zero, a segment is one part.
     pub part: Duration,
-    /// Make the MPEG-TS set too.
+    /// Also make the MPEG-TS set.
     pub ts: bool,
 }
 
@@ -82,11 +82,11 @@ pub enum FromWorker {
         /// The worker's [`VERSION`].
         version: u16,
     },
-    /// The source is known; the output half is built next.
+    /// The source is known, and the worker now builds the output half.
     Planned {
-        /// What is made; equal to [`Start::plan`] when that was given.
+        /// The renditions; equal to [`Start::plan`] where that is set.
         plan: Plan,
-        /// Encoder template of each video rendition, in the order of the plan.
+        /// Encoder template of every video rendition, in the order of the plan.
         encoders: Vec<TemplateName>,
         /// Longest part of any rendition, constant for the session.
         part_target: Duration,
@@ -110,49 +110,51 @@ pub enum FromWorker {
     Stats(Stats),
     /// An event for the daemon's log.
     Log(Log),
-    /// The input came, went, or is being fetched again.
+    /// The state of the input half has changed.
     Input(InputState),
-    /// An encoder failed; the worker exits after this. The supervisor starts another without it.
+    /// An encoder failed. The worker exits after this message; the session starts another worker
+    /// without that encoder.
     EncoderFailed {
         /// Rung.
         rung: String,
-        /// Its template.
+        /// Template of the encoder.
         encoder: TemplateName,
-        /// What it said.
+        /// What the encoder reported.
         reason: String,
     },
-    /// The worker cannot go on, for this reason, which is no encoder's; it exits after this.
+    /// The worker cannot continue, for a reason other than an encoder; it exits after this message.
     Failed(String),
     /// Answer to [`ToWorker::Finish`]: everything has been sent.
     Finished,
 }
 
-/// What a worker measured during the last second.
+/// Measurements of a worker over the last second.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Stats {
-    /// Output position since the worker's first frame; the watchdog wants it to advance.
+    /// Output position since the worker's first frame. A worker whose position stands still is
+    /// replaced.
     pub position: Duration,
-    /// One entry a video rendition.
+    /// One entry per video rendition.
     pub video: Vec<RungStats>,
     /// How the input arrives; `None` for the test signal, and before the first picture.
     pub input: Option<InputStats>,
 }
 
-/// How an input's pictures become the canvas's.
+/// How the pictures of an input are fitted to the frame grid of the canvas.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InputStats {
-    /// Delay that is kept after the fastest arrival, so that jitter is not seen.
+    /// Delay after the fastest arrival, which hides jitter.
     pub delay: Duration,
-    /// Frames of the canvas that showed the picture before once more, since the start.
+    /// Frames that repeated the previous picture, since the start.
     pub repeated: u64,
-    /// Pictures that were not shown, since the start: late, or more than the canvas has room for.
+    /// Pictures left out since the start because they were late or above the rate of the canvas.
     pub skipped: u64,
 }
 
-/// What one encoder did during the last second.
+/// The work of one encoder during the last second.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct RungStats {
-    /// Seconds of video encoded in a second; 1 is real time.
+    /// Seconds of video encoded per second; 1 is real time.
     pub speed: f32,
     /// Frames left out since the start because the encoder could not keep up.
     pub dropped: u64,
@@ -176,7 +178,7 @@ pub enum Level {
 pub struct Log {
     /// Severity.
     pub level: Level,
-    /// Rung it concerns.
+    /// The rung concerned.
     pub rung: Option<String>,
     /// What happened and why.
     pub message: String,
@@ -185,18 +187,18 @@ pub struct Log {
 /// State of the input half.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum InputState {
-    /// Being fetched or waiting for its first picture.
+    /// A pull connects, or waits for its first picture.
     Connecting,
     /// Pictures or sound arrive.
     Live {
-        /// Such as `H264, AAC`.
+        /// Codecs or transport, such as `H264, AAC`.
         description: String,
     },
-    /// Gone; a pull is tried again after `retry_in`.
+    /// The input is lost; the worker tries a pull again after `retry_in`.
     Lost {
         /// Why.
         reason: String,
-        /// When it is tried again.
+        /// Time until the next attempt; `None` without one.
         retry_in: Option<Duration>,
     },
 }

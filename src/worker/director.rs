@@ -1,4 +1,4 @@
-//! Builds the output half when the source is known, keeps pulls going, acts on failures.
+//! Builds the output half when the source is known, retries pulls, and acts on failures.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -19,11 +19,11 @@ use crate::worker::media::template::Library;
 use crate::worker::media::test_source::{self, TestSource};
 use crate::worker::media::{Outbox, template};
 
-/// A publisher that sends sound only gets a dark picture after this long...
+/// A publisher that sends only sound gets a dark picture after this time.
 const PICTURES_WAIT: Duration = Duration::from_secs(3);
-/// ...and a pull, whose pictures may yet wait for a key frame, after this long.
+/// A pull gets a dark picture after this time: its first picture may have to wait for a key frame.
 const PULLED_PICTURES_WAIT: Duration = Duration::from_secs(8);
-/// Picture of a source without one.
+/// Format of the dark picture for a source without pictures.
 const NO_PICTURE: SourceFormat = SourceFormat {
     width: 640,
     height: 360,
@@ -32,14 +32,14 @@ const NO_PICTURE: SourceFormat = SourceFormat {
 /// First and longest wait between two attempts at a pull.
 const RETRY_MIN: Duration = Duration::from_millis(500);
 const RETRY_MAX: Duration = Duration::from_secs(30);
-/// A pull that lasted this long was a success: the next wait is the shortest again.
+/// After a pull that lasted this long, the next wait is the shortest again.
 const HEALTHY_AFTER: Duration = Duration::from_secs(10);
-/// An input that brings nothing for this long is fetched again.
+/// A pull that delivers nothing for this long is started again.
 const SILENCE_MAX: Duration = Duration::from_secs(10);
-/// How often a pull is looked after when nothing happens.
+/// How often a pull is checked when no event arrives.
 const TICK: Duration = Duration::from_secs(1);
 
-/// One worker's decisions.
+/// Decides for one worker.
 pub struct Director {
     start: Start,
     intake: Arc<Intake>,
@@ -47,15 +47,15 @@ pub struct Director {
     outbox: Outbox,
     events: Events,
     engine: Option<Engine>,
-    /// Names of the renditions that are made, in the order of the plan.
+    /// Names of the video renditions, in the order of the plan.
     names: Vec<String>,
-    /// When a dark picture is made for an input that has shown none.
+    /// When an input without pictures gets a dark picture.
     dark_at: Option<Instant>,
     pull: Option<Attempts>,
 }
 
 impl Director {
-    /// For the session `start` describes.
+    /// A director for the session that `start` describes.
     pub fn new(
         start: Start,
         intake: Arc<Intake>,
@@ -77,7 +77,7 @@ impl Director {
         }
     }
 
-    /// Runs until the worker is finished.
+    /// Runs until the worker has finished.
     pub fn run(mut self, reports: &Receiver<Event>) {
         if let Some(plan) = self.start.plan.clone() {
             self.build(plan);
@@ -151,8 +151,8 @@ impl Director {
         }
     }
 
-    /// What cannot be built is nearly always an encoder that refuses; it is treated as one that
-    /// fails later.
+    /// Builds the output half. When that fails, the cause is nearly always an encoder, so the
+    /// failure is reported like that of a running encoder.
     fn build(&mut self, plan: Plan) {
         self.names = plan.video.iter().map(|video| video.name.clone()).collect();
         match self.try_build(&plan) {
@@ -187,7 +187,7 @@ impl Director {
             part_target: clock.part_target(),
         });
         let output = Output::start(&spec, &self.library, &self.outbox, &self.events)?;
-        // Not before: hardware encoders may take seconds to open, which would be lost.
+        // The session begins only now: a hardware encoder may need seconds to open.
         let begin = Instant::now();
         let epoch_ns = epoch.begin();
         let inputs = match self.start.source {
@@ -206,7 +206,7 @@ impl Director {
         })
     }
 
-    /// A push is announced with its codecs when it begins; a pull when it brings something.
+    /// Announces a pull once it delivers media. The feeder announces a push.
     fn flowing(&mut self, input: u64) {
         if self.pull.is_some() && self.intake.is_current(input) {
             if self.engine.is_none() {
@@ -231,7 +231,7 @@ impl Director {
         }));
     }
 
-    /// The other track goes on.
+    /// Reports a track without a decoder; the other track goes on.
     fn undecodable(&self, input: u64, track: Track, reason: &str) {
         if self.intake.is_current(input) {
             let track = match track {
@@ -253,7 +253,7 @@ impl Director {
         });
     }
 
-    /// Another worker is to go on.
+    /// Asks the daemon for another worker.
     fn fail(&self, reason: &str) {
         self.outbox.send(FromWorker::Failed(reason.to_owned()));
     }
@@ -267,7 +267,7 @@ impl Director {
     }
 }
 
-/// A pull's attempts.
+/// The attempts at a pull.
 struct Attempts {
     pull: Pull,
     current: Option<(Puller, u64, Instant)>,
@@ -304,7 +304,7 @@ impl Attempts {
         Ok(())
     }
 
-    /// The number of an attempt that has gone quiet.
+    /// The input number of an attempt that has delivered nothing for [`SILENCE_MAX`].
     fn silent(&self, intake: &Intake) -> Option<u64> {
         let (_, input, began) = self.current.as_ref()?;
         let quiet = intake
@@ -313,14 +313,15 @@ impl Attempts {
         (quiet.min(began.elapsed()) > SILENCE_MAX).then_some(*input)
     }
 
-    /// Ends the attempt and plans the next: exponential back-off with jitter, for ever.
+    /// Ends the attempt and schedules the next one by exponential back-off with jitter. A pull is
+    /// never given up.
     fn retry(&mut self) -> Duration {
         if let Some((_, _, began)) = self.current.take()
             && began.elapsed() > HEALTHY_AFTER
         {
             self.backoff.reset();
         }
-        // Without randomness the waits are merely alike.
+        // Without randomness all pulls wait equally long, which does no harm.
         let random = getrandom::u32().unwrap_or(u32::MAX / 2);
         let jitter = 0.75 + 0.5 * f64::from(random) / f64::from(u32::MAX);
         let wait = self.backoff.wait().mul_f64(jitter);

@@ -1,4 +1,4 @@
-//! Feeds a push stream's encoded frames to the input half of the publisher of the moment.
+//! Feeds a push stream's encoded frames to the input half of its current publisher.
 
 use std::sync::Arc;
 
@@ -15,13 +15,13 @@ pub struct Feeder {
     library: Arc<Library>,
     outbox: Outbox,
     events: Events,
-    /// Announced, but not built: the first frame's time is needed for that.
+    /// Announced, but not yet built: the input half needs the first frame's time.
     pending: Option<InputFormat>,
     push: Option<Push>,
 }
 
 impl Feeder {
-    /// Without a publisher.
+    /// A feeder without a publisher.
     pub fn new(intake: Arc<Intake>, library: Arc<Library>, outbox: Outbox, events: Events) -> Self {
         Self {
             intake,
@@ -33,7 +33,7 @@ impl Feeder {
         }
     }
 
-    /// A publisher came, or changed its format.
+    /// A publisher has connected or changed its format.
     pub fn opened(&mut self, format: InputFormat) {
         self.push = None;
         self.events.send(Event::Opened {
@@ -42,7 +42,7 @@ impl Feeder {
         self.pending = Some(format);
     }
 
-    /// The publisher left.
+    /// The publisher has left.
     pub fn closed(&mut self) {
         self.push = None;
         self.pending = None;

@@ -1,8 +1,8 @@
-//! The worker's own side: a process that turns one stream's media into renditions.
+//! The worker: a process that turns one stream's media into renditions.
 //!
-//! One thread reads the daemon's messages from standard input (a socket) and feeds the input half;
-//! one writes what the media threads have to say; the director builds the output half when the
-//! source is known and decides what a failure means. When the socket ends the process ends: a
+//! One thread reads the daemon's messages from standard input (a socket) and feeds the input half.
+//! One thread writes the messages of the media threads. The director builds the output half when
+//! the source is known, and decides what a failure means. The process ends when the socket ends: a
 //! worker never outlives its daemon.
 
 mod director;
@@ -23,10 +23,11 @@ use crate::worker::media::input::Intake;
 use director::Director;
 use input::Feeder;
 
-/// Runs a worker on standard input until the daemon has enough of it.
+/// Runs a worker on standard input until the daemon ends it.
 ///
 /// # Errors
-/// Why it cannot go on, for standard error, which is the daemon's log.
+/// Why the worker cannot continue. The caller prints it on standard error, which goes to the
+/// daemon's log.
 pub fn run() -> Result<(), String> {
     let socket = std::io::stdin()
         .as_fd()
@@ -53,8 +54,8 @@ fn write(mut socket: UnixStream, messages: Receiver<FromWorker>) {
             FromWorker::Finished | FromWorker::EncoderFailed { .. } | FromWorker::Failed(_)
         );
         if let Err(error) = write_message(&mut socket, &message) {
-            // The daemon is gone, and with it every reason to go on; or, as it should never be,
-            // the message is too long, which the daemon's log should have.
+            // Usually the daemon has ended, and the worker has no more work. A message above the
+            // bound is a bug, which the daemon's log must show.
             eprintln!("worker: a message cannot be sent: {error}");
             std::process::exit(1);
         }

@@ -1,18 +1,18 @@
-//! The few formats that everything inside a worker agrees on.
+//! The formats of raw media inside a worker.
 
 use crate::base::units::FrameRate;
 use crate::model::ladder::Canvas;
 
-/// Samples a second of all raw sound.
+/// Samples per second of all raw sound.
 pub const SAMPLE_RATE_HZ: i32 = 48_000;
 
-/// GStreamer's form of a rate.
+/// A frame rate as a GStreamer fraction.
 pub fn fraction(fps: FrameRate) -> gst::Fraction {
     let part = |n: u32| i32::try_from(n).unwrap_or(i32::MAX);
     gst::Fraction::new(part(fps.num()), part(fps.den()))
 }
 
-/// A raw picture of the output half: 8-bit 4:2:0, BT.709 video range, square pixels.
+/// Caps of raw pictures in the output half: 8-bit 4:2:0, BT.709 video range, square pixels.
 pub fn picture(width: u32, height: u32) -> gst::caps::Builder<gst::caps::NoFeature> {
     let pixels = |n: u32| i32::try_from(n).unwrap_or(i32::MAX);
     gst::Caps::builder("video/x-raw")
@@ -24,14 +24,14 @@ pub fn picture(width: u32, height: u32) -> gst::caps::Builder<gst::caps::NoFeatu
         .field("colorimetry", "bt709")
 }
 
-/// The canvas with its rate.
+/// Caps of the canvas, with its frame rate.
 pub fn canvas(canvas: Canvas) -> gst::Caps {
     picture(canvas.width, canvas.height)
         .field("framerate", fraction(canvas.fps))
         .build()
 }
 
-/// The pacer's sound: 16-bit interleaved stereo at 48 kHz.
+/// Caps of the pacer's sound: 16-bit interleaved stereo at 48 kHz.
 pub fn samples() -> gst::Caps {
     gst::Caps::builder("audio/x-raw")
         .field("format", "S16LE")

@@ -1,17 +1,17 @@
-//! What the media threads report to the worker's director.
+//! The reports of the media threads to the worker's director.
 
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use crate::model::frame::Track;
 use crate::model::ladder::SourceFormat;
 
-/// Reports that may wait; when there are more, the oldest already say what is wrong.
+/// Reports that may wait. Further reports are dropped: the oldest already say what is wrong.
 const EVENTS_MAX: usize = 64;
 
 /// Something the director acts on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// The first picture's format, which the session's plan is made from.
+    /// The first picture's format, from which the session's plan is made.
     Found(SourceFormat),
     /// The first media of an input half has been decoded.
     Flowing {
@@ -25,41 +25,41 @@ pub enum Event {
         /// Why.
         reason: String,
     },
-    /// One track of an input cannot be decoded now; it is tried again.
+    /// One track of an input cannot be decoded; its decoder will be tried again.
     Undecodable {
         /// The input's number.
         input: u64,
-        /// Which track.
+        /// The track.
         track: Track,
-        /// What its decoder said.
+        /// What the decoder reported.
         reason: String,
     },
     /// One rung's encoder failed.
     EncoderFailed {
         /// Index of the video rendition.
         video: usize,
-        /// What it said.
+        /// What the element reported.
         reason: String,
     },
-    /// One rung's MPEG-TS failed; CMAF goes on.
+    /// One rung's MPEG-TS muxer failed; CMAF goes on.
     TsFailed {
         /// Index of the video rendition.
         video: usize,
-        /// What it said.
+        /// What the element reported.
         reason: String,
     },
-    /// Something the worker cannot go on without failed.
+    /// A failure after which the worker cannot continue.
     Fatal(String),
-    /// An input half has been opened; `pictures` tells whether it has any.
+    /// An input half was opened.
     Opened {
-        /// It has video.
+        /// Whether it has video.
         pictures: bool,
     },
-    /// The daemon wants everything flushed and this process gone.
+    /// The daemon asks the worker to flush everything and exit.
     Finish,
 }
 
-/// Where reports go; cheap to clone.
+/// The sending end; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Events(SyncSender<Event>);
 
@@ -70,7 +70,7 @@ impl Events {
         (Self(sender), receiver)
     }
 
-    /// Reports; dropped when too many wait already.
+    /// Queues a report; a full queue drops it.
     pub fn send(&self, event: Event) {
         let _ = self.0.try_send(event);
     }

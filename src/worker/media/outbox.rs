@@ -1,11 +1,12 @@
-//! What the media threads have to say to the daemon.
+//! The queue of messages from the media threads to the daemon.
 
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use crate::wire::protocol::{FromWorker, Level, Log};
 
-/// Messages that may wait for the socket. A full outbox makes the sending media thread wait: the
-/// daemon reads all the time, so a full one means that it is gone or that the machine is drowning.
+/// Messages that may wait for the socket. A full outbox makes the sending media thread wait. The
+/// daemon reads all the time, so a full outbox means that the daemon has ended or the machine is
+/// overloaded.
 const MESSAGES_MAX: usize = 512;
 
 /// The sending end; cheap to clone.
@@ -19,7 +20,7 @@ impl Outbox {
         (Self(sender), receiver)
     }
 
-    /// Queues a message; lost when the daemon is gone, which ends this process anyway.
+    /// Queues a message. The message is lost when the daemon has ended, which also ends this process.
     pub fn send(&self, message: FromWorker) {
         let _ = self.0.send(message);
     }

@@ -1,4 +1,4 @@
-//! A real test of each encoder and decoder: a few frames through it, or the reason why not.
+//! Tests encoders and decoders: each really processes a few frames, or says why it cannot.
 
 use std::time::Duration;
 
@@ -13,12 +13,12 @@ use crate::model::encoder::{Family, TemplateName};
 use crate::model::ladder::VideoRendition;
 use crate::wire::probe::{self, Candidate, Listing};
 
-/// How long a test may take; an encoder that hangs is one that does not work.
+/// Longest time for one test. An encoder that hangs counts as one that does not work.
 const TEST_MAX: Duration = Duration::from_secs(8);
-/// Frames that are encoded: enough for any lookahead.
+/// Number of frames that are encoded: more than any lookahead.
 const FRAMES: i32 = 30;
 
-/// What is in the library, and the `errors` found while loading it.
+/// Lists what the library holds, and the `errors` found while loading it.
 pub fn list(library: &Library, errors: &[template::Error]) -> Listing {
     let kinds = [
         (Kind::VideoEncoder, probe::Kind::VideoEncoder),
@@ -49,7 +49,7 @@ fn family(body: &Body) -> Family {
 /// Tests one template.
 ///
 /// # Errors
-/// Why it does not work.
+/// Why the template does not work.
 pub fn test(library: &Library, name: &TemplateName) -> Result<(), String> {
     let template = library
         .get(name)
@@ -93,7 +93,7 @@ fn encode(template: &Template) -> Result<(), String> {
     run(&source, &caps, &[template], &values)
 }
 
-/// A decoder gets what one of this machine's own encoders makes.
+/// Tests a decoder with the output of a software encoder of this machine.
 fn decode(library: &Library, template: &Template) -> Result<(), String> {
     let (kind, source, caps) = match template.body.codec.as_deref() {
         Some("h264") => {
@@ -104,7 +104,7 @@ fn decode(library: &Library, template: &Template) -> Result<(), String> {
             let source = format!("audiotestsrc num-buffers={FRAMES} samplesperbuffer=1024");
             (Kind::AudioEncoder, source, caps::samples())
         }
-        // Nothing here makes this codec: that its elements are there is all that can be said.
+        // weir has no encoder for this codec, so the test can only build the decoder's elements.
         _ => {
             return template::build(template, &Values::default())
                 .map(drop)
@@ -123,7 +123,7 @@ fn decode(library: &Library, template: &Template) -> Result<(), String> {
     Err(reason)
 }
 
-/// Runs frames of `source` through the templates and wants most of them back.
+/// Runs frames of `source` through the templates and expects most of them at the end.
 fn run(
     source: &str,
     caps: &gst::Caps,
@@ -148,7 +148,7 @@ fn connect(
     templates: &[&Template],
     values: &Values,
 ) -> Result<AppSink, String> {
-    // A constant of this file, not a value from outside: the one launch line there is.
+    // This launch line is weir's only one. It contains constants of this file and no outside value.
     let source = gst::parse::bin_from_description(source, true).map_err(|e| e.to_string())?;
     pipeline.add(&source).map_err(|e| e.to_string())?;
     let filter = super::element::add_filter(pipeline, caps, "probe").map_err(|e| e.to_string())?;

@@ -1,8 +1,8 @@
-//! CMAF: one `cmafmux` a rendition, each told where to cut, its parts taken from an appsink.
+//! CMAF: one `cmafmux` per rendition. Each is told where to cut; an appsink takes its parts.
 //!
-//! With `buffer-list=true` each sample is one buffer list, which is one part. Its first buffer's
-//! flags: `DISCONT|HEADER` is an initialization section; else it begins the part and carries the
-//! part's PTS.
+//! With `buffer-list=true` each sample of the appsink is one buffer list, which is one part. A first
+//! buffer with the flags `DISCONT|HEADER` is an initialization section; any other first buffer
+//! carries the PTS of the part.
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -32,7 +32,7 @@ pub struct Cmaf {
     pub audio: Vec<Entry>,
 }
 
-/// Where one rendition's encoded frames go in.
+/// The entry for one rendition's encoded frames.
 #[derive(Clone)]
 pub struct Entry {
     source: AppSrc,
@@ -40,7 +40,7 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// Sets the encoder's caps; comes before the first frame.
+    /// Sets the encoder's caps. Call it before the first frame.
     pub fn open(&self, caps: &gst::CapsRef) {
         if let Some(codec) = caps::codec_string(caps) {
             let _ = self.codec.set(codec);
@@ -53,7 +53,7 @@ impl Entry {
         self.source.push_buffer(buffer)
     }
 
-    /// Nothing more comes.
+    /// Ends the stream.
     pub fn end(&self) {
         let _ = self.source.end_of_stream();
     }
@@ -116,8 +116,8 @@ fn build_one(
     })
 }
 
-/// Tells the muxer, right before a frame, that it begins a part or a segment. (An appsrc takes no
-/// custom event into its queue, so the pad behind it is where frame and event keep their order.)
+/// Sends the muxer an event right before each frame that begins a part or a segment. An appsrc does
+/// not queue custom events; on the muxer's pad, frame and event keep their order.
 fn cut(pad: &gst::Pad, grid: Grid) {
     let last: Mutex<Option<Position>> = Mutex::new(None);
     pad.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {

@@ -1,5 +1,5 @@
-//! Between encoders and packagers: puts encoded frames on the output's own time line, finds by the
-//! ladder clock alone where each belongs, and hands them to both packagings.
+//! Between encoders and packagers: puts encoded frames on the time line of the output, finds the
+//! place of each frame by the ladder clock alone, and passes the frames to both packagers.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,7 +14,7 @@ use super::ts;
 use crate::model::ladder::clock::Position;
 use crate::worker::media::events::{Event, Events};
 
-/// Counters of one rung, shared with its encoder's thread.
+/// Counters of one rung, written by the thread of its encoder.
 #[derive(Debug, Default)]
 pub struct Counter {
     encoded: AtomicU64,
@@ -38,7 +38,7 @@ impl Counter {
     }
 }
 
-/// Where one encoder's frames go.
+/// The way of one encoder's frames to the packagers.
 pub struct Tap {
     grid: Grid,
     cmaf: Entry,
@@ -57,7 +57,7 @@ pub struct Taps {
     pub audio: Vec<Tap>,
 }
 
-/// Joins encoders to packagers.
+/// Makes the taps that join encoders to packagers.
 pub fn taps(
     spec: &Spec<'_>,
     cmaf: Cmaf,
@@ -165,7 +165,7 @@ impl Tap {
     }
 }
 
-/// Passes the end of an encoder's stream on.
+/// Passes the end of an encoder's stream to the packagers.
 struct Ends {
     cmaf: Entry,
     ts: Vec<ts::Input>,
@@ -180,8 +180,8 @@ impl Ends {
     }
 }
 
-/// A copy of the sample's buffer on the output's own time line. Encoders without B-frames give
-/// frames in the order they are shown, so DTS is PTS.
+/// A copy of the sample's buffer on the time line of the output. weir's encoders make no B-frames,
+/// so frames arrive in presentation order and DTS equals PTS.
 fn retimed(sample: &gst::Sample) -> Option<(gst::Buffer, gst::ClockTime)> {
     let segment = sample.segment()?.downcast_ref::<gst::ClockTime>()?;
     let mut buffer = sample.buffer_owned()?;

@@ -18,13 +18,13 @@ use crate::worker::media::events::{Event, Events};
 use crate::worker::media::outbox::Outbox;
 use crate::worker::media::template::{self, Kind, Library, Values, Variable};
 
-/// Canvas frames that may wait for the encoders; more means that they do not keep up, and frames
-/// wait, then are left out, until they do.
+/// Canvas frames that may wait for the encoders. Above that the encoders are too slow: frames wait
+/// before the pipeline and are then left out.
 const BACKLOG_FRAMES_MAX: u64 = 12;
-/// Raw frames that may wait before one encoder.
+/// Raw frames that may wait for one encoder.
 const QUEUE_FRAMES_MAX: u32 = 6;
-/// Pixels a second that one encoder thread is given: 1080p at 60 frames a second. Fewer threads
-/// cost less CPU and delay; more are needed above that.
+/// Pixels per second for one encoder thread: 1080p at 60 frames per second. Fewer threads cost less
+/// CPU and delay; a faster picture needs more threads.
 const PIXELS_PER_SECOND_PER_THREAD: u64 = 1920 * 1080 * 60;
 
 /// The encoding pipeline.
@@ -38,7 +38,7 @@ pub struct Encode {
 }
 
 impl Encode {
-    /// Builds it; encoded frames go into `taps`.
+    /// Builds the pipeline; encoded frames go into `taps`.
     pub fn build(
         spec: &Spec<'_>,
         library: &Library,
@@ -79,7 +79,7 @@ impl Encode {
     pub fn picture(&self, frame: u64, mut buffer: gst::Buffer) {
         let start = self.fps.time_of(frame);
         stamp(&mut buffer, start, self.fps.time_of(frame + 1) - start);
-        // Refused only while the pipeline stops.
+        // The source refuses a buffer only while the pipeline stops.
         let _ = self.pictures.push_buffer(buffer);
     }
 
@@ -87,11 +87,11 @@ impl Encode {
     pub fn samples(&self, index: u64, mut buffer: gst::Buffer) {
         let start = aac_time(index);
         stamp(&mut buffer, start, aac_time(index + 1) - start);
-        // Refused only while the pipeline stops.
+        // The source refuses a buffer only while the pipeline stops.
         let _ = self.samples.push_buffer(buffer);
     }
 
-    /// Tells both sources that nothing more comes.
+    /// Ends both streams.
     pub fn end(&self) {
         let _ = self.pictures.end_of_stream();
         let _ = self.samples.end_of_stream();
@@ -142,7 +142,8 @@ fn build_video(
     thumbnail::build(pipeline, &tee, above, spec.plan.canvas.fps, library, outbox)
 }
 
-/// `queue ! encoder ! appsink` of one rung, in a bin whose name tells which rung failed.
+/// Makes `queue ! encoder ! appsink` of one rung in a bin of its own; the bin's name in an error
+/// message tells which rung failed.
 fn encoder_bin(
     index: usize,
     rendition: &VideoRendition,
@@ -181,9 +182,9 @@ fn encoder_bin(
     Ok(bin)
 }
 
-/// The values an encoder template may bind.
+/// The values that an encoder template may bind.
 pub fn encoder_values(rendition: &VideoRendition, fps: FrameRate) -> Values {
-    /// Key frames are forced at each segment; this is only a net below that, in seconds.
+    /// Longest GOP in seconds. weir forces a key frame per segment, so this is only a safety net.
     const GOP_SECONDS_MAX: u64 = 20;
     let rate = u64::from(fps.num()).div_ceil(u64::from(fps.den()));
     let pixels = u64::from(rendition.width) * u64::from(rendition.height) * rate;
@@ -205,7 +206,7 @@ fn frame_of(buffer: &gst::BufferRef, fps: FrameRate) -> Option<u64> {
     buffer.pts().map(|pts| fps.frame_at(pts.into()))
 }
 
-/// Lets every `divisor`-th canvas frame through, and says so in the caps.
+/// Lets every `divisor`-th canvas frame through, and puts the lower rate into the caps.
 fn thin_out(queue: &gst::Element, fps: FrameRate, divisor: u32) -> Result<(), template::Error> {
     if divisor <= 1 {
         return Ok(());
@@ -237,8 +238,8 @@ fn thin_out(queue: &gst::Element, fps: FrameRate, divisor: u32) -> Result<(), te
     Ok(())
 }
 
-/// Asks the encoder for an IDR frame right before the first frame of each segment, so key frames
-/// of all rungs lie on the same frame.
+/// Asks the encoder for an IDR frame right before the first frame of each segment. So the key frames
+/// of all rungs are the same canvas frames.
 fn force_key_frames(pad: &gst::Pad, clock: LadderClock, fps: FrameRate) {
     // No segment has this number: the first frame starts one.
     let segment = AtomicU64::new(u64::MAX);
@@ -247,7 +248,7 @@ fn force_key_frames(pad: &gst::Pad, clock: LadderClock, fps: FrameRate) {
             return gst::PadProbeReturn::Ok;
         };
         let msn = clock.locate(frame).msn;
-        // A later frame than the segment's first starts it when that one had to be left out.
+        // When the segment's first frame was left out, the next frame starts the segment.
         if segment.swap(msn, Ordering::Relaxed) != msn {
             let request = gst_video::DownstreamForceKeyUnitEvent::builder()
                 .all_headers(true)

@@ -1,18 +1,18 @@
-//! Which part of the output half failed.
+//! Finds out which part of the output half failed.
 
 use gst::prelude::*;
 
 use crate::worker::media::events::{Event, Events};
 use crate::worker::media::graph::draw;
 
-/// Turns a pipeline's error messages into events. The end of the stream and
-/// errors stay on the bus for whoever waits for the end; everything else is dropped.
+/// Turns the error messages of a pipeline into events. Errors and the end of the stream also stay on
+/// the bus for [`super::Output::finish`]; every other message is dropped.
 ///
-/// `name` gives the event for the name of the top-level bin or element that failed.
+/// `event_of` makes the event from the name of the failed child of the pipeline and the reason.
 pub fn watch(
     pipeline: &gst::Pipeline,
     events: &Events,
-    name: impl Fn(&str, String) -> Event + Send + Sync + 'static,
+    event_of: impl Fn(&str, String) -> Event + Send + Sync + 'static,
 ) {
     let Some(bus) = pipeline.bus() else { return };
     let events = events.clone();
@@ -29,7 +29,7 @@ pub fn watch(
                     .unwrap_or_default(),
                 error.error()
             );
-            events.send(name(&source.unwrap_or_default(), reason));
+            events.send(event_of(&source.unwrap_or_default(), reason));
         }
         match message.type_() {
             gst::MessageType::Eos | gst::MessageType::Error => gst::BusSyncReply::Pass,
@@ -38,7 +38,7 @@ pub fn watch(
     });
 }
 
-/// Name of the direct child of the pipeline that `source` is or lies in.
+/// Name of the direct child of the pipeline that is or contains `source`.
 fn child_of(pipeline: &gst::glib::WeakRef<gst::Pipeline>, source: &gst::Object) -> Option<String> {
     let top = pipeline.upgrade()?;
     let mut object = source.clone();

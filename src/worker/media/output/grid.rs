@@ -5,7 +5,7 @@ use crate::model::ladder::clock::{
     AAC_FRAME_SAMPLES, AudioClock, LadderClock, Position, SAMPLE_RATE_HZ,
 };
 
-/// Numbers frames of one kind of track and finds their place.
+/// Numbers the frames of one kind of track and finds the part and segment of each.
 #[derive(Debug, Clone)]
 pub enum Grid {
     /// Canvas frames.
@@ -27,7 +27,7 @@ impl Grid {
         }
     }
 
-    /// A part is the last of its segment.
+    /// Whether the part is the last one of its segment.
     pub fn is_last_part(&self, position: Position) -> bool {
         let parts = match self {
             Self::Video(clock, _) => clock.parts_in_segment(position.msn),
@@ -36,7 +36,7 @@ impl Grid {
         position.part + 1 >= parts
     }
 
-    /// Place of a frame.
+    /// Part and segment of a frame.
     pub fn locate(&self, frame: u64) -> Position {
         match self {
             Self::Video(clock, _) => clock.locate(frame),

@@ -7,8 +7,8 @@
 //! samples ──▶ aac ──▶ cutter ─┬─▶ cmafmux ─▶ parts
 //!                             └─▶ every hlssink3 that wants it
 //! ```
-//! Encoders and packagers are pipelines of their own, joined in Rust by the cutter, so a slow TS
-//! branch cannot hold CMAF back, and one failing part names itself.
+//! Encoders and packagers are separate pipelines; the cutter joins them in Rust. So a slow TS branch
+//! cannot hold CMAF back, and an error names the pipeline that failed.
 
 mod cmaf;
 mod cutter;
@@ -41,11 +41,11 @@ pub struct Output {
     rates: Vec<f64>,
 }
 
-/// How long a pipeline may take to flush or to stop before it is given up.
+/// Longest time a pipeline may take to flush before it is stopped anyway.
 const DRAIN_MAX: Duration = Duration::from_secs(3);
 
 impl Output {
-    /// Builds and starts it. Failures while it runs go to `events`.
+    /// Builds and starts the output half. Later failures go to `events`.
     ///
     /// # Errors
     /// When an element is missing or refuses its settings.
@@ -89,7 +89,8 @@ impl Output {
         Ok(())
     }
 
-    /// The encoders keep up. Without room a picture had better wait or be left out.
+    /// Whether the encoders keep up. When they do not, the caller should hold the picture back or
+    /// leave it out.
     pub fn has_room(&self) -> bool {
         self.encode.has_room()
     }
@@ -99,13 +100,13 @@ impl Output {
         self.encode.picture(frame, buffer);
     }
 
-    /// Output time up to which every rung is encoded.
+    /// Output time up to which every rung has been encoded.
     pub fn position(&self) -> Duration {
         let latest = self.counters.iter().map(|counter| counter.latest());
         latest.min().unwrap_or_default()
     }
 
-    /// Offers AAC frame number `index`: 1024 stereo samples.
+    /// Encodes AAC frame number `index`, 1024 stereo samples, at every bitrate.
     pub fn samples(&self, index: u64, buffer: gst::Buffer) {
         self.encode.samples(index, buffer);
     }
@@ -115,7 +116,7 @@ impl Output {
         &self.counters
     }
 
-    /// Frames a second of the video renditions, in the order of the plan.
+    /// Frames per second of the video renditions, in the order of the plan.
     pub fn rates(&self) -> &[f64] {
         &self.rates
     }
@@ -133,7 +134,7 @@ impl Output {
     }
 }
 
-/// The end, or an error, waits on the bus: the failure watch lets both pass.
+/// Waits until the end of the stream or an error is on the bus; the failure watch leaves both there.
 fn wait_for_end(pipeline: &gst::Pipeline) {
     let Some(bus) = pipeline.bus() else { return };
     let timeout = gst::ClockTime::try_from(DRAIN_MAX).ok();

@@ -1,4 +1,4 @@
-//! What an output half is built from.
+//! The specification of an output half.
 
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
@@ -10,11 +10,11 @@ use crate::model::ladder::clock::LadderClock;
 /// Everything an output half is built from.
 #[derive(Debug)]
 pub struct Spec<'a> {
-    /// What to make.
+    /// The renditions.
     pub plan: &'a Plan,
-    /// Where to cut.
+    /// Decides where parts and segments end.
     pub clock: &'a LadderClock,
-    /// Template of each video rendition's encoder.
+    /// Encoder template of every video rendition.
     pub encoders: &'a [TemplateName],
     /// Make the MPEG-TS set.
     pub ts: bool,
@@ -24,26 +24,26 @@ pub struct Spec<'a> {
     pub first_msn: u64,
 }
 
-/// Wall-clock time of canvas frame 0. It is known only when everything is built, and nothing has
-/// to be dated before.
+/// Wall-clock time of canvas frame 0. It is set once the output half has been built; no media needs a
+/// date before.
 #[derive(Debug, Clone, Default)]
 pub struct Epoch(Arc<OnceLock<u64>>);
 
 impl Epoch {
-    /// Frame 0 was at this time, in nanoseconds since the Unix epoch.
+    /// An epoch that has begun, in nanoseconds since the Unix epoch.
     #[cfg(test)]
     pub(super) fn at(ns: u64) -> Self {
         Self(Arc::new(ns.into()))
     }
 
-    /// Frame 0 is now; gives its time in nanoseconds since the Unix epoch.
+    /// Sets the time of frame 0 to now; returns it in nanoseconds since the Unix epoch.
     pub fn begin(&self) -> u64 {
         let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         let now_ns = since.map_or(0, |since| u64::try_from(since.as_nanos()).unwrap_or(0));
         *self.0.get_or_init(|| now_ns)
     }
 
-    /// Date of what is shown `after` frame 0, in nanoseconds since the Unix epoch.
+    /// Date of the moment `after` frame 0, in nanoseconds since the Unix epoch.
     pub(super) fn date_ns(&self, after: Duration) -> u64 {
         let after_ns = u64::try_from(after.as_nanos()).unwrap_or(u64::MAX);
         self.0.get().copied().unwrap_or(0).saturating_add(after_ns)

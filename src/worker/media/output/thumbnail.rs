@@ -1,4 +1,4 @@
-//! A small JPEG of the stream every other second, made from the lowest rung's picture.
+//! Makes a small JPEG of the stream every two seconds from the picture of the lowest rung.
 
 use gst::prelude::*;
 use gst_app::{AppSink, AppSinkCallbacks};
@@ -12,7 +12,7 @@ use crate::worker::media::template::{self, Kind, Library, Values};
 
 /// Seconds between two thumbnails.
 const INTERVAL_S: u64 = 2;
-/// Pixels of the longer side.
+/// Pixels along the longer side.
 const LONG_SIDE: u32 = 400;
 
 /// Adds the branch to `tee`, whose pictures are `size` large.
@@ -37,7 +37,7 @@ pub fn build(
                 .buffer()
                 .and_then(|b| b.pts())
                 .map(|pts| fps.frame_at(pts.into()));
-            // Not the very first picture: many sources begin with a black one.
+            // The very first picture is left out: many sources begin with a black one.
             match frame {
                 Some(frame) if frame % frames == frames / 4 => gst::PadProbeReturn::Ok,
                 _ => gst::PadProbeReturn::Handled,

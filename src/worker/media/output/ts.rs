@@ -1,5 +1,5 @@
-//! MPEG-TS: one `hlssink3` a video rendition. It is told where to cut through its inner
-//! `splitmuxsink`; only its fragment streams are used, its playlist goes nowhere.
+//! MPEG-TS: one `hlssink3` per video rendition. Its inner `splitmuxsink` is told where to cut. weir
+//! uses only its fragment streams and discards its playlist.
 
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,7 +19,7 @@ use crate::worker::media::events::{Event, Events};
 use crate::worker::media::outbox::Outbox;
 use crate::worker::media::template::{self, Kind, Library, Values};
 
-/// Encoded media that may wait for a TS muxer; beyond it the rendition's TS stops.
+/// Encoded media that may wait for a TS muxer. Above that, the TS of the rendition stops.
 const BACKLOG_MAX: gst::ClockTime = gst::ClockTime::from_seconds(10);
 
 /// One rendition's TS pipeline and its entries.
@@ -36,7 +36,7 @@ pub struct Sink {
 #[derive(Debug, Clone)]
 pub struct Input {
     source: AppSrc,
-    /// The inner `splitmuxsink`, for the video entry, which decides the cuts.
+    /// The inner `splitmuxsink`; only the video entry has it, because video decides the cuts.
     splitter: Option<gst::Element>,
     state: Arc<State>,
     clock: LadderClock,
@@ -44,14 +44,14 @@ pub struct Input {
 
 #[derive(Debug)]
 struct State {
-    /// It was too far behind and gets nothing more.
+    /// The muxer was too far behind and receives no more media.
     given_up: AtomicBool,
     outbox: Outbox,
     rung: String,
 }
 
 impl Input {
-    /// Appends a frame; a segment's first video frame announces the cut after it.
+    /// Appends a frame. The first video frame of a segment announces where that segment ends.
     pub fn push(&self, buffer: &gst::Buffer, caps: &gst::CapsRef, position: Position) {
         if self.state.given_up.load(Ordering::Relaxed) {
             return;
@@ -72,7 +72,7 @@ impl Input {
             let next = u64::try_from(next.as_nanos()).unwrap_or(u64::MAX);
             splitter.emit_by_name::<()>("split-at-running-time", &[&next]);
         }
-        // Refused only while the pipeline stops.
+        // The source refuses a buffer only while the pipeline stops.
         let _ = self.source.push_buffer(buffer.clone());
     }
 
@@ -86,7 +86,7 @@ impl Input {
         }
     }
 
-    /// Nothing more comes.
+    /// Ends the stream.
     pub fn end(&self) {
         let _ = self.source.end_of_stream();
     }
@@ -172,7 +172,7 @@ fn branch(
 ) -> Result<(), template::Error> {
     let parse = element::add(pipeline, parser, "ts")?;
     if parse.has_property("config-interval") {
-        // A viewer may start at any segment: each key frame brings SPS and PPS.
+        // A viewer may start at any segment, so each key frame needs SPS and PPS in front of it.
         parse.set_property("config-interval", -1i32);
     }
     let filter = element::add_filter(pipeline, caps, "ts")?;
@@ -185,7 +185,7 @@ fn branch(
     Ok(())
 }
 
-/// The segments of one rendition: the one being written, and where they go.
+/// Collects the segments of one rendition and sends each when it is complete.
 struct Segments {
     video: u8,
     clock: LadderClock,
@@ -211,7 +211,8 @@ impl Segments {
         }
     }
 
-    /// `hlssink3` opens a fragment only after the one before it was written completely.
+    /// Starts a segment and sends the previous one: `hlssink3` opens a fragment only after it has
+    /// written the previous one completely.
     fn open(&mut self) -> gio::OutputStream {
         self.close();
         let fragment = Fragment::default();

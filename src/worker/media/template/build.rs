@@ -1,4 +1,4 @@
-//! From a template to elements with typed properties.
+//! Builds GStreamer elements with typed properties from a template.
 
 use std::collections::BTreeMap;
 
@@ -9,12 +9,12 @@ use super::file::{Element, Template, Variable, Variant};
 use crate::model::encoder::TemplateName;
 use crate::worker::media::element;
 
-/// What weir computed for a template's `bind` entries.
+/// The values that weir computed for the `bind` entries of a template.
 #[derive(Debug, Clone, Default)]
 pub struct Values(BTreeMap<Variable, u64>);
 
 impl Values {
-    /// A plausible value of every variable, to try a template with.
+    /// A plausible value of every variable, for a trial build of a template.
     pub fn any() -> Self {
         Self::default()
             .with(Variable::BitrateBps, 128_000)
@@ -31,7 +31,7 @@ impl Values {
         self
     }
 
-    /// The variant for these values, if any.
+    /// The first variant that fits these values.
     fn variant<'a>(&self, element: &'a Element) -> Option<&'a Variant> {
         let lines = self.0.get(&Variable::Lines)?;
         let mut variants = element.variant.iter();
@@ -49,10 +49,10 @@ pub struct Chain {
 }
 
 impl Chain {
-    /// Adds the elements to `bin` and links them; gives the first and the last.
+    /// Adds the elements to `bin` and links them; returns the first and the last.
     ///
     /// # Errors
-    /// When two neighbours do not fit.
+    /// When two neighbouring elements cannot be linked.
     pub fn add_to(self, bin: &gst::Bin) -> Result<(gst::Element, gst::Element), Error> {
         let fail = |error| Error::build(self.template.as_str(), error);
         bin.add_many(&self.elements).map_err(fail)?;

@@ -1,9 +1,9 @@
 //! Why a template, or a part of the graph, cannot be built.
 
-/// A template that cannot be used.
+/// Why a template cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Its file is wrong: place and what is wrong.
+    /// Its file has a mistake.
     #[error("{place}: {message}")]
     Invalid {
         /// `file:line`
@@ -11,18 +11,18 @@ pub enum Error {
         /// What is wrong, and what was expected.
         message: String,
     },
-    /// This machine lacks an element; the template is unavailable, not wrong.
+    /// This machine lacks an element; the template itself is correct.
     #[error("{template}: GStreamer element `{factory}` is not installed")]
     MissingElement {
-        /// Template.
+        /// Name of the template.
         template: String,
-        /// Element factory.
+        /// The missing element factory.
         factory: String,
     },
-    /// GStreamer refused to put the elements together.
+    /// GStreamer refused to connect the elements.
     #[error("{template}: {message}")]
     Build {
-        /// Template.
+        /// Name of the template.
         template: String,
         /// Why.
         message: String,
@@ -30,7 +30,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// GStreamer refused to put `template` together.
+    /// The error of a `template` whose elements GStreamer refused to connect.
     pub fn build(template: &str, message: impl ToString) -> Self {
         Self::Build {
             template: template.to_owned(),

@@ -1,4 +1,4 @@
-//! What a template file says.
+//! The content of a template file.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -9,7 +9,7 @@ use toml::Spanned;
 use super::error::Error;
 use crate::model::encoder::{Family, TemplateName};
 
-/// How the origin of a shipped template begins.
+/// Prefix of a shipped template's origin.
 pub(super) const SHIPPED: &str = "shipped:";
 
 /// What a template makes.
@@ -38,7 +38,7 @@ pub enum Kind {
     HttpSource,
 }
 
-/// A value weir computes.
+/// A value that weir computes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Variable {
@@ -46,9 +46,9 @@ pub enum Variable {
     BitrateBps,
     /// Target bitrate in thousands of bits per second.
     BitrateKbps,
-    /// Longest distance between key frames; weir forces them earlier.
+    /// Longest distance between key frames; weir forces key frames earlier.
     GopFramesMax,
-    /// Threads an encoder may use.
+    /// Number of threads that an encoder may use.
     Threads,
     /// The picture's shorter side, by which rungs are named; for `variant`.
     Lines,
@@ -57,13 +57,13 @@ pub enum Variable {
 /// One template file.
 #[derive(Debug, Clone)]
 pub struct Template {
-    /// File name without folder and ending, such as `x264`.
+    /// File name without folder and extension, such as `x264`.
     pub name: TemplateName,
-    /// Where it came from, for errors: a path, or `shipped:encoders/x264.toml`.
+    /// Where the template came from, for errors: a path, or `shipped:encoders/x264.toml`.
     pub origin: String,
-    /// The file's text, to turn spans into lines.
+    /// The file's text, from which spans become line numbers.
     pub(crate) text: String,
-    /// What it says.
+    /// The parsed content.
     pub body: Body,
 }
 
@@ -77,10 +77,10 @@ pub struct Body {
     pub family: Option<Family>,
     /// Codec a decoder takes: `h264`, `h265`, `aac`.
     pub codec: Option<String>,
-    /// It runs on a GPU or a video block.
+    /// Whether it runs on a GPU or a video block.
     #[serde(default)]
     pub hardware: bool,
-    /// Elements in order of flow.
+    /// Elements in the order of data flow.
     pub element: Vec<Element>,
 }
 
@@ -93,19 +93,20 @@ pub struct Element {
     /// Fixed properties.
     #[serde(default)]
     pub properties: BTreeMap<Spanned<String>, toml::Value>,
-    /// Properties weir computes; `property.field` reaches into a structure.
+    /// Properties that weir computes; `property.field` names a field of a structure.
     #[serde(default)]
     pub bind: BTreeMap<Spanned<String>, Variable>,
-    /// Other properties for some pictures: the first that fits replaces those it names.
+    /// Other properties for small pictures. The first variant that fits replaces the properties
+    /// that it names.
     #[serde(default)]
     pub variant: Vec<Variant>,
 }
 
-/// Properties for small pictures, which can be given more effort.
+/// Properties for small pictures, on which an encoder can spend more effort.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Variant {
-    /// Pictures whose shorter side has at most so many pixels.
+    /// The variant fits pictures whose shorter side has at most this many pixels.
     pub lines_max: u64,
     /// Fixed properties.
     pub properties: BTreeMap<Spanned<String>, toml::Value>,
@@ -127,7 +128,7 @@ impl Template {
         }
     }
 
-    /// It came with the binary.
+    /// Whether the template came with the binary.
     pub fn is_shipped(&self) -> bool {
         self.origin.starts_with(SHIPPED)
     }

@@ -1,4 +1,4 @@
-//! All templates: the shipped ones and the user's.
+//! The library of templates: shipped ones and the user's own.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -24,7 +24,7 @@ pub struct Library {
 }
 
 impl Library {
-    /// The shipped templates and those in `folder`, and what is wrong with the latter.
+    /// Loads the shipped templates and those in `folder`; also returns the mistakes of the latter.
     pub fn load(folder: Option<&Path>) -> (Self, Vec<Error>) {
         let mut library = Self::default();
         let mut errors = Vec::new();
@@ -76,7 +76,7 @@ impl Library {
         }
     }
 
-    /// Templates of a kind, in order of their names.
+    /// Templates of a kind, in the order of their names.
     pub fn of_kind(&self, kind: Kind) -> impl Iterator<Item = &Template> {
         self.templates.values().filter(move |t| t.body.kind == kind)
     }
@@ -94,7 +94,7 @@ impl Library {
     /// Builds the first template of a kind that this machine can build.
     ///
     /// # Errors
-    /// The last reason when none can be built.
+    /// The last reason when no template can be built.
     pub fn build_first(
         &self,
         wanted: impl Fn(&Body) -> bool,
