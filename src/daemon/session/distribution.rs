@@ -22,6 +22,8 @@ use crate::wire::protocol::{Cutting, InputStats, RungStats, Start, Stats};
 const THUMBNAIL_BYTES_MAX: usize = 1024 * 1024;
 /// Video renditions, or audio renditions, that a plan may have.
 const RENDITIONS_MAX: usize = 32;
+/// Longest codec string.
+const CODEC_BYTES_MAX: usize = 64;
 /// Longest segment or part that is believed. Configured ones are far shorter.
 const SEGMENT_MAX: Duration = Duration::from_secs(600);
 
@@ -74,6 +76,9 @@ pub enum Fault {
     /// It sent media of a rendition that is not in the plan.
     #[error("worker sent a rendition that is not planned")]
     NoSuchTrack,
+    /// It named a codec with characters that no codec string has.
+    #[error("worker sent a codec string that makes no sense")]
+    BadCodec,
     /// It sent media with a duration that makes no sense.
     #[error("worker sent media of an absurd duration")]
     Absurd,
@@ -138,6 +143,9 @@ impl Distribution {
     /// The worker made an initialization section.
     pub fn init(&mut self, track: TrackId, codec: &str, data: Bytes) -> Result<(), Fault> {
         let open = self.fed(track)?;
+        if !is_codec(codec) {
+            return Err(Fault::BadCodec);
+        }
         open.writer.init(track, codec, data.clone());
         let codec = codec.to_owned();
         open.publish(&Made::Init { track, codec, data });
@@ -272,6 +280,12 @@ fn sound(plan: &Plan) -> bool {
             .all(|video| video.divisor > 0 && video.audio < plan.audio.len())
         && names.iter().all(|name| is_name(name))
         && unique.len() == names.len()
+}
+
+/// Whether `text` may stand in quotes in a playlist, as a codec string (RFC 6381) does.
+fn is_codec(text: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'.';
+    (1..=CODEC_BYTES_MAX).contains(&text.len()) && text.bytes().all(allowed)
 }
 
 /// Durations are added up and compared, so none may be beyond reason.

@@ -11,7 +11,7 @@ mod backpressure;
 pub mod catalog;
 mod cell;
 mod contribution;
-mod distribution;
+pub mod distribution;
 mod gop;
 pub mod machine;
 pub mod registry;
