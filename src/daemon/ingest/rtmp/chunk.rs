@@ -133,7 +133,6 @@ impl ChunkReader {
     }
 
     /// Memory of all incomplete messages, in bytes.
-    #[cfg(test)]
     pub fn reassembly_bytes(&self) -> usize {
         self.reassembly_bytes
     }

@@ -243,8 +243,7 @@ impl Connection {
     }
 
     /// Bytes buffered for incomplete input and unsent answers.
-    #[cfg(test)]
-    fn buffered_bytes(&self) -> usize {
+    pub fn buffered_bytes(&self) -> usize {
         self.input.len() + self.output.len() + self.reader.reassembly_bytes()
     }
 
