@@ -48,7 +48,7 @@ fn decode(
     assert_eq!(
         frames.len() as u64,
         SEGMENTS * 60,
-        "{uri}: 30 frames a second"
+        "{uri}: 30 frames per second"
     );
     assert!(
         frames
