@@ -65,7 +65,6 @@ impl Fixture {
             subscribers: Vec::new(),
             launch: Arc::new(NoWorkers),
             metrics: StreamMetrics::default(),
-            pipelines: None,
             window: Duration::from_secs(60),
         });
         let any_port = ([127, 0, 0, 1], 0).into();

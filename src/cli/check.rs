@@ -11,7 +11,8 @@ pub(super) fn run(config: &Config) -> Exit {
         Ok(settings) => settings,
         Err(exit) => return exit,
     };
-    let mistakes = config.pipelines().map(|folder| probe::mistakes(&folder));
+    let orders = config.orders(settings.worker.sandbox);
+    let mistakes = orders.pipelines.is_some().then(|| probe::mistakes(&orders));
     match mistakes.transpose() {
         Ok(Some(mistakes)) if !mistakes.is_empty() => {
             return fail(Exit::Config, &mistakes.join("\nerror: "));

@@ -6,6 +6,8 @@ use super::exit::Exit;
 use super::terminal::show;
 use crate::daemon::config;
 use crate::daemon::config::settings::Settings;
+use crate::daemon::supervisor::orders::Orders;
+use crate::model::sandbox::Sandbox;
 
 /// A configuration file, not yet read.
 #[derive(Debug, Clone)]
@@ -19,9 +21,17 @@ pub struct Config {
 impl Config {
     /// The folder `pipelines` beside the file, with the user's own templates; `None` where there
     /// is none.
-    pub fn pipelines(&self) -> Option<PathBuf> {
+    fn pipelines(&self) -> Option<PathBuf> {
         let folder = self.path.parent()?.join("pipelines");
         folder.is_dir().then_some(folder)
+    }
+
+    /// What the worker processes of these settings are told.
+    pub fn orders(&self, sandbox: Sandbox) -> Orders {
+        Orders {
+            sandbox,
+            pipelines: self.pipelines(),
+        }
     }
 
     /// Reads the file, with overrides from this process's environment.

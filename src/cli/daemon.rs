@@ -2,7 +2,6 @@
 //! publishers first, then sessions, then viewers, then worker processes.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +10,6 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use super::address::this_machine;
-use super::config::Config;
 use super::exit::{Exit, Failure};
 use super::heap;
 use super::probing::Probing;
@@ -22,6 +20,7 @@ use crate::daemon::ingest::rtmp;
 use crate::daemon::net::BindError;
 use crate::daemon::origin::{Limits, Origin};
 use crate::daemon::session::{Catalog, Deps, Registry};
+use crate::daemon::supervisor::orders::Orders;
 use crate::daemon::supervisor::spawner::{Program, Spawner};
 use crate::daemon::telemetry::metrics::Metrics;
 
@@ -36,7 +35,7 @@ pub(super) struct Daemon {
     registry: Registry,
     metrics: Metrics,
     spawner: Arc<Spawner>,
-    pipelines: Option<PathBuf>,
+    orders: Orders,
     ingest: CancellationToken,
     viewers: CancellationToken,
     /// Servers and housekeeping. None of them ends before its token is cancelled.
@@ -69,8 +68,8 @@ impl Listeners {
 
 impl Daemon {
     /// A daemon without streams and listeners.
-    pub(super) fn new(config: &Config, settings: &Settings) -> Result<Self, Failure> {
-        let spawner = Spawner::new(Program::own_worker())
+    pub(super) fn new(settings: &Settings, orders: Orders) -> Result<Self, Failure> {
+        let spawner = Spawner::new(Program::own_worker(&orders))
             .map_err(|e| (Exit::Failure, format!("workers cannot be started: {e}")))?;
         let spawner = Arc::new(spawner);
         let origin = Origin::new(Limits {
@@ -79,13 +78,11 @@ impl Daemon {
             hold_back: settings.hls.hold_back,
         });
         let metrics = Metrics::new(settings.hls.memory);
-        let pipelines = config.pipelines();
         let registry = Registry::new(Deps {
             origin: origin.clone(),
             subscribers: Vec::new(),
             launch: spawner.clone(),
             metrics: metrics.streams.clone(),
-            pipelines: pipelines.clone(),
             window: settings.hls.window,
         });
         Ok(Self {
@@ -93,7 +90,7 @@ impl Daemon {
             registry,
             metrics,
             spawner,
-            pipelines,
+            orders,
             ingest: CancellationToken::new(),
             viewers: CancellationToken::new(),
             tasks: JoinSet::new(),
@@ -128,7 +125,7 @@ impl Daemon {
         if self.probing.is_needed(order, &self.registry) {
             self.registry.await_encoders();
             let registry = self.registry.clone();
-            self.probing.start(order, self.pipelines.clone(), registry);
+            self.probing.start(order, self.orders.clone(), registry);
         }
         self.registry.apply(settings, keys);
     }

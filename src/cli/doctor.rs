@@ -1,4 +1,4 @@
-//! `weir doctor`: tests which encoders and decoders work on this machine.
+//! `weir doctor`: tests which encoders and decoders work on this machine, and which walls stand.
 
 use std::fmt::Write;
 
@@ -9,7 +9,7 @@ use super::exit::Exit;
 use super::terminal::{fail, say};
 use crate::daemon::supervisor;
 use crate::model::encoder::{Family, TemplateName};
-use crate::wire::probe::{Kind, Outcome};
+use crate::wire::probe::{Kind, Outcome, Wall};
 
 /// `weir doctor [--json]`
 #[derive(Debug, clap::Args)]
@@ -25,6 +25,8 @@ struct Examination {
     version: &'static str,
     /// The encoder template streams will use.
     encoder: Option<TemplateName>,
+    /// The walls around workers.
+    walls: Vec<Wall>,
     candidates: Vec<Outcome>,
 }
 
@@ -33,23 +35,30 @@ pub(super) fn run(config: &Config, args: &Args) -> Exit {
     // The configuration is optional here, but one that is named must exist, and one that exists
     // must be valid.
     let is_wanted = config.is_named || config.path.exists();
-    let order = match is_wanted.then(|| config.load()).transpose() {
-        Ok(settings) => settings.map(|settings| settings.encoder.order),
+    let settings = match is_wanted.then(|| config.load()).transpose() {
+        Ok(settings) => settings,
         Err(exit) => return exit,
     };
-    let families = order.unwrap_or_else(|| {
-        crate::daemon::config::ENCODER_FAMILIES
-            .map(Family::from)
-            .into()
-    });
-    let pipelines = config.pipelines();
-    let candidates = match supervisor::probe::all(pipelines.as_deref()) {
-        Ok(candidates) => candidates,
+    let sandbox = settings.as_ref().map(|settings| settings.worker.sandbox);
+    let families = settings.map_or_else(
+        || {
+            crate::daemon::config::ENCODER_FAMILIES
+                .map(Family::from)
+                .into()
+        },
+        |settings| settings.encoder.order,
+    );
+    let orders = config.orders(sandbox.unwrap_or_default());
+    let examined = supervisor::probe::walls(&orders)
+        .and_then(|walls| Ok((walls, supervisor::probe::all(&orders)?)));
+    let (walls, candidates) = match examined {
+        Ok(examined) => examined,
         Err(cause) => return fail(Exit::Failure, &cause),
     };
     let examination = Examination {
         version: env!("CARGO_PKG_VERSION"),
         encoder: chosen(&candidates, &families),
+        walls,
         candidates,
     };
     let works = examination.encoder.is_some();
@@ -91,6 +100,21 @@ fn describe(examination: &Examination) -> String {
             Some(reason) => ("  no ", reason.as_str()),
         };
         let line = format!("  {mark}  {:<20} {note}", candidate.template);
+        let _ = writeln!(text, "{}", line.trim_end());
+    }
+    let _ = writeln!(
+        text,
+        "\nwalls around every worker, which decodes what strangers send:"
+    );
+    for wall in &examination.walls {
+        let mark = if wall.missing.is_none() {
+            "stands"
+        } else {
+            "    no"
+        };
+        let note = wall.missing.as_deref().unwrap_or_default();
+        let made_of = format!("({})", wall.made_of);
+        let line = format!("  {mark}  {:<29} {made_of:<14} {note}", wall.name);
         let _ = writeln!(text, "{}", line.trim_end());
     }
     let verdict = match &examination.encoder {

@@ -11,6 +11,7 @@ mod keys;
 mod probing;
 mod run;
 mod terminal;
+mod walls;
 mod worker;
 
 use std::path::PathBuf;

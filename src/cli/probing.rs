@@ -1,10 +1,9 @@
 //! Tests which encoders work, in the background.
 
-use std::path::PathBuf;
-
 use tokio::task::JoinHandle;
 
 use crate::daemon::session::{Catalog, Registry, Tested};
+use crate::daemon::supervisor::orders::Orders;
 use crate::daemon::supervisor::probe;
 use crate::model::encoder::Family;
 use crate::wire::probe::Outcome;
@@ -24,19 +23,14 @@ impl Probing {
     }
 
     /// Tests the encoders of the families in `order`. The outcome of an earlier test is discarded.
-    pub(super) fn start(
-        &mut self,
-        order: &[Family],
-        pipelines: Option<PathBuf>,
-        registry: Registry,
-    ) {
+    pub(super) fn start(&mut self, order: &[Family], orders: Orders, registry: Registry) {
         if let Some(task) = &self.task {
             task.abort();
         }
         self.order = order.to_vec();
         let order = order.to_vec();
         self.task = Some(tokio::spawn(async move {
-            let probing = move || probe::encoders(&order, pipelines.as_deref());
+            let probing = move || probe::encoders(&order, &orders);
             let probed = tokio::task::spawn_blocking(probing).await;
             match probed.unwrap_or_else(|error| Err(error.to_string())) {
                 Ok(outcomes) => registry.set_encoders(working(outcomes)),

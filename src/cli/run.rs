@@ -11,11 +11,13 @@ use super::daemon::{Daemon, Listeners};
 use super::exit::{Exit, Failure};
 use super::heap;
 use super::terminal::fail;
+use super::walls;
 use crate::base::secret::Secret;
 use crate::daemon::config::settings::Settings;
 use crate::daemon::config::watch::Watcher;
 use crate::daemon::config::{self, keys};
 use crate::daemon::http;
+use crate::daemon::supervisor::orders::Orders;
 use crate::daemon::telemetry::logs;
 
 /// Runs the daemon until a signal stops it or a part of it fails.
@@ -27,6 +29,11 @@ pub(super) fn run(config: &Config) -> Exit {
     if let Err(error) = logs::init_from_env() {
         return fail(Exit::Config, &error.to_string());
     }
+    walls::hide_memory();
+    let orders = config.orders(settings.worker.sandbox);
+    if let Err((exit, message)) = walls::check(&orders) {
+        return fail(exit, &message);
+    }
     http::raise_open_files_limit();
     heap::shape();
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -36,7 +43,7 @@ pub(super) fn run(config: &Config) -> Exit {
         Ok(runtime) => runtime,
         Err(error) => return fail(Exit::Failure, &format!("no threads to run on: {error}")),
     };
-    let served = runtime.block_on(serve(config, settings));
+    let served = runtime.block_on(serve(config, settings, orders));
     // A running encoder test must not delay the exit; its process dies with this one.
     runtime.shutdown_background();
     match served {
@@ -45,7 +52,7 @@ pub(super) fn run(config: &Config) -> Exit {
     }
 }
 
-async fn serve(config: &Config, settings: Settings) -> Result<(), Failure> {
+async fn serve(config: &Config, settings: Settings, orders: Orders) -> Result<(), Failure> {
     let settings = Arc::new(settings);
     let mut signals = Signals::new().map_err(|e| (Exit::Failure, e.to_string()))?;
     let keys = publish_keys(&settings).await?;
@@ -59,7 +66,7 @@ async fn serve(config: &Config, settings: Settings) -> Result<(), Failure> {
             )
         })?;
 
-    let mut daemon = Daemon::new(config, &settings)?;
+    let mut daemon = Daemon::new(&settings, orders)?;
     // The order matters: a taken port is reported before any camera is contacted, and streams exist
     // before the first publisher is accepted.
     let listeners = Listeners::bind(&settings, &daemon)?;

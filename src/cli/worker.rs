@@ -2,13 +2,17 @@
 
 use std::path::PathBuf;
 
+use serde::Serialize;
+
 use super::exit::Exit;
 use super::terminal::{fail, say};
 use crate::daemon::supervisor::probe::ORPHAN_MAX;
 use crate::model::encoder::TemplateName;
+use crate::model::sandbox::Sandbox;
 use crate::worker;
 use crate::worker::media::template::{self, Library};
 use crate::worker::media::{self, probe};
+use crate::worker::walls::Walls;
 
 /// `weir worker`
 #[derive(Debug, clap::Args)]
@@ -22,6 +26,12 @@ pub(super) struct Args {
     /// List the templates that can be tested, as JSON
     #[arg(long, conflicts_with_all = ["test", "build"])]
     candidates: bool,
+    /// Refresh GStreamer's list of plugins, then list the walls that can be raised, as JSON
+    #[arg(long, conflicts_with_all = ["test", "build", "candidates"])]
+    walls: bool,
+    /// Which walls to raise before anything is read: auto, required or off
+    #[arg(long, default_value_t)]
+    sandbox: Sandbox,
     /// Folder of further templates
     #[arg(long, value_name = "FOLDER")]
     pipelines: Option<PathBuf>,
@@ -29,39 +39,64 @@ pub(super) struct Args {
 
 /// Runs one test, or the media process until its daemon goes.
 pub(super) fn run(args: &Args) -> Exit {
+    worker::yield_memory();
+    let loaded = Library::load(args.pipelines.as_deref());
+    // The only task that may start a program and write a file, and which therefore reads no media.
+    let refreshed = if args.walls { media::init() } else { Ok(()) };
+    let raised = refreshed.and_then(|()| Walls::raise(args.sandbox, loaded.0.openings()));
+    match raised.and_then(|walls| act(args, loaded, walls)) {
+        Ok(exit) => exit,
+        Err(reason) if args.is_test() => {
+            say(&format!("{reason}\n"));
+            Exit::Failure
+        }
+        Err(reason) => fail(Exit::Failure, &reason),
+    }
+}
+
+impl Args {
+    /// Whether the process is short-lived and says on standard output why it failed.
+    fn is_test(&self) -> bool {
+        self.walls || self.candidates || self.test.is_some() || self.build.is_some()
+    }
+}
+
+fn act(
+    args: &Args,
+    (library, errors): (Library, Vec<template::Error>),
+    mut walls: Walls,
+) -> Result<Exit, String> {
+    if !args.is_test() {
+        return worker::run((library, errors), walls).map(|()| Exit::Ok);
+    }
+    walls.close_network()?;
+    if args.walls {
+        return print(&walls.list());
+    }
+    if args.candidates {
+        return print(&probe::list(&library, &errors));
+    }
+    end_when_orphaned();
+    media::init()?;
     match (&args.test, &args.build) {
-        (Some(name), _) => answer(args, |library| probe::test(library, name)),
-        (_, Some(name)) => answer(args, |library| build(library, name)),
-        (None, None) if args.candidates => list(args),
-        (None, None) => match worker::run() {
-            Ok(()) => Exit::Ok,
-            Err(reason) => fail(Exit::Failure, &reason),
-        },
+        (Some(name), _) => probe::test(&library, name)?,
+        (None, Some(name)) => build(&library, name)?,
+        (None, None) => {}
     }
+    Ok(Exit::Ok)
 }
 
-/// Prints a [`crate::wire::probe::Listing`]. Does not start GStreamer.
-fn list(args: &Args) -> Exit {
-    let (library, errors) = Library::load(args.pipelines.as_deref());
-    match serde_json::to_string(&probe::list(&library, &errors)) {
-        Ok(json) => say(&json),
-        Err(error) => fail(Exit::Failure, &error.to_string()),
-    }
+/// Prints a [`crate::wire::probe::Listing`] or walls.
+fn print(answer: &impl Serialize) -> Result<Exit, String> {
+    let json = serde_json::to_string(answer).map_err(|error| error.to_string())?;
+    Ok(say(&json))
 }
 
-fn answer(args: &Args, test: impl FnOnce(&Library) -> Result<(), String>) -> Exit {
+fn end_when_orphaned() {
     std::thread::spawn(|| {
         std::thread::sleep(ORPHAN_MAX);
         std::process::exit(i32::from(Exit::Failure.code()));
     });
-    let (library, _) = Library::load(args.pipelines.as_deref());
-    match media::init().and_then(|()| test(&library)) {
-        Ok(()) => Exit::Ok,
-        Err(reason) => {
-            say(&format!("{reason}\n"));
-            Exit::Failure
-        }
-    }
 }
 
 /// Builds a template. One that names a missing element is unavailable on this machine, not wrong.

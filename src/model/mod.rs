@@ -6,5 +6,6 @@ pub mod encoder;
 pub mod frame;
 pub mod hls;
 pub mod ladder;
+pub mod sandbox;
 pub mod source;
 pub mod status;

@@ -62,3 +62,14 @@ pub struct Outcome {
     /// Why it does not work; `None` when it does.
     pub failure: Option<String>,
 }
+
+/// One wall of a worker's sandbox.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wall {
+    /// What it keeps from a worker, such as `files`.
+    pub name: String,
+    /// What it is made of.
+    pub made_of: String,
+    /// Why it does not stand; `None` when it does.
+    pub missing: Option<String>,
+}

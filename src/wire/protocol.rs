@@ -5,7 +5,6 @@
 //! [`FromWorker`]. Each side sends `Hello` first. The connection ends on a length above
 //! [`MESSAGE_BYTES_MAX`], on bytes that do not decode, and on a different [`VERSION`].
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -18,7 +17,7 @@ use crate::model::ladder::{Plan, Rung};
 use crate::model::source::Source;
 
 /// Version of this protocol. Raise it with every change of a message.
-pub const VERSION: u16 = 3;
+pub const VERSION: u16 = 4;
 /// Length of the longest message that either side accepts.
 pub const MESSAGE_BYTES_MAX: usize = 32 * 1024 * 1024;
 
@@ -59,8 +58,6 @@ pub struct Start {
     pub plan: Option<Plan>,
     /// Media sequence number of the first segment.
     pub first_msn: u64,
-    /// Folder of the user's own pipeline templates.
-    pub pipelines: Option<PathBuf>,
 }
 
 /// How the output is cut.

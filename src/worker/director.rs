@@ -18,6 +18,7 @@ use crate::worker::media::output::{Epoch, Output, Spec};
 use crate::worker::media::template::Library;
 use crate::worker::media::test_source::{self, TestSource};
 use crate::worker::media::{Outbox, template};
+use crate::worker::walls::Readable;
 
 /// A publisher that sends only sound gets a dark picture after this time.
 const PICTURES_WAIT: Duration = Duration::from_secs(3);
@@ -44,11 +45,12 @@ pub struct Director {
     start: Start,
     intake: Arc<Intake>,
     library: Arc<Library>,
+    names: Readable,
     outbox: Outbox,
     events: Events,
     engine: Option<Engine>,
     /// Names of the video renditions, in the order of the plan.
-    names: Vec<String>,
+    rungs: Vec<String>,
     /// When an input without pictures gets a dark picture.
     dark_at: Option<Instant>,
     pull: Option<Attempts>,
@@ -60,6 +62,7 @@ impl Director {
         start: Start,
         intake: Arc<Intake>,
         library: Arc<Library>,
+        names: Readable,
         outbox: Outbox,
         events: Events,
     ) -> Self {
@@ -68,10 +71,11 @@ impl Director {
             start,
             intake,
             library,
+            names,
             outbox,
             events,
             engine: None,
-            names: Vec::new(),
+            rungs: Vec::new(),
             dark_at: None,
             pull,
         }
@@ -123,7 +127,7 @@ impl Director {
             Event::EncoderFailed { video, reason } => self.encoder_failed(video, reason),
             Event::TsFailed { video, reason } => {
                 let message = format!("MPEG-TS stopped: {reason}; CMAF goes on");
-                let rung = self.names.get(video).map(String::as_str);
+                let rung = self.rungs.get(video).map(String::as_str);
                 self.outbox.log(Level::Error, rung, message);
             }
             Event::Fatal(reason) => self.fail(&reason),
@@ -143,6 +147,12 @@ impl Director {
             return;
         }
         if pull.due() {
+            if let Some(file) = self.names.replaced() {
+                let file = file.display();
+                let reason = format!("{file} was replaced, which only a new worker can read");
+                self.fail(&reason);
+                return;
+            }
             self.outbox.send(FromWorker::Input(InputState::Connecting));
             let attempt = pull.attempt(&self.intake, &self.library, &self.events);
             if let Err(error) = attempt {
@@ -154,7 +164,7 @@ impl Director {
     /// Builds the output half. When that fails, the cause is nearly always an encoder, so the
     /// failure is reported like that of a running encoder.
     fn build(&mut self, plan: Plan) {
-        self.names = plan.video.iter().map(|video| video.name.clone()).collect();
+        self.rungs = plan.video.iter().map(|video| video.name.clone()).collect();
         match self.try_build(&plan) {
             Ok(engine) => self.engine = Some(engine),
             Err(error) => self.encoder_refused(&error.to_string()),
@@ -247,7 +257,7 @@ impl Director {
 
     fn encoder_failed(&mut self, video: usize, reason: String) {
         self.outbox.send(FromWorker::EncoderFailed {
-            rung: self.names.get(video).cloned().unwrap_or_default(),
+            rung: self.rungs.get(video).cloned().unwrap_or_default(),
             encoder: self.start.encoders.first().cloned().unwrap_or_default(),
             reason,
         });

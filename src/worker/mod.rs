@@ -8,6 +8,7 @@
 mod director;
 mod input;
 pub mod media;
+pub mod walls;
 
 use std::io::BufReader;
 use std::os::fd::AsFd;
@@ -15,20 +16,32 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
+use crate::model::source::Source;
 use crate::wire::codec::{read_message, write_message};
 use crate::wire::protocol::{FromWorker, Level, ToWorker, VERSION};
 use crate::worker::media::Outbox;
 use crate::worker::media::events::{Event, Events};
 use crate::worker::media::input::Intake;
+use crate::worker::media::template::{self, Library};
 use director::Director;
 use input::Feeder;
+use walls::{Readable, Walls};
 
-/// Runs a worker on standard input until the daemon ends it.
+/// Makes the kernel kill this process, whose stream comes back, before the daemon when memory runs
+/// out (proc_pid_oom_score_adj(5): -1000 never, 1000 first). Comes before the walls, which close
+/// `/proc`.
+pub fn yield_memory() {
+    // Raising the own value needs no right; a system without `/proc` has no such order.
+    let _ = std::fs::write("/proc/self/oom_score_adj", "500");
+}
+
+/// Runs a worker inside `walls` on standard input until the daemon ends it. `loaded` are the
+/// templates, and the mistakes found while loading them.
 ///
 /// # Errors
 /// Why the worker cannot continue. The caller prints it on standard error, which goes to the
 /// daemon's log.
-pub fn run() -> Result<(), String> {
+pub fn run(loaded: (Library, Vec<template::Error>), walls: Walls) -> Result<(), String> {
     let socket = std::io::stdin()
         .as_fd()
         .try_clone_to_owned()
@@ -39,7 +52,7 @@ pub fn run() -> Result<(), String> {
     let (outbox, messages) = Outbox::new();
     spawn("writer", move || write(writer, messages))?;
     outbox.send(FromWorker::Hello { version: VERSION });
-    read(BufReader::new(socket), &outbox)
+    read(BufReader::new(socket), &outbox, loaded, walls)
 }
 
 fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<(), String> {
@@ -65,7 +78,12 @@ fn write(mut socket: UnixStream, messages: Receiver<FromWorker>) {
     }
 }
 
-fn read(mut socket: BufReader<UnixStream>, outbox: &Outbox) -> Result<(), String> {
+fn read(
+    mut socket: BufReader<UnixStream>,
+    outbox: &Outbox,
+    (library, errors): (Library, Vec<template::Error>),
+    mut walls: Walls,
+) -> Result<(), String> {
     let mut next = || read_message::<ToWorker>(&mut socket).map_err(|e| e.to_string());
     match next()? {
         Some(ToWorker::Hello { version: VERSION }) => {}
@@ -77,8 +95,10 @@ fn read(mut socket: BufReader<UnixStream>, outbox: &Outbox) -> Result<(), String
         Some(_) => return Err("the first order was not to start".to_owned()),
         None => return Ok(()),
     };
+    if !matches!(start.source, Source::Pull(_)) {
+        walls.close_network()?;
+    }
     let (events, reports) = Events::new();
-    let (library, errors) = media::template::Library::load(start.pipelines.as_deref());
     for error in errors {
         outbox.log(
             Level::Warn,
@@ -94,7 +114,14 @@ fn read(mut socket: BufReader<UnixStream>, outbox: &Outbox) -> Result<(), String
         outbox.clone(),
         events.clone(),
     );
-    let director = Director::new(start, intake, library, outbox.clone(), events.clone());
+    let director = Director::new(
+        start,
+        intake,
+        library,
+        Readable::names(),
+        outbox.clone(),
+        events.clone(),
+    );
     spawn("director", move || director.run(&reports))?;
     while let Some(message) = next()? {
         match message {

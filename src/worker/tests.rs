@@ -22,6 +22,7 @@ use crate::worker::media::events::{Event, Events};
 use crate::worker::media::input::Intake;
 use crate::worker::media::template::Library;
 use crate::worker::media::{self, Outbox};
+use crate::worker::walls::Readable;
 
 /// Longest wait for a message.
 const WAIT: Duration = Duration::from_secs(20);
@@ -46,7 +47,6 @@ fn start(source: Source) -> Start {
         encoders: vec!["x264".into()],
         plan: None,
         first_msn: 1,
-        pipelines: None,
     }
 }
 
@@ -69,7 +69,14 @@ fn worker(start: Start) -> Worker {
         outbox.clone(),
         events.clone(),
     );
-    let director = Director::new(start, intake, library, outbox, events.clone());
+    let director = Director::new(
+        start,
+        intake,
+        library,
+        Readable::default(),
+        outbox,
+        events.clone(),
+    );
     Worker {
         feeder,
         events,

@@ -31,4 +31,6 @@ mod support;
 #[cfg(test)]
 mod sync;
 #[cfg(test)]
+mod walls;
+#[cfg(test)]
 mod workers;

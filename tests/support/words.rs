@@ -426,6 +426,5 @@ fn start() -> Start {
         encoders: Vec::new(),
         plan: None,
         first_msn: 1,
-        pipelines: None,
     }
 }

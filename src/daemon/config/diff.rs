@@ -68,6 +68,7 @@ fn needs_restart(old: &Settings, new: &Settings) -> Vec<&'static str> {
         ("hls.hold_back", old.hls.hold_back != new.hls.hold_back),
         ("hls.window", old.hls.window != new.hls.window),
         ("hls.memory", old.hls.memory != new.hls.memory),
+        ("worker.sandbox", old.worker.sandbox != new.worker.sandbox),
     ])
 }
 
@@ -163,7 +164,7 @@ mod tests {
             ];
             let told: Vec<_> = told.into_iter().flatten().collect();
             assert_eq!(told, [&name], "told once and nothing else");
-            let spec = |settings: &Settings| Spec::of(settings, &settings.streams[0], None);
+            let spec = |settings: &Settings| Spec::of(settings, &settings.streams[0]);
             let begins_anew = spec(&old) != spec(&new);
             assert_eq!(begins_anew, !changes.all_sessions.is_empty(), "{name}");
         }

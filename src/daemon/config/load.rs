@@ -15,7 +15,9 @@ use super::{mask, overrides, rungs, sections, streams};
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
 /// Where a configuration is searched for, in this order.
 const DEFAULT_PATHS: [&str; 2] = ["config.toml", "/etc/weir/config.toml"];
-const ROOT_KEYS: &[&str] = &["server", "hls", "session", "encoder", "rung", "stream"];
+const ROOT_KEYS: &[&str] = &[
+    "server", "hls", "session", "encoder", "worker", "rung", "stream",
+];
 
 /// The configuration file if the user names none: `/etc/weir/config.toml` if only that exists,
 /// else `config.toml` in the current folder.
@@ -140,6 +142,8 @@ fn settings(root: &Table, base: &Path, problems: &mut Vec<Problem>) -> Settings 
     let session = sections::session(&session, problems);
     let encoder = open("encoder", sections::ENCODER_KEYS, problems);
     let encoder = sections::encoder(&encoder, problems);
+    let worker = open("worker", sections::WORKER_KEYS, problems);
+    let worker = sections::worker(&worker, problems);
     let rung_tables = tables(&section, "rung", problems);
     let ladder = rungs::read(rung_tables, root.get("rung"), whole_segment, problems);
     let stream_tables = tables(&section, "stream", problems);
@@ -149,6 +153,7 @@ fn settings(root: &Table, base: &Path, problems: &mut Vec<Problem>) -> Settings 
         hls,
         session,
         encoder,
+        worker,
         streams,
     }
 }

@@ -7,15 +7,17 @@ use std::time::Duration;
 use super::document::Value;
 use super::problem::{Place, Problem};
 use super::reader::{At, Section, Wrong, nearest};
-use super::settings::{Encoder, Hls, OnFailure, Server, Session};
+use super::settings::{Encoder, Hls, OnFailure, Server, Session, Worker};
 use super::values;
 use crate::base::units::{ByteSize, duration_text};
 use crate::model::encoder::Family;
+use crate::model::sandbox::Sandbox;
 
 pub(super) const SERVER_KEYS: &[&str] = &["http", "rtmp", "data"];
 pub(super) const HLS_KEYS: &[&str] = &["segment", "part", "hold_back", "window", "memory", "ts"];
 pub(super) const SESSION_KEYS: &[&str] = &["grace"];
 pub(super) const ENCODER_KEYS: &[&str] = &["order", "on_failure"];
+pub(super) const WORKER_KEYS: &[&str] = &["sandbox"];
 
 /// All encoder families, in the default order of preference.
 pub const ENCODER_FAMILIES: [&str; 6] =
@@ -238,6 +240,16 @@ pub(super) fn encoder(section: &Section<'_>, problems: &mut Vec<Problem>) -> Enc
         order: order(section, problems),
         on_failure: section
             .get_or("on_failure", OnFailure::Fallback, on_failure, problems)
+            .value,
+    }
+}
+
+/// Reads `[worker]`.
+pub(super) fn worker(section: &Section<'_>, problems: &mut Vec<Problem>) -> Worker {
+    let sandbox = values::one_of(&Sandbox::CHOICES);
+    Worker {
+        sandbox: section
+            .get_or("sandbox", Sandbox::Auto, sandbox, problems)
             .value,
     }
 }

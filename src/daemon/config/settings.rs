@@ -8,6 +8,7 @@ use crate::base::secret::Secret;
 use crate::base::units::ByteSize;
 use crate::model::encoder::Family;
 use crate::model::ladder::Rung;
+use crate::model::sandbox::Sandbox;
 use crate::model::source::Source;
 
 /// All settings of a `config.toml`, with defaults filled in and absolute paths.
@@ -21,6 +22,8 @@ pub struct Settings {
     pub session: Session,
     /// `[encoder]`
     pub encoder: Encoder,
+    /// `[worker]`
+    pub worker: Worker,
     /// `[[stream]]`, in the order of the file; names are unique.
     pub streams: Vec<Stream>,
 }
@@ -85,6 +88,13 @@ pub enum OnFailure {
     Shed,
     /// The stream ends.
     Fail,
+}
+
+/// `[worker]`: the processes that handle media.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Worker {
+    /// Which walls a worker has around it.
+    pub sandbox: Sandbox,
 }
 
 /// `[[stream]]`: one stream.

@@ -6,10 +6,11 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::load::validate;
-use super::settings::{Encoder, Hls, OnFailure, Server, Session, Settings};
+use super::settings::{Encoder, Hls, OnFailure, Server, Session, Settings, Worker};
 use super::*;
 use crate::base::units::{ByteSize, FrameRate};
 use crate::model::encoder::Family;
+use crate::model::sandbox::Sandbox;
 use crate::model::source::{Pull, Source};
 
 fn check(text: &str, env: &[(&str, &str)]) -> Result<Settings, Report> {
@@ -49,6 +50,9 @@ fn nothing_written_is_all_defaults() {
         encoder: Encoder {
             order: ENCODER_FAMILIES.map(Family::from).to_vec(),
             on_failure: OnFailure::Fallback,
+        },
+        worker: Worker {
+            sandbox: Sandbox::Auto,
         },
         streams: Vec::new(),
     };

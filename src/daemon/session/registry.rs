@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
@@ -46,8 +45,6 @@ pub struct Deps {
     pub launch: Arc<dyn Launch>,
     /// The streams' counters.
     pub metrics: StreamMetrics,
-    /// Folder of the user's own pipeline templates.
-    pub pipelines: Option<PathBuf>,
     /// For how long an ended session can be played.
     pub window: Duration,
 }
@@ -61,7 +58,6 @@ struct Inner {
     subscribers: Arc<[Box<dyn Subscriber>]>,
     spares: Arc<Spares>,
     metrics: StreamMetrics,
-    pipelines: Option<PathBuf>,
     window: Duration,
     limits: Limits,
     tested: watch::Sender<Option<Arc<[Tested]>>>,
@@ -105,7 +101,6 @@ impl Registry {
             subscribers: deps.subscribers.into(),
             spares: Arc::new(Spares::new(deps.launch)),
             metrics: deps.metrics,
-            pipelines: deps.pipelines,
             window: deps.window,
             limits,
             tested: watch::Sender::new(None),
@@ -165,7 +160,7 @@ impl Registry {
         stream: &Stream,
         key: Option<Secret>,
     ) -> Entry {
-        if entry.spec != Spec::of(settings, stream, self.0.pipelines.clone()) {
+        if entry.spec != Spec::of(settings, stream) {
             tracing::info!(
                 stream = stream.name,
                 "settings changed; a new session begins"
@@ -191,7 +186,7 @@ impl Registry {
         key: Option<Secret>,
         predecessor: Option<JoinHandle<()>>,
     ) -> Entry {
-        let spec = Spec::of(settings, stream, self.0.pipelines.clone());
+        let spec = Spec::of(settings, stream);
         let grace = settings.session.grace;
         let source = stream.source.to_string();
         let cell = Arc::new(Cell::new(&spec.name, source, spec.schedule()));

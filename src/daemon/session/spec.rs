@@ -1,7 +1,5 @@
 //! One stream's part of the settings. A change to any of these starts a new session.
 
-use std::path::PathBuf;
-
 use super::machine::Schedule;
 use crate::daemon::config::settings::{OnFailure, Settings, Stream};
 use crate::model::encoder::{Family, TemplateName};
@@ -34,13 +32,11 @@ pub struct Spec {
     pub order: Vec<Family>,
     /// What happens when an encoder fails.
     pub on_failure: OnFailure,
-    /// Folder of the user's own pipeline templates.
-    pub pipelines: Option<PathBuf>,
 }
 
 impl Spec {
     /// What `settings` say about `stream`.
-    pub fn of(settings: &Settings, stream: &Stream, pipelines: Option<PathBuf>) -> Self {
+    pub fn of(settings: &Settings, stream: &Stream) -> Self {
         Self {
             name: stream.name.clone(),
             source: stream.source.clone(),
@@ -52,7 +48,6 @@ impl Spec {
             },
             order: settings.encoder.order.clone(),
             on_failure: settings.encoder.on_failure,
-            pipelines,
         }
     }
 
@@ -84,7 +79,6 @@ impl Spec {
             plan: None,
             // A player that has seen no sequence number takes 0 for "none yet" (hls.js does).
             first_msn: 1,
-            pipelines: self.pipelines.clone(),
         }
     }
 }

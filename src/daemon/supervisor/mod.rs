@@ -7,6 +7,7 @@
 
 pub mod inbox;
 pub mod link;
+pub mod orders;
 pub mod probe;
 pub mod process;
 pub mod restarts;

@@ -5,7 +5,7 @@
 //! thread of tokio's pool may end at any time. Dropping the spawner ends that thread, so the
 //! kernel kills whatever worker is left, even when the daemon is killed itself.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
@@ -21,18 +21,13 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio_util::task::TaskTracker;
 
+use super::orders::{self, Orders};
 use super::process::{self, Process, RESIDENT_MAX};
 use super::stderr;
 use crate::base::units::ByteSize;
 
 /// Starts that may wait for the spawner's thread; more are refused.
 const WAITING_MAX: usize = 64;
-/// Makes the kernel kill a worker, whose stream comes back, before the daemon when memory runs out
-/// (proc_pid_oom_score_adj(5): -1000 never, 1000 first).
-const OOM_SCORE_ADJ: &str = "500";
-/// Environment variables with this prefix override the configuration and may be secrets: workers
-/// do not get them.
-const PRIVATE_ENV_PREFIX: &str = "WEIR__";
 
 /// A process that has just been started, and the daemon's end of its socket.
 #[derive(Debug)]
@@ -65,11 +60,11 @@ pub struct Program {
 impl Program {
     /// This executable as `weir worker`, through `/proc/self/exe`: the worker is the same version
     /// even after an upgrade has replaced the file on disk.
-    pub fn own_worker() -> Self {
+    pub fn own_worker(orders: &Orders) -> Self {
         Self {
             path: PathBuf::from("/proc/self/exe"),
             arg0: OsString::from("weir"),
-            args: vec![OsString::from("worker")],
+            args: orders.args(None),
             resident_max: RESIDENT_MAX,
         }
     }
@@ -158,9 +153,6 @@ fn start(program: &Program, tracker: &TaskTracker) -> io::Result<Launched> {
     let pid = child
         .id()
         .ok_or_else(|| io::Error::other("it ended while it was started"))?;
-    if let Err(error) = std::fs::write(format!("/proc/{pid}/oom_score_adj"), OOM_SCORE_ADJ) {
-        tracing::debug!(pid, %error, "oom_score_adj of a worker cannot be set");
-    }
     let (process, report) = Process::new(pid);
     if let Some(output) = child.stderr.take() {
         tracker.spawn(stderr::forward(output, pid, process.label().clone()));
@@ -187,21 +179,14 @@ fn execute(program: &Program, socket: UnixStream) -> io::Result<Child> {
         .stderr(Stdio::piped())
         // Ctrl-C must reach only the daemon, which then asks its workers to finish.
         .process_group(0)
-        .kill_on_drop(true);
-    for (key, _) in std::env::vars_os().filter(|(key, _)| is_private(key)) {
-        command.env_remove(key);
-    }
+        .kill_on_drop(true)
+        .env_clear()
+        .envs(orders::environment_inside());
     let daemon = rustix::process::getpid();
     // SAFETY: between fork and exec only async-signal-safe calls are allowed. The hook makes two
     // system calls (prctl and getppid), allocates nothing and takes no lock.
     unsafe { command.pre_exec(move || die_with(daemon)) };
     command.spawn()
-}
-
-/// Whether an environment variable must not be passed to a worker.
-pub(super) fn is_private(key: &OsStr) -> bool {
-    key.as_encoded_bytes()
-        .starts_with(PRIVATE_ENV_PREFIX.as_bytes())
 }
 
 /// Makes the kernel kill this process when the thread that started it ends.
@@ -271,12 +256,6 @@ mod tests {
         assert_eq!(line(&mut lines(&launched)), "hello, too");
     }
 
-    #[test]
-    fn overrides_of_the_configuration_are_private() {
-        assert!(is_private(OsStr::new("WEIR__STREAM__studio__PUBLISH_KEY")));
-        assert!(!is_private(OsStr::new("PATH")));
-    }
-
     #[tokio::test]
     async fn dropping_the_handle_kills_the_process_and_what_it_started() {
         let spawner = shell("exec 3<&0; sleep 1000 & echo $! >&3; wait");
@@ -344,7 +323,7 @@ mod tests {
     async fn a_missing_program_is_an_error() {
         let program = Program {
             path: "/nowhere/weir".into(),
-            ..Program::own_worker()
+            ..Program::own_worker(&Orders::default())
         };
         let spawner = Spawner::new(program).unwrap();
         let error = spawner.launch().await.unwrap_err();

@@ -6,12 +6,13 @@ mod subscribers;
 mod workers;
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 
 use bytes::Bytes;
 
 use super::*;
 use crate::base::units::ByteSize;
-use crate::daemon::config::settings::{Encoder, Hls, OnFailure, Server, Session};
+use crate::daemon::config::settings::{Encoder, Hls, OnFailure, Server, Session, Worker};
 use crate::daemon::ingest::{MediaEvent, Revocation};
 use crate::daemon::origin::{Missing, Packaging};
 use crate::daemon::session::fake::{
@@ -19,6 +20,7 @@ use crate::daemon::session::fake::{
     with_sound,
 };
 use crate::model::frame::{EncodedFrame, Track};
+use crate::model::sandbox::Sandbox;
 use crate::model::source::{Pull, Source};
 use crate::model::status::State;
 use crate::wire::protocol::{FromWorker, InputState, Start, ToWorker};
@@ -60,7 +62,6 @@ impl Rig {
             subscribers,
             launch,
             metrics: StreamMetrics::default(),
-            pipelines: None,
             window: settings.hls.window,
         };
         let registry = Registry::with_limits(deps, patient());
@@ -183,6 +184,9 @@ fn settings(grace: Duration, streams: Vec<Stream>) -> Settings {
         encoder: Encoder {
             order: vec!["nvidia".into(), "vaapi".into(), "x264".into()],
             on_failure: OnFailure::Fallback,
+        },
+        worker: Worker {
+            sandbox: Sandbox::Auto,
         },
         streams,
     }

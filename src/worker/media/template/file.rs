@@ -80,8 +80,43 @@ pub struct Body {
     /// Whether it runs on a GPU or a video block.
     #[serde(default)]
     pub hardware: bool,
+    /// What its elements need of the machine's files.
+    #[serde(default)]
+    pub sandbox: Opening,
     /// Elements in the order of data flow.
     pub element: Vec<Element>,
+}
+
+/// What a worker's wall before files leaves open for a template. A path is absolute; a `*` at its
+/// end stands for any end of the last name. Paths that do not exist are left out.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Opening {
+    /// Devices that are read, written and controlled.
+    #[serde(default)]
+    devices: Vec<Spanned<String>>,
+    /// Files and folders that are read; where there are `devices`, only if one of them exists.
+    #[serde(default)]
+    read: Vec<Spanned<String>>,
+}
+
+impl Opening {
+    /// Devices that are read, written and controlled.
+    pub fn devices(&self) -> impl Iterator<Item = &str> {
+        self.devices.iter().map(|path| path.get_ref().as_str())
+    }
+
+    /// Files and folders that are read.
+    pub fn read(&self) -> impl Iterator<Item = &str> {
+        self.read.iter().map(|path| path.get_ref().as_str())
+    }
+
+    /// Where a path is not absolute.
+    fn mistake(&self) -> Option<Range<usize>> {
+        let mut paths = self.devices.iter().chain(&self.read);
+        let wrong = paths.find(|path| !path.get_ref().starts_with('/'))?;
+        Some(wrong.span())
+    }
 }
 
 /// One element of a template.
@@ -114,18 +149,21 @@ pub struct Variant {
 
 impl Template {
     pub(super) fn parse(name: &str, origin: String, text: String) -> Result<Self, Error> {
-        match toml::from_str(&text) {
-            Ok(body) => Ok(Self {
-                name: name.into(),
-                origin,
-                text,
-                body,
-            }),
-            Err(error) => Err(Error::Invalid {
-                place: place(&origin, &text, error.span()),
-                message: error.message().to_owned(),
-            }),
+        let invalid = |span, message: &str| Error::Invalid {
+            place: place(&origin, &text, span),
+            message: message.to_owned(),
+        };
+        let body: Body =
+            toml::from_str(&text).map_err(|error| invalid(error.span(), error.message()))?;
+        if let Some(span) = body.sandbox.mistake() {
+            return Err(invalid(Some(span), "expected an absolute path"));
         }
+        Ok(Self {
+            name: name.into(),
+            origin,
+            text,
+            body,
+        })
     }
 
     /// Whether the template came with the binary.

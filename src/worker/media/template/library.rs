@@ -7,7 +7,7 @@ use rust_embed::RustEmbed;
 
 use super::build::{Chain, Values, build};
 use super::error::Error;
-use super::file::{Body, Kind, SHIPPED, Template};
+use super::file::{Body, Kind, Opening, SHIPPED, Template};
 use crate::model::encoder::TemplateName;
 
 /// Largest template file that is read, in bytes.
@@ -21,6 +21,7 @@ struct Shipped;
 #[derive(Debug, Clone, Default)]
 pub struct Library {
     templates: BTreeMap<String, Template>,
+    openings: Vec<Opening>,
 }
 
 impl Library {
@@ -50,6 +51,7 @@ impl Library {
         let name = path.file_stem().unwrap_or_default().to_string_lossy();
         match Template::parse(&name, origin, text) {
             Ok(template) => {
+                self.openings.push(template.body.sandbox.clone());
                 self.templates.insert(name.into_owned(), template);
             }
             Err(error) => errors.push(error),
@@ -84,6 +86,11 @@ impl Library {
     /// The template called `name`.
     pub fn get(&self, name: &TemplateName) -> Option<&Template> {
         self.templates.get(name.as_str())
+    }
+
+    /// What the templates need of the machine's files, also those that the user's own replace.
+    pub fn openings(&self) -> impl Iterator<Item = &Opening> {
+        self.openings.iter()
     }
 
     /// Every template.

@@ -12,5 +12,5 @@ mod library;
 
 pub use build::{Chain, Values, build};
 pub use error::Error;
-pub use file::{Body, Kind, Template, Variable};
+pub use file::{Body, Kind, Opening, Template, Variable};
 pub use library::Library;

@@ -144,7 +144,6 @@ async fn a_stream_waits_for_the_encoders_test() {
         subscribers: Vec::new(),
         launch,
         metrics: StreamMetrics::default(),
-        pipelines: None,
         window: LONG,
     });
     registry.apply(

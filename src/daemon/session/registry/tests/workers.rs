@@ -62,7 +62,6 @@ async fn a_worker_whose_output_stands_still_is_replaced() {
         subscribers: Vec::new(),
         launch,
         metrics: StreamMetrics::default(),
-        pipelines: None,
         window: LONG,
     };
     let stall_max = SHORT;
