@@ -157,3 +157,17 @@ fn settings(root: &Table, base: &Path, problems: &mut Vec<Problem>) -> Settings 
         streams,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_environment_overrides_every_section() {
+        let overridden: Vec<&str> = overrides::TABLES
+            .into_iter()
+            .chain(overrides::ARRAYS)
+            .collect();
+        assert_eq!(overridden, ROOT_KEYS);
+    }
+}

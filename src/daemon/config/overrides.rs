@@ -10,9 +10,9 @@ use super::rungs::default_name;
 /// Prefix of the name of every override.
 const PREFIX: &str = "WEIR__";
 /// Tables that are overridden by `WEIR__TABLE__KEY`.
-const TABLES: [&str; 4] = ["server", "hls", "session", "encoder"];
+pub(super) const TABLES: [&str; 5] = ["server", "hls", "session", "encoder", "worker"];
 /// Arrays of tables that are overridden by `WEIR__ARRAY__NAME__KEY`.
-const ARRAYS: [&str; 2] = ["stream", "rung"];
+pub(super) const ARRAYS: [&str; 2] = ["stream", "rung"];
 
 /// The overrides in the environment of this process. What is not UTF-8 in a name or value becomes
 /// replacement characters, so that validation rejects it.

@@ -13,6 +13,8 @@ use seccompiler::{
     apply_filter_all_threads,
 };
 
+use super::gaps::UnixSockets;
+
 /// Calls that no worker needs.
 const REFUSED: &[c_long] = &[
     // Programs.
@@ -87,7 +89,10 @@ const REFUSED: &[c_long] = &[
     libc::SYS_fremovexattr,
     libc::SYS_utimensat,
     libc::SYS_truncate,
-    // Being called from the network.
+];
+
+/// Calls of a process that others connect to.
+const SERVING: [c_long; 4] = [
     libc::SYS_bind,
     libc::SYS_listen,
     libc::SYS_accept,
@@ -125,40 +130,44 @@ const ABSENT: &[c_long] = &[
 
 /// The low bits of a socket's type; the others are flags (socket(2)).
 const SOCKET_TYPE: u64 = 0xf;
-/// Kinds of sockets that are neither streams nor datagrams.
-const RARE_SOCKETS: [c_int; 4] = [
-    libc::SOCK_RAW,
-    libc::SOCK_RDM,
-    libc::SOCK_SEQPACKET,
-    libc::SOCK_DCCP,
-];
+/// Kinds of internet sockets that are neither streams nor datagrams.
+const RARE_SOCKETS: [c_int; 3] = [libc::SOCK_RAW, libc::SOCK_RDM, libc::SOCK_DCCP];
 
 type Rules = BTreeMap<c_long, Vec<SeccompRule>>;
 
 /// Closes programs, other processes, rare parts of the kernel, and all sockets but outgoing ones
-/// of TCP and UDP.
+/// of TCP and UDP, and a driver's.
 ///
 /// # Errors
 /// Why not.
-pub fn close() -> Result<(), String> {
+pub fn close(sockets: UnixSockets) -> Result<(), String> {
     let absent = ABSENT.iter().map(|call| (*call, Vec::new())).collect();
     apply(absent, libc::ENOSYS)
-        .and_then(|()| apply(refused()?, libc::EPERM))
+        .and_then(|()| apply(refused(sockets)?, libc::EPERM))
         .map_err(|error| error.to_string())
 }
 
-/// Closes all sockets, those of TCP and UDP too. Sockets that are open stay: a worker has one, to
-/// its daemon.
+/// Closes all sockets but a driver's, those of TCP and UDP too. Sockets that are open stay: a worker
+/// has one, to its daemon.
 ///
 /// # Errors
 /// Why not.
-pub fn close_network() -> Result<(), String> {
-    let calls = [libc::SYS_socket, libc::SYS_connect];
-    let rules = calls.into_iter().map(|call| (call, Vec::new())).collect();
-    apply(rules, libc::EPERM).map_err(|error| error.to_string())
+pub fn close_network(sockets: UnixSockets) -> Result<(), String> {
+    let network = || -> Result<Rules, seccompiler::Error> {
+        let others = match sockets {
+            UnixSockets::Open => vec![when(&[(0, Ne, number(libc::AF_UNIX))])?],
+            UnixSockets::Closed => Vec::new(),
+        };
+        Ok(Rules::from([
+            (libc::SYS_socket, others),
+            (libc::SYS_connect, Vec::new()),
+        ]))
+    };
+    let closed = network().and_then(|rules| apply(rules, libc::EPERM));
+    closed.map_err(|error| error.to_string())
 }
 
-fn refused() -> Result<Rules, seccompiler::Error> {
+fn refused(sockets: UnixSockets) -> Result<Rules, seccompiler::Error> {
     let plain = REFUSED.iter().chain(REFUSED_OLD);
     let mut rules: Rules = plain.map(|call| (*call, Vec::new())).collect();
     let this = u64::from(std::process::id());
@@ -172,11 +181,16 @@ fn refused() -> Result<Rules, seccompiler::Error> {
     let of_another = when(&[(0, Ne, 0), (0, Ne, this)])?;
     rules.insert(libc::SYS_prlimit64, vec![of_another]);
     let [inet, inet6, unix] = [libc::AF_INET, libc::AF_INET6, libc::AF_UNIX].map(number);
-    let mut sockets = vec![when(&[(0, Ne, inet), (0, Ne, inet6)])?];
-    for rare in RARE_SOCKETS {
-        sockets.push(when(&[(1, MaskedEq(SOCKET_TYPE), number(rare))])?);
+    let mut families = vec![(0, Ne, inet), (0, Ne, inet6)];
+    match sockets {
+        UnixSockets::Open => families.push((0, Ne, unix)),
+        UnixSockets::Closed => rules.extend(SERVING.map(|call| (call, Vec::new()))),
     }
-    rules.insert(libc::SYS_socket, sockets);
+    let mut refused = vec![when(&families)?];
+    for rare in RARE_SOCKETS {
+        refused.push(when(&[(1, MaskedEq(SOCKET_TYPE), number(rare))])?);
+    }
+    rules.insert(libc::SYS_socket, refused);
     rules.insert(libc::SYS_socketpair, vec![when(&[(0, Ne, unix)])?]);
     Ok(rules)
 }

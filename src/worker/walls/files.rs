@@ -10,7 +10,7 @@ use landlock::{
     RulesetCreatedAttr, RulesetError, RulesetStatus, path_beneath_rules,
 };
 
-use crate::worker::media::template::Opening;
+use super::gaps::Gaps;
 
 /// The rights that are taken away are those of this version. Later versions have none that a
 /// process without writable files could use, and version 1 has enough of them.
@@ -69,24 +69,18 @@ impl Readable {
     }
 }
 
-/// Closes all files but libraries and `openings`.
+/// Closes all files but libraries and those of `gaps`.
 ///
 /// # Errors
-/// Why not, or not completely.
-pub fn close<'a>(openings: impl Iterator<Item = &'a Opening>) -> Result<(), String> {
+/// Why not.
+pub fn close(gaps: &Gaps) -> Result<(), String> {
     let mut read: Vec<PathBuf> = LIBRARIES.iter().map(PathBuf::from).collect();
     read.extend(DEVICES_TO_READ.iter().map(PathBuf::from));
     read.extend(folders_in_environment());
     read.extend(registry_folder());
+    read.extend(gaps.read.iter().cloned());
     let mut devices = vec![PathBuf::from("/dev/null")];
-    for opening in openings {
-        let present: Vec<PathBuf> = opening.devices().flat_map(matches).collect();
-        // What a driver reads is of no use without its device.
-        if opening.devices().next().is_none() || !present.is_empty() {
-            read.extend(opening.read().flat_map(matches));
-        }
-        devices.extend(present);
-    }
+    devices.extend(gaps.devices.iter().cloned());
     let status = restrict(&read, &devices).map_err(|error| error.to_string())?;
     verdict(&status)
 }
@@ -135,44 +129,5 @@ fn registry_folder() -> Option<PathBuf> {
     match named {
         Some(file) => file.parent().map(Path::to_owned),
         None => Some(cache()?.join("gstreamer-1.0")),
-    }
-}
-
-/// The paths that a pattern stands for: a `*` at the end of the last name matches any end.
-fn matches(pattern: &str) -> Vec<PathBuf> {
-    let Some((folder, start)) = pattern
-        .strip_suffix('*')
-        .and_then(|start| start.rsplit_once('/'))
-    else {
-        return vec![PathBuf::from(pattern)];
-    };
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    let fits = |path: &PathBuf| {
-        let name = path.file_name().unwrap_or_default();
-        name.as_encoded_bytes().starts_with(start.as_bytes())
-    };
-    entries.map(|entry| entry.path()).filter(fits).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_star_stands_for_the_end_of_a_name() {
-        let folder = tempfile::tempdir().unwrap();
-        for name in ["card0", "card1", "render"] {
-            std::fs::write(folder.path().join(name), b"").unwrap();
-        }
-        let found = |pattern: &str| {
-            let mut paths = matches(&format!("{}/{pattern}", folder.path().display()));
-            paths.sort();
-            let names = paths.iter().filter_map(|path| path.file_name());
-            names.map(|name| name.to_owned()).collect::<Vec<_>>()
-        };
-        assert_eq!(found("card*"), ["card0", "card1"]);
-        assert_eq!(found("*").len(), 3);
-        assert_eq!(found("none*").len(), 0);
-        assert_eq!(found("any"), ["any"]);
     }
 }

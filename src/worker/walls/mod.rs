@@ -8,6 +8,7 @@
 
 mod calls;
 mod files;
+mod gaps;
 
 pub use files::Readable;
 
@@ -16,11 +17,13 @@ use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 use crate::model::sandbox::Sandbox;
 use crate::wire::probe::Wall;
 use crate::worker::media::template::Opening;
+use gaps::{Gaps, UnixSockets};
 
 /// The walls that stand around this process.
 #[derive(Debug)]
 pub struct Walls {
     sandbox: Sandbox,
+    sockets: UnixSockets,
     walls: Vec<Wall>,
 }
 
@@ -34,8 +37,10 @@ impl Walls {
         sandbox: Sandbox,
         openings: impl Iterator<Item = &'a Opening>,
     ) -> Result<Self, String> {
+        let gaps = Gaps::of(openings);
         let mut walls = Self {
             sandbox,
+            sockets: gaps.sockets,
             walls: Vec::new(),
         };
         walls.add("new privileges", "no_new_privs", || {
@@ -45,8 +50,10 @@ impl Walls {
         walls.add("core files", "not dumpable", || {
             set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(|error| error.to_string())
         })?;
-        walls.add("files", "Landlock", || files::close(openings))?;
-        walls.add("programs and other processes", "seccomp", calls::close)?;
+        walls.add("files", "Landlock", || files::close(&gaps))?;
+        walls.add("programs and other processes", "seccomp", || {
+            calls::close(gaps.sockets)
+        })?;
         Ok(walls)
     }
 
@@ -55,7 +62,8 @@ impl Walls {
     /// # Errors
     /// As [`Walls::raise`].
     pub fn close_network(&mut self) -> Result<(), String> {
-        self.add("network", "seccomp", calls::close_network)
+        let sockets = self.sockets;
+        self.add("network", "seccomp", || calls::close_network(sockets))
     }
 
     /// Every wall that was to be raised.

@@ -98,6 +98,9 @@ pub struct Opening {
     /// Files and folders that are read; where there are `devices`, only if one of them exists.
     #[serde(default)]
     read: Vec<Spanned<String>>,
+    /// Whether the driver opens Unix sockets of its own; likewise.
+    #[serde(default)]
+    pub unix_sockets: bool,
 }
 
 impl Opening {
