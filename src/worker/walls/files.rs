@@ -81,19 +81,23 @@ pub fn close(gaps: &Gaps) -> Result<(), String> {
     read.extend(gaps.read.iter().cloned());
     let mut devices = vec![PathBuf::from("/dev/null")];
     devices.extend(gaps.devices.iter().cloned());
-    let status = restrict(&read, &devices).map_err(|error| error.to_string())?;
+    let status = restrict(&read, &gaps.write, &devices).map_err(|error| error.to_string())?;
     verdict(&status)
 }
 
-fn restrict(read: &[PathBuf], devices: &[PathBuf]) -> Result<RestrictionStatus, RulesetError> {
-    let device = AccessFs::ReadFile | AccessFs::ReadDir | AccessFs::WriteFile | AccessFs::IoctlDev;
+fn restrict(
+    read: &[PathBuf],
+    write: &[PathBuf],
+    devices: &[PathBuf],
+) -> Result<RestrictionStatus, RulesetError> {
+    let reading = AccessFs::ReadFile | AccessFs::ReadDir;
+    let writing = reading | AccessFs::WriteFile | AccessFs::Truncate;
+    let device = reading | AccessFs::WriteFile | AccessFs::IoctlDev;
     Ruleset::default()
         .handle_access(AccessFs::from_all(VERSION))?
         .create()?
-        .add_rules(path_beneath_rules(
-            read,
-            AccessFs::ReadFile | AccessFs::ReadDir,
-        ))?
+        .add_rules(path_beneath_rules(read, reading))?
+        .add_rules(path_beneath_rules(write, writing))?
         .add_rules(path_beneath_rules(devices, device))?
         .restrict_self()
 }

@@ -18,6 +18,8 @@ pub enum UnixSockets {
 pub struct Gaps {
     /// Files and folders that are read.
     pub read: Vec<PathBuf>,
+    /// Files and folders that are read and written.
+    pub write: Vec<PathBuf>,
     /// Devices that are read, written and controlled.
     pub devices: Vec<PathBuf>,
     /// Unix sockets.
@@ -29,6 +31,7 @@ impl Gaps {
     pub fn of<'a>(openings: impl Iterator<Item = &'a Opening>) -> Self {
         let mut gaps = Self {
             read: Vec::new(),
+            write: Vec::new(),
             devices: Vec::new(),
             sockets: UnixSockets::Closed,
         };
@@ -39,6 +42,7 @@ impl Gaps {
             }
             gaps.devices.extend(devices);
             gaps.read.extend(opening.read().flat_map(matches));
+            gaps.write.extend(opening.write().flat_map(matches));
             if opening.unix_sockets {
                 gaps.sockets = UnixSockets::Open;
             }

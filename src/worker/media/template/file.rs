@@ -98,6 +98,9 @@ pub struct Opening {
     /// Files and folders that are read; where there are `devices`, only if one of them exists.
     #[serde(default)]
     read: Vec<Spanned<String>>,
+    /// Files and folders that are written too; likewise.
+    #[serde(default)]
+    write: Vec<Spanned<String>>,
     /// Whether the driver opens Unix sockets of its own; likewise.
     #[serde(default)]
     pub unix_sockets: bool,
@@ -114,9 +117,14 @@ impl Opening {
         self.read.iter().map(|path| path.get_ref().as_str())
     }
 
+    /// Files and folders that are read and written.
+    pub fn write(&self) -> impl Iterator<Item = &str> {
+        self.write.iter().map(|path| path.get_ref().as_str())
+    }
+
     /// Where a path is not absolute.
     fn mistake(&self) -> Option<Range<usize>> {
-        let mut paths = self.devices.iter().chain(&self.read);
+        let mut paths = self.devices.iter().chain(&self.read).chain(&self.write);
         let wrong = paths.find(|path| !path.get_ref().starts_with('/'))?;
         Some(wrong.span())
     }
