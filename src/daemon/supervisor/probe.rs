@@ -95,7 +95,6 @@ fn own_program(task: &str, orders: &Orders) -> Command {
 }
 
 /// Runs a process for at most `time_max`.
-
 fn answer(mut command: Command, time_max: Duration) -> Result<String, String> {
     let mut child = command
         .stdin(Stdio::null())
