@@ -56,8 +56,10 @@ class Daemon:
     def __init__(self, config, binary=None):
         self._dir = tempfile.TemporaryDirectory(prefix="weir-bench-")
         self.dir = pathlib.Path(self._dir.name)
-        self.http, self.rtmp = free_port(), free_port()
-        server = f'[server]\nhttp = "127.0.0.1:{self.http}"\nrtmp = "127.0.0.1:{self.rtmp}"\n\n'
+        self.http, self.rtmp, self.admin = free_port(), free_port(), free_port()
+        listeners = {"http": self.http, "rtmp": self.rtmp, "admin": self.admin}
+        keys = [f'{key} = "127.0.0.1:{port}"\n' for key, port in listeners.items()]
+        server = "[server]\n" + "".join(keys) + "\n"
         (self.dir / "config.toml").write_text(server + config)
         self._log = open(self.dir / "weir.log", "wb")
         self.process = subprocess.Popen(
@@ -70,7 +72,7 @@ class Daemon:
         if self.process.poll() is not None:
             raise RuntimeError("weir ended:\n" + self.log())
         try:
-            return get(self.url("/readyz"))[0] == 200
+            return get(self.admin_url("/readyz"))[0] == 200
         except OSError:
             return False
 
@@ -81,6 +83,10 @@ class Daemon:
     def url(self, path):
         """Address of `path` on this daemon."""
         return f"http://127.0.0.1:{self.http}{path}"
+
+    def admin_url(self, path):
+        """Address of `path` on this daemon's admin port: metrics, readiness, the full API."""
+        return f"http://127.0.0.1:{self.admin}{path}"
 
     def publish_url(self, stream, key):
         """Address to publish `stream` to."""

@@ -1,6 +1,7 @@
 //! Small types and functions that both processes use.
 
 pub mod backoff;
+pub mod cors;
 pub mod flood;
 pub mod names;
 pub mod network;

@@ -14,7 +14,7 @@ use super::exit::{Exit, Failure};
 use super::heap;
 use super::probing::Probing;
 use crate::base::secret::Secret;
-use crate::daemon::config::settings::Settings;
+use crate::daemon::config::settings::{self, Settings};
 use crate::daemon::http;
 use crate::daemon::ingest::rtmp;
 use crate::daemon::net::BindError;
@@ -47,6 +47,7 @@ pub(super) struct Daemon {
 pub(super) struct Listeners {
     rtmp: Option<rtmp::Server<Registry>>,
     http: Option<http::Server>,
+    admin: Option<http::Server>,
 }
 
 impl Listeners {
@@ -56,13 +57,38 @@ impl Listeners {
             let (gate, limits) = (daemon.registry.clone(), rtmp::Limits::default());
             rtmp::Server::bind(address, gate, limits, daemon.metrics.rtmp.clone())
         };
-        let unavailable = |error: BindError| (Exit::Unavailable, error.to_string());
+        let bind_http = |address| http::Server::bind(address, settings.server.cors.clone());
         let rtmp = settings.server.rtmp.map(bind_rtmp).transpose();
-        let http = settings.server.http.map(http::Server::bind).transpose();
+        let http = settings.server.http.map(bind_http).transpose();
         Ok(Self {
             rtmp: rtmp.map_err(unavailable)?,
             http: http.map_err(unavailable)?,
+            admin: admin(&settings.server)?,
         })
+    }
+}
+
+fn unavailable(error: BindError) -> Failure {
+    (Exit::Unavailable, error.to_string())
+}
+
+/// The open admin port; `None` where it is turned off, or where nobody configured it and another
+/// program has its port.
+fn admin(server: &settings::Server) -> Result<Option<http::Server>, Failure> {
+    let Some(admin) = server.admin else {
+        return Ok(None);
+    };
+    match http::Server::bind_admin(admin.address, server.admin_hosts.clone()) {
+        Ok(server) => Ok(Some(server)),
+        Err(error) if admin.is_default => {
+            tracing::warn!(
+                %error,
+                next = "set [server] admin to a free port, or to \"\" to do without",
+                "no admin port: /metrics, /readyz and the full API are not served"
+            );
+            Ok(None)
+        }
+        Err(error) => Err(unavailable(error)),
     }
 }
 
@@ -106,16 +132,32 @@ impl Daemon {
         }
         if let Some(server) = listeners.http {
             tracing::info!(address = %this_machine(server.address()), "HTTP is listening");
-            self.tasks.spawn(server.run(
-                self.registry.clone(),
-                self.origin.clone(),
-                self.metrics.clone(),
-                self.viewers.clone(),
-            ));
+            self.answer(server);
+        }
+        if let Some(server) = listeners.admin {
+            let address = server.address();
+            if !address.ip().to_canonical().is_loopback() {
+                tracing::warn!(
+                    %address,
+                    next = "let a firewall pass only those who may read metrics and the full API",
+                    "other machines may reach the admin port, which asks for no password"
+                );
+            }
+            tracing::info!(address = %this_machine(address), "admin port is listening");
+            self.answer(server);
         }
         self.tasks
             .spawn(housekeeping(self.origin.clone(), self.viewers.clone()));
         self.tasks.spawn(heap::trimming(self.viewers.clone()));
+    }
+
+    fn answer(&mut self, server: http::Server) {
+        self.tasks.spawn(server.run(
+            self.registry.clone(),
+            self.origin.clone(),
+            self.metrics.clone(),
+            self.viewers.clone(),
+        ));
     }
 
     /// Applies `settings` to the streams. When the encoder order changed, or no encoder works,

@@ -3,12 +3,12 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use url::Url;
+use url::{Position, Url};
 
 use crate::base::secret::{Secret, exposed};
 
-/// Where a stream's media comes from. `Display` is for status and logs: `push:`, `test:`, or the
-/// address of a [`Pull`].
+/// Where a stream's media comes from. `Display` is for logs: `push:`, `test:`, or the address of a
+/// [`Pull`]; [`place`](Source::place) is for the API.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Source {
     /// A publisher sends it to the daemon.
@@ -33,6 +33,18 @@ pub struct Pull {
     pub password: Option<Secret>,
     /// Refuse certificates that do not verify.
     pub tls_verify: bool,
+}
+
+impl Source {
+    /// What the API shows: `push:`, `test:`, or scheme, host and port of the address. Cameras
+    /// accept secrets in the path and in the query.
+    pub fn place(&self) -> String {
+        match self {
+            Self::Push | Self::Test => self.to_string(),
+            // No user and password come before the host: the configuration refuses them there.
+            Self::Pull(pull) => pull.url[..Position::BeforePath].to_owned(),
+        }
+    }
 }
 
 impl fmt::Display for Source {
@@ -93,6 +105,21 @@ mod tests {
         let source = pull("https://10.0.0.7/a?pwd=hunter2#hunter2");
         assert_eq!(source.to_string(), "https://10.0.0.7/a");
         assert!(!format!("{source:?}").contains("hunter2"), "{source:?}");
+    }
+
+    #[test]
+    fn the_api_shows_where_it_is_and_no_more() {
+        for (url, place) in [
+            ("https://10.0.0.7/a?pwd=hunter2#b", "https://10.0.0.7"),
+            (
+                "http://cam.example:8000/hunter2/v.mjpg",
+                "http://cam.example:8000",
+            ),
+            ("http://[::1]", "http://[::1]"),
+        ] {
+            assert_eq!(pull(url).place(), place);
+        }
+        assert_eq!(Source::Push.place(), "push:");
     }
 
     #[test]

@@ -20,14 +20,14 @@ pub enum State {
     Failed,
 }
 
-/// One stream as `/api/v1/streams` shows it.
+/// One stream as `/api/v1/streams` shows it on the admin port.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct StreamStatus {
     /// Name.
     pub name: String,
     /// State.
     pub state: State,
-    /// Source without credentials: `push:`, `test:`, or an address.
+    /// `push:`, `test:`, or scheme, host and port of an address.
     pub source: String,
     /// When the stream entered this state, RFC 3339 in UTC.
     pub since: String,
@@ -73,4 +73,62 @@ pub struct RungStatus {
     pub speed: f32,
     /// Frames left out because the encoder was too slow.
     pub dropped: u64,
+}
+
+/// What viewers may know of a stream: `/api/v1/streams` on the public port.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PublicStatus {
+    /// Name.
+    pub name: String,
+    /// State.
+    pub state: State,
+    /// When the stream entered this state, RFC 3339 in UTC.
+    pub since: String,
+    /// Number of viewers.
+    pub viewers: usize,
+    /// Rungs that can be watched; empty while idle.
+    pub rungs: Vec<PublicRung>,
+}
+
+/// What viewers may know of a rung.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PublicRung {
+    /// Name.
+    pub name: String,
+    /// Pixels across.
+    pub width: u32,
+    /// Pixels down.
+    pub height: u32,
+    /// Frames per second.
+    pub fps: f64,
+    /// Bits per second.
+    pub bitrate: u64,
+    /// It is being made.
+    pub awake: bool,
+}
+
+impl From<StreamStatus> for PublicStatus {
+    fn from(status: StreamStatus) -> Self {
+        Self {
+            name: status.name,
+            state: status.state,
+            since: status.since,
+            viewers: status.viewers,
+            rungs: status.rungs.into_iter().map(PublicRung::from).collect(),
+        }
+    }
+}
+
+impl From<RungStatus> for PublicRung {
+    fn from(rung: RungStatus) -> Self {
+        Self {
+            name: rung.name,
+            width: rung.width,
+            height: rung.height,
+            fps: rung.fps,
+            bitrate: rung.bitrate,
+            // A stream lists only rungs that its worker encodes.
+            awake: true,
+        }
+    }
 }

@@ -53,7 +53,8 @@ fn camera_plays(options: Options) {
     let daemon = pulled(&camera.url(), (options.auth != Auth::Open).then_some(USER));
     plays(&daemon);
     assert_eq!(camera.clients(), 1, "one connection to the camera");
-    assert_eq!(daemon.status("cam")["source"], camera.url());
+    let place = format!("http://127.0.0.1:{}", camera.port());
+    assert_eq!(daemon.status("cam")["source"], place);
 }
 
 #[test]

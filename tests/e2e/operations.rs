@@ -4,14 +4,16 @@ use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::Output;
+use std::process::{Output, Stdio};
 use std::time::Duration;
 
 use crate::support::clips::Clip;
 use crate::support::daemon::{self, Daemon, free_port};
+use crate::support::http::Client;
+use crate::support::process::Owned;
 use crate::support::publisher::Publisher;
 use crate::support::viewer::Viewer;
-use crate::support::{KEY, small_ladder, turn, wait_until};
+use crate::support::{KEY, small_ladder, turn, wait_for, wait_until};
 
 /// Something needed is not available (`weir --help`).
 const UNAVAILABLE: i32 = 69;
@@ -26,7 +28,12 @@ fn run(http: u16, rtmp: u16, data: &str) -> Output {
         "[server]\nhttp = \"127.0.0.1:{http}\"\nrtmp = \"127.0.0.1:{rtmp}\"\ndata = \"{data}\"\n\
          [[stream]]\nname = \"s\"\nsource = \"push:\"\n"
     );
-    let path = dir.path().join("config.toml");
+    run_config(dir.path(), &config)
+}
+
+/// Runs a daemon with `config` that is expected to fail at start.
+fn run_config(dir: &Path, config: &str) -> Output {
+    let path = dir.join("config.toml");
     fs::write(&path, config).expect("written");
     daemon::command()
         .args(["run", "--config"])
@@ -126,6 +133,10 @@ fn metrics_and_the_api_tell_what_is_going_on() {
     daemon.wait_state("s", "live", LIMIT);
     viewer.playlist(&viewer.master.variants[0].uri);
 
+    let seen = daemon.get("/api/v1/streams/s").json();
+    let mut known: Vec<&String> = seen.as_object().expect("an object").keys().collect();
+    known.sort();
+    assert_eq!(known, ["name", "rungs", "since", "state", "viewers"]);
     let status = daemon.status("s");
     assert_eq!(status["name"], "s");
     assert_eq!(status["source"], "push:");
@@ -142,7 +153,7 @@ fn metrics_and_the_api_tell_what_is_going_on() {
     assert!(rungs.iter().all(|rung| rung["fps"] == 30.0), "{status}");
     assert_eq!(
         daemon
-            .get("/api/v1/streams")
+            .admin_get("/api/v1/streams")
             .json()
             .as_array()
             .map(Vec::len),
@@ -155,7 +166,7 @@ fn metrics_and_the_api_tell_what_is_going_on() {
     });
     let picture = daemon.get("/live/s/thumb.jpg");
     assert_eq!(picture.header("content-type"), Some("image/jpeg"));
-    let metrics = daemon.get("/metrics").text();
+    let metrics = daemon.admin_get("/metrics").text();
     for name in [
         "weir_http_requests",
         "weir_rtmp_connections",
@@ -163,5 +174,142 @@ fn metrics_and_the_api_tell_what_is_going_on() {
         "# EOF",
     ] {
         assert!(metrics.contains(name), "no {name} in\n{metrics}");
+    }
+}
+
+/// The default admin port. Another program on this machine may have it.
+const ADMIN_DEFAULT: &str = "127.0.0.1:8081";
+
+/// A daemon that runs beside the test with a configuration of its own, until it is dropped.
+struct Bare {
+    _process: Owned,
+    dir: tempfile::TempDir,
+}
+
+impl Bare {
+    /// Starts weir with `server`, further keys of `[server]`.
+    fn start(http: u16, server: &str) -> Self {
+        let dir = tempfile::tempdir().expect("a folder");
+        let config = format!("[server]\nhttp = \"127.0.0.1:{http}\"\nrtmp = \"\"\n{server}\n");
+        fs::write(dir.path().join("config.toml"), config).expect("written");
+        let log = fs::File::create(dir.path().join("weir.log")).expect("a log");
+        let process = Owned::spawn(
+            daemon::command()
+                .args(["run", "--config"])
+                .arg(dir.path().join("config.toml"))
+                .stdout(Stdio::null())
+                .stderr(Stdio::from(log)),
+        );
+        Self {
+            _process: process,
+            dir,
+        }
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(self.dir.path().join("weir.log")).expect("a log")
+    }
+
+    /// Waits until the log says `what`; returns the line.
+    fn wait_said(&self, what: &str) -> String {
+        wait_for(what, LIMIT, || {
+            let log = self.log();
+            log.lines()
+                .find(|line| line.contains(what))
+                .map(str::to_owned)
+        })
+    }
+}
+
+fn status(url: &str) -> u16 {
+    Client::new().get(url).expect(url).status
+}
+
+#[test]
+fn metrics_and_the_full_api_are_not_there_from_outside() {
+    let _turn = turn();
+    let daemon = Daemon::start(&small_ladder(&["s"]));
+    for path in ["/metrics", "/readyz"] {
+        assert_eq!(daemon.get(path).status, 404, "{path}");
+        assert_eq!(daemon.admin_get(path).status, 200, "{path}");
+    }
+    for path in ["/api/v1/streams", "/api/v1/streams/s"] {
+        let seen = daemon.get(path);
+        assert_eq!(seen.header("access-control-allow-origin"), Some("*"));
+        for secret in ["source", "worker_pid", "last_error", "encoder", "input"] {
+            assert!(!seen.text().contains(secret), "{path} says {secret}");
+        }
+        let full = daemon.admin_get(path);
+        assert!(full.text().contains("worker_pid"), "{}", full.text());
+        for (name, _) in &full.headers {
+            assert!(!name.starts_with("access-control-"), "{path} has {name}");
+        }
+    }
+}
+
+#[test]
+fn a_default_admin_port_that_is_taken_is_a_warning() {
+    let _turn = turn();
+    // Whoever has the port, this test or another program: the daemon cannot have it.
+    let _taken = TcpListener::bind(ADMIN_DEFAULT);
+    let http = free_port();
+    let weir = Bare::start(http, "");
+    let line = weir.wait_said("no admin port");
+    assert!(line.contains("WARN") && line.contains("8081"), "{line}");
+    assert!(line.contains("set [server] admin to a free port"), "{line}");
+    weir.wait_said("HTTP is listening");
+    assert_eq!(status(&format!("http://127.0.0.1:{http}/healthz")), 200);
+    for path in ["/metrics", "/readyz"] {
+        assert_eq!(status(&format!("http://127.0.0.1:{http}{path}")), 404);
+    }
+}
+
+#[test]
+fn an_admin_port_that_is_turned_off_is_not_missed() {
+    let _turn = turn();
+    let http = free_port();
+    let weir = Bare::start(http, "admin = \"\"");
+    weir.wait_said("HTTP is listening");
+    wait_until("an answer", LIMIT, || {
+        let answer = Client::new().get(&format!("http://127.0.0.1:{http}/metrics"));
+        answer.is_ok_and(|answer| answer.status == 404)
+    });
+    let log = weir.log();
+    assert!(!log.contains("admin port"), "{log}");
+}
+
+#[test]
+fn a_configured_admin_port_that_is_taken_is_an_error() {
+    let _turn = turn();
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = taken.local_addr().expect("its address").port();
+    let dir = tempfile::tempdir().expect("a folder");
+    let config = format!(
+        "[server]\nhttp = \"127.0.0.1:{}\"\nrtmp = \"\"\nadmin = \"127.0.0.1:{port}\"\n",
+        free_port()
+    );
+    let output = run_config(dir.path(), &config);
+    assert_one_error(
+        &output,
+        UNAVAILABLE,
+        &format!("admin cannot listen on 127.0.0.1:{port}"),
+    );
+}
+
+#[test]
+fn only_listed_sites_may_use_media_and_api() {
+    let _turn = turn();
+    let http = free_port();
+    let weir = Bare::start(http, "admin = \"\"\ncors = [\"https://site.example\"]");
+    weir.wait_said("HTTP is listening");
+    let url = format!("http://127.0.0.1:{http}/api/v1/streams");
+    for (origin, allowed) in [
+        ("https://site.example", Some("https://site.example")),
+        ("https://other.example", None),
+    ] {
+        let answer = Client::new().get_from(&url, origin).expect("an answer");
+        let echoed = answer.header("access-control-allow-origin");
+        assert_eq!(echoed, allowed, "{origin}");
+        assert_eq!(answer.header("vary"), Some("Origin"));
     }
 }

@@ -125,7 +125,7 @@ async fn one_address_gets_only_its_share() {
     for mut stream in held {
         assert_eq!(parse(&read_to_end(&mut stream).await).status, 200);
     }
-    let metrics = get(server.address, "/metrics").await;
+    let metrics = get(server.admin, "/metrics").await;
     let line = "weir_http_connections_refused_total{reason=\"per_address\"} 1";
     assert!(metrics.text().contains(line), "{}", metrics.text());
     server.stop().await;

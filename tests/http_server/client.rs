@@ -57,9 +57,13 @@ pub async fn get(address: SocketAddr, path: &str) -> Reply {
     ask(address, "GET", path, &[]).await
 }
 
-/// Formats a request with `Connection: close`.
+/// Formats a request with `Connection: close`, to the server's address unless `headers` name a
+/// host.
 pub async fn send(stream: &mut TcpStream, method: &str, path: &str, headers: &[(&str, &str)]) {
-    let mut head = format!("{method} {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n");
+    let mut head = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\n");
+    if !headers.iter().any(|(name, _)| *name == "Host") {
+        head += &format!("Host: {}\r\n", stream.peer_addr().unwrap());
+    }
     for (name, value) in headers {
         head += &format!("{name}: {value}\r\n");
     }

@@ -9,6 +9,8 @@
 )]
 
 #[cfg(test)]
+mod audience;
+#[cfg(test)]
 mod bounds;
 #[cfg(test)]
 mod client;

@@ -102,7 +102,7 @@ async fn a_large_segment_arrives_whole() {
     let reply = get(server.address, &path).await;
     assert_eq!(reply.body.len(), length);
     assert!(reply.body.iter().all(|byte| *byte == 7));
-    let metrics = get(server.address, "/metrics").await;
+    let metrics = get(server.admin, "/metrics").await;
     let line = format!("weir_http_sent_bytes_total{{route=\"media\"}} {length}");
     assert!(metrics.text().contains(&line), "{}", metrics.text());
     server.stop().await;

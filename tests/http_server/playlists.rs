@@ -151,7 +151,7 @@ async fn a_blocking_reload_answers_when_the_part_is_there_and_is_measured() {
     let reply = asked.await.unwrap();
     assert_eq!(reply.status, 200);
     assert_eq!(reply.header("cache-control"), Some("public, max-age=12"));
-    let metrics = get(address, "/metrics").await;
+    let metrics = get(server.admin, "/metrics").await;
     let line = "weir_http_blocking_reload_wait_seconds_count 1";
     assert!(metrics.text().contains(line), "{}", metrics.text());
     server.stop().await;
@@ -173,7 +173,7 @@ async fn only_what_waited_is_measured() {
         assert_eq!(get(server.address, path).await.status, status, "{path}");
     }
     assert_eq!(asked.elapsed().as_secs(), 6);
-    let metrics = get(server.address, "/metrics").await;
+    let metrics = get(server.admin, "/metrics").await;
     let line = "weir_http_blocking_reload_wait_seconds_count 1";
     assert!(metrics.text().contains(line), "{}", metrics.text());
     server.stop().await;

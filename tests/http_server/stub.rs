@@ -10,6 +10,7 @@ use futures_util::FutureExt;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use weir::base::cors::Cors;
 use weir::base::units::{ByteSize, FrameRate};
 use weir::daemon::http::{Limits, Server};
 use weir::daemon::origin::{self, Origin, Packaging, SessionSpec, SessionWriter};
@@ -17,7 +18,7 @@ use weir::daemon::session::{Catalog, Demand};
 use weir::daemon::telemetry::metrics::Metrics;
 use weir::model::hls::{Part, TrackId, TsSegment};
 use weir::model::ladder::{SourceFormat, plan};
-use weir::model::status::{State, StreamStatus};
+use weir::model::status::{RungStatus, State, StreamStatus};
 
 use super::client::PATIENCE;
 
@@ -29,6 +30,11 @@ pub const SEGMENT: &str = "30.m4s";
 pub const OLD_SEGMENT: &str = "1.m4s";
 /// How long an ended session stays, and how far back a viewer can seek.
 pub const WINDOW: Duration = Duration::from_secs(20);
+
+/// What the full status of every stream says and the public one does not.
+pub const SOURCE: &str = "http://camera.example";
+pub const WORKER: u32 = 4711;
+pub const LAST_ERROR: &str = "the camera refuses the password";
 
 const SEGMENTS: u64 = 30;
 const SEGMENT_DURATION: Duration = Duration::from_secs(2);
@@ -62,13 +68,22 @@ impl Catalog for Stub {
         Some(StreamStatus {
             name: name.to_owned(),
             state,
-            source: "test:".to_owned(),
+            source: SOURCE.to_owned(),
             since: "2026-01-01T00:00:00Z".to_owned(),
             viewers: 0,
             input: None,
-            rungs: Vec::new(),
-            worker_pid: None,
-            last_error: None,
+            rungs: vec![RungStatus {
+                name: "360p".to_owned(),
+                width: 640,
+                height: 360,
+                fps: 30.0,
+                bitrate: 800_000,
+                encoder: "x264".into(),
+                speed: 2.0,
+                dropped: 0,
+            }],
+            worker_pid: Some(WORKER),
+            last_error: Some(LAST_ERROR.to_owned()),
         })
     }
 
@@ -155,6 +170,8 @@ impl Show {
 /// A server that runs until it is stopped.
 pub struct Running {
     pub address: SocketAddr,
+    /// Where the admin port is.
+    pub admin: SocketAddr,
     pub stub: Stub,
     pub origin: Origin,
     pub shutdown: CancellationToken,
@@ -162,7 +179,7 @@ pub struct Running {
     /// `/live/demo/SESSION/RENDITION` of the video.
     folder: String,
     show: Mutex<Show>,
-    task: JoinHandle<()>,
+    tasks: [JoinHandle<()>; 2],
 }
 
 impl Running {
@@ -171,6 +188,15 @@ impl Running {
     }
 
     pub fn with(limits: Limits) -> Self {
+        Self::serve(limits, Cors::Any)
+    }
+
+    /// One whose media and API pages of some sites may use.
+    pub fn for_sites(cors: Cors) -> Self {
+        Self::serve(Limits::default(), cors)
+    }
+
+    fn serve(limits: Limits, cors: Cors) -> Self {
         let origin = Origin::new(origin::Limits {
             window: WINDOW,
             memory: ByteSize::from_mib(64),
@@ -183,17 +209,23 @@ impl Running {
         let master = String::from_utf8(master.body.to_vec()).unwrap();
         let uri = master.lines().last().unwrap();
         let folder = format!("/live/demo/{}", uri.strip_suffix("/index.m3u8").unwrap());
-        let server = Server::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let any = "127.0.0.1:0".parse().unwrap();
+        let server = Server::bind(any, cors).unwrap().with_limits(limits);
+        let admin = Server::bind_admin(any, vec!["weir.lan".to_owned()]).unwrap();
         let (stub, metrics) = (Stub::default(), Metrics::new(ByteSize::from_mib(1)));
         let shutdown = CancellationToken::new();
-        Self {
-            address: server.address(),
-            task: tokio::spawn(server.with_limits(limits).run(
+        let run = |server: Server| {
+            tokio::spawn(server.run(
                 stub.clone(),
                 origin.clone(),
                 metrics.clone(),
                 shutdown.clone(),
-            )),
+            ))
+        };
+        Self {
+            address: server.address(),
+            admin: admin.address(),
+            tasks: [run(server), run(admin)],
             stub,
             origin,
             shutdown,
@@ -261,10 +293,9 @@ impl Running {
 
     /// Waits until the server has stopped by itself.
     pub async fn ended(self) {
-        tokio::time::timeout(PATIENCE, self.task)
-            .await
-            .unwrap()
-            .unwrap();
+        for task in self.tasks {
+            tokio::time::timeout(PATIENCE, task).await.unwrap().unwrap();
+        }
     }
 
     pub async fn stop(self) {

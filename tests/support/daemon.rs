@@ -42,6 +42,8 @@ pub struct Daemon {
     pub http: u16,
     /// Port of RTMP.
     pub rtmp: u16,
+    /// Port of metrics, health and the full API; chosen by the system at each start.
+    pub admin: u16,
     dir: TempDir,
 }
 
@@ -51,33 +53,44 @@ impl Daemon {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let (http, rtmp) = (free_port(), free_port());
         write_config(dir.path(), http, rtmp, config);
-        let daemon = Self {
+        let mut daemon = Self {
             process: spawn(dir.path()),
             client: Client::new(),
             http,
             rtmp,
+            admin: 0,
             dir,
         };
-        daemon.wait_ready();
+        daemon.wait_ready(0);
         daemon
     }
 
     /// Starts the daemon again after it has ended, with the same folder and ports.
     pub fn start_again(&mut self) {
+        let logged = self.log().len();
         self.process = spawn(self.dir.path());
-        self.wait_ready();
+        self.wait_ready(logged);
     }
 
-    fn wait_ready(&self) {
-        wait_until("/readyz", READY, || {
-            assert!(
-                self.is_running(),
-                "weir ended instead of getting ready:\n{}",
-                self.log()
-            );
-            self.try_get("/readyz")
-                .is_some_and(|answer| answer.status == 200)
+    /// Waits until the daemon is ready whose log begins at byte `logged`.
+    fn wait_ready(&mut self, logged: usize) {
+        self.admin = wait_for("an admin port", READY, || {
+            self.assert_running();
+            admin_port(self.log().get(logged..)?)
         });
+        wait_until("/readyz", READY, || {
+            self.assert_running();
+            let answer = self.client.get(&self.admin_url("/readyz"));
+            answer.is_ok_and(|answer| answer.status == 200)
+        });
+    }
+
+    fn assert_running(&self) {
+        let log = self.log();
+        assert!(
+            self.is_running(),
+            "weir ended instead of getting ready:\n{log}"
+        );
     }
 
     /// Replaces the configuration; send `SIGHUP` to make the daemon read it.
@@ -135,6 +148,11 @@ impl Daemon {
         format!("http://127.0.0.1:{}{path}", self.http)
     }
 
+    /// Address of `path` on this daemon's admin port.
+    pub fn admin_url(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.admin)
+    }
+
     /// Address to publish `stream` to, with `key`.
     pub fn publish_url(&self, stream: &str, key: &str) -> String {
         format!("rtmp://127.0.0.1:{}/live/{stream}?key={key}", self.rtmp)
@@ -146,14 +164,15 @@ impl Daemon {
         answer.unwrap_or_else(|error| panic!("GET {path}: {error}\n{}", self.log()))
     }
 
-    /// Sends `GET path`; `None` when there was no answer.
-    pub fn try_get(&self, path: &str) -> Option<Answer> {
-        self.client.get(&self.url(path)).ok()
+    /// Sends `GET path` to the admin port.
+    pub fn admin_get(&self, path: &str) -> Answer {
+        let answer = self.client.get(&self.admin_url(path));
+        answer.unwrap_or_else(|error| panic!("GET {path}: {error}\n{}", self.log()))
     }
 
-    /// Status of `stream` from the API.
+    /// Full status of `stream`, from the admin port.
     pub fn status(&self, stream: &str) -> serde_json::Value {
-        let answer = self.get(&format!("/api/v1/streams/{stream}"));
+        let answer = self.admin_get(&format!("/api/v1/streams/{stream}"));
         assert_eq!(answer.status, 200, "{}", answer.text());
         answer.json()
     }
@@ -181,9 +200,19 @@ impl Drop for Daemon {
 
 fn write_config(dir: &Path, http: u16, rtmp: u16, config: &str) {
     let server = format!(
-        "[server]\nhttp = \"127.0.0.1:{http}\"\nrtmp = \"127.0.0.1:{rtmp}\"\ndata = \"data\"\n\n"
+        "[server]\nhttp = \"127.0.0.1:{http}\"\nrtmp = \"127.0.0.1:{rtmp}\"\n\
+         admin = \"127.0.0.1:0\"\ndata = \"data\"\n\n"
     );
     fs::write(dir.join("config.toml"), server + config).expect("the configuration is written");
+}
+
+/// The port in the line that says where the admin port is.
+pub fn admin_port(log: &str) -> Option<u16> {
+    let line = log
+        .lines()
+        .find(|line| line.contains("admin port is listening"))?;
+    let port = line.rsplit_once("address=127.0.0.1:")?.1;
+    port.split_whitespace().next()?.parse().ok()
 }
 
 fn spawn(dir: &Path) -> Owned {

@@ -57,7 +57,15 @@ impl Client {
 
     /// Sends `GET url`; `Err` when there was no answer.
     pub fn get(&self, url: &str) -> Result<Answer, ureq::Error> {
-        let mut response = self.0.get(url).call()?;
+        Self::answer(self.0.get(url).call()?)
+    }
+
+    /// Sends `GET url` as a page of the site `origin` does.
+    pub fn get_from(&self, url: &str, origin: &str) -> Result<Answer, ureq::Error> {
+        Self::answer(self.0.get(url).header("Origin", origin).call()?)
+    }
+
+    fn answer(mut response: ureq::http::Response<ureq::Body>) -> Result<Answer, ureq::Error> {
         let text = |value: &ureq::http::HeaderValue| {
             String::from_utf8_lossy(value.as_bytes()).into_owned()
         };

@@ -1,19 +1,9 @@
 /**
- * The types of `/api/v1/streams`, and the two requests that the pages send to it.
+ * The types of `/api/v1/streams` on the public port, and the requests that the pages send.
  */
 
 /** State of a stream. A `waiting` stream is playable, but its source is away and may return. */
 export type StreamState = 'idle' | 'starting' | 'live' | 'waiting' | 'failed';
-
-/** How the source arrives. */
-export interface InputStatus {
-  /** Delay that absorbs jitter, in milliseconds. */
-  delay_ms: number;
-  /** Frames that repeated the previous picture. */
-  repeated: number;
-  /** Pictures that were left out. */
-  skipped: number;
-}
 
 /** One rendition of a stream. */
 export interface RungStatus {
@@ -23,27 +13,18 @@ export interface RungStatus {
   fps: number;
   /** Bits per second. */
   bitrate: number;
-  encoder: string;
-  /** Seconds of video encoded per second. */
-  speed: number;
-  /** Frames that were left out. */
-  dropped: number;
+  /** Whether it is being made. */
+  awake: boolean;
 }
 
 /** One stream. */
 export interface StreamStatus {
   name: string;
   state: StreamState;
-  /** `push:`, `test:` or an address without credentials. */
-  source: string;
   /** Time when the stream entered `state` (RFC 3339). */
   since: string;
   viewers: number;
-  /** `null` until the source arrives; always `null` for `test:`. */
-  input: InputStatus | null;
   rungs: RungStatus[];
-  worker_pid: number | null;
-  last_error: string | null;
 }
 
 /** Result of a request for the status of one stream. */
@@ -54,10 +35,12 @@ export type Lookup =
 
 /** A request that takes longer counts as an unreachable server. */
 const TIMEOUT_MS = 5_000;
+/** The server may hold a request for the master for 10 s. */
+const MASTER_TIMEOUT_MS = 15_000;
 
-async function get(path: string): Promise<Response> {
+async function get(path: string, timeoutMs = TIMEOUT_MS): Promise<Response> {
   const abort = new AbortController();
-  const timer = setTimeout(() => abort.abort(), TIMEOUT_MS);
+  const timer = setTimeout(() => abort.abort(), timeoutMs);
   try {
     return await fetch(path, { signal: abort.signal, cache: 'no-store' });
   } finally {
@@ -87,14 +70,13 @@ export async function lookUpStream(name: string): Promise<Lookup> {
   }
 }
 
-/** Whether a publisher must send the stream. */
-export function isPush(status: Pick<StreamStatus, 'source'>): boolean {
-  return status.source.startsWith('push:');
-}
-
-/** Whether a viewer's request starts the stream. Cameras always run. */
-export function startsWhenWatched(status: Pick<StreamStatus, 'source'>): boolean {
-  return status.source.startsWith('test:');
+/** Asks for the master, which starts a stream that runs while it is watched; false where there is none. */
+export async function askToStart(name: string): Promise<boolean> {
+  try {
+    return (await get(masterUrl(name), MASTER_TIMEOUT_MS)).ok;
+  } catch {
+    return false;
+  }
 }
 
 /** Name of the stream in `/watch/NAME` or `/embed/NAME`; `null` for any other path. */

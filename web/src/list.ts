@@ -7,7 +7,7 @@ import { Card } from './list/card.ts';
 import { awaitsPublisher, sectionOf, type Section } from './wording.ts';
 
 const REFRESH_MS = 2_000;
-const SECTIONS: Section[] = ['live', 'on-demand', 'offline'];
+const SECTIONS: Section[] = ['live', 'offline'];
 
 const cards = new Map<string, Card>();
 let failures = 0;
@@ -32,7 +32,7 @@ async function refresh(): Promise<void> {
 function show(streams: StreamStatus[]): void {
   const now = Date.now();
   const gone = new Set(cards.keys());
-  const sorted: Record<Section, Card[]> = { live: [], 'on-demand': [], offline: [] };
+  const sorted: Record<Section, Card[]> = { live: [], offline: [] };
   for (const status of streams) {
     gone.delete(status.name);
     const card = cards.get(status.name) ?? new Card(status.name);

@@ -1,6 +1,6 @@
 /** Words for the state of a stream, the same on every page. Pure. */
 
-import { isPush, startsWhenWatched, type StreamState, type StreamStatus } from './api.ts';
+import type { StreamState, StreamStatus } from './api.ts';
 import { lasted, rungLabel } from './format.ts';
 
 /** Text and colour of a badge. */
@@ -35,26 +35,21 @@ export function describe(status: StreamStatus, nowMs: number): string {
     parts.push(`live for ${lasted(Math.max(0, nowMs - sinceMs))}`);
   }
   if (status.state === 'starting') parts.push('the first pictures are on their way');
-  if (status.state === 'waiting') parts.push(`the ${isPush(status) ? 'publisher' : 'source'} is away for a moment`);
-  if (status.state === 'idle') parts.push(whyIdle(status));
+  if (status.state === 'waiting') parts.push('the source is away for a moment');
+  if (status.state === 'idle') parts.push('waits for its publisher or its first viewer');
+  if (status.state === 'failed') parts.push('cannot be shown right now; the server keeps trying');
   return parts.join(' · ');
 }
 
-function whyIdle(status: StreamStatus): string {
-  if (isPush(status)) return 'waiting for a publisher';
-  return startsWhenWatched(status) ? 'starts when you watch' : 'the source is not connected';
-}
-
 /** Section of the list. */
-export type Section = 'live' | 'on-demand' | 'offline';
+export type Section = 'live' | 'offline';
 
 /** Returns the section of the list that a stream belongs to. */
 export function sectionOf(status: StreamStatus): Section {
-  if (status.state !== 'idle' && status.state !== 'failed') return 'live';
-  return startsWhenWatched(status) ? 'on-demand' : 'offline';
+  return status.state === 'idle' || status.state === 'failed' ? 'offline' : 'live';
 }
 
-/** Whether the page should explain how to publish: some published stream is offline. */
+/** Whether the page should explain how to publish: some stream may be waiting for its publisher. */
 export function awaitsPublisher(streams: StreamStatus[]): boolean {
-  return streams.some((status) => isPush(status) && sectionOf(status) === 'offline');
+  return streams.some((status) => status.state === 'idle');
 }

@@ -22,8 +22,8 @@ pub struct Changes {
     pub needs_restart: Vec<&'static str>,
 }
 
-/// Compares `new` with `old`, the settings in force, and with `started`, the settings at the start of
-/// the daemon. Streams with the same name are the same stream.
+/// Compares `new` with `old`, the settings in force, and with `started`, the settings at the start
+/// of the daemon. Streams with the same name are the same stream.
 pub fn diff(started: &Settings, old: &Settings, new: &Settings) -> Changes {
     let find = |settings: &'_ Settings, name: &str| -> Option<Stream> {
         settings.streams.iter().find(|s| s.name == name).cloned()
@@ -65,6 +65,17 @@ fn needs_restart(old: &Settings, new: &Settings) -> Vec<&'static str> {
     differing([
         ("server.http", old.server.http != new.server.http),
         ("server.rtmp", old.server.rtmp != new.server.rtmp),
+        (
+            "server.admin",
+            // The same address, written or not, is the same port.
+            old.server.admin.map(|admin| admin.address)
+                != new.server.admin.map(|admin| admin.address),
+        ),
+        (
+            "server.admin_hosts",
+            old.server.admin_hosts != new.server.admin_hosts,
+        ),
+        ("server.cors", old.server.cors != new.server.cors),
         ("hls.hold_back", old.hls.hold_back != new.hls.hold_back),
         ("hls.window", old.hls.window != new.hls.window),
         ("hls.memory", old.hls.memory != new.hls.memory),
@@ -134,10 +145,13 @@ mod tests {
     }
 
     /// Every key outside of streams and rungs, with a value that is not its default.
-    const KEYS: [(&str, &str, &str); 12] = [
+    const KEYS: [(&str, &str, &str); 15] = [
         ("server", "http", "\"\""),
         ("server", "rtmp", "\"\""),
         ("server", "data", "\"/srv\""),
+        ("server", "admin", "\"\""),
+        ("server", "admin_hosts", "[\"weir\"]"),
+        ("server", "cors", "[]"),
         ("hls", "segment", "\"3s\""),
         ("hls", "part", "\"0\""),
         ("hls", "hold_back", "\"9s\""),

@@ -2,9 +2,9 @@
 //!
 //! A report has all mistakes at once. Serde stops at the first, so nothing here uses serde: the
 //! text becomes a tree whose values know their places (`document`), environment variables replace
-//! values in it (`overrides`), and typed readers (`reader`, `values`) collect what is wrong, one
-//! section after the other (`sections`, `rungs`, `streams`). `mask` hides secrets in the lines that
-//! a report quotes.
+//! values in it (`overrides`), and typed readers (`reader`, `values`, `web`) collect what is wrong,
+//! one section after the other (`sections`, `rungs`, `streams`). `mask` hides secrets in the lines
+//! that a report quotes.
 
 mod diff;
 mod document;
@@ -22,6 +22,7 @@ pub mod settings;
 mod streams;
 mod values;
 pub mod watch;
+mod web;
 
 pub use diff::{Changes, diff};
 pub use load::{default_path, load};

@@ -1,19 +1,20 @@
 //! Reads `[server]`, `[hls]`, `[session]` and `[encoder]`.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
 use super::document::Value;
 use super::problem::{Place, Problem};
 use super::reader::{At, Section, Wrong, nearest};
-use super::settings::{Encoder, Hls, OnFailure, Server, Session, Worker};
-use super::values;
+use super::settings::{Admin, Encoder, Hls, OnFailure, Server, Session, Worker};
+use super::{values, web};
+use crate::base::cors::Cors;
 use crate::base::units::{ByteSize, duration_text};
 use crate::model::encoder::Family;
 use crate::model::sandbox::Sandbox;
 
-pub(super) const SERVER_KEYS: &[&str] = &["http", "rtmp", "data"];
+pub(super) const SERVER_KEYS: &[&str] = &["http", "rtmp", "data", "admin", "admin_hosts", "cors"];
 pub(super) const HLS_KEYS: &[&str] = &["segment", "part", "hold_back", "window", "memory", "ts"];
 pub(super) const SESSION_KEYS: &[&str] = &["grace"];
 pub(super) const ENCODER_KEYS: &[&str] = &["order", "on_failure"];
@@ -22,6 +23,9 @@ pub(super) const WORKER_KEYS: &[&str] = &["sandbox"];
 /// All encoder families, in the default order of preference.
 pub const ENCODER_FAMILIES: [&str; 6] =
     ["nvidia", "vaapi", "quicksync", "v4l2", "x264", "openh264"];
+
+/// The admin port if none is configured: only this machine reaches it.
+const ADMIN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8081);
 
 const SEGMENT_MIN: Duration = Duration::from_secs(1);
 const SEGMENT_MAX: Duration = Duration::from_secs(10);
@@ -38,11 +42,25 @@ pub(super) fn server(section: &Section<'_>, base: &Path, problems: &mut Vec<Prob
     let http = section.get_or("http", any(8080), values::listener, problems);
     let rtmp = section.get_or("rtmp", any(1935), values::listener, problems);
     let data = section.get_or("data", "data".to_owned(), folder, problems);
-    problems.extend(same_port(&http, &rtmp));
+    let admin = section.get_or("admin", Some(ADMIN), values::local_listener, problems);
+    problems.extend(same_port(("http", &http), ("rtmp", &rtmp)));
+    // Where the default port is taken, weir runs without it, whoever has it.
+    if admin.place.is_some() {
+        problems.extend(same_port(("http", &http), ("admin", &admin)));
+        problems.extend(same_port(("rtmp", &rtmp), ("admin", &admin)));
+    }
+    let hosts = section.get_or("admin_hosts", Vec::new(), web::host_names, problems);
+    let cors = section.get_or("cors", Cors::Any, web::cors, problems);
     Server {
         http: http.value,
         rtmp: rtmp.value,
         data: base.join(data.value),
+        admin: admin.value.map(|address| Admin {
+            address,
+            is_default: admin.place.is_none(),
+        }),
+        admin_hosts: hosts.value,
+        cors: cors.value,
     }
 }
 
@@ -59,18 +77,21 @@ fn folder(value: &Value) -> Result<String, Wrong> {
 
 type Listener = At<Option<SocketAddr>>;
 
-/// The two listeners can share a port only if each has an IP address of its own. Port 0 means that
-/// the system chooses a port.
-fn same_port(http: &Listener, rtmp: &Listener) -> Option<Problem> {
-    let (a, b) = (http.value?, rtmp.value?);
+/// Two listeners can share a port only if each has an IP address of its own. Port 0 means that the
+/// system chooses a port.
+fn same_port(
+    (one, first): (&str, &Listener),
+    (other, second): (&str, &Listener),
+) -> Option<Problem> {
+    let (a, b) = (first.value?, second.value?);
     let overlap = a.ip() == b.ip() || a.ip().is_unspecified() || b.ip().is_unspecified();
     if a.port() != b.port() || a.port() == 0 || !overlap {
         return None;
     }
-    let title = "`http` and `rtmp` in [server] have the same port";
-    let place = rtmp.place.clone().or_else(|| http.place.clone())?;
+    let title = format!("`{one}` and `{other}` in [server] have the same port");
+    let place = second.place.clone().or_else(|| first.place.clone())?;
     let problem = Problem::at(place.clone(), title, format!("port {} is taken", a.port()));
-    Some(match &http.place {
+    Some(match &first.place {
         Some(first) if *first != place => problem.context(first.clone(), "by this listener"),
         _ => problem,
     })

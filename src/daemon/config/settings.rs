@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::base::cors::Cors;
 use crate::base::secret::Secret;
 use crate::base::units::ByteSize;
 use crate::model::encoder::Family;
@@ -31,12 +32,28 @@ pub struct Settings {
 /// `[server]`: listeners and the data folder.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Server {
-    /// Pages, HLS and API; `None` when turned off.
+    /// Pages, HLS and the public API; `None` when turned off.
     pub http: Option<SocketAddr>,
     /// RTMP; `None` when turned off.
     pub rtmp: Option<SocketAddr>,
     /// Folder for all files that weir writes.
     pub data: PathBuf,
+    /// Metrics, health and the full API; `None` when turned off.
+    pub admin: Option<Admin>,
+    /// Names under which the admin port may be asked, in lower case; addresses and `localhost`
+    /// always may.
+    pub admin_hosts: Vec<String>,
+    /// Web sites whose pages may use media and the public API.
+    pub cors: Cors,
+}
+
+/// The admin port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Admin {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Nobody configured it, so weir runs without it where its port is taken.
+    pub is_default: bool,
 }
 
 /// `[hls]`: segments, parts and windows.

@@ -6,8 +6,9 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::load::validate;
-use super::settings::{Encoder, Hls, OnFailure, Server, Session, Settings, Worker};
+use super::settings::{Admin, Encoder, Hls, OnFailure, Server, Session, Settings, Worker};
 use super::*;
+use crate::base::cors::Cors;
 use crate::base::units::{ByteSize, FrameRate};
 use crate::model::encoder::Family;
 use crate::model::sandbox::Sandbox;
@@ -35,6 +36,12 @@ fn nothing_written_is_all_defaults() {
             http: Some("0.0.0.0:8080".parse().unwrap()),
             rtmp: Some("0.0.0.0:1935".parse().unwrap()),
             data: "/etc/weir/data".into(),
+            admin: Some(Admin {
+                address: "127.0.0.1:8081".parse().unwrap(),
+                is_default: true,
+            }),
+            admin_hosts: Vec::new(),
+            cors: Cors::Any,
         },
         hls: Hls {
             segment: Duration::from_secs(2),

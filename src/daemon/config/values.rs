@@ -1,7 +1,7 @@
 //! One parser per type of value: it returns a typed, range-checked value, or what was expected.
 
 use std::fmt::Display;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
@@ -240,28 +240,39 @@ pub(super) fn frame_rate(value: &Value) -> Result<FrameRate, Wrong> {
 
 /// An address to listen on; `""` turns the listener off.
 pub(super) fn listener(value: &Value) -> Result<Option<SocketAddr>, Wrong> {
-    let expected = "an address and a port such as \"0.0.0.0:8080\", or \"\" for none";
-    let text = str(value, expected).map_err(|wrong| match value {
-        Value::Integer(port) => wrong.help(Some(format!("write \"0.0.0.0:{port}\""))),
+    listener_like(value, SocketAddr::from(([0, 0, 0, 0], 8080)))
+}
+
+/// The same for a listener that only this machine should reach.
+pub(super) fn local_listener(value: &Value) -> Result<Option<SocketAddr>, Wrong> {
+    listener_like(value, SocketAddr::from(([127, 0, 0, 1], 8081)))
+}
+
+fn listener_like(value: &Value, example: SocketAddr) -> Result<Option<SocketAddr>, Wrong> {
+    let host = example.ip();
+    let expected = format!("an address and a port such as \"{example}\", or \"\" for none");
+    let text = str(value, &expected).map_err(|wrong| match value {
+        Value::Integer(port) => wrong.help(Some(format!("write \"{host}:{port}\""))),
         _ => wrong,
     })?;
     if text.is_empty() {
         return Ok(None);
     }
     text.parse().map(Some).map_err(|_| {
-        let help = listener_meant(text).map(|address| format!("write \"{address}\""));
+        let help = listener_meant(text, host).map(|address| format!("write \"{address}\""));
         Wrong::new(format!("expected {expected}")).help(help)
     })
 }
 
 /// The address to suggest for `":8080"`, `"8080"` or `"localhost:8080"`.
-fn listener_meant(text: &str) -> Option<SocketAddr> {
+fn listener_meant(text: &str, usual: IpAddr) -> Option<SocketAddr> {
     let (host, port) = text.rsplit_once(':').unwrap_or(("", text));
     let host = match host {
-        "" | "*" => "0.0.0.0",
-        "localhost" => "127.0.0.1",
-        "::" => "[::]",
-        host => host,
+        "" => usual.to_string(),
+        "*" => "0.0.0.0".to_owned(),
+        "localhost" => "127.0.0.1".to_owned(),
+        "::" => "[::]".to_owned(),
+        host => host.to_owned(),
     };
     format!("{host}:{port}").parse().ok()
 }
@@ -416,6 +427,14 @@ mod tests {
         }
         for text in ["example.org:80", "1.2.3.4", "0.0.0.0:99999", " "] {
             assert_eq!(listener(&string(text)).unwrap_err().help, None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_local_listener_is_put_right_with_an_address_of_this_machine() {
+        for text in ["8081", ":8081", "localhost:8081"] {
+            let written = help(local_listener(&string(text)));
+            assert_eq!(written, "write \"127.0.0.1:8081\"", "{text}");
         }
     }
 

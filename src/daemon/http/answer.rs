@@ -2,11 +2,7 @@
 
 use std::sync::Arc;
 
-use http::header::{
-    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ALLOW, HeaderName, HeaderValue,
-    X_CONTENT_TYPE_OPTIONS,
-};
+use http::header::{ALLOW, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use http::{Method, Response as HttpResponse, StatusCode};
 use warp::Filter;
 use warp::filters::BoxedFilter;
@@ -17,47 +13,42 @@ use crate::daemon::telemetry::labels::Route;
 
 use super::app::App;
 use super::ask::{Ask, ask};
+use super::audience::{Audience, Host, host};
 use super::errors::{METHODS, Problem};
-use super::routes::{Target, target};
+use super::routes::{Target, admin_target, target};
 use super::{api, live, pages};
-
-/// Headers that a page on another site may read.
-const EXPOSED: HeaderValue = HeaderValue::from_static(
-    "Accept-Ranges, Age, Cache-Control, Content-Encoding, Content-Length, Content-Range, Date, \
-     ETag, Retry-After",
-);
-/// Headers that a page on another site may send.
-const ALLOWED: HeaderValue = HeaderValue::from_static(
-    "Accept, Cache-Control, Content-Type, If-None-Match, If-Range, Origin, Pragma, Range, \
-     X-Requested-With",
-);
-/// Lets a page on another site measure how long a transfer took, from which players estimate
-/// bandwidth (W3C Resource Timing).
-const TIMING: HeaderName = HeaderName::from_static("timing-allow-origin");
-/// Lets a page that isolates itself (`Cross-Origin-Embedder-Policy`) use the media.
-const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
 /// Answers every request; never rejects. The response carries its [`Route`] as an extension.
 pub(super) fn all<C: Catalog>(app: Arc<App<C>>) -> BoxedFilter<(Response,)> {
-    target()
+    let target = match app.audience {
+        Audience::Viewers(_) => target(),
+        Audience::Operators(_) => admin_target(),
+    };
+    target
         .and(ask())
-        .then(move |target, ask| {
+        .and(host())
+        .then(move |target, ask, host| {
             let app = app.clone();
-            async move { answer(&app, &ask, target).await }
+            async move { answer(&app, &ask, &host, target).await }
         })
         .boxed()
 }
 
-async fn answer<C: Catalog>(app: &App<C>, ask: &Ask, target: Target) -> Response {
+async fn answer<C: Catalog>(app: &App<C>, ask: &Ask, host: &Host, target: Target) -> Response {
     let route = target.route();
     let mut response = match *ask.method() {
+        _ if !app.audience.goes_by(host) => Problem::misdirected().json(),
         Method::GET | Method::HEAD => handle(app, ask, target)
             .await
             .unwrap_or_else(|problem| problem.json()),
         Method::OPTIONS => options(),
         _ => Problem::method().json(),
     };
-    add_headers(&mut response, route);
+    let preflight = response.status() == StatusCode::NO_CONTENT;
+    let headers = response.headers_mut();
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    app.audience
+        .add_headers(ask, is_shared(route), preflight, headers);
     response.extensions_mut().insert(route);
     response
 }
@@ -79,6 +70,8 @@ async fn handle<C: Catalog>(app: &App<C>, ask: &Ask, target: Target) -> Result<R
         Target::Metrics => api::metrics(app).await,
         Target::Health => Ok(api::healthy()),
         Target::Readiness => api::ready(app),
+        Target::OnAdminPort(_) => Err(Problem::on_admin_port()),
+        Target::Nothing(_) => Err(Problem::no_route()),
         Target::Other(route) => match (pages::asset(assets, ask), route) {
             (Some(asset), _) => Ok(asset),
             // People get a page, programs get JSON.
@@ -93,26 +86,6 @@ fn options() -> Response {
     *response.status_mut() = StatusCode::NO_CONTENT;
     response.headers_mut().insert(ALLOW, METHODS);
     response
-}
-
-/// Adds the headers of every response, and those that let other sites use media and API.
-fn add_headers(response: &mut Response, route: Route) {
-    let preflight = response.status() == StatusCode::NO_CONTENT;
-    let headers = response.headers_mut();
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    if !is_shared(route) {
-        return;
-    }
-    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
-    headers.insert(TIMING, HeaderValue::from_static("*"));
-    headers.insert(RESOURCE_POLICY, HeaderValue::from_static("cross-origin"));
-    if preflight {
-        headers.insert(ACCESS_CONTROL_ALLOW_METHODS, METHODS);
-        headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, ALLOWED);
-        headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("86400"));
-    } else {
-        headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
-    }
 }
 
 /// Other sites may use media and API, but not pages.

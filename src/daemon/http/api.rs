@@ -8,22 +8,35 @@ use warp::reply::Response;
 use crate::daemon::session::Catalog;
 use crate::daemon::telemetry::metrics;
 use crate::daemon::telemetry::scrape::Scrape;
+use crate::model::status::PublicStatus;
 
 use super::app::App;
+use super::audience::Audience;
 use super::errors::Problem;
 use super::names::Name;
 
 const PLAIN_TEXT: &str = "text/plain; charset=utf-8";
 
-/// `/api/v1/streams`
+/// `/api/v1/streams`: in full on the admin port, else what viewers may know.
 pub(super) fn streams<C: Catalog>(app: &App<C>) -> Result<Response, Problem> {
-    json(&app.catalog.list())
+    let streams = app.catalog.list();
+    match app.audience {
+        Audience::Operators(_) => json(&streams),
+        Audience::Viewers(_) => {
+            let shown = streams.into_iter().map(PublicStatus::from);
+            json(&shown.collect::<Vec<_>>())
+        }
+    }
 }
 
-/// `/api/v1/streams/NAME`
+/// `/api/v1/streams/NAME`, likewise.
 pub(super) fn stream<C: Catalog>(app: &App<C>, name: &Name) -> Result<Response, Problem> {
     let status = app.catalog.status(name.as_str());
-    json(&status.ok_or(Problem::no_stream())?)
+    let status = status.ok_or(Problem::no_stream())?;
+    match app.audience {
+        Audience::Operators(_) => json(&status),
+        Audience::Viewers(_) => json(&PublicStatus::from(status)),
+    }
 }
 
 /// `/metrics`, rendered on a blocking thread because reading `/proc` blocks.

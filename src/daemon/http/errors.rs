@@ -46,6 +46,24 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "not found", hint)
     }
 
+    /// The address is served on the admin port alone.
+    pub(super) const fn on_admin_port() -> Self {
+        let hint = "this is on the admin port: [server] admin in config.toml says where";
+        Self::new(StatusCode::NOT_FOUND, "not found", hint)
+    }
+
+    /// The request names a host that the admin port does not go by: "the request was directed at a
+    /// server that is unable or unwilling to produce an authoritative response for the target URI"
+    /// (RFC 9110 section 15.5.20).
+    pub(super) const fn misdirected() -> Self {
+        Self::new(
+            StatusCode::MISDIRECTED_REQUEST,
+            "the admin port does not go by this name",
+            "ask it by its IP address or as localhost, or list the name in [server] admin_hosts in \
+             config.toml",
+        )
+    }
+
     /// No stream of this name is configured.
     pub(super) const fn no_stream() -> Self {
         Self::new(

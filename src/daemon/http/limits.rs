@@ -44,6 +44,15 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// The bounds of the admin port: a few scrapers and people.
+    pub(super) fn admin() -> Self {
+        Self {
+            connections_max: 64,
+            connections_per_address_max: 32,
+            ..Self::default()
+        }
+    }
+
     /// Connections at a time: as configured, but never so many that the rest of the daemon lacks
     /// file descriptors.
     pub(super) fn connections_affordable(&self) -> usize {

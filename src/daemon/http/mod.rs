@@ -3,13 +3,15 @@
 //! In reading order: [`Server`] opens the port and lets connections in; `connection` serves one of
 //! them, and its requests pass `tap`, which counts them. `routes` says what an address names, and
 //! `answer` calls the handler: `live`, `pages` or `api`. Handlers share `app` (state), `ask` (the
-//! request), `names`, `caching`, `ranges`, `errors` and `assets`.
+//! request), `names`, `caching`, `ranges`, `errors` and `assets`. The public port and the admin
+//! port are two servers; `audience` is what they do differently.
 
 mod answer;
 mod api;
 mod app;
 mod ask;
 mod assets;
+mod audience;
 mod caching;
 mod connection;
 mod errors;

@@ -36,8 +36,12 @@ pub(super) enum Target {
     Health,
     /// Whether streams can be made.
     Readiness,
+    /// An address that is there on the admin port, but not here.
+    OnAdminPort(Route),
     /// Any other address of this kind: a file that pages load, or nothing.
     Other(Route),
+    /// Any other address of this kind on a port that has no pages: nothing.
+    Nothing(Route),
 }
 
 impl Target {
@@ -52,7 +56,7 @@ impl Target {
             Self::Streams | Self::Stream(_) => Route::Api,
             Self::Metrics => Route::Metrics,
             Self::Health | Self::Readiness => Route::Health,
-            Self::Other(route) => *route,
+            Self::OnAdminPort(route) | Self::Other(route) | Self::Nothing(route) => *route,
         }
     }
 }
@@ -62,9 +66,15 @@ macro_rules! first_of {
     ($first:expr, $($next:expr),+ $(,)?) => { $first$(.or($next).unify())+ };
 }
 
-/// Finds out what an address names; never rejects.
+/// Finds out what an address names on the public port; never rejects.
 pub(super) fn target() -> BoxedFilter<(Target,)> {
-    first_of!(live(), api(), pages(), other()).boxed()
+    first_of!(live(), api(), on_admin_port(), pages(), other()).boxed()
+}
+
+/// Finds out what an address names on the admin port; never rejects.
+pub(super) fn admin_target() -> BoxedFilter<(Target,)> {
+    let nothing = other().map(|target: Target| Target::Nothing(target.route()));
+    first_of!(api(), admin(), nothing).boxed()
 }
 
 fn live() -> impl Filter<Extract = (Target,), Error = Rejection> + Clone {
@@ -107,10 +117,19 @@ fn api() -> impl Filter<Extract = (Target,), Error = Rejection> + Clone {
     first_of!(
         warp::path!("api" / "v1" / "streams").map(|| Target::Streams),
         warp::path!("api" / "v1" / "streams" / Name).map(Target::Stream),
-        warp::path!("metrics").map(|| Target::Metrics),
         warp::path!("healthz").map(|| Target::Health),
+    )
+}
+
+fn admin() -> impl Filter<Extract = (Target,), Error = Rejection> + Clone {
+    first_of!(
+        warp::path!("metrics").map(|| Target::Metrics),
         warp::path!("readyz").map(|| Target::Readiness),
     )
+}
+
+fn on_admin_port() -> impl Filter<Extract = (Target,), Error = Rejection> + Clone {
+    admin().map(|target: Target| Target::OnAdminPort(target.route()))
 }
 
 fn pages() -> impl Filter<Extract = (Target,), Error = Rejection> + Clone {
@@ -142,9 +161,9 @@ mod tests {
 
     use super::*;
 
-    async fn target_of(path: &str) -> Target {
+    async fn target_of(path: &str, targets: fn() -> BoxedFilter<(Target,)>) -> Target {
         let (sender, receiver) = std::sync::mpsc::channel();
-        let filter = target().map(move |target| {
+        let filter = targets().map(move |target| {
             sender.send(target).unwrap();
             warp::reply()
         });
@@ -176,7 +195,7 @@ mod tests {
             ("/readyz", Route::Health),
             ("*", Route::Page),
         ] {
-            assert_eq!(target_of(path).await.route(), route, "{path}");
+            assert_eq!(target_of(path, target).await.route(), route, "{path}");
         }
     }
 
@@ -189,7 +208,37 @@ mod tests {
             ("/metrics/x", Route::Metrics),
             ("/live/demo/master.m3u8/", Route::Media),
         ] {
-            assert_eq!(target_of(path).await, Target::Other(route), "{path}");
+            assert_eq!(
+                target_of(path, target).await,
+                Target::Other(route),
+                "{path}"
+            );
+        }
+    }
+    #[tokio::test]
+    async fn the_admin_port_has_the_api_health_and_metrics_alone() {
+        assert_eq!(target_of("/metrics", admin_target).await, Target::Metrics);
+        assert_eq!(target_of("/readyz", admin_target).await, Target::Readiness);
+        assert_eq!(target_of("/healthz", admin_target).await, Target::Health);
+        let streams = target_of("/api/v1/streams", admin_target).await;
+        assert_eq!(streams, Target::Streams);
+        for (path, route) in [
+            ("/", Route::Page),
+            ("/watch/demo", Route::Page),
+            ("/assets/a.js", Route::Asset),
+            ("/live/demo/master.m3u8", Route::Media),
+            ("/live/demo/thumb.jpg", Route::Media),
+        ] {
+            let target = target_of(path, admin_target).await;
+            assert_eq!(target, Target::Nothing(route), "{path}");
+        }
+    }
+
+    #[tokio::test]
+    async fn metrics_and_readiness_are_not_public() {
+        for (path, route) in [("/metrics", Route::Metrics), ("/readyz", Route::Health)] {
+            let target = target_of(path, target).await;
+            assert_eq!(target, Target::OnAdminPort(route), "{path}");
         }
     }
 }

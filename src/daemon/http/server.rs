@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower_service::Service;
 
+use crate::base::cors::Cors;
 use crate::daemon::net::{BindError, Connections, Listener, Open, Protocol};
 use crate::daemon::origin::Origin;
 use crate::daemon::session::Catalog;
@@ -23,6 +24,7 @@ use super::answer;
 use super::app::App;
 use super::ask::Peer;
 use super::assets::Assets;
+use super::audience::Audience;
 use super::caching::GzipCache;
 use super::connection::{self, Tracked};
 use super::limits::Limits;
@@ -33,19 +35,35 @@ use super::tap::{Activity, Tap};
 /// A port that is open but not served yet.
 #[derive(Debug)]
 pub struct Server {
+    audience: Audience,
     listener: Listener,
     limits: Limits,
 }
 
 impl Server {
-    /// Opens the port. Must be called inside a tokio runtime.
+    /// Opens the public port; pages of the sites in `cors` may use media and API. Must be called
+    /// inside a tokio runtime.
     ///
     /// # Errors
     /// When the port cannot be opened.
-    pub fn bind(address: SocketAddr) -> Result<Self, BindError> {
+    pub fn bind(address: SocketAddr, cors: Cors) -> Result<Self, BindError> {
         Ok(Self {
+            audience: Audience::Viewers(cors),
             listener: Listener::bind("http", address)?,
             limits: Limits::default(),
+        })
+    }
+
+    /// Opens the admin port, which may be asked by address, as `localhost` and by `hosts`, in lower
+    /// case. Must be called inside a tokio runtime.
+    ///
+    /// # Errors
+    /// When the port cannot be opened.
+    pub fn bind_admin(address: SocketAddr, hosts: Vec<String>) -> Result<Self, BindError> {
+        Ok(Self {
+            audience: Audience::Operators(hosts),
+            listener: Listener::bind("admin", address)?,
+            limits: Limits::admin(),
         })
     }
 
@@ -71,6 +89,7 @@ impl Server {
         shutdown: CancellationToken,
     ) {
         let app = App {
+            audience: self.audience,
             catalog,
             origin,
             metrics: metrics.clone(),

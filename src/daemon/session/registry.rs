@@ -188,7 +188,7 @@ impl Registry {
     ) -> Entry {
         let spec = Spec::of(settings, stream);
         let grace = settings.session.grace;
-        let source = stream.source.to_string();
+        let source = stream.source.place();
         let cell = Arc::new(Cell::new(&spec.name, source, spec.schedule()));
         let (commands, receiver) = mpsc::channel(COMMANDS_MAX);
         let stop = CancellationToken::new();

@@ -1,6 +1,6 @@
 /** The card of one stream in the list. */
 
-import { startsWhenWatched, type StreamStatus } from '../api.ts';
+import type { StreamStatus } from '../api.ts';
 import { make, setText } from '../dom.ts';
 import { viewers } from '../format.ts';
 import { badgeFor, describe, sectionOf } from '../wording.ts';
@@ -29,16 +29,14 @@ export class Card {
 
   update(status: StreamStatus, nowMs: number): void {
     const section = sectionOf(status);
-    const onDemand = status.state === 'idle' && startsWhenWatched(status);
-    const badge = onDemand ? { text: 'On demand', tone: 'quiet' } : badgeFor(status.state);
+    const badge = badgeFor(status.state);
     setText(this.#badge, badge.text);
     this.#badge.dataset['tone'] = badge.tone;
     this.element.dataset['section'] = section;
     this.#viewers.hidden = status.viewers === 0;
     setText(this.#viewers, viewers(status.viewers));
-    const failed = status.state === 'failed';
-    setText(this.#facts, (failed && status.last_error) || describe(status, nowMs));
-    this.#facts.classList.toggle('is-bad', failed);
+    setText(this.#facts, describe(status, nowMs));
+    this.#facts.classList.toggle('is-bad', status.state === 'failed');
     this.#thumbnail.wanted = status.state === 'live' || status.state === 'waiting';
   }
 

@@ -3,7 +3,7 @@
  * answers of the API and events of the engine; its outputs are a command and a view.
  */
 
-import { startsWhenWatched, type Lookup, type StreamStatus } from '../api.ts';
+import type { Lookup, StreamStatus } from '../api.ts';
 import { backoffMs } from '../backoff.ts';
 
 /** What the engine does: nothing, load up to the first frame, or play. */
@@ -34,6 +34,8 @@ export interface Model {
   readonly notBeforeMs: number;
   /** `since` of the state whose session has ended; that session is not loaded again. */
   readonly endedSince: string | null;
+  /** `since` of the idle or failed state in which the master was asked for. */
+  readonly askedSince: string | null;
   /** Whether a broadcast has ended while this page was open. */
   readonly sawEnd: boolean;
 }
@@ -52,6 +54,7 @@ export const initial: Model = {
   failures: 0,
   notBeforeMs: 0,
   endedSince: null,
+  askedSince: null,
   sawEnd: false,
 };
 
@@ -68,7 +71,7 @@ export function step(
 ): [Model, Command] {
   switch (happening.type) {
     case 'lookup':
-      return considerLoading(forgetEnd({ ...model, lookup: happening.lookup }), nowMs);
+      return considerLoading(forgetState({ ...model, lookup: happening.lookup }), nowMs);
     case 'playing':
       return [{ ...model, phase: 'playing', failures: 0, sawEnd: false, endedSince: null }, 'none'];
     case 'ended':
@@ -87,7 +90,9 @@ export function viewOf(model: Model): View {
   if (lookup.kind === 'missing') return 'missing';
   if (!status) return 'unreachable';
   if (status.state === 'failed') return 'failed';
-  if (phase === 'loading' || loadable(model, status)) return 'starting';
+  const loads = phase === 'loading' || loadable(model, status);
+  // The answer to a load tells whether the stream starts because somebody watches.
+  if (loads && (status.state !== 'idle' || !model.sawEnd)) return status.state === 'idle' ? 'connecting' : 'starting';
   return model.sawEnd ? 'ended' : 'waiting';
 }
 
@@ -122,11 +127,15 @@ function rest(model: Model, nowMs: number, random: number): Model {
   return { ...model, phase: 'resting', failures, notBeforeMs: nowMs + pause };
 }
 
-/** A state other than the one that ended means that whatever comes next is a new session. */
-function forgetEnd(model: Model): Model {
-  return model.endedSince !== null && sinceOf(model) !== model.endedSince
-    ? { ...model, endedSince: null }
-    : model;
+/** A state other than the one that ended, or that was asked in vain, may lead to a picture. */
+function forgetState(model: Model): Model {
+  const since = sinceOf(model);
+  let next = model;
+  if (next.endedSince !== null && since !== next.endedSince) next = { ...next, endedSince: null };
+  if (since !== null && next.askedSince !== null && since !== next.askedSince) {
+    next = { ...next, askedSince: null, failures: 0, notBeforeMs: 0 };
+  }
+  return next;
 }
 
 /** Whether a request for the master is likely to lead to a picture. */
@@ -137,9 +146,12 @@ function loadable(model: Model, status: StreamStatus): boolean {
     case 'waiting':
       return model.endedSince !== status.since;
     case 'idle':
+      // The first request starts a stream that runs while somebody watches. Any other stream waits
+      // for its publisher, so that further requests would only fail.
+      return model.askedSince !== status.since;
     case 'failed':
-      // All other streams must start by themselves; until then a request would only fail.
-      return startsWhenWatched(status);
+      // A stream that runs while somebody watches is tried again only when somebody asks.
+      return true;
   }
 }
 
@@ -147,5 +159,7 @@ function considerLoading(model: Model, nowMs: number): [Model, Command] {
   const { lookup } = model;
   if (model.phase !== 'resting' || nowMs < model.notBeforeMs) return [model, 'none'];
   if (lookup?.kind !== 'found' || !loadable(model, lookup.status)) return [model, 'none'];
-  return [{ ...model, phase: 'loading' }, 'load'];
+  const { state, since } = lookup.status;
+  const askedSince = state === 'idle' || state === 'failed' ? since : null;
+  return [{ ...model, phase: 'loading', askedSince }, 'load'];
 }

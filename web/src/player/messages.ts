@@ -10,7 +10,7 @@ export interface Message {
 }
 
 /** Message for a view; `null` when a picture is shown. */
-export function messageFor(view: View, name: string, lastError: string | null): Message | null {
+export function messageFor(view: View, name: string): Message | null {
   switch (view) {
     case 'playing':
     case 'reconnecting':
@@ -34,7 +34,7 @@ export function messageFor(view: View, name: string, lastError: string | null): 
     case 'failed':
       return {
         title: `${name} cannot be shown right now`,
-        detail: lastError ?? 'The server keeps trying, and so does this page.',
+        detail: 'The server keeps trying, and so does this page.',
         busy: false,
       };
     case 'unreachable':

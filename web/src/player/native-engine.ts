@@ -19,6 +19,10 @@ export class NativeEngine implements Engine {
     private readonly video: HTMLVideoElement,
     events: EngineEvents,
   ) {
+    // The stream had ended before playback began: viewers do not want its last minute.
+    video.addEventListener('loadedmetadata', () => {
+      if (this.#loaded && Number.isFinite(video.duration)) events.onEnded();
+    });
     video.addEventListener('loadeddata', () => this.#loaded && events.onFrame());
     video.addEventListener('ended', () => this.#loaded && events.onEnded());
     video.addEventListener('error', () => {

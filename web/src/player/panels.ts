@@ -117,7 +117,6 @@ export class Panels {
     const { engine, video, status } = this.player;
     const readings = engine?.readings();
     const quality = engine?.qualities.find((it) => it.index === engine.playing);
-    const rung = status?.rungs.find((it) => it.width === video.videoWidth && it.height === video.videoHeight);
     const frames = video.getVideoPlaybackQuality?.();
     const or = <T>(value: T | null | undefined, text: (value: T) => string): string =>
       value == null ? '–' : text(value);
@@ -125,7 +124,6 @@ export class Panels {
       ['Picture', video.videoWidth ? `${video.videoWidth} × ${video.videoHeight}` : '–'],
       ['Frames', `${this.#framesPerSecond(frames?.totalVideoFrames)} fps, ${frames?.droppedVideoFrames ?? 0} dropped`],
       ['Rung', or(quality, (it) => `${it.label}, ${bitrate(it.bitrate)}`)],
-      ['Encoder', or(rung, (it) => `${it.encoder}, ${it.speed.toFixed(1)}×`)],
       ['Bandwidth', or(readings?.bandwidth, bitrate)],
       ['Behind live edge', or(readings?.latency, seconds)],
       ['Aim', or(readings?.target, seconds)],

@@ -2,7 +2,7 @@
  * The player: queries the API, drives an engine according to the lifecycle, and shows the state.
  */
 
-import { lookUpStream, masterUrl, thumbUrl, type Lookup, type StreamStatus } from '../api.ts';
+import { askToStart, lookUpStream, masterUrl, thumbUrl, type Lookup, type StreamStatus } from '../api.ts';
 import { byId, setText } from '../dom.ts';
 import type { Engine, EngineEvents } from './engine.ts';
 import { initial, pollMs, step, viewOf, type Happening, type Model, type View } from './lifecycle.ts';
@@ -130,6 +130,18 @@ export class Player {
 
   #load(): void {
     const state = this.status?.state;
+    // Without a publisher the answer is 404, which is no fault that an engine should report.
+    if (state === 'idle' || state === 'failed') void this.#ask();
+    else this.#loadEngine();
+  }
+
+  async #ask(): Promise<void> {
+    if (await askToStart(this.name)) this.#loadEngine();
+    else this.#happen({ type: 'fatal' });
+  }
+
+  #loadEngine(): void {
+    const state = this.status?.state;
     // Before the first picture there is no thumbnail.
     if (state === 'live' || state === 'waiting') byId('poster', HTMLImageElement).src = thumbUrl(this.name);
     if (this.#pausedByViewer) this.#waitForClick();
@@ -178,7 +190,7 @@ export class Player {
       stage.dataset['view'] = view;
       if (view !== 'playing' && view !== 'reconnecting') stage.classList.remove('is-stalled');
     }
-    const message = messageFor(view, this.name, this.status?.last_error ?? null);
+    const message = messageFor(view, this.name);
     if (message) {
       setText(byId('message-title', HTMLElement), message.title);
       setText(byId('message-detail', HTMLElement), message.detail);

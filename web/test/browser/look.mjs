@@ -19,8 +19,8 @@ const PICTURES = process.argv[2] ?? join(tmpdir(), 'weir-look');
 const DESKTOP = { width: 1280, height: 800 };
 const PHONE = { width: 390, height: 780 };
 const RUNGS = [
-  { name: '480p', width: 854, height: 480, fps: 30, bitrate: 1_200_000, encoder: 'x264', speed: 3.1, dropped: 0 },
-  { name: '240p', width: 426, height: 240, fps: 30, bitrate: 300_000, encoder: 'x264', speed: 9.8, dropped: 0 },
+  { name: '480p', width: 854, height: 480, fps: 30, bitrate: 1_200_000, awake: true },
+  { name: '240p', width: 426, height: 240, fps: 30, bitrate: 300_000, awake: true },
 ];
 
 const daemon = new Daemon();
@@ -66,10 +66,10 @@ async function lists() {
   daemon.thumb = thumbnail();
   daemon.streams = [
     stream('studio', 'live', { viewers: 14, rungs: RUNGS }),
-    stream('harbour', 'waiting', { source: 'rtsp://10.0.0.7/', viewers: 1, rungs: RUNGS }),
+    stream('harbour', 'waiting', { viewers: 1, rungs: RUNGS }),
     stream('rehearsal', 'starting'),
-    stream('demo', 'idle', { source: 'test:' }),
-    stream('garage', 'failed', { source: 'http://10.0.0.9/', last_error: 'the camera refuses the password; trying again in 8 s' }),
+    stream('demo', 'idle'),
+    stream('garage', 'failed'),
     stream('church', 'idle'),
     stream('gym', 'idle'),
   ];
@@ -91,7 +91,7 @@ async function lists() {
 async function states() {
   for (const [name, status] of [
     ['waiting', stream('studio', 'idle')],
-    ['failed', stream('studio', 'failed', { last_error: 'the encoder could not be started: x264 is missing' })],
+    ['failed', stream('studio', 'failed')],
     ['missing', stream('other', 'idle')],
   ]) {
     daemon.streams = [status];

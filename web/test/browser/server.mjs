@@ -28,13 +28,9 @@ export function stream(name, state, more = {}) {
   return {
     name,
     state,
-    source: 'push:',
     since: new Date(Date.now() - 12 * 60_000).toISOString(),
     viewers: 0,
-    input: null,
     rungs: [],
-    worker_pid: null,
-    last_error: null,
     ...more,
   };
 }

@@ -4,11 +4,11 @@ import { test } from 'node:test';
 import { backoffMs } from '../../src/backoff.ts';
 import { initial, pollMs, step, viewOf } from '../../src/player/lifecycle.ts';
 
-const found = (state, { source = 'push:', since = 'a' } = {}) => ({
+const found = (state, since = state) => ({
   type: 'lookup',
   lookup: {
     kind: 'found',
-    status: { name: 'x', state, source, since, viewers: 0, input: null, rungs: [], worker_pid: null, last_error: null },
+    status: { name: 'x', state, since, viewers: 0, rungs: [] },
   },
 });
 const MISSING = { type: 'lookup', lookup: { kind: 'missing' } };
@@ -29,18 +29,29 @@ function run(...happenings) {
   return { commands, view: viewOf(model), model };
 }
 
-test('an idle push stream waits, and loads as soon as it starts', () => {
-  assert.deepEqual(run(found('idle')).commands, ['none']);
-  assert.equal(run(found('idle')).view, 'waiting');
-  const { commands, view } = run(found('idle'), found('starting'));
-  assert.deepEqual(commands, ['none', 'load']);
-  assert.equal(view, 'starting');
+test('an idle stream is asked for once: the request starts a stream on demand', () => {
+  const { commands, view } = run(found('idle'), found('starting'), PLAYING);
+  assert.deepEqual(commands, ['load', 'none', 'none']);
+  assert.equal(view, 'playing');
+  assert.equal(run(found('idle')).view, 'connecting');
+  assert.equal(run(found('idle'), found('starting')).view, 'starting');
 });
 
-test('an idle stream on demand loads at once: the request is what starts it', () => {
-  const { commands, view } = run(found('idle', { source: 'test:' }));
-  assert.deepEqual(commands, ['load']);
-  assert.equal(view, 'starting');
+test('a stream without a publisher waits, and loads as soon as it starts', () => {
+  const waits = run(found('idle'), FATAL, found('idle'), found('idle'));
+  assert.deepEqual(waits.commands, ['load', 'unload', 'none', 'none']);
+  assert.equal(waits.view, 'waiting');
+  let model = waits.model;
+  // Not even the pause after a failure holds it back.
+  [model] = step(model, FATAL, 4_000, 0.999);
+  const [, command] = step(model, found('starting'), 4_000, 0);
+  assert.equal(command, 'load');
+});
+
+test('a broadcast that ended before the page was opened is not played', () => {
+  const { commands, view } = run(found('idle'), ENDED, found('idle'));
+  assert.deepEqual(commands, ['load', 'unload', 'none']);
+  assert.equal(view, 'ended');
 });
 
 test('starting, live and waiting streams load at once, and only once', () => {
@@ -60,8 +71,11 @@ test('after the end the session that ended is not loaded again, the next one is'
   assert.deepEqual(run(...end).commands.at(-1), 'unload');
   assert.deepEqual(run(...end, found('live')).commands.at(-1), 'none');
   assert.equal(run(...end, found('live')).view, 'ended');
-  assert.equal(run(...end, found('idle', { since: 'b' })).view, 'ended');
-  const again = run(...end, found('idle', { since: 'b' }), found('starting', { since: 'c' }));
+  const gone = run(...end, found('idle'), ENDED, found('idle'));
+  assert.equal(gone.view, 'ended');
+  assert.equal(run(...end, found('idle')).view, 'ended');
+  assert.equal(gone.commands.at(-1), 'none');
+  const again = run(...end, found('idle'), ENDED, found('starting'));
   assert.equal(again.commands.at(-1), 'load');
 });
 
@@ -97,15 +111,14 @@ test('a missing stream and a server out of reach are told apart, and both are re
   assert.equal(run(MISSING, found('live')).commands.at(-1), 'load');
 });
 
-test('what failed is asked for again only where asking starts it', () => {
-  for (const source of ['push:', 'http://camera/']) {
-    const { commands, view } = run(found('failed', { source }));
-    assert.deepEqual(commands, ['none'], source);
-    assert.equal(view, 'failed', source);
-    assert.equal(run(found('failed', { source }), found('starting', { source })).commands.at(-1), 'load', source);
-  }
-  assert.deepEqual(run(found('failed', { source: 'test:' })).commands, ['load']);
-  assert.equal(run(found('failed', { source: 'test:' }), FATAL).view, 'failed');
+test('what failed is asked for again, later and later, until its state changes', () => {
+  const { commands, view, model } = run(found('failed'), FATAL);
+  assert.deepEqual(commands, ['load', 'unload']);
+  assert.equal(view, 'failed');
+  const [tooSoon, none] = step(model, found('failed'), model.notBeforeMs - 1, 0);
+  assert.equal(none, 'none');
+  assert.equal(step(tooSoon, found('failed'), model.notBeforeMs, 0)[1], 'load');
+  assert.equal(step(tooSoon, found('live'), model.notBeforeMs - 1, 0)[1], 'load');
 });
 
 test('the pace of asking', () => {

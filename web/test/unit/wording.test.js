@@ -5,47 +5,33 @@ import { nameInPath } from '../../src/api.ts';
 import { embedCode } from '../../src/share.ts';
 import { awaitsPublisher, describe, sectionOf } from '../../src/wording.ts';
 
-const RUNG = { name: '720p', width: 1280, height: 720, fps: 30, bitrate: 2_800_000, encoder: 'x264', speed: 2, dropped: 0 };
-const status = (state, source, rungs = []) => ({
-  name: 'x', state, source, since: '2025-01-01T10:00:00Z', viewers: 0, input: null, rungs, worker_pid: null, last_error: null,
-});
+const RUNG = { name: '720p', width: 1280, height: 720, fps: 30, bitrate: 2_800_000, awake: true };
+const status = (state, rungs = []) => ({ name: 'x', state, since: '2025-01-01T10:00:00Z', viewers: 0, rungs });
 const NOW = Date.parse('2025-01-01T10:12:00Z');
 
 test('a stream is described by its top rung and how long it has been live', () => {
-  assert.equal(describe(status('live', 'push:', [RUNG]), NOW), '720p · live for 12 min');
+  assert.equal(describe(status('live', [RUNG]), NOW), '720p · live for 12 min');
 });
 
 test('a clock of the viewer that is behind gives no negative duration', () => {
-  assert.equal(describe(status('live', 'push:'), NOW - 3_600_000), 'live for moments');
+  assert.equal(describe(status('live'), NOW - 3_600_000), 'live for moments');
 });
 
-test('an idle stream says who starts it', () => {
-  assert.equal(describe(status('idle', 'push:'), NOW), 'waiting for a publisher');
-  assert.equal(describe(status('idle', 'test:'), NOW), 'starts when you watch');
-  assert.equal(describe(status('idle', 'http://camera/'), NOW), 'the source is not connected');
+test('a stream that is not live says what it waits for', () => {
+  assert.equal(describe(status('idle'), NOW), 'waits for its publisher or its first viewer');
+  assert.equal(describe(status('failed'), NOW), 'cannot be shown right now; the server keeps trying');
+  assert.equal(describe(status('waiting', [RUNG]), NOW), '720p · the source is away for a moment');
 });
 
 test('sections of the list', () => {
-  const rows = [
-    ['live', 'push:', 'live'], ['starting', 'test:', 'live'], ['waiting', 'push:', 'live'],
-    ['idle', 'test:', 'on-demand'], ['failed', 'test:', 'on-demand'],
-    ['idle', 'push:', 'offline'], ['failed', 'push:', 'offline'],
-    ['idle', 'http://camera/', 'offline'], ['failed', 'http://camera/', 'offline'],
-  ];
-  for (const [state, source, wanted] of rows) {
-    assert.equal(sectionOf(status(state, source)), wanted, `${state} ${source}`);
-  }
+  for (const state of ['live', 'starting', 'waiting']) assert.equal(sectionOf(status(state)), 'live', state);
+  for (const state of ['idle', 'failed']) assert.equal(sectionOf(status(state)), 'offline', state);
 });
 
-test('how to publish is told where a published stream is offline', () => {
-  const camera = status('failed', 'http://camera/');
-  const rows = [
-    [[], false], [[camera], false], [[camera, status('idle', 'test:')], false],
-    [[status('live', 'push:'), camera], false], [[camera, status('idle', 'push:')], true],
-    [[status('failed', 'push:')], true],
-  ];
-  for (const [streams, wanted] of rows) {
-    assert.equal(awaitsPublisher(streams), wanted, streams.map((it) => `${it.state} ${it.source}`).join(', '));
+test('how to publish is told where a stream waits for somebody', () => {
+  const rows = [[[], false], [['failed', 'live'], false], [['live', 'idle'], true]];
+  for (const [states, wanted] of rows) {
+    assert.equal(awaitsPublisher(states.map((state) => status(state))), wanted, states.join(', '));
   }
 });
 

@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use bytes::Bytes;
 
 use super::*;
+use crate::base::cors::Cors;
 use crate::base::units::ByteSize;
 use crate::daemon::config::settings::{Encoder, Hls, OnFailure, Server, Session, Worker};
 use crate::daemon::ingest::{MediaEvent, Revocation};
@@ -171,6 +172,9 @@ fn settings(grace: Duration, streams: Vec<Stream>) -> Settings {
             http: None,
             rtmp: None,
             data: PathBuf::new(),
+            admin: None,
+            admin_hosts: Vec::new(),
+            cors: Cors::Any,
         },
         hls: Hls {
             segment: cutting().segment,
