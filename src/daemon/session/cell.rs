@@ -17,10 +17,10 @@ use crate::model::status::{InputStatus, RungStatus, State, StreamStatus};
 /// Longest error text that is shown.
 const ERROR_CHARS_MAX: usize = 500;
 
-/// One stream's noticeboard: the stream's task writes, everybody else reads.
+/// One stream's noticeboard: the stream's task writes, everybody else reads. When the stream's
+/// settings change, the next task takes the noticeboard over, and with it the viewers.
 #[derive(Debug)]
 pub struct Cell {
-    schedule: Schedule,
     board: Mutex<Board>,
     viewers: Viewers,
     /// A viewer has asked for a playlist.
@@ -29,6 +29,9 @@ pub struct Cell {
 
 #[derive(Debug)]
 struct Board {
+    schedule: Schedule,
+    /// Number of the newest task.
+    task: u64,
     status: StreamStatus,
     open: bool,
     ended: Option<Instant>,
@@ -64,14 +67,34 @@ impl Cell {
             last_error: None,
         };
         Self {
-            schedule,
             board: Mutex::new(Board {
+                schedule,
+                task: 0,
                 status,
                 open: false,
                 ended: None,
             }),
             viewers: Viewers::default(),
             demanded: Notify::new(),
+        }
+    }
+
+    /// A task with other settings follows the present one; returns its number. The first is 0.
+    pub fn succeed(&self, source: String, schedule: Schedule) -> u64 {
+        let mut board = self.board();
+        board.schedule = schedule;
+        board.status.source = source;
+        board.status.last_error = None;
+        board.task += 1;
+        board.task
+    }
+
+    /// Calls `give_up` unless a task has followed the one of number `task`: those who wait then
+    /// wait for what the newer task makes.
+    pub fn give_up(&self, task: u64, give_up: impl FnOnce()) {
+        let board = self.board();
+        if board.task == task {
+            give_up();
         }
     }
 
@@ -111,20 +134,26 @@ impl Cell {
     /// watched, and says what there is. An ended session can be played for `window`.
     pub fn demand(&self, address: IpAddr, agent: &str, window: Duration, now: Instant) -> Demand {
         self.viewers.saw(address, agent, now);
-        if self.schedule == Schedule::WhileWatched {
+        let board = self.board();
+        let on_demand = board.schedule == Schedule::WhileWatched;
+        if on_demand {
             // Requests that come before the task wakes count as one.
             self.demanded.notify_one();
         }
-        let board = self.board();
         let recent = |then: Instant| now.saturating_duration_since(then) < window;
         match board.status.state {
             State::Starting => Demand::Starting,
             _ if board.open => Demand::Playable,
             State::Failed => Demand::Nothing,
-            _ if self.schedule == Schedule::WhileWatched => Demand::Starting,
+            _ if on_demand => Demand::Starting,
             _ if board.ended.is_some_and(recent) => Demand::Playable,
             _ => Demand::Nothing,
         }
+    }
+
+    /// The stream runs while it is watched, and somebody watches.
+    pub fn is_demanded(&self, now: Instant) -> bool {
+        self.board().schedule == Schedule::WhileWatched && self.viewers.count(now) > 0
     }
 
     fn board(&self) -> MutexGuard<'_, Board> {
@@ -205,6 +234,20 @@ mod tests {
         assert_eq!(cell.demand(home, "", WINDOW, now), Demand::Playable);
         assert_eq!(cell.demand(home, "", WINDOW, now + WINDOW), Demand::Nothing);
         assert_eq!(cell.status(now + WINDOW).viewers, 1);
+    }
+
+    #[test]
+    fn a_task_with_a_successor_gives_nothing_up() {
+        let cell = Cell::new("s", String::new(), Schedule::WhilePublished);
+        let given_up = |task| {
+            let mut given_up = false;
+            cell.give_up(task, || given_up = true);
+            given_up
+        };
+        assert!(given_up(0));
+        let next = cell.succeed("test:".into(), Schedule::WhileWatched);
+        assert!(!given_up(0) && given_up(next));
+        assert_eq!(cell.status(Instant::now()).source, "test:");
     }
 
     #[test]

@@ -71,8 +71,15 @@ struct Streams {
     /// Names in the order of the configuration file.
     order: Vec<String>,
     entries: HashMap<String, Entry>,
-    /// Tasks of removed streams, which are about to end.
-    leaving: Vec<JoinHandle<()>>,
+    /// Removed streams whose tasks are about to end, by name.
+    leaving: HashMap<String, Earlier>,
+}
+
+/// What is left of a stream that was removed or changed.
+struct Earlier {
+    cell: Arc<Cell>,
+    /// About to end; `None` once a shutdown waits for it.
+    task: Option<JoinHandle<()>>,
 }
 
 /// One configured stream.
@@ -86,6 +93,17 @@ struct Entry {
     stop: Option<DropGuard>,
     /// `None` once a shutdown waits for the task.
     task: Option<JoinHandle<()>>,
+}
+
+impl Entry {
+    /// Tells the stream's task to end.
+    fn leave(self) -> Earlier {
+        drop(self.stop);
+        Earlier {
+            cell: self.cell,
+            task: self.task,
+        }
+    }
 }
 
 impl Registry {
@@ -131,13 +149,19 @@ impl Registry {
             return;
         }
         let mut streams = self.write();
-        streams.leaving.retain(|task| !task.is_finished());
+        streams
+            .leaving
+            .retain(|_, left| left.task.as_ref().is_some_and(|task| !task.is_finished()));
         let mut before = std::mem::take(&mut streams.entries);
         for stream in &settings.streams {
             let key = key_of(stream, keys);
             let entry = match before.remove(&stream.name) {
                 Some(entry) => self.keep_or_replace(entry, settings, stream, key),
-                None => self.begin(settings, stream, key, None),
+                // It may have been removed a moment ago.
+                None => {
+                    let earlier = streams.leaving.remove(&stream.name);
+                    self.begin(settings, stream, key, earlier)
+                }
             };
             streams.entries.insert(stream.name.clone(), entry);
         }
@@ -147,9 +171,8 @@ impl Registry {
                 stream = name,
                 "stream is not configured any more; ending it"
             );
-            drop(entry.stop);
-            streams.leaving.extend(entry.task);
             self.0.metrics.forget(&name);
+            streams.leaving.insert(name, entry.leave());
         }
     }
 
@@ -165,8 +188,8 @@ impl Registry {
                 stream = stream.name,
                 "settings changed; a new session begins"
             );
-            drop(entry.stop);
-            return self.begin(settings, stream, key, entry.task);
+            let earlier = entry.leave();
+            return self.begin(settings, stream, key, Some(earlier));
         }
         let grace = settings.session.grace;
         if entry.grace != grace {
@@ -184,12 +207,23 @@ impl Registry {
         settings: &Settings,
         stream: &Stream,
         key: Option<Secret>,
-        predecessor: Option<JoinHandle<()>>,
+        earlier: Option<Earlier>,
     ) -> Entry {
         let spec = Spec::of(settings, stream);
         let grace = settings.session.grace;
         let source = stream.source.place();
-        let cell = Arc::new(Cell::new(&spec.name, source, spec.schedule()));
+        let (cell, task, predecessor) = match earlier {
+            Some(Earlier { cell, task }) => {
+                let number = cell.succeed(source, spec.schedule());
+                // Viewers may wait for the earlier session; the new task says whether one comes.
+                self.0.origin.expect(&spec.name);
+                (cell, number, task)
+            }
+            None => {
+                let cell = Cell::new(&spec.name, source, spec.schedule());
+                (Arc::new(cell), 0, None)
+            }
+        };
         let (commands, receiver) = mpsc::channel(COMMANDS_MAX);
         let stop = CancellationToken::new();
         let task = tokio::spawn(stream::run(Setup {
@@ -201,6 +235,7 @@ impl Registry {
             tested: self.0.tested.subscribe(),
             metrics: self.0.metrics.of(&spec.name),
             cell: cell.clone(),
+            task,
             commands: receiver,
             stop: stop.clone(),
             predecessor,
@@ -222,7 +257,8 @@ impl Registry {
         self.0.closing.store(true, Ordering::SeqCst);
         let mut tasks = {
             let mut streams = self.write();
-            let mut tasks = std::mem::take(&mut streams.leaving);
+            let leaving = std::mem::take(&mut streams.leaving).into_values();
+            let mut tasks: Vec<_> = leaving.filter_map(|left| left.task).collect();
             // The entries stay, for viewers still ask how their streams ended.
             for entry in streams.entries.values_mut() {
                 entry.stop = None;

@@ -71,11 +71,14 @@ pub struct Setup {
     pub metrics: OneStream,
     /// Its noticeboard.
     pub cell: Arc<Cell>,
+    /// Its number among the tasks of this noticeboard.
+    pub task: u64,
     /// What the registry tells it.
     pub commands: mpsc::Receiver<Command>,
     /// Cancelled when the stream is removed or the daemon stops.
     pub stop: CancellationToken,
-    /// The earlier task of the same stream, from before its settings changed.
+    /// The earlier task of the same stream, from before its settings changed or it was removed.
+    /// Viewers may wait for its session; the origin expects one until this task knows better.
     pub predecessor: Option<JoinHandle<()>>,
 }
 
@@ -110,6 +113,7 @@ enum Input {
 
 /// Runs a stream until it is stopped and has ended its session.
 pub async fn run(mut setup: Setup) {
+    let succeeds = setup.predecessor.is_some();
     if let Some(mut task) = setup.predecessor.take()
         && timeout(PREDECESSOR_WAIT_MAX, &mut task).await.is_err()
     {
@@ -130,6 +134,9 @@ pub async fn run(mut setup: Setup) {
     };
     let begun = stream.machine.on_time(now());
     stream.perform(begun);
+    if succeeds {
+        stream.keep_viewers();
+    }
     while !stream.machine.stopped() {
         stream.report();
         let input = stream.next().await;
@@ -155,6 +162,21 @@ impl Stream {
             hired = hired(&mut self.hiring) => Input::Hired(hired),
             () = until(deadline) => Input::Time,
             () = stopped(&self.setup.stop, &self.machine) => Input::Stop,
+        }
+    }
+
+    /// Those who waited for the earlier task's session wait on if one of this task is coming, and
+    /// only then.
+    fn keep_viewers(&mut self) {
+        // Publishers may have come while this task waited for the earlier one.
+        while let Ok(command) = self.setup.commands.try_recv() {
+            self.handle(Input::Command(command));
+        }
+        if self.setup.cell.is_demanded(now()) {
+            self.tell(Event::Demand);
+        }
+        if self.machine.state() != State::Starting {
+            self.perform(vec![Action::GiveUp]);
         }
     }
 
@@ -239,7 +261,9 @@ impl Stream {
                 Action::Dismiss => self.dismiss(),
                 Action::Expect => self.setup.origin.expect(self.name()),
                 Action::GiveUp => {
-                    self.setup.origin.give_up(self.name());
+                    let setup = &self.setup;
+                    let give_up = || setup.origin.give_up(&setup.spec.name);
+                    setup.cell.give_up(setup.task, give_up);
                     self.forget_failures();
                 }
                 Action::EndSession => self.end_session(),

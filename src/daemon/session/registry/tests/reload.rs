@@ -74,3 +74,88 @@ async fn a_shutdown_flushes_ends_and_lets_nobody_in() {
         Refusal::ShuttingDown
     );
 }
+
+fn waiting(rig: &Rig, stream: &'static str) -> impl Future<Output = Result<(), Missing>> + use<> {
+    let origin = rig.origin.clone();
+    async move { origin.master(stream, Packaging::Cmaf, LONG).await.map(drop) }
+}
+
+/// The session of a stream that runs while it is watched is removed before it can be played, and
+/// added again while its worker still flushes.
+#[tokio::test]
+async fn a_stream_that_is_removed_and_added_again_keeps_its_waiting_viewers() {
+    let mut rig = Rig::new(settings(LONG, vec![stream("demo", Source::Test)]));
+    let home = IpAddr::from(Ipv4Addr::LOCALHOST);
+    let demand = rig.registry.demand("demo", home, "agent");
+    assert_eq!(demand, Demand::Starting);
+    let (_, mut worker) = rig.started.next().await;
+    worker.plans().await;
+    rig.until(|status| !status.rungs.is_empty()).await;
+    let mut viewer = Box::pin(waiting(&rig, "demo"));
+    assert!(futures_util::poll!(&mut viewer).is_pending());
+
+    let streams = std::mem::take(&mut rig.settings.streams);
+    rig.apply();
+    assert_eq!(worker.hear().await, ToWorker::Finish);
+    rig.settings.streams = streams;
+    rig.apply();
+    // Who asks only now waits as well.
+    let demand = rig.registry.demand("demo", home, "other");
+    assert_ne!(demand, Demand::Nothing);
+    let mut late = Box::pin(waiting(&rig, "demo"));
+    assert!(futures_util::poll!(&mut late).is_pending());
+    worker.say(FromWorker::Finished).await;
+    let (_, mut next) = rig.started.next().await;
+    assert!(futures_util::poll!(&mut viewer).is_pending());
+    next.goes_live(1).await;
+    assert_eq!(bounded(viewer).await, Ok(()));
+    assert_eq!(bounded(late).await, Ok(()));
+}
+
+#[tokio::test]
+async fn a_stream_that_is_added_again_begins_after_its_earlier_session() {
+    let mut rig = Rig::push(LONG);
+    let (_lease, mut worker) = rig.live().await;
+    let streams = std::mem::take(&mut rig.settings.streams);
+    rig.apply();
+    assert_eq!(worker.hear().await, ToWorker::InputClosed);
+    assert_eq!(worker.hear().await, ToWorker::Finish);
+    rig.settings.streams = streams;
+    rig.apply();
+    let _lease = rig.publish("sesame").await.unwrap();
+    worker.say(FromWorker::Finished).await;
+    let (_, mut next) = rig.started.next().await;
+    assert_eq!(rig.recorder.log(), ["open cam", "part 1.0", "end"]);
+    next.goes_live(1).await;
+    rig.recorder.last("part 1.0").await;
+}
+
+/// The earlier task gives its session up when it ends; the publisher of the next is there already.
+#[tokio::test]
+async fn a_changed_stream_keeps_those_who_wait_for_its_first_session() {
+    let mut rig = Rig::push(LONG);
+    let first = rig.publish("sesame").await.unwrap();
+    let (_, worker) = rig.started.next().await;
+    let mut viewer = Box::pin(waiting(&rig, "cam"));
+    assert!(futures_util::poll!(&mut viewer).is_pending());
+    rig.settings.streams[0].rungs.pop();
+    rig.apply();
+    let _second = rig.publish("sesame").await.unwrap();
+    bounded(first.revoked.revoked()).await;
+    worker.is_killed().await;
+    let (_, mut next) = rig.started.next().await;
+    next.goes_live(1).await;
+    assert_eq!(bounded(viewer).await, Ok(()));
+}
+
+#[tokio::test]
+async fn nobody_waits_for_a_changed_stream_without_a_publisher() {
+    let mut rig = Rig::push(LONG);
+    let _lease = rig.publish("sesame").await.unwrap();
+    let (_, worker) = rig.started.next().await;
+    let viewer = waiting(&rig, "cam");
+    rig.settings.streams[0].rungs.pop();
+    rig.apply();
+    worker.is_killed().await;
+    assert_eq!(bounded(viewer).await, Err(Missing::NotFound));
+}
