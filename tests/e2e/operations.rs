@@ -313,3 +313,32 @@ fn only_listed_sites_may_use_media_and_api() {
         assert_eq!(answer.header("vary"), Some("Origin"));
     }
 }
+
+#[test]
+fn a_media_address_that_names_nothing_starts_no_worker() {
+    let _turn = turn();
+    let small = small_ladder(&[]);
+    let demo = "[[stream]]\nname = \"demo\"\nsource = \"test:\"\n";
+    let daemon = Daemon::start(&format!("[hls]\nts = false\n{small}{demo}"));
+    for file in [
+        "NOSUCHSESSION/240p/index.m3u8",
+        "NOSUCHSESSION/240p/index.m3u8?_HLS_msn=1",
+        "NOSUCHSESSION/240p/ts.m3u8",
+        "NOSUCHSESSION/240p/1.m4s",
+        "ts.m3u8",
+        "thumb.jpg",
+    ] {
+        let answer = daemon.get(&format!("/live/demo/{file}"));
+        assert_eq!(answer.status, 404, "{file}");
+    }
+    let status = daemon.status("demo");
+    assert_eq!(
+        (&status["state"], &status["viewers"]),
+        (&"idle".into(), &0.into())
+    );
+    // What starts the stream comes after all that, and starts its first worker.
+    let viewer = Viewer::open(&daemon, "demo");
+    let log = daemon.log();
+    assert_eq!(log.matches("worker starts").count(), 1, "{log}");
+    drop(viewer);
+}

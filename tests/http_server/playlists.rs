@@ -74,6 +74,32 @@ async fn playlist_requests_count_as_viewers() {
 }
 
 #[tokio::test]
+async fn only_a_multivariant_playlist_starts_a_stream() {
+    let server = Running::start();
+    for path in [
+        "/live/demo/nosuchsession/360p/index.m3u8",
+        "/live/demo/nosuchsession/360p/ts.m3u8",
+        "/live/demo/nosuchsession/360p/1.m4s",
+        "/live/studio/nosuchsession/360p/index.m3u8?_HLS_msn=1",
+        "/live/nobody/nosuchsession/360p/index.m3u8",
+        "/live/studio/thumb.jpg",
+    ] {
+        get(server.address, path).await.assert_problem(404);
+    }
+    assert!(
+        server.stub.viewers.borrow().is_empty(),
+        "a viewer was counted"
+    );
+    for path in [server.path("index.m3u8").as_str(), "/live/demo/thumb.jpg"] {
+        assert_eq!(get(server.address, path).await.status, 200, "{path}");
+    }
+    assert!(server.stub.demands.lock().unwrap().is_empty());
+    get(server.address, "/live/demo/master.m3u8").await;
+    assert_eq!(*server.stub.demands.lock().unwrap(), ["demo"]);
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn delivery_directives_are_obeyed() {
     let server = Running::start();
     for (file, expected) in [

@@ -48,7 +48,9 @@ pub type Viewer = (String, IpAddr, String);
 #[derive(Clone, Default)]
 pub struct Stub {
     pub ready: Arc<AtomicBool>,
-    /// One entry for each playlist request.
+    /// The streams whose multivariant playlist was asked for, which starts them.
+    pub demands: Arc<Mutex<Vec<String>>>,
+    /// One entry for each request that counts a viewer.
     pub viewers: watch::Sender<Vec<Viewer>>,
 }
 
@@ -87,15 +89,21 @@ impl Catalog for Stub {
         })
     }
 
-    fn demand(&self, name: &str, address: IpAddr, agent: &str) -> Demand {
-        let viewer = (name.to_owned(), address, agent.to_owned());
-        self.viewers.send_modify(|viewers| viewers.push(viewer));
+    fn demand(&self, name: &str, _: Packaging, address: IpAddr, agent: &str) -> Demand {
+        self.demands.lock().unwrap().push(name.to_owned());
+        self.watching(name, address, agent);
         match name {
             "demo" => Demand::Playable,
             "starting" => Demand::Starting,
             "studio" => Demand::Nothing,
             _ => Demand::Unknown,
         }
+    }
+
+    fn watching(&self, name: &str, address: IpAddr, agent: &str) -> bool {
+        let viewer = (name.to_owned(), address, agent.to_owned());
+        self.viewers.send_modify(|viewers| viewers.push(viewer));
+        self.status(name).is_some()
     }
 
     fn ready(&self) -> bool {

@@ -41,7 +41,7 @@ pub(super) async fn master<C: Catalog>(
     packaging: Packaging,
 ) -> Result<Response, Problem> {
     let name = name.as_str();
-    match app.catalog.demand(name, ask.peer(), ask.agent()) {
+    match app.catalog.demand(name, packaging, ask.peer(), ask.agent()) {
         Demand::Unknown => Err(Problem::no_stream()),
         Demand::Nothing => Err(Problem::nothing_to_show()),
         Demand::Starting | Demand::Playable => {
@@ -61,9 +61,13 @@ pub(super) async fn playlist<C: Catalog>(
 ) -> Result<Response, Problem> {
     let reload = reload::parse(ask.query())?;
     let (stream, session, rendition) = path.parts();
-    // Only an unknown name is refused here: the playlists of an ended session stay for the window,
-    // whatever the stream is doing now.
-    if app.catalog.demand(stream, ask.peer(), ask.agent()) == Demand::Unknown {
+    // An address that names no session is nobody's who watches: it counts no viewer and keeps
+    // nothing awake. The playlists of an ended session stay for the window, whatever the stream is
+    // doing now.
+    if !app.origin.has_session(stream, session) {
+        return Err(Missing::NotFound.into());
+    }
+    if !app.catalog.watching(stream, ask.peer(), ask.agent()) {
         return Err(Problem::no_stream());
     }
     let asked = Instant::now();

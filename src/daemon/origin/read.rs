@@ -83,6 +83,11 @@ impl Origin {
         }
     }
 
+    /// Whether the stream has, or had until lately, a session of this name.
+    pub fn has_session(&self, stream: &str, session: &str) -> bool {
+        self.session(stream, session).is_ok()
+    }
+
     /// A media playlist, `/live/STREAM/SESSION/RENDITION/FILE`. A blocking reload waits for up to
     /// three target durations.
     ///

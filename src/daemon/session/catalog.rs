@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use crate::model::hls::Packaging;
 use crate::model::status::StreamStatus;
 
 /// All streams, as the web side sees them: the registry in the daemon, a stub in tests.
@@ -10,9 +11,13 @@ pub trait Catalog: Clone + Send + Sync + 'static {
     fn list(&self) -> Vec<StreamStatus>;
     /// One stream.
     fn status(&self, name: &str) -> Option<StreamStatus>;
-    /// A viewer asked for a playlist: counts the viewer and starts a stream that runs while it is
-    /// watched.
-    fn demand(&self, name: &str, address: IpAddr, agent: &str) -> Demand;
+    /// A viewer asked for a multivariant playlist, which is how watching begins: counts the viewer
+    /// and starts a stream that runs while it is watched.
+    fn demand(&self, name: &str, packaging: Packaging, address: IpAddr, agent: &str) -> Demand;
+    /// A viewer asked for a playlist of a session that exists: counts the viewer and keeps a stream
+    /// awake that runs while it is watched, but starts none. False when no stream of that name is
+    /// configured.
+    fn watching(&self, name: &str, address: IpAddr, agent: &str) -> bool;
     /// At least one encoder has passed its test, so streams can be made.
     fn ready(&self) -> bool;
 }
@@ -22,7 +27,8 @@ pub trait Catalog: Clone + Send + Sync + 'static {
 pub enum Demand {
     /// No stream of that name is configured.
     Unknown,
-    /// The stream is configured, but nobody publishes it and nothing can be started.
+    /// The stream is configured, but not in this packaging, or nobody publishes it and nothing can
+    /// be started.
     Nothing,
     /// A session is being made, perhaps because of this very request; wait for the origin.
     Starting,

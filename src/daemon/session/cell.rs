@@ -130,8 +130,8 @@ impl Cell {
         status
     }
 
-    /// A viewer asks for a playlist: counts the viewer, wakes a stream that runs while it is
-    /// watched, and says what there is. An ended session can be played for `window`.
+    /// A viewer asks for a multivariant playlist: counts the viewer, wakes a stream that runs while
+    /// it is watched, and says what there is. An ended session can be played for `window`.
     pub fn demand(&self, address: IpAddr, agent: &str, window: Duration, now: Instant) -> Demand {
         self.viewers.saw(address, agent, now);
         let board = self.board();
@@ -148,6 +148,16 @@ impl Cell {
             _ if on_demand => Demand::Starting,
             _ if board.ended.is_some_and(recent) => Demand::Playable,
             _ => Demand::Nothing,
+        }
+    }
+
+    /// A viewer asks for a playlist of a session: counts the viewer and keeps the session awake if
+    /// it is the one that runs.
+    pub fn watching(&self, address: IpAddr, agent: &str, now: Instant) {
+        self.viewers.saw(address, agent, now);
+        let board = self.board();
+        if board.schedule == Schedule::WhileWatched && board.open {
+            self.demanded.notify_one();
         }
     }
 
@@ -170,6 +180,8 @@ fn date_now() -> String {
 #[cfg(test)]
 mod tests {
     use std::net::Ipv4Addr;
+
+    use futures_util::FutureExt;
 
     use super::*;
 
@@ -234,6 +246,32 @@ mod tests {
         assert_eq!(cell.demand(home, "", WINDOW, now), Demand::Playable);
         assert_eq!(cell.demand(home, "", WINDOW, now + WINDOW), Demand::Nothing);
         assert_eq!(cell.status(now + WINDOW).viewers, 1);
+    }
+
+    #[tokio::test]
+    async fn only_a_running_session_is_kept_awake_by_its_playlists() {
+        for (schedule, open, woken) in [
+            (Schedule::WhileWatched, true, true),
+            (Schedule::WhileWatched, false, false),
+            (Schedule::WhilePublished, true, false),
+        ] {
+            let cell = Cell::new("s", String::new(), schedule);
+            cell.report(Report {
+                state: if open { State::Live } else { State::Idle },
+                playable: open,
+                input: None,
+                rungs: Vec::new(),
+                worker_pid: None,
+            });
+            cell.watching(Ipv4Addr::LOCALHOST.into(), "agent", Instant::now());
+            let case = format!("{schedule:?} open {open}");
+            assert_eq!(
+                cell.demanded.notified().now_or_never().is_some(),
+                woken,
+                "{case}"
+            );
+            assert_eq!(cell.status(Instant::now()).viewers, 1, "{case}");
+        }
     }
 
     #[test]

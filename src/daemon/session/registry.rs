@@ -26,6 +26,7 @@ use crate::daemon::origin::Origin;
 use crate::daemon::supervisor::spare::Spares;
 use crate::daemon::supervisor::spawner::Launch;
 use crate::daemon::telemetry::metrics::StreamMetrics;
+use crate::model::hls::Packaging;
 use crate::model::status::StreamStatus;
 
 /// Commands that may wait for a stream's task.
@@ -357,11 +358,14 @@ impl Catalog for Registry {
             .map(|entry| entry.cell.status(Instant::now()))
     }
 
-    fn demand(&self, name: &str, address: IpAddr, agent: &str) -> Demand {
+    fn demand(&self, name: &str, packaging: Packaging, address: IpAddr, agent: &str) -> Demand {
         let streams = self.read();
         let Some(entry) = streams.entries.get(name) else {
             return Demand::Unknown;
         };
+        if packaging == Packaging::Ts && !entry.spec.cutting.ts {
+            return Demand::Nothing;
+        }
         let demand = entry
             .cell
             .demand(address, agent, self.0.window, Instant::now());
@@ -373,6 +377,15 @@ impl Catalog for Registry {
             self.0.origin.expect(name);
         }
         demand
+    }
+
+    fn watching(&self, name: &str, address: IpAddr, agent: &str) -> bool {
+        let streams = self.read();
+        let entry = streams.entries.get(name);
+        if let Some(entry) = entry {
+            entry.cell.watching(address, agent, Instant::now());
+        }
+        entry.is_some()
     }
 
     fn ready(&self) -> bool {

@@ -15,7 +15,7 @@ use crate::base::cors::Cors;
 use crate::base::units::ByteSize;
 use crate::daemon::config::settings::{Encoder, Hls, OnFailure, Server, Session, Worker};
 use crate::daemon::ingest::{MediaEvent, Revocation};
-use crate::daemon::origin::{Missing, Packaging};
+use crate::daemon::origin::Missing;
 use crate::daemon::session::fake::{
     FakeLaunch, FakeWorker, Recorder, Started, bounded, cutting, format, origin, plan, rung,
     with_sound,
@@ -292,7 +292,7 @@ async fn a_session_ends_after_its_grace_with_everything_that_was_made() {
     );
     let found = rig
         .registry
-        .demand("cam", Ipv4Addr::LOCALHOST.into(), "agent");
+        .demand("cam", Packaging::Cmaf, Ipv4Addr::LOCALHOST.into(), "agent");
     assert_eq!(
         found,
         Demand::Playable,
@@ -312,7 +312,7 @@ async fn a_publisher_that_leaves_too_soon_leaves_no_session() {
     assert!(rig.recorder.log().is_empty());
     let found = rig
         .registry
-        .demand("cam", Ipv4Addr::LOCALHOST.into(), "agent");
+        .demand("cam", Packaging::Cmaf, Ipv4Addr::LOCALHOST.into(), "agent");
     assert_eq!(found, Demand::Nothing);
 }
 
@@ -341,15 +341,22 @@ async fn the_test_signal_starts_with_its_first_viewer() {
     let mut rig = Rig::new(settings(LONG, vec![stream("demo", Source::Test)]));
     rig.state(State::Idle).await;
     let home = IpAddr::from(Ipv4Addr::LOCALHOST);
-    assert_eq!(rig.registry.demand("demo", home, "agent"), Demand::Starting);
+    assert_eq!(
+        rig.registry.demand("demo", Packaging::Cmaf, home, "agent"),
+        Demand::Starting
+    );
     let missing = rig.missing("demo").await;
     assert_eq!(missing, Missing::NotReady, "before its task has woken");
     let (_, mut worker) = rig.started.next().await;
     worker.goes_live(1).await;
     rig.state(State::Live).await;
-    assert_eq!(rig.registry.demand("demo", home, "agent"), Demand::Playable);
     assert_eq!(
-        rig.registry.demand("nobody", home, "agent"),
+        rig.registry.demand("demo", Packaging::Cmaf, home, "agent"),
+        Demand::Playable
+    );
+    assert_eq!(
+        rig.registry
+            .demand("nobody", Packaging::Cmaf, home, "agent"),
         Demand::Unknown
     );
 }
@@ -383,4 +390,20 @@ async fn a_camera_is_fetched_unasked_and_its_absence_is_told() {
     worker.goes_live(1).await;
     rig.state(State::Live).await;
     assert_eq!(rig.recorder.log(), ["open yard", "part 1.0"]);
+}
+
+#[tokio::test]
+async fn what_is_not_there_starts_nothing() {
+    let rig = Rig::new(settings(LONG, vec![stream("demo", Source::Test)]));
+    rig.state(State::Idle).await;
+    let home = IpAddr::from(Ipv4Addr::LOCALHOST);
+    // These settings make no MPEG-TS.
+    let demand = rig.registry.demand("demo", Packaging::Ts, home, "agent");
+    assert_eq!(demand, Demand::Nothing);
+    // The playlist of a session that ended counts the viewer and no more.
+    assert!(rig.registry.watching("demo", home, "agent"));
+    assert!(!rig.registry.watching("nobody", home, "agent"));
+    let status = rig.registry.status("demo").unwrap();
+    assert_eq!((status.state, status.viewers), (State::Idle, 1));
+    assert_eq!(rig.missing("demo").await, Missing::NotFound);
 }

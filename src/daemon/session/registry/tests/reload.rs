@@ -86,7 +86,7 @@ fn waiting(rig: &Rig, stream: &'static str) -> impl Future<Output = Result<(), M
 async fn a_stream_that_is_removed_and_added_again_keeps_its_waiting_viewers() {
     let mut rig = Rig::new(settings(LONG, vec![stream("demo", Source::Test)]));
     let home = IpAddr::from(Ipv4Addr::LOCALHOST);
-    let demand = rig.registry.demand("demo", home, "agent");
+    let demand = rig.registry.demand("demo", Packaging::Cmaf, home, "agent");
     assert_eq!(demand, Demand::Starting);
     let (_, mut worker) = rig.started.next().await;
     worker.plans().await;
@@ -100,7 +100,7 @@ async fn a_stream_that_is_removed_and_added_again_keeps_its_waiting_viewers() {
     rig.settings.streams = streams;
     rig.apply();
     // Who asks only now waits as well.
-    let demand = rig.registry.demand("demo", home, "other");
+    let demand = rig.registry.demand("demo", Packaging::Cmaf, home, "other");
     assert_ne!(demand, Demand::Nothing);
     let mut late = Box::pin(waiting(&rig, "demo"));
     assert!(futures_util::poll!(&mut late).is_pending());

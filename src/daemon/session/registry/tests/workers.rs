@@ -77,7 +77,7 @@ async fn a_worker_whose_output_stands_still_is_replaced() {
         &settings(LONG, vec![stream("demo", Source::Test)]),
         &BTreeMap::new(),
     );
-    registry.demand("demo", Ipv4Addr::LOCALHOST.into(), "agent");
+    registry.demand("demo", Packaging::Cmaf, Ipv4Addr::LOCALHOST.into(), "agent");
     let (_, mut worker) = started.next().await;
     worker.goes_live(1).await;
     worker.is_killed().await;
