@@ -143,6 +143,27 @@ fn key_files_are_checked() {
 }
 
 #[test]
+fn a_configuration_with_secrets_that_others_can_read_is_a_warning() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("config.toml");
+    let config = "[[stream]]\nname = \"studio\"\npublish_key = \"QdxB3nLwcZTnUt0m\"\n";
+    std::fs::write(&path, config).unwrap();
+    for (mode, warned) in [(0o644, true), (0o640, true), (0o600, false)] {
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();
+        let output = weir(folder.path(), &[], &["check"]);
+        assert_eq!(output.status.code(), Some(0));
+        let said = text(&output.stderr);
+        assert_eq!(said.starts_with("warning: "), warned, "{said}");
+        assert_eq!(
+            said.contains("run: chmod 600 config.toml"),
+            warned,
+            "{said}"
+        );
+        assert!(!said.contains("QdxB3nLwcZTnUt0m"), "{said}");
+    }
+}
+
+#[test]
 fn keys_are_made_once_and_shown() {
     let folder = tempfile::tempdir().unwrap();
     let config = "[[stream]]\nname = \"studio\"\n[[stream]]\nname = \"demo\"\nsource = \"test:\"\n";

@@ -2,10 +2,11 @@
 
 use super::config::Config;
 use super::exit::Exit;
-use super::terminal::{fail, say};
+use super::terminal::{fail, say, warn};
+use crate::daemon::config::exposed;
 use crate::daemon::supervisor::probe;
 
-/// Shows every mistake, or how many streams are configured.
+/// Shows every mistake, or which secrets others may read and how many streams are configured.
 pub(super) fn run(config: &Config) -> Exit {
     let settings = match config.load() {
         Ok(settings) => settings,
@@ -19,6 +20,9 @@ pub(super) fn run(config: &Config) -> Exit {
         }
         Ok(_) => {}
         Err(cause) => return fail(Exit::Failure, &cause),
+    }
+    for warning in exposed(&config.path) {
+        warn(&warning);
     }
     let streams = match settings.streams.len() {
         1 => "1 stream".to_owned(),

@@ -34,6 +34,9 @@ pub(super) fn run(config: &Config) -> Exit {
     if let Err((exit, message)) = walls::check(&orders) {
         return fail(exit, &message);
     }
+    for warning in config::exposed(&config.path) {
+        tracing::warn!("{warning}");
+    }
     http::raise_open_files_limit();
     heap::shape();
     let runtime = tokio::runtime::Builder::new_multi_thread()

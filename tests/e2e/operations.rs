@@ -13,7 +13,7 @@ use crate::support::http::Client;
 use crate::support::process::Owned;
 use crate::support::publisher::Publisher;
 use crate::support::viewer::Viewer;
-use crate::support::{KEY, small_ladder, turn, wait_for, wait_until};
+use crate::support::{KEY, push_stream, small_ladder, turn, wait_for, wait_until};
 
 /// Something needed is not available (`weir --help`).
 const UNAVAILABLE: i32 = 69;
@@ -341,4 +341,32 @@ fn a_media_address_that_names_nothing_starts_no_worker() {
     let log = daemon.log();
     assert_eq!(log.matches("worker starts").count(), 1, "{log}");
     drop(viewer);
+}
+
+#[test]
+fn secrets_that_others_can_read_are_warned_of_at_start() {
+    let _turn = turn();
+    // The file of this test is as open as the user's mask makes it, so its mode is set.
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().join("config.toml");
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = taken.local_addr().expect("its address").port();
+    let config = format!(
+        "[server]\nhttp = \"127.0.0.1:{port}\"\nrtmp = \"\"\n{}",
+        push_stream("s")
+    );
+    fs::write(&path, config).expect("written");
+    for (mode, warned) in [(0o644, true), (0o600, false)] {
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("its mode");
+        let output = daemon::command()
+            .args(["run", "--config"])
+            .arg(&path)
+            .output();
+        let output = output.expect("weir");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(UNAVAILABLE), "{said}");
+        let fix = format!("run: chmod 600 {}", path.display());
+        assert_eq!(said.contains(&fix), warned, "{said}");
+        assert!(!said.contains(KEY), "{said}");
+    }
 }

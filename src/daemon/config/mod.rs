@@ -4,10 +4,11 @@
 //! text becomes a tree whose values know their places (`document`), environment variables replace
 //! values in it (`overrides`), and typed readers (`reader`, `values`, `web`) collect what is wrong,
 //! one section after the other (`sections`, `rungs`, `streams`). `mask` hides secrets in the lines
-//! that a report quotes.
+//! that a report quotes; `exposure` finds secrets that other users may read.
 
 mod diff;
 mod document;
+mod exposure;
 pub mod keys;
 mod load;
 mod mask;
@@ -25,6 +26,7 @@ pub mod watch;
 mod web;
 
 pub use diff::{Changes, diff};
+pub use exposure::exposed;
 pub use load::{default_path, load};
 pub use overrides::environment;
 pub use report::Report;
