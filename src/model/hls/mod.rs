@@ -6,6 +6,7 @@
 //! windows and renders all playlists. Section numbers in comments are those of
 //! draft-pantos-hls-rfc8216bis-22.
 
+mod codecs;
 mod level;
 mod media;
 mod multivariant;
@@ -16,6 +17,7 @@ mod text;
 mod timing;
 mod window;
 
+pub use codecs::is_codec;
 pub use media::{Packaging, Part, TrackId, TsSegment};
 pub use presentation::{Presentation, Refused};
 pub use reload::{Readiness, Reload};

@@ -2,10 +2,12 @@
 //! into segments and parts ([`clock`]). Pure.
 
 pub mod clock;
+mod feasible;
 mod fit;
 mod plan;
 mod rates;
 
+pub use feasible::can_make;
 pub use fit::plan;
 pub use plan::{AudioRendition, Canvas, Plan, Rung, SourceFormat, VideoRendition};
 pub use rates::{nearest_rate, standard_rates};

@@ -1,0 +1,83 @@
+//! The codec strings that may stand in `CODECS` (RFC 6381; RFC 8216bis section 4.4.6.2).
+
+use super::media::TrackId;
+
+/// Longest codec string. Those of HEVC are the longest: `hvc1.A1.80000000.L153.B0.00.00.00.00.00`.
+const CODEC_BYTES_MAX: usize = 48;
+
+/// Whether `text` has the shape of a codec string of a video or an audio rendition: H.264 and HEVC
+/// (ISO/IEC 14496-15 annex E), or MPEG-4 audio (RFC 6381 section 3.3).
+pub fn is_codec(track: TrackId, text: &str) -> bool {
+    if text.len() > CODEC_BYTES_MAX {
+        return false;
+    }
+    let Some((sample_entry, rest)) = text.split_once('.') else {
+        return false;
+    };
+    match (track, sample_entry) {
+        // Profile, constraints and level, two hexadecimal digits each.
+        (TrackId::Video(_), "avc1" | "avc3") => rest.len() == 6 && is_hex(rest),
+        (TrackId::Video(_), "hvc1" | "hev1") => is_hevc(rest),
+        // Object type 0x40 is MPEG-4 audio; its own object types follow: `2` is AAC-LC.
+        (TrackId::Audio(_), "mp4a") => rest.strip_prefix("40.").is_some_and(|aot| {
+            (1..=2).contains(&aot.len()) && aot.bytes().all(|byte| byte.is_ascii_digit())
+        }),
+        _ => false,
+    }
+}
+
+/// `[A-C]PROFILE.COMPATIBILITY.[LH]LEVEL`, then up to six bytes of constraints.
+fn is_hevc(text: &str) -> bool {
+    let mut fields = text.split('.');
+    let mut field = |len_max: usize| fields.next().filter(|f| (1..=len_max).contains(&f.len()));
+    let (Some(profile), Some(compatibility), Some(level)) = (field(3), field(8), field(4)) else {
+        return false;
+    };
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let constraints: Vec<&str> = fields.collect();
+    digits(profile.trim_start_matches(['A', 'B', 'C']))
+        && is_hex(compatibility)
+        && level.strip_prefix(['L', 'H']).is_some_and(digits)
+        && constraints.len() <= 6
+        && constraints.iter().all(|c| (1..=2).contains(&c.len()) && is_hex(c))
+}
+
+fn is_hex(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codec_strings_have_one_of_a_few_shapes() {
+        let (video, audio) = (TrackId::Video(0), TrackId::Audio(0));
+        let long = format!("avc1.{}", "0".repeat(60));
+        for (track, text, right) in [
+            (video, "avc1.64001f", true),
+            (video, "avc3.42c01e", true),
+            (video, "hvc1.1.6.L93.B0", true),
+            (video, "hev1.A1.80000000.L153.B0.00.00.00.00.00", true),
+            (audio, "mp4a.40.2", true),
+            (audio, "mp4a.40.29", true),
+            (audio, "avc1.64001f", false),
+            (video, "mp4a.40.2", false),
+            (video, "", false),
+            (video, "avc1", false),
+            (video, "avc1.", false),
+            (video, "avc1.64001g", false),
+            (video, "avc1.64001f\"\n#EXT-X-ENDLIST", false),
+            (video, &long, false),
+            (video, "hvc1.1.6", false),
+            (video, "hvc1.1.6.L93.B0.0.0.0.0.0.0", false),
+            (video, "hvc1.A.6.L93", false),
+            (video, "hvc1.1.6.L", false),
+            (audio, "mp4a.40.", false),
+            (audio, "mp4a.40.222", false),
+            (audio, "mp4a.6b", false),
+        ] {
+            assert_eq!(is_codec(track, text), right, "{track:?} {text:?}");
+        }
+    }
+}
