@@ -2,17 +2,17 @@
 //!
 //! [`encode`] and [`decode`] are pure; [`Codec`] gives them to tokio (the daemon's side),
 //! [`read_message`] and [`write_message`] to blocking readers and writers (the worker's side).
-//! Neither side trusts the other: lengths are checked before anything is reserved for them.
+//! Neither side trusts the other: lengths are checked before anything is reserved for them, and a
+//! message without media is bounded far below one with media by its first byte, before the rest of it
+//! is read.
 
 use std::io::{self, Read, Write};
 use std::marker::PhantomData;
 
 use bytes::{Buf, BytesMut};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use tokio_util::codec::Decoder;
 
-use super::protocol::MESSAGE_BYTES_MAX;
+use super::protocol::{MESSAGE_BYTES_MAX, Message};
 
 /// Bytes of the length in front of every message.
 const HEADER_BYTES: usize = 4;
@@ -22,9 +22,14 @@ const RESERVE_BYTES_MAX: usize = 256 * 1024;
 /// Why a message cannot be decoded or encoded.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The length is above [`MESSAGE_BYTES_MAX`].
-    #[error("a message of {0} bytes, more than {MESSAGE_BYTES_MAX}")]
-    TooLong(usize),
+    /// The length is above what the kind of message may have, see [`Message::bytes_max`].
+    #[error("a message of {bytes} bytes, more than {bytes_max}")]
+    TooLong {
+        /// Bytes that were announced.
+        bytes: usize,
+        /// Bytes that are accepted.
+        bytes_max: usize,
+    },
     /// Not the postcard encoding of the message expected here.
     #[error("not a message: {0}")]
     Malformed(#[from] postcard::Error),
@@ -39,14 +44,13 @@ pub enum Error {
 /// Encodes a message behind its length.
 ///
 /// # Errors
-/// [`Error::TooLong`] above [`MESSAGE_BYTES_MAX`].
-pub fn encode<M: Serialize>(message: &M) -> Result<Vec<u8>, Error> {
+/// [`Error::TooLong`] above what the kind of message may have.
+pub fn encode<M: Message>(message: &M) -> Result<Vec<u8>, Error> {
     let mut out = postcard::to_extend(message, vec![0; HEADER_BYTES])?;
-    let body_bytes = out.len().saturating_sub(HEADER_BYTES);
-    let length = u32::try_from(body_bytes)
-        .ok()
-        .filter(|_| body_bytes <= MESSAGE_BYTES_MAX)
-        .ok_or(Error::TooLong(body_bytes))?;
+    let bytes = out.len().saturating_sub(HEADER_BYTES);
+    check::<M>(bytes, out.get(HEADER_BYTES).copied())?;
+    let bytes_max = MESSAGE_BYTES_MAX;
+    let length = u32::try_from(bytes).map_err(|_| Error::TooLong { bytes, bytes_max })?;
     if let Some(header) = out.first_chunk_mut::<HEADER_BYTES>() {
         *header = length.to_be_bytes();
     }
@@ -57,57 +61,78 @@ pub fn encode<M: Serialize>(message: &M) -> Result<Vec<u8>, Error> {
 ///
 /// # Errors
 /// [`Error`]; the connection must not be used afterwards.
-pub fn decode<M: DeserializeOwned>(buffer: &mut BytesMut) -> Result<Option<M>, Error> {
+pub fn decode<M: Message>(buffer: &mut BytesMut) -> Result<Option<M>, Error> {
     let Some(header) = buffer.first_chunk::<HEADER_BYTES>() else {
         return Ok(None);
     };
-    let body_bytes = body_bytes(*header)?;
-    if buffer.len() - HEADER_BYTES < body_bytes {
-        buffer.reserve(body_bytes.min(RESERVE_BYTES_MAX));
+    let (bytes, kind) = (body_bytes(*header), buffer.get(HEADER_BYTES).copied());
+    check::<M>(bytes, kind)?;
+    if buffer.len() - HEADER_BYTES < bytes {
+        // Until its kind has come, a message may be one that has few bytes.
+        let reserved = if kind.is_some() { RESERVE_BYTES_MAX } else { 1 };
+        buffer.reserve(bytes.min(reserved));
         return Ok(None);
     }
     buffer.advance(HEADER_BYTES);
-    parse(&buffer.split_to(body_bytes)).map(Some)
+    parse(&buffer.split_to(bytes)).map(Some)
 }
 
 /// Reads one message; `None` when the other side closed the socket between two messages.
 ///
 /// # Errors
 /// [`Error`]; the connection must not be used afterwards.
-pub fn read_message<M: DeserializeOwned>(reader: &mut impl Read) -> Result<Option<M>, Error> {
-    let mut header = Vec::with_capacity(HEADER_BYTES);
-    reader.take(HEADER_BYTES as u64).read_to_end(&mut header)?;
+pub fn read_message<M: Message>(reader: &mut impl Read) -> Result<Option<M>, Error> {
+    let header = take(reader, HEADER_BYTES, HEADER_BYTES)?;
     if header.is_empty() {
         return Ok(None);
     }
     let header = header.first_chunk().ok_or(io::ErrorKind::UnexpectedEof);
-    let body_bytes = body_bytes(*header.map_err(io::Error::from)?)?;
-    let mut body = Vec::with_capacity(body_bytes.min(RESERVE_BYTES_MAX));
-    reader.take(body_bytes as u64).read_to_end(&mut body)?;
-    if body.len() < body_bytes {
+    let bytes = body_bytes(*header.map_err(io::Error::from)?);
+    check::<M>(bytes, None)?;
+    let mut body = take(reader, bytes.min(1), 1)?;
+    check::<M>(bytes, body.first().copied())?;
+    body.append(&mut take(
+        reader,
+        bytes.saturating_sub(1),
+        RESERVE_BYTES_MAX,
+    )?);
+    if body.len() < bytes {
         return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
     }
     parse(&body).map(Some)
+}
+
+/// Reads `bytes`, or fewer at the end, with room for `reserved` of them from the start.
+fn take(reader: &mut impl Read, bytes: usize, reserved: usize) -> Result<Vec<u8>, Error> {
+    let mut taken = Vec::with_capacity(bytes.min(reserved));
+    reader.take(bytes as u64).read_to_end(&mut taken)?;
+    Ok(taken)
 }
 
 /// Writes one message and flushes.
 ///
 /// # Errors
 /// [`Error::TooLong`] before anything is written, [`Error::Io`] from the writer.
-pub fn write_message<M: Serialize>(writer: &mut impl Write, message: &M) -> Result<(), Error> {
+pub fn write_message<M: Message>(writer: &mut impl Write, message: &M) -> Result<(), Error> {
     writer.write_all(&encode(message)?)?;
     Ok(writer.flush()?)
 }
 
-fn body_bytes(header: [u8; HEADER_BYTES]) -> Result<usize, Error> {
-    let length = usize::try_from(u32::from_be_bytes(header)).unwrap_or(usize::MAX);
-    if length > MESSAGE_BYTES_MAX {
-        return Err(Error::TooLong(length));
-    }
-    Ok(length)
+fn body_bytes(header: [u8; HEADER_BYTES]) -> usize {
+    usize::try_from(u32::from_be_bytes(header)).unwrap_or(usize::MAX)
 }
 
-fn parse<M: DeserializeOwned>(body: &[u8]) -> Result<M, Error> {
+/// Checks the length of a message. Its `kind` is its first byte: "The discriminant […] is encoded as
+/// a varint(u32)" (postcard's wire format), and no enum here has 128 variants.
+fn check<M: Message>(bytes: usize, kind: Option<u8>) -> Result<(), Error> {
+    let bytes_max = kind.map_or(MESSAGE_BYTES_MAX, M::bytes_max);
+    if bytes > bytes_max {
+        return Err(Error::TooLong { bytes, bytes_max });
+    }
+    Ok(())
+}
+
+fn parse<M: Message>(body: &[u8]) -> Result<M, Error> {
     match postcard::take_from_bytes(body)? {
         (message, []) => Ok(message),
         (_, rest) => Err(Error::Trailing(rest.len())),
@@ -124,7 +149,7 @@ impl<M> Default for Codec<M> {
     }
 }
 
-impl<M: DeserializeOwned> Decoder for Codec<M> {
+impl<M: Message> Decoder for Codec<M> {
     type Item = M;
     type Error = Error;
 
@@ -144,7 +169,7 @@ mod tests {
     use crate::model::frame::{EncodedFrame, Track};
     use crate::model::hls::{Part, TrackId};
     use crate::wire::protocol::{
-        FromWorker, InputState, InputStats, Level, Log, RungStats, Stats, ToWorker,
+        FromWorker, InputState, InputStats, Level, Log, RungStats, Stats, ToWorker, WORD_BYTES_MAX,
     };
 
     fn data() -> impl Strategy<Value = Bytes> {
@@ -278,16 +303,51 @@ mod tests {
     fn an_oversized_length_is_refused_before_its_bytes_come() {
         let header = u32::try_from(MESSAGE_BYTES_MAX + 1).unwrap().to_be_bytes();
         let error = decode::<ToWorker>(&mut BytesMut::from(header.as_slice())).unwrap_err();
-        assert!(matches!(error, Error::TooLong(_)), "{error}");
+        assert!(matches!(error, Error::TooLong { .. }), "{error}");
         let error = read_message::<ToWorker>(&mut header.as_slice()).unwrap_err();
-        assert!(matches!(error, Error::TooLong(_)), "{error}");
+        assert!(matches!(error, Error::TooLong { .. }), "{error}");
     }
 
     #[test]
     fn an_oversized_message_is_not_sent() {
         let data = Bytes::from(vec![0; MESSAGE_BYTES_MAX]);
         let error = encode(&FromWorker::Thumbnail(data)).unwrap_err();
-        assert!(matches!(error, Error::TooLong(_)), "{error}");
+        assert!(matches!(error, Error::TooLong { .. }), "{error}");
+    }
+
+    /// The empty names of a plan's encoders take a byte each here, and 24 when they are decoded.
+    #[test]
+    fn a_message_without_media_is_refused_by_its_length_and_first_byte() {
+        let long = FromWorker::Failed("x".repeat(WORD_BYTES_MAX));
+        let error = encode(&long).unwrap_err();
+        assert!(matches!(error, Error::TooLong { .. }), "{error}");
+        let fits = FromWorker::Failed("x".repeat(WORD_BYTES_MAX - 10));
+        for (message, bytes, refused) in [
+            (&fits, WORD_BYTES_MAX, false),
+            (&fits, WORD_BYTES_MAX + 1, true),
+            (&FromWorker::Finished, WORD_BYTES_MAX + 1, true),
+            (
+                &FromWorker::Thumbnail(Bytes::new()),
+                WORD_BYTES_MAX + 1,
+                false,
+            ),
+            (
+                &FromWorker::Thumbnail(Bytes::new()),
+                MESSAGE_BYTES_MAX,
+                true,
+            ),
+        ] {
+            let mut wire = encode(message).unwrap();
+            let length = u32::try_from(bytes).unwrap();
+            *wire.first_chunk_mut().unwrap() = length.to_be_bytes();
+            wire.truncate(HEADER_BYTES + 1);
+            let decoded = decode::<FromWorker>(&mut BytesMut::from(wire.as_slice()));
+            let too_long = matches!(decoded, Err(Error::TooLong { .. }));
+            assert_eq!(too_long, refused, "{bytes}");
+            let read = read_message::<FromWorker>(&mut wire.as_slice());
+            let too_long = matches!(read, Err(Error::TooLong { .. }));
+            assert_eq!(too_long, refused, "{bytes}");
+        }
     }
 
     #[test]

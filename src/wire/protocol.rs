@@ -2,12 +2,14 @@
 //!
 //! A message is a `u32` length in network byte order, then that many bytes of
 //! [postcard](https://postcard.jamesmunns.com/wire-format) encoding of [`ToWorker`] or
-//! [`FromWorker`]. Each side sends `Hello` first. The connection ends on a length above
-//! [`MESSAGE_BYTES_MAX`], on bytes that do not decode, and on a different [`VERSION`].
+//! [`FromWorker`]. Each side sends `Hello` first. The connection ends on a length above that of the
+//! kind of message ([`Message::bytes_max`]), on bytes that do not decode, and on a different
+//! [`VERSION`].
 
 use std::time::Duration;
 
 use bytes::Bytes;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::model::encoder::TemplateName;
@@ -20,6 +22,40 @@ use crate::model::source::Source;
 pub const VERSION: u16 = 4;
 /// Length of the longest message that either side accepts.
 pub const MESSAGE_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Length of the longest message of a worker that carries no media. Texts and lists are longer in
+/// memory than in a message: 24 times, if all texts are empty.
+pub const WORD_BYTES_MAX: usize = 64 * 1024;
+/// Length of the longest message with a thumbnail.
+pub const THUMBNAIL_BYTES_MAX: usize = 1024 * 1024;
+
+/// What one side sends.
+pub trait Message: Serialize + DeserializeOwned {
+    /// Length of the longest message whose first byte is `kind`.
+    fn bytes_max(kind: u8) -> usize;
+}
+
+impl Message for ToWorker {
+    fn bytes_max(_: u8) -> usize {
+        MESSAGE_BYTES_MAX
+    }
+}
+
+impl Message for FromWorker {
+    fn bytes_max(kind: u8) -> usize {
+        match kind {
+            kind::PART | kind::TS_SEGMENT => MESSAGE_BYTES_MAX,
+            kind::THUMBNAIL => THUMBNAIL_BYTES_MAX,
+            _ => WORD_BYTES_MAX,
+        }
+    }
+}
+
+/// The first byte of the messages of a worker that carry media: the number of the variant, from 0.
+mod kind {
+    pub(super) const PART: u8 = 3;
+    pub(super) const TS_SEGMENT: u8 = 4;
+    pub(super) const THUMBNAIL: u8 = 5;
+}
 
 /// From the daemon to a worker.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -198,4 +234,41 @@ pub enum InputState {
         /// Time until the next attempt; `None` without one.
         retry_in: Option<Duration>,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    #[test]
+    fn media_is_told_by_the_first_byte() {
+        let data = Bytes::new();
+        let part = Part {
+            track: TrackId::Video(0),
+            msn: 0,
+            index: 0,
+            duration: Duration::ZERO,
+            independent: true,
+            last: true,
+            date_ns: 0,
+            data: data.clone(),
+        };
+        let segment = TsSegment {
+            video: 0,
+            msn: 0,
+            duration: Duration::ZERO,
+            date_ns: 0,
+            data: data.clone(),
+        };
+        for (message, kind) in [
+            (FromWorker::Part(part), kind::PART),
+            (FromWorker::TsSegment(segment), kind::TS_SEGMENT),
+            (FromWorker::Thumbnail(data), kind::THUMBNAIL),
+        ] {
+            let bytes = postcard::to_stdvec(&message).unwrap();
+            assert_eq!(bytes.first(), Some(&kind));
+        }
+    }
 }
