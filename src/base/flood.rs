@@ -1,4 +1,4 @@
-//! Limits the log lines that outsiders can cause: a client that guesses keys, or a library that
+//! Limits what outsiders can cause, such as log lines: a client that guesses keys, or a library that
 //! warns about every frame, must not fill the disk.
 
 use std::time::{Duration, Instant};
@@ -39,8 +39,13 @@ impl Limit {
             self.passed += 1;
             return (true, left_out);
         }
-        self.left_out += 1;
+        self.left_out = self.left_out.saturating_add(1);
         (false, left_out)
+    }
+
+    /// Lines left out in the present period so far.
+    pub const fn left_out(&self) -> u64 {
+        self.left_out
     }
 }
 

@@ -27,7 +27,7 @@ struct Shared {
     queue: Mutex<Queue>,
     pushed: Notify,
     popped: Notify,
-    overflowed: CancellationToken,
+    stuck: CancellationToken,
 }
 
 #[derive(Debug, Default)]
@@ -41,7 +41,7 @@ impl WorkerInbox {
     pub fn push(&self, message: ToWorker) {
         let mut queue = self.queue();
         if queue.messages.len() >= QUEUE_MESSAGES_MAX {
-            return self.0.overflowed.cancel();
+            return self.give_up();
         }
         queue.bytes += payload_bytes(&message);
         queue.messages.push_back(message);
@@ -73,9 +73,14 @@ impl WorkerInbox {
         }
     }
 
-    /// Waits until a message came when the queue was full. Cancel-safe.
-    pub(super) async fn overflowed(&self) {
-        self.0.overflowed.cancelled().await;
+    /// The worker does not take its messages.
+    pub(super) fn give_up(&self) {
+        self.0.stuck.cancel();
+    }
+
+    /// Waits until the worker was given up, or a message came when the queue was full. Cancel-safe.
+    pub(super) async fn stuck(&self) {
+        self.0.stuck.cancelled().await;
     }
 
     fn try_pop(&self) -> Option<ToWorker> {
@@ -124,7 +129,7 @@ pub(super) mod tests {
             inbox.push(ToWorker::InputClosed);
         }
         assert_eq!(inbox.queue().messages.len(), QUEUE_MESSAGES_MAX);
-        assert!(inbox.0.overflowed.is_cancelled());
+        assert!(inbox.0.stuck.is_cancelled());
     }
 
     #[test]

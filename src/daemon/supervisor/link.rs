@@ -1,7 +1,7 @@
 //! The daemon's end of a worker's socket: reads its messages, queues messages for it.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use tokio::io::AsyncWriteExt;
@@ -14,6 +14,7 @@ use tokio_util::codec::FramedRead;
 use super::inbox::WorkerInbox;
 use super::process::{Exit, Label, Process};
 use super::spawner::Launched;
+use super::voice::{Voice, Word};
 use crate::wire::codec::{self, Codec, encode};
 use crate::wire::protocol::{FromWorker, Start, ToWorker, VERSION};
 
@@ -35,6 +36,9 @@ pub enum Gone {
     /// It does not read its socket.
     #[error("worker does not take its messages")]
     Stuck,
+    /// It sends far more messages than any working worker.
+    #[error("worker floods the daemon with messages")]
+    Flood,
     /// It did not say hello in time.
     #[error("worker said no hello within {} s", HELLO_WAIT_MAX.as_secs())]
     Silent,
@@ -104,12 +108,31 @@ impl Link {
         &self.inbox
     }
 
+    /// Limits of what the worker says.
+    pub fn voice(&self) -> &Voice {
+        self.process.label().voice()
+    }
+
     /// The next message. Cancel-safe. All messages that the worker sent before it ended come before
-    /// the error that reports its end.
+    /// the error that reports its end; those above the limit of its [`Voice`] are left out.
     ///
     /// # Errors
     /// [`Gone`] at the end; not to be called again after it.
     pub async fn next(&mut self) -> Result<FromWorker, Gone> {
+        loop {
+            let message = self.read().await?;
+            if matches!(message, FromWorker::Part(_) | FromWorker::TsSegment(_)) {
+                return Ok(message);
+            }
+            match self.voice().word(Instant::now()) {
+                Word::Heard => return Ok(message),
+                Word::LeftOut => {}
+                Word::Flood => return Err(Gone::Flood),
+            }
+        }
+    }
+
+    async fn read(&mut self) -> Result<FromWorker, Gone> {
         loop {
             let message = if self.exit.is_some() {
                 // A child of the worker may hold the socket open, so EOF may never come.
@@ -119,12 +142,13 @@ impl Link {
             } else {
                 tokio::select! {
                     biased;
+                    // Comes first, or a worker that never stops talking would not be found stuck.
+                    () = self.inbox.stuck() => return Err(Gone::Stuck),
                     message = self.reader.next() => message,
                     exit = self.process.exited() => {
                         self.exit = Some(exit);
                         continue;
                     }
-                    () = self.inbox.overflowed() => return Err(Gone::Stuck),
                 }
             };
             return match message {
@@ -168,7 +192,8 @@ async fn send(mut socket: OwnedWriteHalf, inbox: WorkerInbox, label: Arc<Label>)
             }
             Err(_) => {
                 let stream = label.name();
-                return tracing::warn!(stream, "worker does not read its socket; closing it");
+                tracing::warn!(stream, "worker does not read its socket; closing it");
+                return inbox.give_up();
             }
         }
     }
@@ -266,7 +291,7 @@ mod tests {
         std::io::Write::write_all(&mut theirs, &[0xff; 16]).unwrap();
         let gone = link.next().await.unwrap_err();
         assert!(
-            matches!(gone, Gone::Codec(codec::Error::TooLong(_))),
+            matches!(gone, Gone::Codec(codec::Error::TooLong { .. })),
             "{gone}"
         );
     }
@@ -279,6 +304,49 @@ mod tests {
         }
         let gone = link.next().await.unwrap_err();
         assert!(matches!(gone, Gone::Stuck), "{gone}");
+    }
+
+    #[tokio::test]
+    async fn a_worker_that_talks_but_takes_nothing_is_given_up() {
+        let (mut link, mut theirs, _report) = opened().await;
+        for _ in 0..10 {
+            write_message(&mut theirs, &FromWorker::Finished).unwrap();
+        }
+        for _ in 0..2 * QUEUE_MESSAGES_MAX {
+            link.inbox().push(ToWorker::InputClosed);
+        }
+        let gone = link.next().await.unwrap_err();
+        assert!(matches!(gone, Gone::Stuck), "{gone}");
+    }
+
+    /// Frames are left out when the queue is full, so the queue never overflows with them.
+    #[tokio::test(start_paused = true)]
+    async fn a_worker_that_leaves_its_frames_in_the_socket_is_given_up() {
+        let (mut link, _theirs, _report) = opened().await;
+        while link.inbox().has_room() {
+            link.inbox().push(frame(1024 * 1024));
+        }
+        let gone = timeout(2 * WRITE_WAIT_MAX, link.next()).await;
+        let gone = gone.expect("found stuck").unwrap_err();
+        assert!(matches!(gone, Gone::Stuck), "{gone}");
+    }
+
+    #[tokio::test]
+    async fn a_worker_that_floods_is_given_up() {
+        let (mut link, mut theirs, _report) = opened().await;
+        let flood = std::thread::spawn(move || {
+            while write_message(&mut theirs, &FromWorker::Failed("x".repeat(100))).is_ok() {}
+        });
+        let gone = loop {
+            if let Err(gone) = link.next().await {
+                break gone;
+            }
+        };
+        assert!(matches!(gone, Gone::Flood), "{gone}");
+        drop(link);
+        tokio::task::spawn_blocking(move || flood.join().unwrap())
+            .await
+            .unwrap();
     }
 
     #[tokio::test]

@@ -3,7 +3,7 @@
 //! [`spawner`] starts processes, [`process`] owns each process until it is reaped, [`link`]
 //! exchanges messages with a worker and queues them in its [`inbox`], [`spare`] keeps one worker
 //! ready, [`restarts`] decides how soon a lost worker is replaced, [`probe`] tests encoders in
-//! child processes.
+//! child processes. A worker's [`voice`] bounds what it may say besides media.
 
 pub mod inbox;
 pub mod link;
@@ -14,3 +14,4 @@ pub mod restarts;
 pub mod spare;
 pub mod spawner;
 mod stderr;
+pub mod voice;

@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::voice::Voice;
 use crate::base::procfs;
 use crate::base::units::ByteSize;
 
@@ -49,19 +50,27 @@ impl fmt::Display for Exit {
     }
 }
 
-/// The stream that a worker serves, for log lines.
+/// The stream that a worker serves, for log lines, and how many of those the worker may cause.
 #[derive(Debug, Default)]
-pub struct Label(OnceLock<String>);
+pub struct Label {
+    stream: OnceLock<String>,
+    voice: Voice,
+}
 
 impl Label {
     /// Name of the stream; `spare` until the worker gets one.
     pub fn name(&self) -> &str {
-        self.0.get().map_or("spare", String::as_str)
+        self.stream.get().map_or("spare", String::as_str)
     }
 
     /// Sets the stream. Further calls change nothing.
     pub fn set(&self, stream: &str) {
-        let _ = self.0.set(stream.to_owned());
+        let _ = self.stream.set(stream.to_owned());
+    }
+
+    /// Limits of what the worker says.
+    pub fn voice(&self) -> &Voice {
+        &self.voice
     }
 }
 

@@ -2,39 +2,30 @@
 //! A worker handles hostile input, so its output is not trusted.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 use super::process::Label;
-use crate::base::flood::Limit;
 use crate::base::text::printable;
 
 /// Longest line that is logged; the rest of the line is left out.
 const LINE_BYTES_MAX: usize = 1024;
-/// Lines per second that are logged; the others are counted.
-const LINES_MAX: u32 = 20;
-const LINES_PER: Duration = Duration::from_secs(1);
 
-/// Logs `stderr` until it ends.
+/// Logs `stderr` until it ends, as far as the worker's [`Voice`](super::voice::Voice) allows.
 pub async fn forward(mut stderr: impl AsyncRead + Unpin, pid: u32, label: Arc<Label>) {
     let mut lines = Lines::default();
-    let mut limit = Limit::new(LINES_MAX, LINES_PER);
     let mut buffer = vec![0; 4096];
     while let Ok(n @ 1..) = stderr.read(&mut buffer).await {
         for line in lines.push(buffer.get(..n).unwrap_or_default()) {
-            let (pass, left_out) = limit.pass(Instant::now());
+            let stream = label.name();
+            let Some(left_out) = label.voice().line(Instant::now()) else {
+                continue;
+            };
             if left_out > 0 {
-                tracing::warn!(
-                    stream = label.name(),
-                    pid,
-                    left_out,
-                    "worker writes too much"
-                );
+                tracing::warn!(stream, pid, left_out, "worker writes too much");
             }
-            if pass {
-                tracing::warn!(stream = label.name(), pid, "worker: {line}");
-            }
+            tracing::warn!(stream, pid, "worker: {line}");
         }
     }
 }
