@@ -29,7 +29,8 @@ impl Origin {
         });
     }
 
-    /// Drops the oldest segments of the largest windows until everything fits.
+    /// Drops the oldest segments of the largest windows until everything fits, and whole sessions that
+    /// have ended when that is not enough.
     pub(super) fn relieve(&self) {
         let limit = self.shared.limits.memory.bytes();
         let mut sessions = self.sessions();
@@ -46,6 +47,10 @@ impl Origin {
             let Some(largest) = (0..candidates.len())
                 .max_by_key(|n| candidates.get(*n).map_or(0, |session| session.bytes()))
             else {
+                if self.forget_ended() {
+                    sessions = self.sessions();
+                    continue;
+                }
                 self.over_limit(used(&sessions), limit);
                 return;
             };
@@ -57,6 +62,26 @@ impl Origin {
             }
         }
         self.shared.over.store(false, Ordering::Relaxed);
+    }
+
+    /// Forgets the session that ended first; false when none has ended.
+    fn forget_ended(&self) -> bool {
+        let mut streams = self.streams_mut();
+        let ended = streams.iter().flat_map(|(name, stream)| {
+            let sessions = stream.sessions.iter();
+            sessions.filter_map(move |s| Some((s.ended()?, name.clone(), s.name().to_owned())))
+        });
+        let Some((_, stream, session)) = ended.min() else {
+            return false;
+        };
+        tracing::info!(stream, session, "ended session forgotten: memory is short");
+        if let Some(entry) = streams.get_mut(&stream) {
+            entry.sessions.retain(|kept| kept.name() != session);
+            if !entry.expected && entry.sessions.is_empty() {
+                streams.remove(&stream);
+            }
+        }
+        true
     }
 
     /// Warns once, until everything fits again.

@@ -129,6 +129,11 @@ impl Session {
         }
     }
 
+    /// When the playlists ended.
+    pub(super) fn ended(&self) -> Option<Instant> {
+        self.lock().ended
+    }
+
     /// Ends the playlists; false when they had ended before.
     pub(super) fn end(&self) -> bool {
         let first = {

@@ -39,7 +39,9 @@ fn is_hevc(text: &str) -> bool {
         && is_hex(compatibility)
         && level.strip_prefix(['L', 'H']).is_some_and(digits)
         && constraints.len() <= 6
-        && constraints.iter().all(|c| (1..=2).contains(&c.len()) && is_hex(c))
+        && constraints
+            .iter()
+            .all(|c| (1..=2).contains(&c.len()) && is_hex(c))
 }
 
 fn is_hex(text: &str) -> bool {

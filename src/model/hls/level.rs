@@ -91,3 +91,24 @@ pub(super) fn slide(windows: &mut [&mut Window], keep: Duration, floor: Duration
     }
     true
 }
+
+/// Removes the oldest segment from all playlists if one of them lists more than `count_max`; returns
+/// whether it did.
+pub(super) fn thin(windows: &mut [&mut Window], count_max: usize) -> bool {
+    let Some(oldest) = oldest_spare(windows) else {
+        return false;
+    };
+    if windows.iter().all(|w| w.listed_count() <= count_max) {
+        return false;
+    }
+    for window in windows.iter_mut() {
+        window.unlist_through(oldest);
+    }
+    true
+}
+
+/// Number of the oldest listed segment; a window always keeps its last one.
+fn oldest_spare(windows: &[&mut Window]) -> Option<u64> {
+    let spare = |w: &&mut Window| w.first_listed().filter(|msn| Some(*msn) != w.last_closed());
+    windows.iter().filter_map(spare).min()
+}

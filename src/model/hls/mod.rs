@@ -19,7 +19,7 @@ mod window;
 
 pub use codecs::is_codec;
 pub use media::{Packaging, Part, TrackId, TsSegment};
-pub use presentation::{Presentation, Refused};
+pub use presentation::{Presentation, Refused, SEGMENTS_KEPT_MAX};
 pub use reload::{Readiness, Reload};
 pub use timing::Timing;
 pub use window::{Init, Lookup, Segment, Window};

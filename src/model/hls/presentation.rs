@@ -14,6 +14,10 @@ use super::timing::Timing;
 use super::window::Window;
 use crate::model::ladder::{Plan, VideoRendition};
 
+/// Closed segments that each playlist keeps when memory is short, however short they are. Regular
+/// segments reach three Target Durations with at most five.
+pub const SEGMENTS_KEPT_MAX: usize = 8;
+
 /// Why a part, segment or init section was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
@@ -197,12 +201,19 @@ impl Presentation {
 
     /// Frees memory: drops segments that no playlist lists any more, or if there are none, removes
     /// the oldest one from the playlists. Returns the bytes freed; zero if the playlists are as
-    /// short as they may be.
+    /// short as they may be: three Target Durations, or [`SEGMENTS_KEPT_MAX`] segments where workers
+    /// that were lost one after the other left short ones.
     pub fn shorten(&mut self) -> u64 {
         let freed = self.drop_unlisted();
-        let floor = self.timing.three_targets();
-        if freed > 0 || !level::slide(&mut self.windows(), floor, floor) {
+        if freed > 0 {
             return freed;
+        }
+        let floor = self.timing.three_targets();
+        let mut windows = self.windows();
+        if !level::slide(&mut windows, floor, floor)
+            && !level::thin(&mut windows, SEGMENTS_KEPT_MAX)
+        {
+            return 0;
         }
         self.drop_unlisted()
     }

@@ -8,6 +8,11 @@ use bytes::Bytes;
 
 use super::media::Part;
 
+/// Memory of a part without its media.
+const PART_BYTES: u64 = size_of::<Part>() as u64;
+/// Memory of a segment without its parts.
+const SEGMENT_BYTES: u64 = size_of::<Segment>() as u64;
+
 /// An initialization section, `init-NUMBER.mp4`.
 #[derive(Debug)]
 pub struct Init {
@@ -83,8 +88,17 @@ impl Segment {
         u32::try_from(self.parts.len()).unwrap_or(u32::MAX)
     }
 
-    fn bytes(&self) -> u64 {
+    fn media_bytes(&self) -> u64 {
         self.parts.iter().map(|part| part.data.len() as u64).sum()
+    }
+
+    /// Bytes held in memory. What holds the media is counted too: a day of parts that have hardly a
+    /// byte each takes hundreds of megabytes.
+    fn bytes(&self) -> u64 {
+        let parts = PART_BYTES.saturating_mul(self.parts.len() as u64);
+        SEGMENT_BYTES
+            .saturating_add(parts)
+            .saturating_add(self.media_bytes())
     }
 }
 
@@ -191,7 +205,8 @@ impl Window {
         };
         open.duration = open.duration.saturating_add(part.duration);
         open.parts.push(part.clone());
-        self.bytes = self.bytes.saturating_add(part.data.len() as u64);
+        let held = PART_BYTES.saturating_add(part.data.len() as u64);
+        self.bytes = self.bytes.saturating_add(held);
         if part.last {
             self.close();
         }
@@ -225,7 +240,7 @@ impl Window {
         };
         open.state = State::Complete;
         self.next = Some(open.msn.saturating_add(1));
-        let bits = u128::from(open.bytes()) * 8 * 1_000_000_000;
+        let bits = u128::from(open.media_bytes()) * 8 * 1_000_000_000;
         let bps = bits.div_ceil(open.duration.as_nanos().max(1));
         // The peak segment bit rate is that of "any contiguous set of segments whose total
         // duration is between 0.5 and 1.5 times the Target Duration" (section 4.4.6.2). The short
@@ -251,6 +266,7 @@ impl Window {
             self.first = Some(segment.msn);
             self.listed_from = segment.msn;
         }
+        self.bytes = self.bytes.saturating_add(segment.bytes());
         self.segments.push_back(segment);
     }
 
@@ -290,6 +306,11 @@ impl Window {
     /// Number of the first closed segment in the playlist.
     pub(super) fn first_listed(&self) -> Option<u64> {
         self.listed().find(|s| s.closed()).map(|s| s.msn)
+    }
+
+    /// Number of closed segments in the playlist.
+    pub(super) fn listed_count(&self) -> usize {
+        self.listed().filter(|s| s.closed()).count()
     }
 
     /// Removes segments up to `msn` from the playlist, but never the last closed one.

@@ -39,7 +39,11 @@ fn same(made: &Plan, claimed: &Plan) -> bool {
     made.canvas == claimed.canvas
         && made.audio == claimed.audio
         && made.video.len() == claimed.video.len()
-        && made.video.iter().zip(&claimed.video).all(|(m, c)| alike(m, c))
+        && made
+            .video
+            .iter()
+            .zip(&claimed.video)
+            .all(|(m, c)| alike(m, c))
 }
 
 fn alike(made: &VideoRendition, claimed: &VideoRendition) -> bool {
@@ -73,7 +77,11 @@ mod tests {
     }
 
     fn ladder() -> Vec<Rung> {
-        vec![rung(1080, 60, 5000), rung(720, 30, 2800), rung(360, 30, 800)]
+        vec![
+            rung(1080, 60, 5000),
+            rung(720, 30, 2800),
+            rung(360, 30, 800),
+        ]
     }
 
     fn made() -> Plan {
