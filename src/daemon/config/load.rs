@@ -85,7 +85,7 @@ pub(super) fn read(path: &Path) -> Result<String, String> {
 ///
 /// # Errors
 /// A [`Report`] of every mistake.
-pub(super) fn validate(
+pub fn validate(
     name: &str,
     text: &str,
     base: &Path,

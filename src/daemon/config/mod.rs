@@ -27,7 +27,7 @@ mod web;
 
 pub use diff::{Changes, diff};
 pub use exposure::exposed;
-pub use load::{default_path, load};
+pub use load::{default_path, load, validate};
 pub use overrides::environment;
 pub use report::Report;
 pub use sections::ENCODER_FAMILIES;

@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use futures_util::StreamExt;
@@ -22,9 +22,12 @@ use crate::daemon::supervisor::process::{Exit, Orders, Process};
 use crate::daemon::supervisor::spawner::{Launch, Launched};
 use crate::model::frame::{AudioCodec, AudioFormat, InputFormat, VideoCodec, VideoFormat};
 use crate::model::hls::{Part, TrackId};
-use crate::model::ladder::{AudioRendition, Canvas, Plan, Rung, VideoRendition};
+use crate::model::ladder::clock::{LadderClock, Settings};
+use crate::model::ladder::{self, Plan, Rung, SourceFormat};
 use crate::wire::codec::{Codec, encode, write_message};
 use crate::wire::protocol::{Cutting, FromWorker, Start, Stats, ToWorker, VERSION};
+
+const SEGMENT: Duration = Duration::from_millis(100);
 
 /// A subscriber that writes down what it is given, of the parts those of video.
 #[derive(Debug, Clone)]
@@ -128,6 +131,7 @@ impl Launch for FakeLaunch {
                 orders,
                 report,
                 position: Duration::ZERO,
+                plan: plan(),
             };
             tokio::spawn(worker.until_started(self.started.clone()));
             Ok(Launched { socket, process })
@@ -143,12 +147,15 @@ pub struct FakeWorker {
     orders: Orders,
     report: watch::Sender<Option<Exit>>,
     position: Duration,
+    plan: Plan,
 }
 
 impl FakeWorker {
     async fn until_started(mut self, started: mpsc::UnboundedSender<(Start, Self)>) {
         while let Some(Ok(message)) = self.read.next().await {
             if let ToWorker::Start(start) = message {
+                let made = || ladder::plan(&start.rungs, source(720));
+                self.plan = start.plan.clone().unwrap_or_else(made);
                 let _ = started.send((*start, self));
                 return;
             }
@@ -173,16 +180,28 @@ impl FakeWorker {
     }
 
     pub async fn plans(&mut self) {
+        let plan = self.plan.clone();
         self.say(FromWorker::Planned {
-            plan: plan(),
-            encoders: vec!["x264".into()],
-            part_target: Duration::from_millis(200),
+            encoders: vec!["x264".into(); plan.video.len()],
+            part_target: part_target(&plan),
+            plan,
         })
         .await;
-        for track in [TrackId::Video(0), TrackId::Audio(0)] {
-            let (codec, data) = ("codec".into(), Bytes::from_static(b"init"));
+        for track in self.tracks() {
+            let (codec, data) = (codec(track).into(), Bytes::from_static(b"init"));
             self.say(FromWorker::Init { track, codec, data }).await;
         }
+    }
+
+    /// Sound first, then the pictures, those of the top rung last.
+    fn tracks(&self) -> Vec<TrackId> {
+        let audio = (0..=u8::MAX)
+            .take(self.plan.audio.len())
+            .map(TrackId::Audio);
+        let video = (0..=u8::MAX)
+            .take(self.plan.video.len())
+            .map(TrackId::Video);
+        audio.chain(video.rev()).collect()
     }
 
     pub async fn makes(&mut self, msn: u64) {
@@ -194,7 +213,7 @@ impl FakeWorker {
             input: None,
         };
         self.say(FromWorker::Stats(stats)).await;
-        for track in [TrackId::Audio(0), TrackId::Video(0)] {
+        for track in self.tracks() {
             self.say(FromWorker::Part(part(track, msn))).await;
         }
     }
@@ -230,12 +249,11 @@ pub fn origin() -> Origin {
     })
 }
 
+/// Segments of one part, so short that many of them are made in no time.
 pub fn cutting() -> Cutting {
-    let segment = Duration::from_secs(2);
-    let part = Duration::from_millis(200);
     Cutting {
-        segment,
-        part,
+        segment: SEGMENT,
+        part: Duration::ZERO,
         ts: false,
     }
 }
@@ -275,25 +293,37 @@ pub fn with_sound(format: InputFormat) -> InputFormat {
     }
 }
 
-/// One video and one audio rendition.
+/// What a worker makes of `rung("720p")` and `rung("360p")`: two video and one audio renditions.
 pub fn plan() -> Plan {
-    let (width, height, fps) = (1280, 720, FrameRate::whole(30));
-    let bitrate = Bitrate::from_bps(2_800_000);
-    let name = "720p".into();
-    Plan {
-        canvas: Canvas { width, height, fps },
-        video: vec![VideoRendition {
-            name,
-            width,
-            height,
-            divisor: 1,
-            bitrate,
-            audio: 0,
-        }],
-        audio: vec![AudioRendition {
-            name: "audio-128k".into(),
-            bitrate: Bitrate::from_bps(128_000),
-        }],
+    ladder::plan(&[rung("720p"), rung("360p")], source(720))
+}
+
+/// A picture of 16:9.
+pub fn source(height: u32) -> SourceFormat {
+    SourceFormat {
+        width: height * 16 / 9,
+        height,
+        fps: FrameRate::whole(30),
+    }
+}
+
+/// The part target that follows from `plan` and [`cutting`].
+pub fn part_target(plan: &Plan) -> Duration {
+    let (cutting, first_msn) = (cutting(), 1);
+    let clock = LadderClock::new(Settings {
+        fps: plan.canvas.fps,
+        grid: plan.grid(),
+        segment: cutting.segment,
+        part: cutting.part,
+        first_msn,
+    });
+    clock.part_target()
+}
+
+pub fn codec(track: TrackId) -> &'static str {
+    match track {
+        TrackId::Video(_) => "avc1.64001f",
+        TrackId::Audio(_) => "mp4a.40.2",
     }
 }
 
@@ -303,10 +333,16 @@ pub fn part(track: TrackId, msn: u64) -> Part {
         track,
         msn,
         index: 0,
-        duration: Duration::from_secs(2),
+        duration: SEGMENT,
         independent: true,
         last: true,
-        date_ns: 0,
+        date_ns: unix_ns(),
         data: Bytes::from_static(b"part"),
     }
+}
+
+/// The time of the wall clock.
+pub fn unix_ns() -> u64 {
+    let unix = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    unix.unwrap().as_nanos().try_into().unwrap()
 }

@@ -4,16 +4,20 @@
 //! that tells the machine what happens and does what it says. `contribution` is the publisher's
 //! side of that task: `gop` keeps what a new worker needs, `backpressure` decides what is left
 //! out. `distribution` is the worker's side: what the worker made goes to the origin and to the
-//! [`subscribers`]. [`registry`] holds all streams; it answers the
+//! [`subscribers`], after [`claims`] has held it against what the worker was told; a [`fault`] costs
+//! the worker its job. [`notes`] are what it says to people. [`registry`] holds all streams; it answers the
 //! ingests and the web side ([`catalog`]) from a `cell` that each task keeps up to date.
 
 mod backpressure;
 pub mod catalog;
 mod cell;
+pub mod claims;
 mod contribution;
 pub mod distribution;
+pub mod fault;
 mod gop;
 pub mod machine;
+pub mod notes;
 pub mod registry;
 pub mod spec;
 mod stream;

@@ -249,6 +249,7 @@ impl Stream {
                 Action::Hire => self.hiring = Some(self.hire()),
                 Action::Replace { cause, again_in } => self.replace(&cause, again_in),
                 Action::Finish => {
+                    self.distribution.finish();
                     if let Some(inbox) = self.inbox() {
                         inbox.push(ToWorker::Finish);
                     }
@@ -310,7 +311,7 @@ impl Stream {
             return self.tell(Event::Abandon("no configured encoder works".into()));
         }
         start.rungs.retain(|rung| !self.shed.contains(&rung.name));
-        self.distribution.resume(&mut start);
+        self.distribution.begin(&mut start);
         let (pid, first_msn) = (link.pid(), start.first_msn);
         tracing::info!(stream = self.name(), pid, first_msn, "worker starts");
         link.start(start);

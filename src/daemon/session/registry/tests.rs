@@ -17,8 +17,8 @@ use crate::daemon::config::settings::{Encoder, Hls, OnFailure, Server, Session, 
 use crate::daemon::ingest::{MediaEvent, Revocation};
 use crate::daemon::origin::Missing;
 use crate::daemon::session::fake::{
-    FakeLaunch, FakeWorker, Recorder, Started, bounded, cutting, format, origin, plan, rung,
-    with_sound,
+    FakeLaunch, FakeWorker, Recorder, Started, bounded, cutting, format, origin, part_target, rung,
+    source, with_sound,
 };
 use crate::model::frame::{EncodedFrame, Track};
 use crate::model::sandbox::Sandbox;
@@ -232,7 +232,10 @@ async fn a_publisher_makes_a_session() {
         .rungs
         .iter()
         .map(|rung| (rung.name.as_str(), rung.encoder.as_str()));
-    assert_eq!(rungs.collect::<Vec<_>>(), [("720p", "x264")]);
+    assert_eq!(
+        rungs.collect::<Vec<_>>(),
+        [("720p", "x264"), ("360p", "x264")]
+    );
 }
 
 #[tokio::test]

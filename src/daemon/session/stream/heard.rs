@@ -1,20 +1,27 @@
 //! What a stream's task does with the messages of its worker.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::Stream;
+use super::{Stream, now};
 use crate::base::text::printable;
 use crate::daemon::config::settings::OnFailure;
-use crate::daemon::session::distribution::Fault;
+use crate::daemon::session::claims::Moment;
+use crate::daemon::session::fault::Fault;
 use crate::daemon::session::machine::Event;
-use crate::daemon::supervisor::link::Link;
+use crate::daemon::session::notes::{Speaker, TEXT_CHARS_MAX};
 use crate::model::encoder::TemplateName;
 use crate::model::ladder::Plan;
 use crate::model::status::State;
-use crate::wire::protocol::{FromWorker, InputState, Level, Log, Stats};
+use crate::wire::protocol::{FromWorker, InputState, Log, Stats};
 
-/// Longest text of a worker that is logged.
-const TEXT_CHARS_MAX: usize = 500;
+/// The present time on both clocks.
+fn moment() -> Moment {
+    let unix = SystemTime::now().duration_since(UNIX_EPOCH);
+    Moment {
+        at: now(),
+        unix_ns: u64::try_from(unix.unwrap_or_default().as_nanos()).unwrap_or(u64::MAX),
+    }
+}
 
 impl Stream {
     pub(super) fn heard(&mut self, message: FromWorker) {
@@ -25,15 +32,18 @@ impl Stream {
                 part_target,
             } => self.planned((plan, encoders, part_target)),
             FromWorker::Init { track, codec, data } => self.distribution.init(track, &codec, data),
-            FromWorker::Part(part) => self.distribution.part(part).map(|()| self.produced()),
-            FromWorker::TsSegment(segment) => self
-                .distribution
-                .ts_segment(segment)
-                .map(|()| self.produced()),
+            FromWorker::Part(part) => {
+                let taken = self.distribution.part(part, moment());
+                taken.map(|()| self.produced())
+            }
+            FromWorker::TsSegment(segment) => {
+                let taken = self.distribution.ts_segment(segment, moment());
+                taken.map(|()| self.produced())
+            }
             FromWorker::Thumbnail(jpeg) => self.distribution.thumbnail(jpeg),
             FromWorker::Stats(stats) => return self.stats(stats),
             FromWorker::Log(log) => return self.log(&log),
-            FromWorker::Input(state) => return self.input(state),
+            FromWorker::Input(state) => return self.input(&state),
             FromWorker::EncoderFailed {
                 rung,
                 encoder,
@@ -53,9 +63,7 @@ impl Stream {
     }
 
     fn planned(&mut self, made: (Plan, Vec<TemplateName>, Duration)) -> Result<(), Fault> {
-        let spec = &self.setup.spec;
-        self.distribution
-            .planned((&spec.name, spec.cutting), made)?;
+        self.distribution.planned(made, moment())?;
         self.tell(Event::Planned);
         self.news = true;
         Ok(())
@@ -74,35 +82,31 @@ impl Stream {
         }
     }
 
+    /// The worker, for the log; `None` when there is none any more.
+    fn speaker(&self) -> Option<Speaker<'_>> {
+        let link = self.link.as_ref()?;
+        Some(Speaker {
+            stream: self.name(),
+            pid: Some(link.pid()),
+            voice: link.voice(),
+        })
+    }
+
     fn log(&self, log: &Log) {
-        let (stream, rung) = (self.name(), log.rung.as_deref());
-        let pid = self.link.as_ref().map(Link::pid);
-        let message = printable(&log.message, TEXT_CHARS_MAX);
-        match log.level {
-            Level::Error => tracing::error!(stream, rung, pid, "{message}"),
-            Level::Warn => tracing::warn!(stream, rung, pid, "{message}"),
-            Level::Info => tracing::info!(stream, rung, pid, "{message}"),
-            Level::Debug => tracing::debug!(stream, rung, pid, "{message}"),
+        if let Some(speaker) = self.speaker() {
+            speaker.log(log, now());
         }
     }
 
-    fn input(&mut self, state: InputState) {
+    fn input(&mut self, state: &InputState) {
+        let error = self.speaker().and_then(|s| s.input(state, now()));
+        if let Some(error) = error {
+            self.setup.cell.error(&error);
+        }
         match state {
-            InputState::Connecting => tracing::debug!(stream = self.name(), "input connecting"),
-            InputState::Live { description } => {
-                let input = printable(&description, TEXT_CHARS_MAX);
-                tracing::info!(stream = self.name(), input, "input live");
-                self.tell(Event::InputLive);
-            }
-            InputState::Lost { reason, retry_in } => {
-                let cause = printable(&reason, TEXT_CHARS_MAX);
-                tracing::warn!(stream = self.name(), cause, ?retry_in, "input lost");
-                let next = retry_in.map(|wait| format!("; trying again in {wait:?}"));
-                self.setup
-                    .cell
-                    .error(&format!("{cause}{}", next.unwrap_or_default()));
-                self.tell(Event::InputLost);
-            }
+            InputState::Connecting => {}
+            InputState::Live { .. } => self.tell(Event::InputLive),
+            InputState::Lost { .. } => self.tell(Event::InputLost),
         }
         self.news = true;
     }

@@ -77,16 +77,13 @@ async fn a_rung_brought_down_to_the_source_can_be_shed() {
     rig.settings.encoder.on_failure = OnFailure::Shed;
     rig.apply();
     let _lease = rig.publish("sesame").await.unwrap();
-    let (_, mut worker) = rig.started.next().await;
-    let mut plan = plan();
-    let top = &mut plan.video[0];
-    (top.width, top.height) = (1066, 600);
-    top.name = "600p".into();
+    let (start, mut worker) = rig.started.next().await;
+    let plan = crate::model::ladder::plan(&start.rungs, source(600));
     worker
         .say(FromWorker::Planned {
+            encoders: vec!["nvidia".into(); plan.video.len()],
+            part_target: part_target(&plan),
             plan,
-            encoders: vec!["nvidia".into()],
-            part_target: Duration::from_millis(200),
         })
         .await;
     worker.say(encoder_failed("600p", "nvidia")).await;

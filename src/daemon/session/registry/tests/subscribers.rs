@@ -6,13 +6,13 @@ use super::*;
 use crate::daemon::origin::{Reload, SessionSpec};
 use crate::daemon::session::subscribers::{Made, Queued, Recipient, queue};
 
-/// Has a queue for two parts and never takes anything out of it.
+/// Has a queue for three parts and never takes anything out of it.
 #[derive(Clone, Default)]
 struct Stuck(Arc<Mutex<Vec<Queued>>>);
 
 impl Subscriber for Stuck {
     fn opened(&self, stream: &str, _: &SessionSpec) -> Box<dyn Recipient> {
-        let (queue, queued) = queue(stream, 16);
+        let (queue, queued) = queue(stream, 24);
         self.0.lock().unwrap().push(queued);
         Box::new(queue)
     }
@@ -45,7 +45,7 @@ async fn a_subscriber_that_never_drains_its_queue_holds_nobody_up() {
     while !matches!(bounded(queued.next()).await, Some(Made::Missed)) {
         waiting += 1;
     }
-    assert_eq!(waiting, 4, "two initialization sections and two parts");
+    assert_eq!(waiting, 6, "three initialization sections and three parts");
 }
 
 /// Segments in the playlist of the video.

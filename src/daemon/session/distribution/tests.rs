@@ -1,0 +1,132 @@
+//! What reaches the origin and the subscribers, and what does not.
+
+use std::time::Instant;
+
+use super::*;
+use crate::daemon::session::fake::{
+    Recorder, codec, cutting, origin, part, part_target, plan, rung, unix_ns,
+};
+use crate::model::source::Source;
+
+fn heard() -> Moment {
+    Moment {
+        at: Instant::now(),
+        unix_ns: unix_ns(),
+    }
+}
+
+fn start() -> Start {
+    Start {
+        stream: "s".into(),
+        source: Source::Push,
+        rungs: vec![rung("720p"), rung("360p")],
+        cutting: cutting(),
+        encoders: vec!["x264".into()],
+        plan: None,
+        first_msn: 1,
+    }
+}
+
+/// A worker has been told to start.
+fn begun(subscribers: Arc<[Box<dyn Subscriber>]>) -> Distribution {
+    let mut distribution = Distribution::new(origin(), subscribers);
+    distribution.begin(&mut start());
+    distribution
+}
+
+fn planned(distribution: &mut Distribution, plan: Plan) -> Result<(), Fault> {
+    let made = (vec!["x264".into(); plan.video.len()], part_target(&plan));
+    distribution.planned((plan, made.0, made.1), heard())
+}
+
+fn init(distribution: &mut Distribution, track: TrackId, codec: &str) -> Result<(), Fault> {
+    distribution.init(track, codec, Bytes::from_static(b"init"))
+}
+
+/// Initialization section and first part of the video.
+fn makes(distribution: &mut Distribution, msn: u64) {
+    let video = TrackId::Video(0);
+    init(distribution, video, codec(video)).unwrap();
+    distribution.part(part(video, msn), heard()).unwrap();
+}
+
+#[test]
+fn a_part_that_does_not_follow_is_a_fault_of_the_worker() {
+    let recorder = Recorder::default();
+    let mut distribution = begun(Arc::new([Box::new(recorder.clone())]));
+    planned(&mut distribution, plan()).unwrap();
+    makes(&mut distribution, 1);
+    let later = distribution.part(part(TrackId::Video(0), 3), heard());
+    assert_eq!(later, Err(Fault::LeftOut));
+    drop(distribution);
+    assert_eq!(recorder.log(), ["open s", "part 1.0", "end"]);
+}
+
+#[test]
+fn media_needs_a_worker_and_a_plan() {
+    let video = TrackId::Video(0);
+    let mut distribution = Distribution::new(origin(), Arc::new([]));
+    let early = planned(&mut distribution, plan());
+    assert_eq!(early, Err(Fault::NoPlan), "no worker was told anything");
+    distribution.begin(&mut start());
+    let early = distribution.part(part(video, 1), heard());
+    assert_eq!(early, Err(Fault::NoPlan));
+}
+
+#[test]
+fn a_session_keeps_its_plan() {
+    let mut distribution = begun(Arc::new([]));
+    planned(&mut distribution, plan()).unwrap();
+    makes(&mut distribution, 1);
+    for _ in 0..2 {
+        distribution.interrupt();
+        let mut next = start();
+        distribution.begin(&mut next);
+        assert_eq!((next.plan, next.first_msn), (Some(plan()), 2));
+        let mut other = plan();
+        other.canvas.width += 2;
+        assert_eq!(planned(&mut distribution, other), Err(Fault::OtherPlan));
+    }
+    planned(&mut distribution, plan()).unwrap();
+    assert_eq!(
+        planned(&mut distribution, plan()),
+        Err(Fault::PlannedTwice),
+        "a worker plans once"
+    );
+}
+
+#[test]
+fn the_codecs_of_a_rendition_are_counted_over_all_workers() {
+    let mut distribution = begun(Arc::new([]));
+    let video = TrackId::Video(0);
+    let mut accepted = 0;
+    let fault = loop {
+        planned(&mut distribution, plan()).unwrap();
+        let named = init(
+            &mut distribution,
+            video,
+            &format!("avc1.6400{accepted:02x}"),
+        );
+        if let Err(fault) = named {
+            break fault;
+        }
+        accepted += 1;
+        distribution.interrupt();
+        distribution.begin(&mut start());
+    };
+    assert_eq!((fault, accepted), (Fault::TooManyCodecs, CODECS_MAX));
+}
+
+#[test]
+fn what_the_api_shows_is_a_number() {
+    let mut distribution = begun(Arc::new([]));
+    planned(&mut distribution, plan()).unwrap();
+    let lie = |speed| RungStats { speed, dropped: 0 };
+    distribution.stats(Stats {
+        position: Duration::ZERO,
+        video: vec![lie(f32::NAN), lie(f32::INFINITY), lie(-1.0)],
+        input: None,
+    });
+    let speeds: Vec<f32> = distribution.rungs().iter().map(|r| r.speed).collect();
+    assert_eq!(speeds, [0.0, 0.0]);
+}

@@ -1,0 +1,76 @@
+//! What a worker tells a person: lines of the daemon's log, of bounded length and number, without
+//! control characters.
+
+use std::time::Instant;
+
+use crate::base::names::NAME_CHARS_MAX;
+use crate::base::text::printable;
+use crate::daemon::supervisor::voice::Voice;
+use crate::wire::protocol::{InputState, Level, Log};
+
+/// Longest text of a worker that is logged or shown.
+pub const TEXT_CHARS_MAX: usize = 500;
+
+/// A worker whose words are logged.
+#[derive(Debug, Clone, Copy)]
+pub struct Speaker<'a> {
+    /// Name of its stream.
+    pub stream: &'a str,
+    /// Its process id.
+    pub pid: Option<u32>,
+    /// Its limits.
+    pub voice: &'a Voice,
+}
+
+impl Speaker<'_> {
+    /// Logs an event that the worker reports.
+    pub fn log(self, log: &Log, now: Instant) {
+        if !self.passes(now) {
+            return;
+        }
+        let (stream, pid) = (self.stream, self.pid);
+        let rung = log
+            .rung
+            .as_deref()
+            .map(|rung| printable(rung, NAME_CHARS_MAX));
+        let message = printable(&log.message, TEXT_CHARS_MAX);
+        match log.level {
+            Level::Error => tracing::error!(stream, rung, pid, "{message}"),
+            Level::Warn => tracing::warn!(stream, rung, pid, "{message}"),
+            Level::Info => tracing::info!(stream, rung, pid, "{message}"),
+            Level::Debug => tracing::debug!(stream, rung, pid, "{message}"),
+        }
+    }
+
+    /// Logs the state of the worker's input; returns the error to show, if it is one.
+    pub fn input(self, state: &InputState, now: Instant) -> Option<String> {
+        let (stream, passes) = (self.stream, self.passes(now));
+        match state {
+            InputState::Connecting if passes => tracing::debug!(stream, "input connecting"),
+            InputState::Live { description } if passes => {
+                let input = printable(description, TEXT_CHARS_MAX);
+                tracing::info!(stream, input, "input live");
+            }
+            InputState::Connecting | InputState::Live { .. } => {}
+            InputState::Lost { reason, retry_in } => {
+                let cause = printable(reason, TEXT_CHARS_MAX);
+                if passes {
+                    tracing::warn!(stream, cause, ?retry_in, "input lost");
+                }
+                let next = retry_in.map(|wait| format!("; trying again in {wait:?}"));
+                return Some(cause + &next.unwrap_or_default());
+            }
+        }
+        None
+    }
+
+    /// Whether a line may be logged; says how many were left out before it.
+    fn passes(self, now: Instant) -> bool {
+        let left_out = self.voice.line(now);
+        if let Some(left_out @ 1..) = left_out {
+            let (stream, pid) = (self.stream, self.pid);
+            tracing::warn!(stream, pid, left_out, "worker writes too much");
+        }
+        left_out.is_some()
+    }
+}
