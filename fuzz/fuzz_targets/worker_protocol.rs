@@ -1,19 +1,7 @@
-//! Decodes arbitrary bytes as a worker's messages: no panic, no endless loop, and every decoded
-//! message survives being encoded and decoded again.
+//! The target `worker_protocol`; what it does is in `tests/support/targets/worker_protocol.rs`.
 #![no_main]
 
-use bytes::BytesMut;
-use libfuzzer_sys::fuzz_target;
-use weir::wire::codec;
-use weir::wire::protocol::{FromWorker, ToWorker};
+#[path = "../../tests/support/targets/worker_protocol.rs"]
+mod target;
 
-fuzz_target!(|bytes: &[u8]| {
-    let mut buffer = BytesMut::from(bytes);
-    while let Ok(Some(message)) = codec::decode::<FromWorker>(&mut buffer) {
-        let wire = codec::encode(&message).expect("a decoded message is not too long");
-        let again = codec::read_message::<FromWorker>(&mut wire.as_slice());
-        assert!(matches!(again, Ok(Some(_))));
-    }
-    let mut reader = bytes;
-    while let Ok(Some(_)) = codec::read_message::<ToWorker>(&mut reader) {}
-});
+libfuzzer_sys::fuzz_target!(|input: &[u8]| target::run(input));

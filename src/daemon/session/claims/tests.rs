@@ -408,6 +408,7 @@ proptest! {
                         TrackId::Video(_) => nominal.min(left),
                         TrackId::Audio(_) => nominal.mul_f64(0.86).min(left),
                     };
+                    let date = end - left;
                     left -= duration.min(left);
                     let part = Part {
                         track,
@@ -416,14 +417,13 @@ proptest! {
                         duration: duration.max(Duration::from_nanos(1)),
                         independent: true,
                         last: index + 1 == parts,
-                        date_ns: EPOCH_NS + 60_000_000_000,
+                        date_ns: EPOCH_NS + date.as_nanos() as u64,
                         data: Bytes::from_static(b"part"),
                     };
                     prop_assert_eq!(worker.says(&part), Ok(()), "{:?}", part);
                 }
             }
-            let mut segment = worker.ts(msn);
-            segment.date_ns = EPOCH_NS + 60_000_000_000;
+            let segment = worker.ts(msn);
             let heard = worker.heard();
             prop_assert_eq!(worker.claims.ts_segment(&segment, heard), Ok(()));
         }
