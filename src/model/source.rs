@@ -33,6 +33,9 @@ pub struct Pull {
     pub password: Option<Secret>,
     /// Refuse certificates that do not verify.
     pub tls_verify: bool,
+    /// What a playlist or a redirect names may be closer to this machine than the host of `url`:
+    /// at a private, link-local or loopback address.
+    pub allow_private: bool,
 }
 
 impl Source {
@@ -59,11 +62,20 @@ impl fmt::Display for Source {
 
 impl fmt::Display for Pull {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut shown = self.url.clone();
-        shown.set_query(None);
-        shown.set_fragment(None);
-        shown.fmt(f)
+        f.write_str(&shown(&self.url))
     }
+}
+
+/// An address for logs and status: without user, password, query and fragment, because cameras and
+/// streaming services accept secrets there.
+pub fn shown(url: &Url) -> String {
+    let mut shown = url.clone();
+    // An address that cannot have a user or password has none to be removed.
+    let _ = shown.set_username("");
+    let _ = shown.set_password(None);
+    shown.set_query(None);
+    shown.set_fragment(None);
+    shown.into()
 }
 
 impl fmt::Debug for Pull {
@@ -97,6 +109,7 @@ mod tests {
             user: Some("viewer".to_owned()),
             password: Some(Secret::new("hunter2".to_owned())),
             tls_verify: true,
+            allow_private: false,
         })
     }
 
@@ -105,6 +118,8 @@ mod tests {
         let source = pull("https://10.0.0.7/a?pwd=hunter2#hunter2");
         assert_eq!(source.to_string(), "https://10.0.0.7/a");
         assert!(!format!("{source:?}").contains("hunter2"), "{source:?}");
+        let redirect = Url::parse("http://viewer:hunter2@h/a?hunter2").unwrap();
+        assert_eq!(shown(&redirect), "http://h/a");
     }
 
     #[test]

@@ -25,11 +25,18 @@ pub(super) const KEYS: &[&str] = &[
     "password",
     "password_file",
     "tls_verify",
+    "allow_private",
 ];
 /// Keys of a pushed stream only.
 const PUSH_KEYS: [&str; 2] = ["publish_key", "publish_key_file"];
 /// Keys of a pulled stream only.
-const PULL_KEYS: [&str; 4] = ["user", "password", "password_file", "tls_verify"];
+const PULL_KEYS: [&str; 5] = [
+    "user",
+    "password",
+    "password_file",
+    "tls_verify",
+    "allow_private",
+];
 
 /// Maximum number of streams in a configuration.
 const STREAMS_MAX: usize = 1000;
@@ -199,17 +206,19 @@ fn source(section: &Section<'_>, kind: Kind, base: &Path, problems: &mut Vec<Pro
         Kind::Test => Source::Test,
         Kind::Push => Source::Push,
         Kind::Pull(url) => {
-            let [_, password, password_file, _] = PULL_KEYS;
+            let [_, password, password_file, ..] = PULL_KEYS;
             let user = section.get("user", short, problems);
             let keys = [password, password_file];
             let secret = secret(section, keys, password_text, base, problems);
             user_is_there(section, user.as_ref(), problems);
             let tls_verify = section.get_or("tls_verify", true, values::boolean, problems);
+            let allow_private = section.get_or("allow_private", false, values::boolean, problems);
             Source::Pull(Pull {
                 url,
                 user: user.map(|user| user.value),
                 password: secret,
                 tls_verify: tls_verify.value,
+                allow_private: allow_private.value,
             })
         }
     }

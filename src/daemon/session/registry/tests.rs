@@ -371,6 +371,7 @@ async fn a_camera_is_fetched_unasked_and_its_absence_is_told() {
         user: Some("viewer".into()),
         password: Some(secret("sesame")),
         tls_verify: true,
+        allow_private: false,
     });
     let mut rig = Rig::new(settings(LONG, vec![stream("yard", source)]));
     let (_, mut worker) = rig.started.next().await;
