@@ -9,11 +9,11 @@ use crate::base::units::FrameRate;
 use crate::model::frame::Track;
 use crate::model::ladder::clock::{LadderClock, Settings};
 use crate::model::ladder::{self, Plan, SourceFormat};
-use crate::model::source::{Pull, Source};
+use crate::model::source::Source;
 use crate::wire::protocol::{FromWorker, InputState, Level, Start};
 use crate::worker::media::engine::{Engine, Inputs};
 use crate::worker::media::events::{Event, Events};
-use crate::worker::media::input::{Intake, Puller};
+use crate::worker::media::input::{Intake, Puller, Rules};
 use crate::worker::media::output::{Epoch, Output, Spec};
 use crate::worker::media::template::Library;
 use crate::worker::media::test_source::{self, TestSource};
@@ -142,8 +142,8 @@ impl Director {
             self.build(plan);
         }
         let Some(pull) = &mut self.pull else { return };
-        if let Some(input) = pull.silent(&self.intake) {
-            self.lost(input, "it sent nothing for 10 s");
+        if let Some((input, reason)) = pull.over(&self.intake) {
+            self.lost(input, &reason);
             return;
         }
         if pull.due() {
@@ -279,7 +279,7 @@ impl Director {
 
 /// The attempts at a pull.
 struct Attempts {
-    pull: Pull,
+    rules: Arc<Rules>,
     current: Option<(Puller, u64, Instant)>,
     next: Instant,
     backoff: Backoff,
@@ -291,7 +291,7 @@ impl Attempts {
             return None;
         };
         Some(Self {
-            pull: pull.clone(),
+            rules: Rules::new(pull.clone()),
             current: None,
             next: Instant::now(),
             backoff: Backoff::new(RETRY_MIN, RETRY_MAX),
@@ -308,19 +308,29 @@ impl Attempts {
         library: &Arc<Library>,
         events: &Events,
     ) -> Result<(), template::Error> {
-        let puller = Puller::start(&self.pull, intake, library, events.clone())?;
+        let puller = Puller::start(&self.rules, intake, library, events.clone())?;
         let input = puller.input();
         self.current = Some((puller, input, Instant::now()));
         Ok(())
     }
 
-    /// The input number of an attempt that has delivered nothing for [`SILENCE_MAX`].
-    fn silent(&self, intake: &Intake) -> Option<u64> {
-        let (_, input, began) = self.current.as_ref()?;
+    /// The input number of an attempt that has to end, and why: its source broke a rule, or has
+    /// delivered nothing for [`SILENCE_MAX`].
+    fn over(&self, intake: &Intake) -> Option<(u64, String)> {
+        let (puller, input, began) = self.current.as_ref()?;
+        if let Some(cause) = puller.forbidden() {
+            return Some((*input, cause.to_string()));
+        }
         let quiet = intake
             .last_arrival()
             .map_or(began.elapsed(), |last| last.elapsed());
-        (quiet.min(began.elapsed()) > SILENCE_MAX).then_some(*input)
+        (quiet.min(began.elapsed()) > SILENCE_MAX).then(|| {
+            let reason = puller.cause().map_or_else(
+                || "it sent no picture or sound for 10 s; check whether it still works".to_owned(),
+                |cause| cause.to_string(),
+            );
+            (*input, reason)
+        })
     }
 
     /// Ends the attempt and schedules the next one by exponential back-off with jitter. A pull is

@@ -30,7 +30,8 @@ pub fn init() -> Result<(), String> {
         gst::init().map_err(|e| format!("GStreamer does not start: {e}"))?;
         gstfmp4::plugin_register_static().map_err(|e| e.to_string())?;
         gsthlssink3::plugin_register_static().map_err(|e| e.to_string())?;
-        scaler::register().map_err(|e| e.to_string())
+        scaler::register().map_err(|e| e.to_string())?;
+        input::http::source::register().map_err(|e| e.to_string())
     })
     .clone()
 }

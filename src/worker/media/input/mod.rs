@@ -2,13 +2,17 @@
 //! decodes, fits every picture to the canvas, converts sound to 48 kHz stereo, and hands both to
 //! the [`Intake`].
 
+mod decoder;
 mod elements;
 mod fit;
+mod formats;
+pub mod http;
 mod intake;
 mod pull;
 mod push;
 mod upright;
 
+pub use http::Rules;
 pub use intake::Intake;
 pub use pull::Puller;
 pub use push::Push;

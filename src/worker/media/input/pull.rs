@@ -3,13 +3,14 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use gst::prelude::*;
-use url::Url;
 
+use super::decoder;
 use super::elements::{dispose, fail, make, pad};
 use super::fit::{Fit, Times};
+use super::http::cause::word;
+use super::http::source::{self, BODY, CONTENT_TYPE};
+use super::http::{Cause, Rules};
 use super::intake::Intake;
-use crate::base::secret::Secret;
-use crate::model::source::Pull;
 use crate::worker::media::events::{Event, Events};
 use crate::worker::media::graph::draw;
 use crate::worker::media::template::{Error, Kind, Library, Values};
@@ -18,36 +19,51 @@ use crate::worker::media::template::{Error, Kind, Library, Values};
 pub struct Puller {
     pipeline: gst::Pipeline,
     input: u64,
+    rules: Arc<Rules>,
 }
 
 impl Puller {
-    /// Starts fetching. When it ends, for whatever reason, [`Event::Lost`] is reported to `events`.
+    /// Starts fetching by `rules`. When it ends, for whatever reason, [`Event::Lost`] is reported to `events`.
     ///
     /// # Errors
     /// When an element is missing or refuses its settings.
     pub fn start(
-        pull: &Pull,
+        rules: &Arc<Rules>,
         intake: &Arc<Intake>,
         library: &Arc<Library>,
         events: Events,
     ) -> Result<Self, Error> {
+        source::make_sole();
+        rules.begin();
         let pipeline = gst::Pipeline::with_name("pull");
         let input = intake.open();
-        watch(&pipeline, input, events.clone());
         let graph = Graph {
             pipeline: pipeline.downgrade(),
             intake: intake.clone(),
             input,
             library: library.clone(),
             events,
+            rules: rules.clone(),
         };
-        if is_playlist(&pull.url) {
-            graph.playlist(&pipeline, pull)?;
-        } else {
-            graph.stream(&pipeline, pull)?;
-        }
+        watch(&pipeline, &graph);
+        graph.fetch(&pipeline)?;
         pipeline.set_state(gst::State::Playing).map_err(fail)?;
-        Ok(Self { pipeline, input })
+        let rules = rules.clone();
+        Ok(Self {
+            pipeline,
+            input,
+            rules,
+        })
+    }
+
+    /// Why the newest request failed, or what was not taken.
+    pub fn cause(&self) -> Option<Cause> {
+        self.rules.cause()
+    }
+
+    /// What the source did although it must not.
+    pub fn forbidden(&self) -> Option<Cause> {
+        self.rules.forbidden()
     }
 
     /// Number of this input.
@@ -62,18 +78,17 @@ impl Drop for Puller {
     }
 }
 
-/// An HLS playlist is fetched repeatedly, which the source of a single request cannot do.
-fn is_playlist(url: &Url) -> bool {
-    url.path().to_ascii_lowercase().ends_with(".m3u8")
-}
-
-fn watch(pipeline: &gst::Pipeline, input: u64, events: Events) {
+fn watch(pipeline: &gst::Pipeline, graph: &Graph) {
     let Some(bus) = pipeline.bus() else { return };
+    let (rules, input, events) = (graph.rules.clone(), graph.input, graph.events.clone());
     bus.set_sync_handler(move |_, message| {
         draw(message);
         let reason = match message.view() {
-            gst::MessageView::Error(error) => Some(error.error().to_string()),
-            gst::MessageView::Eos(_) => Some("the server ended the stream".to_owned()),
+            gst::MessageView::Error(error) => Some(decoder::reason(&rules, &error.error())),
+            gst::MessageView::Eos(_) => Some(match rules.cause() {
+                Some(cause) => cause.to_string(),
+                None => "the server ended the stream".to_owned(),
+            }),
             _ => None,
         };
         if let Some(reason) = reason {
@@ -92,33 +107,23 @@ struct Graph {
     input: u64,
     library: Arc<Library>,
     events: Events,
+    rules: Arc<Rules>,
 }
 
 impl Graph {
-    fn playlist(&self, pipeline: &gst::Pipeline, pull: &Pull) -> Result<(), Error> {
-        let decoder = make("uridecodebin3")?;
-        decoder.set_property("uri", pull.url.as_str());
-        let credentials = pull.clone();
-        decoder.connect("source-setup", false, move |args| {
-            if let Some(source) = args.get(1).and_then(|v| v.get::<gst::Element>().ok()) {
-                identify(&source, &credentials);
-            }
-            None
-        });
-        pipeline.add(&decoder).map_err(fail)?;
-        self.take_raw_pads(&decoder);
-        Ok(())
-    }
-
-    fn stream(&self, pipeline: &gst::Pipeline, pull: &Pull) -> Result<(), Error> {
+    fn fetch(&self, pipeline: &gst::Pipeline) -> Result<(), Error> {
         let (source, last) = self
             .library
             .build_kind(Kind::HttpSource, &Values::default())?
             .add_to(pipeline.upcast_ref())?;
-        source.set_property("location", pull.url.as_str());
-        identify(&source, pull);
+        source.set_property("location", self.rules.pull().url.as_str());
+        if self.rules.is_playlist() {
+            // A playlist is fetched at once, and has no time.
+            source.set_property("is-live", false);
+            source.set_property("do-timestamp", false);
+        }
         let graph = self.clone();
-        // The response's headers come before its body, so the first buffer finds its elements linked.
+        // The event comes before the body, so the first buffer finds its elements linked.
         pad(&last, "src")?.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |pad, info| {
             let Some(multipart) = info.event().and_then(is_multipart) else {
                 return gst::PadProbeReturn::Ok;
@@ -140,7 +145,7 @@ impl Graph {
             self.take_jpeg_pads(&demux);
             demux
         } else {
-            let decoder = make("decodebin")?;
+            let decoder = decoder::make(&self.rules, self.input, &self.events)?;
             self.take_raw_pads(&decoder);
             decoder
         };
@@ -158,6 +163,11 @@ impl Graph {
     }
 
     fn take_jpeg(&self, jpeg: &gst::Pad) -> Result<(), Error> {
+        let caps = jpeg.current_caps().unwrap_or_else(|| jpeg.query_caps(None));
+        let name = caps.structure(0).map(|part| part.name().as_str());
+        if let Some(other) = name.filter(|name| *name != "image/jpeg") {
+            return Err(fail(Cause::Format(word(other))));
+        }
         let pipeline = self.pipeline()?;
         let decoder = make("jpegdec")?;
         pipeline.add(&decoder).map_err(fail)?;
@@ -230,28 +240,10 @@ impl Taken {
     }
 }
 
-/// Sets the credentials of an HTTP client, and whether it verifies certificates.
-fn identify(source: &gst::Element, pull: &Pull) {
-    let password = pull.password.as_ref().map(Secret::expose);
-    for (property, value) in [("user-id", pull.user.as_deref()), ("user-pw", password)] {
-        if let Some(value) = value.filter(|_| source.has_property(property)) {
-            source.set_property(property, value);
-        }
-    }
-    if source.has_property("ssl-strict") {
-        source.set_property("ssl-strict", pull.tls_verify);
-    }
-}
-
-/// Whether the response is multipart, by its `Content-Type`; `None` when `event` does not carry the
-/// response's headers.
+/// Whether the body is multipart, by its `Content-Type`; `None` when `event` is not the one that
+/// goes ahead of a body.
 fn is_multipart(event: &gst::Event) -> Option<bool> {
-    let structure = event.structure().filter(|s| s.name() == "http-headers")?;
-    let headers = structure.get::<gst::Structure>("response-headers").ok()?;
-    let kind = headers
-        .iter()
-        .find(|(name, _)| name.as_str().eq_ignore_ascii_case("content-type"))
-        .and_then(|(_, value)| value.get::<String>().ok())
-        .unwrap_or_default();
+    let structure = event.structure().filter(|s| s.name() == BODY)?;
+    let kind = structure.get::<String>(CONTENT_TYPE).unwrap_or_default();
     Some(kind.to_ascii_lowercase().starts_with("multipart/"))
 }
