@@ -117,11 +117,10 @@ impl Graph {
             .build_kind(Kind::HttpSource, &Values::default())?
             .add_to(pipeline.upcast_ref())?;
         source.set_property("location", self.rules.pull().url.as_str());
-        if self.rules.is_playlist() {
-            // A playlist is fetched at once, and has no time.
-            source.set_property("is-live", false);
-            source.set_property("do-timestamp", false);
-        }
+        // What a stream brings has the time of its arrival; a playlist is fetched at once.
+        let live = !self.rules.is_playlist();
+        source.set_property("is-live", live);
+        source.set_property("do-timestamp", live);
         let graph = self.clone();
         // The event comes before the body, so the first buffer finds its elements linked.
         pad(&last, "src")?.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |pad, info| {

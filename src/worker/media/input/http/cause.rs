@@ -33,7 +33,7 @@ pub enum Cause {
         why: String,
     },
     /// The server accepted the connection and is silent.
-    #[error("{0} sent nothing for 10 s; check whether the camera or server still works")]
+    #[error("{0} sent nothing for 8 s; check whether the camera or server still works")]
     Silent(Shown),
     /// The connection ended too early.
     #[error("{0} closed the connection in the middle of its answer")]
@@ -237,7 +237,7 @@ mod tests {
     fn errors_of_a_connection_have_plain_causes() {
         let at = url("http://u:hunter2@cam/video?pwd=hunter2");
         for (kind, expected) in [
-            (io::ErrorKind::TimedOut, "sent nothing for 10 s"),
+            (io::ErrorKind::TimedOut, "sent nothing for 8 s"),
             (io::ErrorKind::ConnectionRefused, "refused the connection"),
             (io::ErrorKind::UnexpectedEof, "closed the connection"),
             (io::ErrorKind::InvalidData, "does not answer with HTTP"),

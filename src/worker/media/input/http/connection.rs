@@ -11,8 +11,9 @@ use url::{Host, Url};
 use super::cause::{Cause, Shown, word};
 use super::rules::Rules;
 
-/// Longest wait for a connection and for each piece of an answer, in seconds.
-const SILENCE_SECONDS_MAX: u32 = 10;
+/// Longest wait for a connection and for each piece of an answer, in seconds. It is shorter than the
+/// director's patience, so that a person reads which address is silent.
+const SILENCE_SECONDS_MAX: u32 = 8;
 /// Most addresses of one host that are tried.
 const ADDRESSES_MAX: usize = 8;
 
@@ -129,11 +130,14 @@ fn tls(
     });
     match connection.handshake(Some(stop)) {
         Ok(()) => Ok(Connection::new(connection.upcast(), stop)),
+        Err(_) if stop.is_cancelled() => Err(Cause::Stopped),
+        Err(error) if error.matches(gio::IOErrorEnum::TimedOut) => Err(Cause::Silent(at)),
         Err(error) => {
             let faults = *faults.lock().unwrap_or_else(PoisonError::into_inner);
+            let why = word(error.message());
             Err(match fault(faults) {
-                Some(fault) if verify && !stop.is_cancelled() => Cause::Certificate { at, fault },
-                _ => cause_of(url, &error, stop),
+                Some(fault) if verify => Cause::Certificate { at, fault },
+                _ => Cause::Tls { at, why },
             })
         }
     }
@@ -164,16 +168,6 @@ fn fault(faults: gio::TlsCertificateFlags) -> Option<&'static str> {
 fn cause_of(url: &Url, error: &glib::Error, stop: &gio::Cancellable) -> Cause {
     if stop.is_cancelled() {
         return Cause::Stopped;
-    }
-    let tls = error.matches(gio::TlsError::Misc)
-        || error.matches(gio::TlsError::NotTls)
-        || error.matches(gio::TlsError::Handshake)
-        || error.matches(gio::TlsError::CertificateRequired);
-    if tls {
-        return Cause::Tls {
-            at: Shown::of(url),
-            why: word(error.message()),
-        };
     }
     Cause::of_io(url, &io_error(error))
 }

@@ -291,8 +291,9 @@ mod imp {
         }
 
         fn do_seek(&self, segment: &mut gst::Segment) -> bool {
+            // The base class begins with a seek to the start, in time for a live source.
             let Some(bytes) = segment.downcast_mut::<gst::format::Bytes>() else {
-                return false;
+                return self.state().live;
             };
             let first = bytes.start().map_or(0, u64::from);
             // A segment ends before its stop; a range includes its last byte.
