@@ -67,8 +67,8 @@ pub enum Verdict {
     Refused,
 }
 
-/// The verdict on the format `name`, the name of GStreamer's caps. `system` says whether the caps are
-/// those of an MPEG program stream, which shares its name with MPEG video.
+/// The verdict on the format `name`, the name of GStreamer's caps. `system` is their field
+/// `systemstream`: only that field tells an MPEG program stream from MPEG video.
 pub fn verdict(name: &str, system: bool) -> Verdict {
     let manifest = MANIFESTS.iter().find(|(manifest, _)| *manifest == name);
     if let Some((_, title)) = manifest {
@@ -77,7 +77,8 @@ pub fn verdict(name: &str, system: bool) -> Verdict {
     if name == "text/html" {
         return Verdict::Page;
     }
-    if TAKEN.iter().any(|(taken, _)| *taken == name) && !system {
+    let program_stream = system && name == "video/mpeg";
+    if TAKEN.iter().any(|(taken, _)| *taken == name) && !program_stream {
         return Verdict::Taken;
     }
     let beside = [
@@ -112,7 +113,7 @@ mod tests {
     #[test]
     fn only_listed_formats_are_taken() {
         for (name, system, expected) in [
-            ("video/mpegts", false, Verdict::Taken),
+            ("video/mpegts", true, Verdict::Taken),
             ("video/mpeg", false, Verdict::Taken),
             ("video/mpeg", true, Verdict::Refused),
             (
