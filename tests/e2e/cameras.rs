@@ -9,6 +9,7 @@ use crate::support::clips::Clip;
 use crate::support::daemon::{Daemon, free_port};
 use crate::support::process::Owned;
 use crate::support::publisher::Publisher;
+use crate::support::server::{Reply, Server};
 use crate::support::viewer::Viewer;
 use crate::support::{KEY, probe, push_stream, turn, wait_until};
 
@@ -160,8 +161,8 @@ fn mpeg_ts_over_http() {
     plays(&pulled(&format!("http://127.0.0.1:{port}/live.ts"), None));
 }
 
-/// `ffmpeg`, which writes a live HLS playlist into a folder, and an HTTP server of that folder.
-fn hls_server(clip: Clip, dir: &Path, port: u16) -> (Owned, Owned) {
+/// `ffmpeg`, which writes a live HLS playlist into a folder.
+fn hls_writer(clip: Clip, dir: &Path) -> Owned {
     let writer = Command::new("ffmpeg")
         .args([
             "-nostdin",
@@ -186,7 +187,15 @@ fn hls_server(clip: Clip, dir: &Path, port: u16) -> (Owned, Owned) {
         .arg(dir.join("index.m3u8"))
         .stderr(Stdio::null())
         .spawn_owned();
-    let server = Command::new("python3")
+    wait_until("the source's playlist", LIMIT, || {
+        dir.join("index.m3u8").exists()
+    });
+    writer
+}
+
+/// An HTTP server of a folder.
+fn folder_server(dir: &Path, port: u16) -> Owned {
+    Command::new("python3")
         .args([
             "-m",
             "http.server",
@@ -198,11 +207,7 @@ fn hls_server(clip: Clip, dir: &Path, port: u16) -> (Owned, Owned) {
         .arg(dir)
         .stdout(Stdio::null())
         .stderr(Stdio::null())
-        .spawn_owned();
-    wait_until("the source's playlist", LIMIT, || {
-        dir.join("index.m3u8").exists()
-    });
-    (writer, server)
+        .spawn_owned()
 }
 
 /// [`Owned::spawn`] as a method, for use at the end of a chain.
@@ -220,11 +225,31 @@ impl SpawnOwned for Command {
 fn hls_over_http() {
     let _turn = turn();
     let (dir, port) = (tempfile::tempdir().expect("a folder"), free_port());
-    let _server = hls_server(Clip::new(426, 240, 30), dir.path(), port);
+    let _writer = hls_writer(Clip::new(426, 240, 30), dir.path());
+    let _server = folder_server(dir.path(), port);
     plays(&pulled(
         &format!("http://127.0.0.1:{port}/index.m3u8"),
         None,
     ));
+}
+
+#[test]
+fn hls_behind_a_password() {
+    let _turn = turn();
+    let dir = tempfile::tempdir().expect("a folder");
+    let _writer = hls_writer(Clip::new(426, 240, 30), dir.path());
+    let folder = dir.path().to_owned();
+    let server = Server::start(move |asked| {
+        if asked.authorization.is_none() {
+            let challenge = "WWW-Authenticate: Basic realm=\"hls\"\r\n";
+            return Reply::new("401 Unauthorized", challenge, b"");
+        }
+        match std::fs::read(folder.join(asked.target.trim_start_matches('/'))) {
+            Ok(bytes) => Reply::ok("application/octet-stream", &bytes),
+            Err(_) => Reply::new("404 Not Found", "", b""),
+        }
+    });
+    plays(&pulled(&server.url("/index.m3u8"), Some(USER)));
 }
 
 /// Sizes of the rungs that the default ladder has for `clip`.

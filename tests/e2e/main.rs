@@ -17,6 +17,8 @@ mod chromium;
 #[cfg(test)]
 mod conformance;
 #[cfg(test)]
+mod hostile_sources;
+#[cfg(test)]
 mod ladder;
 #[cfg(test)]
 mod lifecycle;

@@ -10,6 +10,7 @@ pub mod playlist;
 pub mod probe;
 pub mod process;
 pub mod publisher;
+pub mod server;
 pub mod viewer;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
