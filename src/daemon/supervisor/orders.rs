@@ -8,8 +8,8 @@ use crate::model::sandbox::Sandbox;
 /// Environment variables with one of these names or beginnings are passed on to workers. All others
 /// stay: a worker reads strangers' media, and the environment of a daemon has secrets in it.
 ///
-/// They say where plugins, libraries and certificates are, which GPU and proxy to use, and how to
-/// allocate and debug.
+/// They say where plugins, libraries and certificates are, which GPU to use, and how to allocate and
+/// debug.
 const INHERITED: [&str; 8] = [
     "HOME",
     "XDG_CACHE_HOME",
@@ -23,8 +23,6 @@ const INHERITED: [&str; 8] = [
 const INHERITED_BEGINNINGS: [&str; 7] = [
     "GST_", "LIBVA_", "CUDA_", "NVIDIA_", "ONEVPL_", "MALLOC_", "ORC_",
 ];
-/// The variables of an HTTP proxy, in small or capital letters.
-const PROXY: [&str; 4] = ["http_proxy", "https_proxy", "all_proxy", "no_proxy"];
 /// For a process inside its walls, which can neither start the program that refreshes GStreamer's list
 /// of plugins, nor write the list. [`probe::walls`](super::probe::walls) refreshes it. Nor can the
 /// process reach a desktop's store of settings.
@@ -71,9 +69,7 @@ fn is_inherited(name: &OsStr) -> bool {
     let Some(name) = name.to_str() else {
         return false;
     };
-    INHERITED.contains(&name)
-        || INHERITED_BEGINNINGS.iter().any(|it| name.starts_with(it))
-        || PROXY.iter().any(|it| name.eq_ignore_ascii_case(it))
+    INHERITED.contains(&name) || INHERITED_BEGINNINGS.iter().any(|it| name.starts_with(it))
 }
 
 #[cfg(test)]
@@ -87,11 +83,12 @@ mod tests {
             "WEIR_LOG",
             "AWS_SECRET_ACCESS_KEY",
             "PATH",
+            "HTTPS_PROXY",
             "GST",
         ] {
             assert!(!is_inherited(OsStr::new(name)), "{name}");
         }
-        for name in ["HOME", "GST_DEBUG", "HTTPS_PROXY", "no_proxy"] {
+        for name in ["HOME", "GST_DEBUG", "LIBVA_DRIVER_NAME"] {
             assert!(is_inherited(OsStr::new(name)), "{name}");
         }
     }
