@@ -172,6 +172,10 @@ where
     fn accept_failed(&mut self) {
         self.metrics.accept_errors.inc();
     }
+
+    fn not_a_proxy(&mut self) {
+        self.metrics.refused("not_a_proxy");
+    }
 }
 
 /// A client that stops reading must not hold a connection for ever: the kernel ends the connection

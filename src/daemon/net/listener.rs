@@ -8,13 +8,16 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio_util::sync::CancellationToken;
 
 use super::connections::Connections;
+use super::proxies::Proxies;
 use crate::base::flood;
 
-/// Connections that the kernel holds until they are accepted.
-const BACKLOG: u32 = 1024;
+/// Connections that the kernel holds until they are accepted; it may hold fewer
+/// (`net.core.somaxconn`). While its queue is full, newcomers are let in only after a second or more,
+/// so there is room for a burst.
+const BACKLOG: u32 = 4096;
 /// The pause after a failed accept: its cause (no file descriptors, no memory) needs time to go.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// Failed accepts are logged at most once in this time.
+/// Failed accepts, and peers that may not connect, are logged at most once in this time.
 const WARNING_INTERVAL: Duration = Duration::from_secs(10);
 
 /// The protocol that a listener serves.
@@ -24,6 +27,9 @@ pub trait Protocol {
 
     /// An accept failed, most likely because no file descriptor is free.
     fn accept_failed(&mut self);
+
+    /// A client was turned away because only proxies may connect.
+    fn not_a_proxy(&mut self);
 }
 
 /// A port that is open but not served yet.
@@ -32,6 +38,7 @@ pub struct Listener {
     socket: TcpListener,
     address: SocketAddr,
     key: &'static str,
+    proxies: Proxies,
 }
 
 /// Why a port could not be opened: one line that says what to do.
@@ -60,7 +67,15 @@ impl Listener {
             address: socket.local_addr().map_err(error)?,
             socket,
             key,
+            proxies: Proxies::default(),
         })
+    }
+
+    /// Lets in only those that `proxies` admits.
+    #[must_use]
+    pub fn behind(mut self, proxies: Proxies) -> Self {
+        self.proxies = proxies;
+        self
     }
 
     /// The address listened on, with the port that the system chose when port 0 was asked for.
@@ -76,7 +91,8 @@ impl Listener {
         shutdown: &CancellationToken,
     ) -> Connections {
         let mut connections = Connections::default();
-        let mut warnings = flood::Limit::new(1, WARNING_INTERVAL);
+        let limit = || flood::Limit::new(1, WARNING_INTERVAL);
+        let (mut warnings, mut strangers) = (limit(), limit());
         loop {
             tokio::select! {
                 biased;
@@ -84,9 +100,27 @@ impl Listener {
                 // The end of a connection also ends the pause after a failed accept.
                 Some(()) = connections.next_ended() => {}
                 (stream, peer) = self.accept(protocol, &mut warnings) => {
-                    protocol.accepted(stream, peer, &mut connections);
+                    if self.proxies.admits(peer.ip()) {
+                        protocol.accepted(stream, peer, &mut connections);
+                    } else {
+                        protocol.not_a_proxy();
+                        self.warn_of_stranger(peer, &mut strangers);
+                    }
                 }
             }
+        }
+    }
+
+    fn warn_of_stranger(&self, peer: SocketAddr, warnings: &mut flood::Limit) {
+        if let (true, left_out) = warnings.pass(Instant::now()) {
+            tracing::warn!(
+                listener = self.key,
+                peer = %peer.ip().to_canonical(),
+                left_out,
+                next = "if this is a proxy, add its address to trusted_proxies in [server]; else \
+                        keep it away with a firewall",
+                "connection refused: with proxy_protocol, only trusted proxies may connect"
+            );
         }
     }
 

@@ -8,8 +8,8 @@ use prometheus_client::metrics::gauge::Gauge;
 pub struct Counters {
     /// Open connections.
     pub connections: Gauge,
-    /// Publishers refused because of their name, key or codec, or because their address publishes
-    /// too many streams.
+    /// Publishers refused because of their name, key or codec, or because they did not come through
+    /// a trusted proxy where only those may connect.
     pub refused: Counter,
     /// Connections that were not publishing yet and were closed to make room.
     pub evicted: Counter,

@@ -4,6 +4,7 @@ use std::io;
 
 use super::connection::{Overdue, ProtocolError, Rejection};
 use crate::daemon::ingest::{Refusal, Revocation};
+use crate::daemon::net::HeaderError;
 
 /// Why a connection ends.
 #[derive(Debug, thiserror::Error)]
@@ -16,6 +17,10 @@ pub(super) enum End {
     Protocol(#[from] ProtocolError),
     #[error(transparent)]
     Overdue(#[from] Overdue),
+    #[error(transparent)]
+    NoClient(#[from] HeaderError),
+    #[error("the proxy's header did not come in time")]
+    ClientOverdue,
     #[error("the peer does not read the server's answers")]
     Unread,
     #[error("closed to make room for another connection")]
@@ -26,8 +31,6 @@ pub(super) enum End {
     Refused(Refusal),
     #[error("checking the publisher took too long")]
     GateOverdue,
-    #[error("too many streams from one address")]
-    TooManyStreams,
     #[error("the publisher stopped")]
     Unpublished,
     #[error(transparent)]

@@ -40,8 +40,9 @@ pub struct Limits {
     /// one that has gone longest without progress, so that strangers cannot keep a publisher
     /// out. 128.
     pub strangers_max: usize,
-    /// Streams that one address may publish at a time. 16.
-    pub streams_per_address_max: usize,
+    /// Of these, connections of one IPv4 address or IPv6 /64 network. One more evicts another of
+    /// the same address. Publishers whose key was accepted are not among them. 64.
+    pub strangers_per_address_max: usize,
 }
 
 impl Default for Limits {
@@ -62,7 +63,7 @@ impl Default for Limits {
             write_time_max: Duration::from_secs(10),
             linger_time_max: Duration::from_secs(2),
             strangers_max: 128,
-            streams_per_address_max: 16,
+            strangers_per_address_max: 64,
         }
     }
 }

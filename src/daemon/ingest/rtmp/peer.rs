@@ -17,10 +17,10 @@ use super::connection::{Connection, Event};
 use super::counters::Counters;
 use super::end::End;
 use super::limits::Limits;
-use super::pool::{Pool, Publishers, Stranger};
+use super::pool::{Pool, Stranger};
 use super::refusals::RefusalLog;
 use crate::daemon::ingest::{Gate, Lease, PublishRequest, Refusal};
-use crate::daemon::net::Open;
+use crate::daemon::net::{Open, Proxies};
 
 /// Bytes per read, into the stack, so that an idle connection holds no buffer.
 const READ_BYTES: usize = 16 << 10;
@@ -33,25 +33,40 @@ pub(super) struct Shared<G> {
     pub(super) counters: Counters,
     pub(super) refusals: RefusalLog,
     pub(super) strangers: Arc<Pool>,
-    pub(super) publishers: Arc<Publishers>,
+    pub(super) proxies: Proxies,
 }
 
 /// Serves one connection until it ends or `shutdown` is cancelled.
 pub(super) async fn serve<G: Gate>(
-    socket: TcpStream,
-    peer: SocketAddr,
-    stranger: Stranger,
+    mut socket: TcpStream,
+    mut peer: SocketAddr,
+    mut stranger: Stranger,
     shared: Arc<Shared<G>>,
     shutdown: CancellationToken,
 ) {
     let _open = Open::count(&shared.counters.connections);
-    let mut link = Link::new(socket, &shared.limits);
     let evicted = stranger.evicted().clone();
+    let client = tokio::select! {
+        biased;
+        () = shutdown.cancelled() => Err(End::ShuttingDown),
+        () = evicted.cancelled() => Err(End::Evicted),
+        client = client(&mut socket, peer, &shared) => client,
+    };
+    match client {
+        Ok(client) if client == peer => {}
+        Ok(client) => {
+            peer = client;
+            let evicted_other = stranger.speaks_for(peer.ip());
+            shared.counters.evicted.inc_by(evicted_other.into());
+        }
+        Err(end) => return log_stranger(&end, peer, &shared),
+    }
+    let mut link = Link::new(socket, &shared.limits);
     let asked = tokio::select! {
         biased;
         () = shutdown.cancelled() => Err(End::ShuttingDown),
         () = evicted.cancelled() => Err(End::Evicted),
-        asked = link.until_publish(&stranger) => asked,
+        asked = link.until_publish(&mut stranger) => asked,
     };
     // A refused publisher keeps its place among the strangers; an accepted one gives it up.
     let mut stranger = Some(stranger);
@@ -73,6 +88,17 @@ pub(super) async fn serve<G: Gate>(
     link.farewell(&end, &shutdown, &evicted).await;
 }
 
+/// The publisher behind a connection: whom its proxy names, or `peer`.
+async fn client<G>(
+    socket: &mut TcpStream,
+    peer: SocketAddr,
+    shared: &Shared<G>,
+) -> Result<SocketAddr, End> {
+    let client = shared.proxies.client(socket, peer);
+    let client = timeout(shared.limits.handshake_time_max, client).await;
+    Ok(client.map_err(|_| End::ClientOverdue)??)
+}
+
 /// Logs and counts why a peer that never published was closed.
 fn log_stranger<G>(end: &End, peer: SocketAddr, shared: &Shared<G>) {
     match end {
@@ -80,6 +106,13 @@ fn log_stranger<G>(end: &End, peer: SocketAddr, shared: &Shared<G>) {
             shared.counters.refused.inc();
             if shared.refusals.admits(Instant::now()) {
                 warn!(%peer, cause = %rejection, "connection refused");
+            }
+        }
+        End::NoClient(_) => {
+            shared.counters.refused.inc();
+            if shared.refusals.admits(Instant::now()) {
+                warn!(%peer, cause = %end, next = "let this proxy send PROXY headers, or set \
+                     proxy_protocol = false in [server]", "connection refused");
             }
         }
         _ => debug!(%peer, cause = %end, "connection closed"),
@@ -102,10 +135,6 @@ impl<G: Gate> Publication<'_, G> {
         target: PublishTarget,
         stranger: &mut Option<Stranger>,
     ) -> End {
-        let publishers = &self.shared.publishers;
-        let Some(_place) = publishers.enter(self.peer.ip(), &self.stream) else {
-            return self.refuse(link, End::TooManyStreams);
-        };
         let lease = match self.ask(target).await {
             Ok(lease) => lease,
             Err(end) => return self.refuse(link, end),
@@ -153,7 +182,6 @@ impl<G: Gate> Publication<'_, G> {
             End::Refused(Refusal::UnknownStream | Refusal::WrongKey) => {
                 "Unknown stream or wrong key."
             }
-            End::TooManyStreams => "Too many streams from this address.",
             _ => "Not available now; try again later.",
         };
         match link.connection.refuse(told) {
@@ -215,7 +243,7 @@ impl Link {
     }
 
     /// Runs the protocol until the peer asks to publish.
-    async fn until_publish(&mut self, stranger: &Stranger) -> Result<PublishTarget, End> {
+    async fn until_publish(&mut self, stranger: &mut Stranger) -> Result<PublishTarget, End> {
         let mut progress = 0;
         loop {
             match self.connection.poll()? {
@@ -322,7 +350,7 @@ impl Link {
             End::Revoked(reason) => self.connection.revoke(*reason),
             End::ShuttingDown => self.connection.shut_down(),
             End::Rejected(_) | End::Refused(_) | End::Unpublished => Ok(()),
-            End::TooManyStreams | End::GateOverdue => Ok(()),
+            End::GateOverdue => Ok(()),
             _ => return,
         };
         if told.is_err() {

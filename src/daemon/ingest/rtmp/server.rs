@@ -9,16 +9,16 @@ use tokio_util::sync::CancellationToken;
 use super::counters::Counters;
 use super::limits::Limits;
 use super::peer::{self, Shared};
-use super::pool::{Pool, Publishers};
+use super::pool::{Pool, Share};
 use super::refusals::RefusalLog;
 use crate::daemon::ingest::Gate;
-use crate::daemon::net::{BindError, Connections, Listener, Protocol};
+use crate::daemon::net::{BindError, Connections, Listener, Protocol, Proxies};
 
 /// An RTMP server for publishers.
 #[derive(Debug)]
 pub struct Server<G> {
     listener: Listener,
-    shared: Arc<Shared<G>>,
+    shared: Shared<G>,
 }
 
 impl<G: Gate> Server<G> {
@@ -35,16 +35,24 @@ impl<G: Gate> Server<G> {
     ) -> Result<Self, BindError> {
         let shared = Shared {
             gate,
-            strangers: Pool::new(limits.strangers_max),
-            publishers: Publishers::new(limits.streams_per_address_max),
+            strangers: Pool::new(limits.strangers_max, limits.strangers_per_address_max),
+            proxies: Proxies::default(),
             limits,
             counters,
             refusals: RefusalLog::new(),
         };
         Ok(Self {
             listener: Listener::bind("rtmp", address)?,
-            shared: Arc::new(shared),
+            shared,
         })
+    }
+
+    /// Believes `proxies` who their clients are.
+    #[must_use]
+    pub fn behind(mut self, proxies: Proxies) -> Self {
+        self.listener = self.listener.behind(proxies.clone());
+        self.shared.proxies = proxies;
+        self
     }
 
     /// The address listened on, with the port that the system chose when port 0 was asked for.
@@ -56,7 +64,7 @@ impl<G: Gate> Server<G> {
     /// end.
     pub async fn run(self, shutdown: CancellationToken) {
         let mut door = Door {
-            shared: self.shared,
+            shared: Arc::new(self.shared),
             shutdown: shutdown.clone(),
         };
         let mut connections = self.listener.run(&mut door, &shutdown).await;
@@ -72,7 +80,11 @@ struct Door<G> {
 
 impl<G: Gate> Protocol for Door<G> {
     fn accepted(&mut self, socket: TcpStream, peer: SocketAddr, connections: &mut Connections) {
-        let (stranger, evicted) = self.shared.strangers.enter(peer.ip());
+        let share = match self.shared.proxies.trusts(peer.ip()) {
+            true => Share::OfProxy,
+            false => Share::OfPeer,
+        };
+        let (stranger, evicted) = self.shared.strangers.enter(peer.ip(), share);
         self.shared.counters.evicted.inc_by(evicted.into());
         let (shared, shutdown) = (Arc::clone(&self.shared), self.shutdown.clone());
         connections.spawn(peer::serve(socket, peer, stranger, shared, shutdown));
@@ -82,5 +94,9 @@ impl<G: Gate> Protocol for Door<G> {
     fn accept_failed(&mut self) {
         let evicted = self.shared.strangers.evict_one();
         self.shared.counters.evicted.inc_by(evicted.into());
+    }
+
+    fn not_a_proxy(&mut self) {
+        self.shared.counters.refused.inc();
     }
 }
