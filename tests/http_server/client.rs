@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 /// Longest wait for anything; after that the test fails.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -55,6 +55,28 @@ pub async fn ask(address: SocketAddr, method: &str, path: &str, headers: &[(&str
 
 pub async fn get(address: SocketAddr, path: &str) -> Reply {
     ask(address, "GET", path, &[]).await
+}
+
+/// Connects from `source`, an address of this machine such as 127.0.0.2.
+pub async fn connect_from(source: &str, address: SocketAddr) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket
+        .bind(SocketAddr::new(source.parse().unwrap(), 0))
+        .unwrap();
+    socket.connect(address).await.unwrap()
+}
+
+/// Sends a request and leaves the connection open; returns it when the answer ends with `end`.
+pub async fn keep_alive(address: SocketAddr, path: &str, end: &[u8]) -> TcpStream {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let head = format!("GET {path} HTTP/1.1\r\nHost: test\r\n\r\n");
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    while !answer.ends_with(end) {
+        let read = stream.read_buf(&mut answer).await.unwrap();
+        assert!(read > 0, "closed after {answer:?}");
+    }
+    stream
 }
 
 /// Formats a request with `Connection: close`, to the server's address unless `headers` name a

@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use weir::daemon::http::Limits;
 
-use super::client::PATIENCE;
+use super::client::{PATIENCE, get};
 use super::stub::{OBJECT, Running, SEGMENT};
 
 async fn connect(server: &Running) -> (SendRequest<Bytes>, JoinHandle<Result<(), h2::Error>>) {
@@ -166,6 +166,25 @@ async fn an_idle_connection_is_told_to_go() {
         answer(ask(&sender, Method::GET, "/healthz").await).await.1,
         b"ok\n"
     );
+    let _closed = tokio::time::timeout(PATIENCE, connection).await.unwrap();
+    drop(sender);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_connection_whose_requests_are_over_makes_room() {
+    let limits = Limits {
+        connections_max: 1,
+        ..Limits::default()
+    };
+    let server = Running::with(limits);
+    let (sender, connection) = connect(&server).await;
+    let waiting = ask(&sender, Method::GET, &server.blocking()).await;
+    server.asked(1).await;
+    assert_eq!(get(server.address, "/").await.status, 503);
+    server.release();
+    assert_eq!(answer(waiting).await.0.status.as_u16(), 200);
+    assert_eq!(get(server.address, "/").await.status, 200);
     let _closed = tokio::time::timeout(PATIENCE, connection).await.unwrap();
     drop(sender);
     server.stop().await;

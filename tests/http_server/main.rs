@@ -15,6 +15,8 @@ mod bounds;
 #[cfg(test)]
 mod client;
 #[cfg(test)]
+mod front_door;
+#[cfg(test)]
 mod http2;
 #[cfg(test)]
 mod media;
@@ -22,5 +24,7 @@ mod media;
 mod pages;
 #[cfg(test)]
 mod playlists;
+#[cfg(test)]
+mod proxies;
 #[cfg(test)]
 mod stub;

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use weir::base::cors::Cors;
 use weir::base::units::{ByteSize, FrameRate};
 use weir::daemon::http::{Limits, Server};
+use weir::daemon::net::Proxies;
 use weir::daemon::origin::{self, Origin, Packaging, SessionSpec, SessionWriter};
 use weir::daemon::session::{Catalog, Demand};
 use weir::daemon::telemetry::metrics::Metrics;
@@ -196,15 +197,20 @@ impl Running {
     }
 
     pub fn with(limits: Limits) -> Self {
-        Self::serve(limits, Cors::Any)
+        Self::serve(Proxies::default(), limits, Cors::Any)
     }
 
     /// One whose media and API pages of some sites may use.
     pub fn for_sites(cors: Cors) -> Self {
-        Self::serve(Limits::default(), cors)
+        Self::serve(Proxies::default(), Limits::default(), cors)
     }
 
-    fn serve(limits: Limits, cors: Cors) -> Self {
+    /// A server that believes `proxies`.
+    pub fn behind(proxies: Proxies, limits: Limits) -> Self {
+        Self::serve(proxies, limits, Cors::Any)
+    }
+
+    fn serve(proxies: Proxies, limits: Limits, cors: Cors) -> Self {
         let origin = Origin::new(origin::Limits {
             window: WINDOW,
             memory: ByteSize::from_mib(64),
@@ -218,7 +224,8 @@ impl Running {
         let uri = master.lines().last().unwrap();
         let folder = format!("/live/demo/{}", uri.strip_suffix("/index.m3u8").unwrap());
         let any = "127.0.0.1:0".parse().unwrap();
-        let server = Server::bind(any, cors).unwrap().with_limits(limits);
+        let server = Server::bind(any, cors).unwrap();
+        let server = server.with_limits(limits).behind(proxies);
         let admin = Server::bind_admin(any, vec!["weir.lan".to_owned()]).unwrap();
         let (stub, metrics) = (Stub::default(), Metrics::new(ByteSize::from_mib(1)));
         let shutdown = CancellationToken::new();

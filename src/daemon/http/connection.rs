@@ -1,6 +1,7 @@
 //! One connection: HTTP/1.1 or HTTP/2 with prior knowledge. Every wait is bounded.
 
 use std::convert::Infallible;
+use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,13 +14,17 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpStream;
-use tokio::time::{Interval, MissedTickBehavior};
+use tokio::time::{Interval, MissedTickBehavior, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower_service::Service;
 
+use super::ask::Peer;
 use super::limits::Limits;
+use super::places::{Evicted, Full};
+use super::refusal;
 use super::tap::{Tap, Verdict};
+use crate::daemon::net::HeaderError;
 
 /// Runs the streams of HTTP/2 connections as tasks that can be awaited at shutdown.
 #[derive(Debug, Clone)]
@@ -64,9 +69,91 @@ pub(super) fn builder(limits: &Limits, tasks: Tracked) -> auto::Builder<Tracked>
     builder
 }
 
-/// Serves `stream` until the client closes it, it is idle for too long, its responses take too
-/// long, or `shutdown`. After `shutdown`, requests in progress are still answered.
+/// Why a connection is closed before its first request.
+#[derive(Debug, thiserror::Error)]
+enum Unopened {
+    #[error(transparent)]
+    Header(#[from] HeaderError),
+    #[error("the client has too many connections")]
+    Full(Full),
+    #[error("the connection failed: {0}")]
+    Io(#[from] io::Error),
+}
+
+/// Serves `stream` until the client closes it, it must make room, it is idle for too long, its
+/// responses take too long, or `shutdown`. After `shutdown`, requests in progress are still
+/// answered.
 pub(super) async fn serve<S, B>(
+    builder: Arc<auto::Builder<Tracked>>,
+    mut stream: TcpStream,
+    mut tap: Tap<S>,
+    limits: Limits,
+    shutdown: CancellationToken,
+) where
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
+    S: Clone + Send + 'static,
+    S::Future: Send + 'static,
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let first_byte_max = limits.first_byte_max.min(limits.idle_max);
+    let evicted = tap.activity.place().evicted().clone();
+    let opened = tokio::select! {
+        () = shutdown.cancelled() => return,
+        () = evicted.cancelled() => return closed_for_another(tap.peer),
+        opened = timeout(first_byte_max, open(&mut stream, &mut tap)) => opened,
+    };
+    let is_told = match opened {
+        Ok(Ok(())) => return converse(builder, stream, tap, limits, shutdown).await,
+        Ok(Err(Unopened::Header(cause))) => {
+            tap.front.warn_of_header(tap.peer, &cause);
+            false
+        }
+        Ok(Err(cause)) => {
+            tracing::debug!(peer = %tap.peer.0, %cause, "connection closed");
+            matches!(cause, Unopened::Full(_))
+        }
+        Err(_) => {
+            tracing::debug!(peer = %tap.peer.0, "connection closed: no byte came in time");
+            tap.is_refused
+        }
+    };
+    if is_told {
+        tokio::select! {
+            () = shutdown.cancelled() => {}
+            () = evicted.cancelled() => {}
+            () = refusal::tell(stream) => {}
+        }
+    }
+}
+
+/// Waits for the first byte of the first request. Before it, a proxy may have to name its client.
+async fn open<S>(stream: &mut TcpStream, tap: &mut Tap<S>) -> Result<(), Unopened> {
+    let peer = stream.peer_addr()?;
+    let client = tap.front.proxies.client(stream, peer).await?;
+    if client != peer {
+        let address = client.ip().to_canonical();
+        tap.peer = Peer(address);
+        let holder = tap.front.holder(address);
+        let evicted = tap.activity.place().speaks_for(address, holder);
+        let evicted = evicted.map_err(|full| {
+            tap.front.metrics.refused(full.reason());
+            Unopened::Full(full)
+        })?;
+        tap.front.metrics.evicted(evicted.map(Evicted::reason));
+    }
+    // `readable` may return although nothing has come; `peek` does not. Its result does not matter:
+    // the end of the connection is found later.
+    stream.peek(&mut [0]).await?;
+    Ok(())
+}
+
+fn closed_for_another(Peer(peer): Peer) {
+    tracing::debug!(%peer, "connection closed to make room for another");
+}
+
+/// Serves the requests of `stream`, the first of which has begun.
+async fn converse<S, B>(
     builder: Arc<auto::Builder<Tracked>>,
     stream: TcpStream,
     tap: Tap<S>,
@@ -80,6 +167,7 @@ pub(super) async fn serve<S, B>(
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let (activity, peer) = (tap.activity.clone(), tap.peer);
+    let evicted = activity.place().evicted().clone();
     let service = TowerToHyperService::new(tap);
     let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
     let (mut checks, mut closing) = (checks(&limits), false);
@@ -90,6 +178,7 @@ pub(super) async fn serve<S, B>(
                     tracing::debug!(?peer, error, "connection ended early");
                 });
             }
+            () = evicted.cancelled() => return closed_for_another(peer),
             () = shutdown.cancelled(), if !closing => true,
             now = checks.tick() => match activity.verdict(now, limits.idle_max, limits.request_max) {
                 Verdict::Well => false,

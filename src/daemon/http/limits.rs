@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use super::refusal::REFUSALS_MAX;
+use super::refusal::{self, REFUSALS_MAX};
 
 /// File descriptors reserved for everything that is not a viewer: workers, publishers, files.
 const RESERVED_FDS: usize = 256;
@@ -16,10 +16,15 @@ const CONNECTIONS_MIN: usize = 64;
 pub struct Limits {
     /// Connections at a time.
     pub connections_max: usize,
-    /// Connections at a time from one IPv4 address or IPv6 /64 network.
+    /// Connections at a time from one IPv4 address or IPv6 /64 network; an IPv6 /48 network gets
+    /// twice as many. Trusted proxies are not bounded.
     pub connections_per_address_max: usize,
+    /// Requests in progress at a time from one client, counted likewise.
+    pub requests_per_address_max: usize,
     /// Bytes of a request's head; hyper needs at least 8192.
     pub head_bytes_max: usize,
+    /// How long a connection may be without a byte of its first request.
+    pub first_byte_max: Duration,
     /// How long a connection may be without a request, before the first and between two.
     pub idle_max: Duration,
     /// How long one response may take, waiting and sending.
@@ -35,7 +40,11 @@ impl Default for Limits {
             // Many viewers may share an address (a company, a proxy), but none gets more than a
             // quarter of all places.
             connections_per_address_max: 2048,
+            // A connection of HTTP/1 has one request in progress, so these are as many.
+            requests_per_address_max: 2048,
             head_bytes_max: 16 * 1024,
+            // Longer than a lost packet takes to be sent again, shorter than an attacker likes.
+            first_byte_max: Duration::from_secs(5),
             idle_max: Duration::from_secs(30),
             request_max: Duration::from_secs(120),
             drain_max: Duration::from_secs(5),
@@ -50,6 +59,16 @@ impl Limits {
             connections_max: 64,
             connections_per_address_max: 32,
             ..Self::default()
+        }
+    }
+
+    /// The bounds of a connection for which there is no place.
+    pub(super) fn for_refusal(self) -> Self {
+        Self {
+            first_byte_max: refusal::LINGER_MAX,
+            idle_max: refusal::LINGER_MAX,
+            request_max: refusal::ANSWER_MAX,
+            ..self
         }
     }
 

@@ -1,7 +1,8 @@
 //! The HTTP server: pages, HLS, API, metrics. The only user of warp.
 //!
 //! In reading order: [`Server`] opens the port and lets connections in; `connection` serves one of
-//! them, and its requests pass `tap`, which counts them. `routes` says what an address names, and
+//! them in one of the `places`, and its requests pass `tap`, which finds out the client
+//! (`forwarded`) and counts them. `routes` says what an address names, and
 //! `answer` calls the handler: `live`, `pages` or `api`. Handlers share `app` (state), `ask` (the
 //! request), `names`, `caching`, `ranges`, `errors` and `assets`. The public port and the admin
 //! port are two servers; `audience` is what they do differently.
@@ -15,6 +16,7 @@ mod audience;
 mod caching;
 mod connection;
 mod errors;
+mod forwarded;
 mod limits;
 mod live;
 mod names;
@@ -25,6 +27,7 @@ mod refusal;
 mod reload;
 mod routes;
 mod server;
+mod shares;
 mod tap;
 
 pub use limits::{Limits, raise_open_files_limit};

@@ -1,8 +1,9 @@
 //! The HTTP server: it lets connections in, and at shutdown it finishes requests in progress.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -15,7 +16,8 @@ use tokio_util::task::TaskTracker;
 use tower_service::Service;
 
 use crate::base::cors::Cors;
-use crate::daemon::net::{BindError, Connections, Listener, Open, Protocol};
+use crate::base::flood;
+use crate::daemon::net::{BindError, Connections, Listener, Open, Protocol, Proxies};
 use crate::daemon::origin::Origin;
 use crate::daemon::session::Catalog;
 use crate::daemon::telemetry::metrics::{HttpMetrics, Metrics};
@@ -28,9 +30,12 @@ use super::audience::Audience;
 use super::caching::GzipCache;
 use super::connection::{self, Tracked};
 use super::limits::Limits;
-use super::places::Places;
-use super::refusal::Refusals;
-use super::tap::{Activity, Tap};
+use super::places::{Evicted, Full, Place, Places};
+use super::refusal;
+use super::tap::{Activity, Front, Tap};
+
+/// Warnings about places are logged at most once in this time.
+const WARNING_INTERVAL: Duration = Duration::from_secs(60);
 
 /// A port that is open but not served yet.
 #[derive(Debug)]
@@ -38,6 +43,7 @@ pub struct Server {
     audience: Audience,
     listener: Listener,
     limits: Limits,
+    proxies: Proxies,
 }
 
 impl Server {
@@ -51,6 +57,7 @@ impl Server {
             audience: Audience::Viewers(cors),
             listener: Listener::bind("http", address)?,
             limits: Limits::default(),
+            proxies: Proxies::default(),
         })
     }
 
@@ -71,6 +78,14 @@ impl Server {
     #[must_use]
     pub fn with_limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// Believes `proxies` who their clients are.
+    #[must_use]
+    pub fn behind(mut self, proxies: Proxies) -> Self {
+        self.listener = self.listener.behind(proxies.clone());
+        self.proxies = proxies;
         self
     }
 
@@ -104,8 +119,14 @@ impl Server {
                 limits.connections_affordable(),
                 limits.connections_per_address_max,
             ),
-            refusals: Refusals::new(),
+            reserve: Places::new(refusal::REFUSALS_MAX, refusal::REFUSALS_PER_PEER_MAX),
+            front: Front::new(
+                self.proxies,
+                limits.requests_per_address_max,
+                metrics.http.clone(),
+            ),
             metrics: metrics.http,
+            warnings: flood::Limit::new(1, WARNING_INTERVAL),
             limits,
             shutdown: shutdown.clone(),
         };
@@ -127,10 +148,64 @@ struct Door<S> {
     service: S,
     builder: Arc<auto::Builder<Tracked>>,
     places: Arc<Places>,
-    refusals: Refusals,
+    /// For those that find no place: they are told so, and health is answered.
+    reserve: Arc<Places>,
+    front: Arc<Front>,
     metrics: HttpMetrics,
+    warnings: flood::Limit,
     limits: Limits,
     shutdown: CancellationToken,
+}
+
+impl<S> Door<S> {
+    /// A place for a connection, and whether it is one of the reserve; `None` when not even the
+    /// reserve has one.
+    fn place(&mut self, peer: IpAddr) -> Option<(Place, bool)> {
+        let holder = self.front.holder(peer);
+        match self.places.take(peer, holder) {
+            Ok((place, None)) => Some((place, false)),
+            Ok((place, Some(evicted))) => {
+                self.metrics.evicted(Some(evicted.reason()));
+                self.warn("connections without a request in progress are closed for new ones");
+                Some((place, false))
+            }
+            Err(full) => {
+                tracing::debug!(%peer, reason = full.reason(), "connection refused");
+                self.metrics.refused(full.reason());
+                self.warn(match full {
+                    Full::Total => "connections are refused: every place has a request in progress",
+                    Full::PerAddress => "connections are refused: one address has its share",
+                });
+                let (place, _) = self.reserve.take(peer, holder).ok()?;
+                Some((place, true))
+            }
+        }
+    }
+
+    /// Says, once per while, who has the places and what to do.
+    fn warn(&mut self, what: &'static str) {
+        let (true, left_out) = self.warnings.pass(std::time::Instant::now()) else {
+            return;
+        };
+        let census = self.places.census();
+        let (largest_peer, largest_peer_has) = match census.largest {
+            Some((peer, count)) => (Some(peer), count),
+            None => (None, 0),
+        };
+        tracing::warn!(
+            connections = census.connections,
+            silent = census.silent,
+            idle = census.idle,
+            peers = census.peers,
+            largest_peer = largest_peer.map(tracing::field::display),
+            largest_peer_has,
+            left_out,
+            next = "if the largest peer is your proxy, name it in trusted_proxies in [server]; if \
+                    it is not welcome, block it in a firewall; if these are viewers, raise \
+                    connections_total or connections in [limits]",
+            "HTTP: {what}"
+        );
+    }
 }
 
 impl<S, B> Protocol for Door<S>
@@ -142,35 +217,36 @@ where
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     fn accepted(&mut self, stream: TcpStream, peer: SocketAddr, connections: &mut Connections) {
-        let place = match self.places.take(peer.ip()) {
-            Ok(place) => place,
-            Err(full) => {
-                tracing::debug!(%peer, reason = full.reason(), "connection refused");
-                self.metrics.refused(full.reason());
-                if let Some(telling) = self.refusals.tell(stream, peer) {
-                    connections.spawn(telling);
-                }
-                return;
-            }
+        let peer = peer.ip().to_canonical();
+        let Some((place, is_refused)) = self.place(peer) else {
+            return;
         };
-        let open = Open::count(&self.metrics.connections);
-        end_when_unacknowledged(&stream, &self.limits);
+        let open = (!is_refused).then(|| Open::count(&self.metrics.connections));
+        let limits = match is_refused {
+            true => self.limits.for_refusal(),
+            false => self.limits,
+        };
+        end_when_unacknowledged(&stream, &limits);
         let tap = Tap {
             inner: self.service.clone(),
-            peer: Peer(peer.ip().to_canonical()),
-            activity: Activity::new(Instant::now()),
-            metrics: self.metrics.clone(),
+            peer: Peer(peer),
+            activity: Activity::new(Instant::now(), place),
+            front: self.front.clone(),
+            is_refused,
         };
         let (builder, shutdown) = (self.builder.clone(), self.shutdown.clone());
-        let serving = connection::serve(builder, stream, tap, self.limits, shutdown);
+        let serving = connection::serve(builder, stream, tap, limits, shutdown);
         connections.spawn(async move {
             serving.await;
-            drop((place, open));
+            drop(open);
         });
     }
 
     fn accept_failed(&mut self) {
         self.metrics.accept_errors.inc();
+        // Most likely too many files are open: the descriptor of who waits may let another in.
+        let evicted = self.places.evict_one();
+        self.metrics.evicted(evicted.map(Evicted::reason));
     }
 
     fn not_a_proxy(&mut self) {

@@ -1,8 +1,9 @@
-//! The service around the routes: it adds the client's address to each request, knows whether the
-//! connection is busy, and counts what is sent.
+//! The service around the routes: it finds out the client of each request and bounds the client's
+//! requests, knows whether the connection is busy, and counts what is sent.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
@@ -17,14 +18,24 @@ use prometheus_client::metrics::counter::Counter;
 use tokio::time::Instant;
 use tower_service::Service;
 
+use crate::base::flood;
+use crate::daemon::net::{HeaderError, Proxies};
 use crate::daemon::telemetry::labels::{Route, RouteLabels};
 use crate::daemon::telemetry::metrics::HttpMetrics;
 
 use super::ask::Peer;
+use super::forwarded;
+use super::places::{Holder, Place};
+use super::refusal;
+use super::shares::{InFlight, Slot};
 
-/// The requests in progress on one connection.
+/// Each of the warnings about clients and proxies is logged at most once in this time.
+const WARNING_INTERVAL: Duration = Duration::from_secs(60);
+
+/// The requests in progress on one connection, and the connection's place.
 #[derive(Debug)]
 pub(super) struct Activity {
+    place: Place,
     state: Mutex<State>,
 }
 
@@ -57,14 +68,19 @@ struct Busy {
 }
 
 impl Activity {
-    pub(super) fn new(now: Instant) -> Arc<Self> {
+    pub(super) fn new(now: Instant, place: Place) -> Arc<Self> {
         Arc::new(Self {
+            place,
             state: Mutex::new(State {
                 next: 0,
                 busy: BTreeMap::new(),
                 idle_since: now,
             }),
         })
+    }
+
+    pub(super) fn place(&self) -> &Place {
+        &self.place
     }
 
     pub(super) fn verdict(
@@ -93,6 +109,9 @@ impl Activity {
         let mut state = self.lock();
         let number = state.next;
         state.next += 1;
+        if state.busy.is_empty() {
+            self.place.asked();
+        }
         state.busy.insert(number, now);
         number
     }
@@ -101,6 +120,9 @@ impl Activity {
         let mut state = self.lock();
         state.busy.remove(&number);
         state.idle_since = now;
+        if state.busy.is_empty() {
+            self.place.rests();
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -123,13 +145,101 @@ impl Drop for Busy {
     }
 }
 
+/// What the services of all connections share.
+#[derive(Debug)]
+pub(super) struct Front {
+    pub(super) proxies: Proxies,
+    pub(super) requests: Arc<InFlight>,
+    pub(super) metrics: HttpMetrics,
+    too_many: Mutex<flood::Limit>,
+    headerless: Mutex<flood::Limit>,
+}
+
+impl Front {
+    pub(super) fn new(
+        proxies: Proxies,
+        requests_per_client_max: usize,
+        metrics: HttpMetrics,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            proxies,
+            requests: InFlight::new(requests_per_client_max),
+            metrics,
+            too_many: Mutex::new(flood::Limit::new(1, WARNING_INTERVAL)),
+            headerless: Mutex::new(flood::Limit::new(1, WARNING_INTERVAL)),
+        })
+    }
+
+    /// Whose connection one from `address` is.
+    pub(super) fn holder(&self, address: IpAddr) -> Holder {
+        match self.proxies.trusts(address) {
+            true => Holder::Proxy,
+            false => Holder::Client,
+        }
+    }
+
+    /// Says, once per while, that a trusted proxy does not name its clients as it should.
+    pub(super) fn warn_of_header(&self, Peer(peer): Peer, cause: &HeaderError) {
+        self.metrics.refused("no_proxy_header");
+        if let (true, left_out) = pass(&self.headerless) {
+            tracing::warn!(
+                %peer,
+                %cause,
+                left_out,
+                next = "let this proxy send PROXY headers, or set proxy_protocol = false in \
+                        [server]",
+                "HTTP connection refused"
+            );
+        }
+    }
+
+    fn warn_of_too_many(&self, client: IpAddr) {
+        if let (true, left_out) = pass(&self.too_many) {
+            tracing::warn!(
+                %client,
+                left_out,
+                next = "if this is a proxy, name it in trusted_proxies in [server] and let it send \
+                        Forwarded or X-Forwarded-For; if many viewers share this address, raise \
+                        requests in [limits]",
+                "requests refused: one address has too many in progress"
+            );
+        }
+    }
+}
+
+fn pass(warnings: &Mutex<flood::Limit>) -> (bool, u64) {
+    let mut warnings = warnings.lock().unwrap_or_else(PoisonError::into_inner);
+    warnings.pass(std::time::Instant::now())
+}
+
 /// The service around the routes. Each connection has its own.
 #[derive(Debug, Clone)]
 pub(super) struct Tap<S> {
     pub(super) inner: S,
+    /// The client, or the proxy that the connection comes from.
     pub(super) peer: Peer,
     pub(super) activity: Arc<Activity>,
-    pub(super) metrics: HttpMetrics,
+    pub(super) front: Arc<Front>,
+    /// There was no place for the connection.
+    pub(super) is_refused: bool,
+}
+
+impl<S> Tap<S> {
+    /// Who asks, and the request's slot among the requests of this client; or why it is refused.
+    fn admit<R>(&self, request: &Request<R>) -> (IpAddr, Result<Option<Slot>, StatusCode>) {
+        let (Peer(peer), front) = (self.peer, &self.front);
+        let client = forwarded::client(request.headers(), peer, &front.proxies);
+        let admitted = match front.requests.enter(client) {
+            _ if refusal::is_always_answered(request.uri().path()) => Ok(None),
+            _ if self.is_refused => Err(StatusCode::SERVICE_UNAVAILABLE),
+            None => {
+                front.warn_of_too_many(client);
+                Err(StatusCode::TOO_MANY_REQUESTS)
+            }
+            slot => Ok(slot),
+        };
+        (client, admitted)
+    }
 }
 
 impl<S, B, R> Service<Request<R>> for Tap<S>
@@ -151,28 +261,38 @@ where
         let busy = Busy::begin(&self.activity, asked);
         let method = request.method().clone();
         let path = request.uri().path().to_owned();
-        let Peer(peer) = self.peer;
-        request.extensions_mut().insert(self.peer);
-        let metrics = self.metrics.clone();
-        let answer = self.inner.call(request);
+        let (client, admitted) = self.admit(&request);
+        request.extensions_mut().insert(Peer(client));
+        let metrics = self.front.metrics.clone();
+        let is_refused = self.is_refused;
+        let answer = admitted.map(|slot| (slot, self.inner.call(request)));
         Box::pin(async move {
-            let mut response = answer.await?;
+            let head = method == Method::HEAD;
+            let (response, slot) = match answer {
+                Ok((slot, answer)) => (answer.await?.map(Some), slot),
+                Err(status) => (refusal::response(status, None), None),
+            };
             let route = response.extensions().get::<Route>().copied();
             let (route, code) = (route.unwrap_or(Route::Page), response.status().as_u16());
             metrics.responded(route, code);
             let elapsed_ms = asked.elapsed().as_millis();
-            tracing::debug!(%peer, %method, ?path, code, elapsed_ms, "answered");
-            let head = method == Method::HEAD;
-            if head {
-                state_length(&mut response);
-            }
+            tracing::debug!(peer = %client, %method, ?path, code, elapsed_ms, "answered");
             let labels = RouteLabels { route };
             let sent_bytes = metrics.sent_bytes.get_or_create_owned(&labels);
-            Ok(response.map(|body| Tapped {
-                inner: (!head).then(|| Box::pin(body)),
+            let mut response = response.map(|body| Tapped {
+                inner: body.map(Box::pin),
                 sent_bytes,
                 _busy: busy,
-            }))
+                _slot: slot,
+            });
+            if is_refused {
+                refusal::end_connection(&mut response);
+            }
+            if head {
+                state_length(&mut response);
+                response.body_mut().inner = None;
+            }
+            Ok(response)
         })
     }
 }
@@ -200,6 +320,7 @@ pub(super) struct Tapped<B> {
     inner: Option<Pin<Box<B>>>,
     sent_bytes: Counter,
     _busy: Busy,
+    _slot: Option<Slot>,
 }
 
 impl<B: Body<Data = Bytes>> Body for Tapped<B> {
@@ -238,15 +359,22 @@ impl<B: Body<Data = Bytes>> Body for Tapped<B> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::places::Places;
     use super::*;
 
     const IDLE: Duration = Duration::from_secs(30);
     const REQUEST: Duration = Duration::from_secs(120);
 
+    fn activity(start: Instant) -> Arc<Activity> {
+        let address = IpAddr::from([127, 0, 0, 1]);
+        let (place, _) = Places::new(1, 1).take(address, Holder::Client).unwrap();
+        Activity::new(start, place)
+    }
+
     #[test]
     fn idle_counts_from_the_end_of_the_last_request() {
         let start = Instant::now();
-        let activity = Activity::new(start);
+        let activity = activity(start);
         let after = |time| activity.verdict(start + time, IDLE, REQUEST);
         assert_eq!(after(IDLE - Duration::from_nanos(1)), Verdict::Well);
         assert_eq!(after(IDLE), Verdict::Idle);
@@ -260,7 +388,7 @@ mod tests {
     #[test]
     fn a_connection_is_overdue_when_all_its_requests_are() {
         let start = Instant::now();
-        let activity = Activity::new(start);
+        let activity = activity(start);
         let oldest = activity.begin(start);
         let after = |time| activity.verdict(start + time, IDLE, REQUEST);
         assert_eq!(after(REQUEST - Duration::from_nanos(1)), Verdict::Well);
@@ -275,7 +403,7 @@ mod tests {
     #[test]
     fn always_newer_requests_do_not_save_an_old_one() {
         let start = Instant::now();
-        let activity = Activity::new(start);
+        let activity = activity(start);
         let _oldest = activity.begin(start);
         let _newer = activity.begin(start + REQUEST * 2);
         let verdict = activity.verdict(start + REQUEST * 2, IDLE, REQUEST);

@@ -46,6 +46,8 @@ pub struct HttpMetrics {
     pub connections: Gauge,
     /// Connections turned away, by reason.
     pub connections_refused: Family<ReasonLabels, Counter>,
+    /// Connections closed to make room for others, by what they were waiting for.
+    pub connections_evicted: Family<ReasonLabels, Counter>,
     /// Accepts that failed because file descriptors or memory were missing.
     pub accept_errors: Counter,
     /// Seconds that blocking playlist reloads waited.
@@ -118,6 +120,7 @@ impl Default for HttpMetrics {
             sent_bytes: Family::default(),
             connections: Gauge::default(),
             connections_refused: Family::default(),
+            connections_evicted: Family::default(),
             accept_errors: Counter::default(),
             // 10 ms to 10 s: the next part is about 200 ms away, the next segment some seconds.
             blocking_reload: Histogram::new(exponential_buckets(0.01, 2.0, 11)),
@@ -138,6 +141,15 @@ impl HttpMetrics {
         self.connections_refused
             .get_or_create(&ReasonLabels { reason })
             .inc();
+    }
+
+    /// Counts a connection that was closed to make room for another, if one was.
+    pub fn evicted(&self, reason: Option<&'static str>) {
+        if let Some(reason) = reason {
+            self.connections_evicted
+                .get_or_create(&ReasonLabels { reason })
+                .inc();
+        }
     }
 
     fn register(&self, registry: &mut Registry) {
@@ -161,6 +173,11 @@ impl HttpMetrics {
             "http_connections_refused",
             "HTTP connections turned away, by reason",
             self.connections_refused.clone(),
+        );
+        registry.register(
+            "http_connections_evicted",
+            "HTTP connections closed to make room, by what they were waiting for",
+            self.connections_evicted.clone(),
         );
         registry.register(
             "http_accept_errors",
