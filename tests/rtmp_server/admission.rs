@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use tokio::net::TcpStream;
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpSocket, TcpStream};
 use weir::daemon::ingest::rtmp::{Limits, message};
+use weir::daemon::net::Proxies;
 
 use super::fixture::{AVC_CONFIG, AVC_KEY, DENIED, Fixture, START, ffmpeg};
 use super::log::Captured;
@@ -142,6 +144,37 @@ async fn an_address_has_so_many_strangers() {
     assert_eq!(first.try_read(&mut [0; 1]).unwrap(), 0, "closed");
     assert_eq!(fixture.counters.evicted.get(), 1);
     fixture.stop().await;
+}
+
+/// A proxy of TCP connections is the usual front of RTMP.
+#[tokio::test]
+async fn a_proxy_header_names_the_publisher() {
+    let log = Captured::start();
+    let trusted = vec!["127.0.0.1/32".parse().unwrap()];
+    let fixture = Fixture::behind(Proxies::new(trusted, true), Limits::default()).await;
+    for header in [
+        &b"PROXY TCP4 203.0.113.7 127.0.0.1 4096 1935\r\n"[..],
+        b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xcb\0\x71\x07\x7f\0\0\x01\x10\0\x07\x8f",
+    ] {
+        let mut socket = TcpStream::connect(fixture.address).await.unwrap();
+        socket.write_all(header).await.unwrap();
+        let client = Client::over(socket).await.unwrap();
+        let (_client, status) = client.ask_to_publish("studio?key=s3cret").await.unwrap();
+        assert_eq!(status, START);
+    }
+    assert!(Client::open(fixture.address).await.is_err(), "no header");
+    let stranger = TcpSocket::new_v4().unwrap();
+    stranger.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+    let stranger = stranger.connect(fixture.address).await.unwrap();
+    stranger.readable().await.unwrap();
+    assert!(!matches!(stranger.try_read(&mut [0; 1]), Ok(1..)), "closed");
+    assert_eq!(fixture.counters.refused.get(), 2);
+    fixture.stop().await;
+    let log = log.text();
+    let connected =
+        |line: &&str| line.contains("publisher connected") && line.contains("203.0.113.7:4096");
+    assert_eq!(log.lines().filter(connected).count(), 2, "{log}");
+    assert!(log.contains("only trusted proxies may connect"), "{log}");
 }
 
 #[tokio::test]

@@ -13,6 +13,7 @@ use weir::daemon::ingest::rtmp::{Counters, Limits, Server};
 use weir::daemon::ingest::{
     Gate, LEASE_EVENTS_MAX, Lease, MediaEvent, PublishRequest, Refusal, Revocation, Revoked,
 };
+use weir::daemon::net::Proxies;
 use weir::model::frame::{EncodedFrame, InputFormat, Track};
 
 /// Status of an admitted publisher.
@@ -63,6 +64,11 @@ pub struct Fixture {
 impl Fixture {
     /// Starts a server on a free port.
     pub async fn start(limits: Limits) -> Self {
+        Self::behind(Proxies::default(), limits).await
+    }
+
+    /// Starts a server that believes `proxies`.
+    pub async fn behind(proxies: Proxies, limits: Limits) -> Self {
         let (sender, accepted) = mpsc::unbounded_channel();
         let gate = StubGate {
             leases: Arc::default(),
@@ -71,6 +77,7 @@ impl Fixture {
         let counters = Counters::default();
         let any_port = ([127, 0, 0, 1], 0).into();
         let server = Server::bind(any_port, gate, limits, counters.clone()).unwrap();
+        let server = server.behind(proxies);
         let shutdown = CancellationToken::new();
         Self {
             address: server.address(),

@@ -22,7 +22,11 @@ pub struct Client {
 impl Client {
     /// Connects and completes the simple handshake.
     pub async fn open(server: SocketAddr) -> io::Result<Self> {
-        let mut socket = TcpStream::connect(server).await?;
+        Self::over(TcpStream::connect(server).await?).await
+    }
+
+    /// Completes the simple handshake over a connection.
+    pub async fn over(mut socket: TcpStream) -> io::Result<Self> {
         let mut hello = vec![0; 1 + handshake::PACKET_BYTES];
         hello[0] = 3;
         socket.write_all(&hello).await?;
@@ -44,7 +48,12 @@ impl Client {
 
     /// Connects, sends `publish` with `stream_key`, and returns the status that answers it.
     pub async fn publish(server: SocketAddr, stream_key: &str) -> io::Result<(Self, String)> {
-        let mut client = Self::open(server).await?;
+        Self::open(server).await?.ask_to_publish(stream_key).await
+    }
+
+    /// Sends `publish` with `stream_key`, and returns the status that answers it.
+    pub async fn ask_to_publish(mut self, stream_key: &str) -> io::Result<(Self, String)> {
+        let client = &mut self;
         let app = Value::object([("app", Value::string("live"))]);
         client.command("connect", &[app]).await?;
         client.command("createStream", &[Value::Null]).await?;
@@ -55,7 +64,7 @@ impl Client {
         ];
         client.command("publish", &arguments).await?;
         let status = client.status().await.unwrap_or_default();
-        Ok((client, status))
+        Ok((self, status))
     }
 
     /// Sends a command.
