@@ -17,7 +17,7 @@ use crate::base::secret::Secret;
 use crate::daemon::config::settings::{self, Settings};
 use crate::daemon::http;
 use crate::daemon::ingest::rtmp;
-use crate::daemon::net::BindError;
+use crate::daemon::net::{BindError, Proxies};
 use crate::daemon::origin::{Limits, Origin};
 use crate::daemon::session::{Catalog, Deps, Registry};
 use crate::daemon::supervisor::orders::Orders;
@@ -53,11 +53,18 @@ pub(super) struct Listeners {
 impl Listeners {
     /// Opens the configured ports.
     pub(super) fn bind(settings: &Settings, daemon: &Daemon) -> Result<Self, Failure> {
+        let server = &settings.server;
+        let proxies = Proxies::new(server.trusted_proxies.clone(), server.proxy_protocol);
         let bind_rtmp = |address| {
-            let (gate, limits) = (daemon.registry.clone(), rtmp::Limits::default());
-            rtmp::Server::bind(address, gate, limits, daemon.metrics.rtmp.clone())
+            let (gate, limits) = (daemon.registry.clone(), rtmp_limits(&settings.limits));
+            let server = rtmp::Server::bind(address, gate, limits, daemon.metrics.rtmp.clone())?;
+            Ok::<_, BindError>(server.behind(proxies.clone()))
         };
-        let bind_http = |address| http::Server::bind(address, settings.server.cors.clone());
+        let bind_http = |address| {
+            let server = http::Server::bind(address, server.cors.clone())?;
+            let server = server.with_limits(http_limits(&settings.limits));
+            Ok::<_, BindError>(server.behind(proxies.clone()))
+        };
         let rtmp = settings.server.rtmp.map(bind_rtmp).transpose();
         let http = settings.server.http.map(bind_http).transpose();
         Ok(Self {
@@ -89,6 +96,22 @@ fn admin(server: &settings::Server) -> Result<Option<http::Server>, Failure> {
             Ok(None)
         }
         Err(error) => Err(unavailable(error)),
+    }
+}
+
+fn http_limits(configured: &settings::Limits) -> http::Limits {
+    http::Limits {
+        connections_max: configured.connections_total,
+        connections_per_address_max: configured.connections,
+        requests_per_address_max: configured.requests,
+        ..http::Limits::default()
+    }
+}
+
+fn rtmp_limits(configured: &settings::Limits) -> rtmp::Limits {
+    rtmp::Limits {
+        strangers_per_address_max: configured.strangers,
+        ..rtmp::Limits::default()
     }
 }
 

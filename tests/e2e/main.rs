@@ -17,6 +17,8 @@ mod chromium;
 #[cfg(test)]
 mod conformance;
 #[cfg(test)]
+mod front_door;
+#[cfg(test)]
 mod hostile_sources;
 #[cfg(test)]
 mod ladder;
@@ -27,6 +29,9 @@ mod lifecycle;
 mod llhls;
 #[cfg(test)]
 mod operations;
+#[cfg(test)]
+#[path = "../support/rtmp_client.rs"]
+mod rtmp_client;
 #[cfg(test)]
 #[path = "../support/mod.rs"]
 mod support;

@@ -60,7 +60,7 @@ pub fn diff(started: &Settings, old: &Settings, new: &Settings) -> Changes {
     changes
 }
 
-/// Listeners keep their addresses, and the origin keeps its limits, until the daemon ends.
+/// Listeners keep their addresses, proxies and limits, and the origin keeps its limits, until the daemon ends.
 fn needs_restart(old: &Settings, new: &Settings) -> Vec<&'static str> {
     differing([
         ("server.http", old.server.http != new.server.http),
@@ -76,6 +76,30 @@ fn needs_restart(old: &Settings, new: &Settings) -> Vec<&'static str> {
             old.server.admin_hosts != new.server.admin_hosts,
         ),
         ("server.cors", old.server.cors != new.server.cors),
+        (
+            "server.trusted_proxies",
+            old.server.trusted_proxies != new.server.trusted_proxies,
+        ),
+        (
+            "server.proxy_protocol",
+            old.server.proxy_protocol != new.server.proxy_protocol,
+        ),
+        (
+            "limits.connections",
+            old.limits.connections != new.limits.connections,
+        ),
+        (
+            "limits.requests",
+            old.limits.requests != new.limits.requests,
+        ),
+        (
+            "limits.strangers",
+            old.limits.strangers != new.limits.strangers,
+        ),
+        (
+            "limits.connections_total",
+            old.limits.connections_total != new.limits.connections_total,
+        ),
         ("hls.hold_back", old.hls.hold_back != new.hls.hold_back),
         ("hls.window", old.hls.window != new.hls.window),
         ("hls.memory", old.hls.memory != new.hls.memory),
@@ -145,13 +169,18 @@ mod tests {
     }
 
     /// Every key outside of streams and rungs, with a value that is not its default.
-    const KEYS: [(&str, &str, &str); 15] = [
+    const KEYS: [(&str, &str, &str); 20] = [
         ("server", "http", "\"\""),
         ("server", "rtmp", "\"\""),
         ("server", "data", "\"/srv\""),
         ("server", "admin", "\"\""),
         ("server", "admin_hosts", "[\"weir\"]"),
         ("server", "cors", "[]"),
+        ("server", "trusted_proxies", "[\"10.0.0.0/8\"]"),
+        ("limits", "connections", "1"),
+        ("limits", "requests", "1"),
+        ("limits", "strangers", "1"),
+        ("limits", "connections_total", "64"),
         ("hls", "segment", "\"3s\""),
         ("hls", "part", "\"0\""),
         ("hls", "hold_back", "\"9s\""),
@@ -182,6 +211,15 @@ mod tests {
             let begins_anew = spec(&old) != spec(&new);
             assert_eq!(begins_anew, !changes.all_sessions.is_empty(), "{name}");
         }
+    }
+
+    #[test]
+    fn the_proxy_protocol_waits_for_a_restart() {
+        let with = |protocol: bool| {
+            format!("[server]\ntrusted_proxies = [\"::1\"]\nproxy_protocol = {protocol}")
+        };
+        let changes = between(&with(false), &with(true));
+        assert_eq!(changes.needs_restart, ["server.proxy_protocol"]);
     }
 
     #[test]

@@ -9,14 +9,14 @@ use super::problem::{Place, Problem, Text};
 use super::reader::{At, Section, table, tables};
 use super::report::Report;
 use super::settings::Settings;
-use super::{mask, overrides, rungs, sections, streams};
+use super::{front_door, mask, overrides, rungs, sections, streams};
 
 /// Longest configuration file, in bytes.
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
 /// Where a configuration is searched for, in this order.
 const DEFAULT_PATHS: [&str; 2] = ["config.toml", "/etc/weir/config.toml"];
 const ROOT_KEYS: &[&str] = &[
-    "server", "hls", "session", "encoder", "worker", "rung", "stream",
+    "server", "hls", "session", "encoder", "worker", "limits", "rung", "stream",
 ];
 
 /// The configuration file if the user names none: `/etc/weir/config.toml` if only that exists,
@@ -144,6 +144,8 @@ fn settings(root: &Table, base: &Path, problems: &mut Vec<Problem>) -> Settings 
     let encoder = sections::encoder(&encoder, problems);
     let worker = open("worker", sections::WORKER_KEYS, problems);
     let worker = sections::worker(&worker, problems);
+    let limits = open("limits", front_door::LIMITS_KEYS, problems);
+    let limits = front_door::limits(&limits, problems);
     let rung_tables = tables(&section, "rung", problems);
     let ladder = rungs::read(rung_tables, root.get("rung"), whole_segment, problems);
     let stream_tables = tables(&section, "stream", problems);
@@ -154,6 +156,7 @@ fn settings(root: &Table, base: &Path, problems: &mut Vec<Problem>) -> Settings 
         session,
         encoder,
         worker,
+        limits,
         streams,
     }
 }

@@ -9,6 +9,7 @@
 mod diff;
 mod document;
 mod exposure;
+mod front_door;
 pub mod keys;
 mod load;
 mod mask;

@@ -4,8 +4,8 @@
 use super::document::{Node, Table, Value};
 use super::problem::{Place, Problem};
 
-/// Maximum number of names in a list.
-const NAMES_MAX: usize = 64;
+/// Maximum number of items in a list.
+const ITEMS_MAX: usize = 64;
 
 /// Why a value is rejected.
 #[derive(Debug, PartialEq)]
@@ -138,7 +138,7 @@ impl<'a> Section<'a> {
     ) -> Option<Vec<(String, Place)>> {
         let node = self.node(key)?;
         let mut wrong = |node: &Node, wrong: Wrong| problems.push(self.wrong(key, node, wrong));
-        let items = match list(node) {
+        let items = match list(node, "names") {
             Ok(items) => items,
             Err(error) => {
                 wrong(node, error);
@@ -167,6 +167,34 @@ impl<'a> Section<'a> {
         Some(names)
     }
 
+    /// The items in the list of a key, of which there may be none. An environment variable separates
+    /// items by commas.
+    pub fn items<T>(
+        &self,
+        key: &str,
+        nouns: &str,
+        parse: impl Fn(&str) -> Result<T, Wrong>,
+        problems: &mut Vec<Problem>,
+    ) -> Vec<T> {
+        let Some(node) = self.node(key) else {
+            return Vec::new();
+        };
+        let items = list(node, nouns).unwrap_or_else(|error| {
+            problems.push(self.wrong(key, node, error));
+            Vec::new()
+        });
+        let mut parsed = Vec::new();
+        for (item, text) in items {
+            let label = || format!("expected a string, found {}", item.value.kind());
+            let text = text.ok_or_else(|| Wrong::new(label()));
+            match text.and_then(|text| parse(&text)) {
+                Ok(value) => parsed.push(value),
+                Err(error) => problems.push(self.wrong(key, item, error)),
+            }
+        }
+        parsed
+    }
+
     /// The value of a key before any check.
     pub fn node(&self, key: &str) -> Option<&'a Node> {
         self.table.get(key).map(|entry| &entry.node)
@@ -188,9 +216,9 @@ impl<'a> Section<'a> {
     }
 }
 
-/// At most [`NAMES_MAX`] items of an array, or texts between the commas of a variable; `None` for an
+/// At most [`ITEMS_MAX`] items of an array, or texts between the commas of a variable; `None` for an
 /// item that is not a string.
-fn list(node: &Node) -> Result<Vec<(&Node, Option<String>)>, Wrong> {
+fn list<'n>(node: &'n Node, nouns: &str) -> Result<Vec<(&'n Node, Option<String>)>, Wrong> {
     let items: Vec<_> = match &node.value {
         Value::Array(items) => items
             .iter()
@@ -210,12 +238,12 @@ fn list(node: &Node) -> Result<Vec<(&Node, Option<String>)>, Wrong> {
                 Value::String(name) => Some(format!("write [{name:?}]")),
                 _ => None,
             };
-            let label = format!("expected an array of names, found {}", other.kind());
+            let label = format!("expected an array of {nouns}, found {}", other.kind());
             return Err(Wrong::new(label).help(help));
         }
     };
-    if items.len() > NAMES_MAX {
-        return Err(Wrong::new(format!("expected at most {NAMES_MAX} names")));
+    if items.len() > ITEMS_MAX {
+        return Err(Wrong::new(format!("expected at most {ITEMS_MAX} {nouns}")));
     }
     Ok(items)
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::document::Value;
+use super::front_door;
 use super::problem::{Place, Problem};
 use super::reader::{At, Section, Wrong, nearest};
 use super::settings::{Admin, Encoder, Hls, OnFailure, Server, Session, Worker};
@@ -14,7 +15,16 @@ use crate::base::units::{ByteSize, duration_text};
 use crate::model::encoder::Family;
 use crate::model::sandbox::Sandbox;
 
-pub(super) const SERVER_KEYS: &[&str] = &["http", "rtmp", "data", "admin", "admin_hosts", "cors"];
+pub(super) const SERVER_KEYS: &[&str] = &[
+    "http",
+    "rtmp",
+    "data",
+    "admin",
+    "admin_hosts",
+    "cors",
+    "trusted_proxies",
+    "proxy_protocol",
+];
 pub(super) const HLS_KEYS: &[&str] = &["segment", "part", "hold_back", "window", "memory", "ts"];
 pub(super) const SESSION_KEYS: &[&str] = &["grace"];
 pub(super) const ENCODER_KEYS: &[&str] = &["order", "on_failure"];
@@ -51,6 +61,7 @@ pub(super) fn server(section: &Section<'_>, base: &Path, problems: &mut Vec<Prob
     }
     let hosts = section.get_or("admin_hosts", Vec::new(), web::host_names, problems);
     let cors = section.get_or("cors", Cors::Any, web::cors, problems);
+    let (trusted_proxies, proxy_protocol) = front_door::proxies(section, problems);
     Server {
         http: http.value,
         rtmp: rtmp.value,
@@ -61,6 +72,8 @@ pub(super) fn server(section: &Section<'_>, base: &Path, problems: &mut Vec<Prob
         }),
         admin_hosts: hosts.value,
         cors: cors.value,
+        trusted_proxies,
+        proxy_protocol,
     }
 }
 

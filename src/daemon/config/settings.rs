@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ipnet::IpNet;
+
 use crate::base::cors::Cors;
 use crate::base::secret::Secret;
 use crate::base::units::ByteSize;
@@ -25,6 +27,8 @@ pub struct Settings {
     pub encoder: Encoder,
     /// `[worker]`
     pub worker: Worker,
+    /// `[limits]`
+    pub limits: Limits,
     /// `[[stream]]`, in the order of the file; names are unique.
     pub streams: Vec<Stream>,
 }
@@ -45,6 +49,10 @@ pub struct Server {
     pub admin_hosts: Vec<String>,
     /// Web sites whose pages may use media and the public API.
     pub cors: Cors,
+    /// Proxies that are believed who their clients are.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Every connection is one of such a proxy and begins with a PROXY header.
+    pub proxy_protocol: bool,
 }
 
 /// The admin port.
@@ -54,6 +62,19 @@ pub struct Admin {
     pub address: SocketAddr,
     /// Nobody configured it, so weir runs without it where its port is taken.
     pub is_default: bool,
+}
+
+/// `[limits]`: what one address, and all together, may have at a time.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Limits {
+    /// HTTP connections of one address.
+    pub connections: usize,
+    /// HTTP requests in progress of one address.
+    pub requests: usize,
+    /// RTMP connections of one address that are not publishing yet.
+    pub strangers: usize,
+    /// HTTP connections of all addresses.
+    pub connections_total: usize,
 }
 
 /// `[hls]`: segments, parts and windows.

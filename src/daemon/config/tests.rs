@@ -6,7 +6,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::load::validate;
-use super::settings::{Admin, Encoder, Hls, OnFailure, Server, Session, Settings, Worker};
+use super::settings::{Admin, Encoder, Hls, Limits, OnFailure, Server, Session, Settings, Worker};
 use super::*;
 use crate::base::cors::Cors;
 use crate::base::units::{ByteSize, FrameRate};
@@ -42,6 +42,8 @@ fn nothing_written_is_all_defaults() {
             }),
             admin_hosts: Vec::new(),
             cors: Cors::Any,
+            trusted_proxies: Vec::new(),
+            proxy_protocol: false,
         },
         hls: Hls {
             segment: Duration::from_secs(2),
@@ -60,6 +62,12 @@ fn nothing_written_is_all_defaults() {
         },
         worker: Worker {
             sandbox: Sandbox::Auto,
+        },
+        limits: Limits {
+            connections: 2048,
+            requests: 2048,
+            strangers: 64,
+            connections_total: 8192,
         },
         streams: Vec::new(),
     };

@@ -6,6 +6,8 @@ use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
 
+use ipnet::IpNet;
+
 use super::document::Value;
 use super::reader::{Wrong, nearest};
 use crate::base::names::{NAME_CHARS_MAX, fits_name, is_name};
@@ -212,6 +214,63 @@ pub(super) fn even(range: RangeInclusive<u32>) -> impl FnOnce(&Value) -> Result<
             None => Err(Wrong::new(expected)),
         }
     }
+}
+
+/// A whole number within `range`.
+pub(super) fn count(range: RangeInclusive<usize>) -> impl FnOnce(&Value) -> Result<usize, Wrong> {
+    move |value| {
+        let expected = format!(
+            "expected a whole number from {} to {}",
+            range.start(),
+            range.end()
+        );
+        let number = match value {
+            Value::Integer(number) => usize::try_from(*number).ok(),
+            Value::Variable(text) => text.parse().ok(),
+            other => {
+                let wrong = Wrong::new(format!("{expected}, found {}", other.kind()));
+                return Err(match other {
+                    Value::String(text) if text.parse::<usize>().is_ok() => {
+                        wrong.help(Some(format!("write {text} without quotes")))
+                    }
+                    _ => wrong,
+                });
+            }
+        };
+        number
+            .filter(|number| range.contains(number))
+            .ok_or_else(|| Wrong::new(expected))
+    }
+}
+
+/// An address, or a network of addresses, of somebody who is trusted.
+pub(super) fn trusted_network(text: &str) -> Result<IpNet, Wrong> {
+    let expected = "expected an address or a network such as \"192.168.1.5\" or \"10.0.0.0/8\"";
+    let network = text.parse::<IpAddr>().map(IpNet::from);
+    let network = network.or_else(|_| text.parse::<IpNet>());
+    let network = network.map_err(|_| Wrong::new(expected))?;
+    if network.prefix_len() == 0 {
+        let help = "name the addresses of your proxies".to_owned();
+        return Err(Wrong::new("this would trust every address").help(Some(help)));
+    }
+    if let IpAddr::V6(address) = network.addr()
+        && let Some(address) = address.to_ipv4_mapped()
+    {
+        let prefix_bits = network.prefix_len().checked_sub(96);
+        let help = prefix_bits.map(|bits| format!("write \"{address}/{bits}\""));
+        return Err(Wrong::new("expected an IPv4 network in IPv4 notation").help(help));
+    }
+    // Either the network or its length is not what was meant.
+    if network.trunc() != network {
+        let host = IpNet::from(network.addr());
+        let help = format!(
+            "write \"{}\", or \"{}\" for one host",
+            network.trunc(),
+            host.addr()
+        );
+        return Err(Wrong::new("this address is not the start of its network").help(Some(help)));
+    }
+    Ok(network)
 }
 
 /// Frames per second from 1 to 120, whole or decimal.
@@ -435,6 +494,32 @@ mod tests {
         for text in ["8081", ":8081", "localhost:8081"] {
             let written = help(local_listener(&string(text)));
             assert_eq!(written, "write \"127.0.0.1:8081\"", "{text}");
+        }
+    }
+
+    #[test]
+    fn trusted_networks_are_read_and_put_right() {
+        for (text, read) in [
+            ("10.0.0.0/8", "10.0.0.0/8"),
+            ("192.168.1.5", "192.168.1.5/32"),
+            ("::1", "::1/128"),
+            ("2001:db8::/32", "2001:db8::/32"),
+        ] {
+            assert_eq!(trusted_network(text), Ok(read.parse().unwrap()), "{text}");
+        }
+        for (text, fix) in [
+            (
+                "10.0.0.5/8",
+                "write \"10.0.0.0/8\", or \"10.0.0.5\" for one host",
+            ),
+            ("::ffff:10.0.0.0/104", "write \"10.0.0.0/8\""),
+            ("0.0.0.0/0", "name the addresses of your proxies"),
+            ("::/0", "name the addresses of your proxies"),
+        ] {
+            assert_eq!(help(trusted_network(text)), fix, "{text}");
+        }
+        for text in ["", "proxy.example.org", "10.0.0.0/33", "10.0.0.1:80"] {
+            assert_eq!(trusted_network(text).unwrap_err().help, None, "{text}");
         }
     }
 

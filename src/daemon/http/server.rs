@@ -71,6 +71,7 @@ impl Server {
             audience: Audience::Operators(hosts),
             listener: Listener::bind("admin", address)?,
             limits: Limits::admin(),
+            proxies: Proxies::default(),
         })
     }
 

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use super::*;
 use crate::base::cors::Cors;
 use crate::base::units::ByteSize;
-use crate::daemon::config::settings::{Encoder, Hls, OnFailure, Server, Session, Worker};
+use crate::daemon::config::settings::{self, Encoder, Hls, OnFailure, Server, Session, Worker};
 use crate::daemon::ingest::{MediaEvent, Revocation};
 use crate::daemon::origin::Missing;
 use crate::daemon::session::fake::{
@@ -175,6 +175,8 @@ fn settings(grace: Duration, streams: Vec<Stream>) -> Settings {
             admin: None,
             admin_hosts: Vec::new(),
             cors: Cors::Any,
+            trusted_proxies: Vec::new(),
+            proxy_protocol: false,
         },
         hls: Hls {
             segment: cutting().segment,
@@ -191,6 +193,12 @@ fn settings(grace: Duration, streams: Vec<Stream>) -> Settings {
         },
         worker: Worker {
             sandbox: Sandbox::Auto,
+        },
+        limits: settings::Limits {
+            connections: 1,
+            requests: 1,
+            strangers: 1,
+            connections_total: 1,
         },
         streams,
     }
