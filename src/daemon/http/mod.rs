@@ -17,6 +17,7 @@ mod caching;
 mod connection;
 mod errors;
 mod forwarded;
+mod front;
 mod limits;
 mod live;
 mod names;

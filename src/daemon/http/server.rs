@@ -29,10 +29,11 @@ use super::assets::Assets;
 use super::audience::Audience;
 use super::caching::GzipCache;
 use super::connection::{self, Tracked};
+use super::front::Front;
 use super::limits::Limits;
 use super::places::{Evicted, Full, Place, Places};
 use super::refusal;
-use super::tap::{Activity, Front, Tap};
+use super::tap::{Activity, Tap};
 
 /// Warnings about places are logged at most once in this time.
 const WARNING_INTERVAL: Duration = Duration::from_secs(60);

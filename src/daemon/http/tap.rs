@@ -18,19 +18,14 @@ use prometheus_client::metrics::counter::Counter;
 use tokio::time::Instant;
 use tower_service::Service;
 
-use crate::base::flood;
-use crate::daemon::net::{HeaderError, Proxies};
 use crate::daemon::telemetry::labels::{Route, RouteLabels};
-use crate::daemon::telemetry::metrics::HttpMetrics;
 
 use super::ask::Peer;
 use super::forwarded;
-use super::places::{Holder, Place};
+use super::front::Front;
+use super::places::Place;
 use super::refusal;
-use super::shares::{InFlight, Slot};
-
-/// Each of the warnings about clients and proxies is logged at most once in this time.
-const WARNING_INTERVAL: Duration = Duration::from_secs(60);
+use super::shares::Slot;
 
 /// The requests in progress on one connection, and the connection's place.
 #[derive(Debug)]
@@ -143,73 +138,6 @@ impl Drop for Busy {
     fn drop(&mut self) {
         self.activity.end(self.number, Instant::now());
     }
-}
-
-/// What the services of all connections share.
-#[derive(Debug)]
-pub(super) struct Front {
-    pub(super) proxies: Proxies,
-    pub(super) requests: Arc<InFlight>,
-    pub(super) metrics: HttpMetrics,
-    too_many: Mutex<flood::Limit>,
-    headerless: Mutex<flood::Limit>,
-}
-
-impl Front {
-    pub(super) fn new(
-        proxies: Proxies,
-        requests_per_client_max: usize,
-        metrics: HttpMetrics,
-    ) -> Arc<Self> {
-        Arc::new(Self {
-            proxies,
-            requests: InFlight::new(requests_per_client_max),
-            metrics,
-            too_many: Mutex::new(flood::Limit::new(1, WARNING_INTERVAL)),
-            headerless: Mutex::new(flood::Limit::new(1, WARNING_INTERVAL)),
-        })
-    }
-
-    /// Whose connection one from `address` is.
-    pub(super) fn holder(&self, address: IpAddr) -> Holder {
-        match self.proxies.trusts(address) {
-            true => Holder::Proxy,
-            false => Holder::Client,
-        }
-    }
-
-    /// Says, once per while, that a trusted proxy does not name its clients as it should.
-    pub(super) fn warn_of_header(&self, Peer(peer): Peer, cause: &HeaderError) {
-        self.metrics.refused("no_proxy_header");
-        if let (true, left_out) = pass(&self.headerless) {
-            tracing::warn!(
-                %peer,
-                %cause,
-                left_out,
-                next = "let this proxy send PROXY headers, or set proxy_protocol = false in \
-                        [server]",
-                "HTTP connection refused"
-            );
-        }
-    }
-
-    fn warn_of_too_many(&self, client: IpAddr) {
-        if let (true, left_out) = pass(&self.too_many) {
-            tracing::warn!(
-                %client,
-                left_out,
-                next = "if this is a proxy, name it in trusted_proxies in [server] and let it send \
-                        Forwarded or X-Forwarded-For; if many viewers share this address, raise \
-                        requests in [limits]",
-                "requests refused: one address has too many in progress"
-            );
-        }
-    }
-}
-
-fn pass(warnings: &Mutex<flood::Limit>) -> (bool, u64) {
-    let mut warnings = warnings.lock().unwrap_or_else(PoisonError::into_inner);
-    warnings.pass(std::time::Instant::now())
 }
 
 /// The service around the routes. Each connection has its own.
@@ -359,7 +287,7 @@ impl<B: Body<Data = Bytes>> Body for Tapped<B> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::places::Places;
+    use super::super::places::{Holder, Places};
     use super::*;
 
     const IDLE: Duration = Duration::from_secs(30);
