@@ -119,8 +119,8 @@ impl<'a> Script<'a> {
 
     fn text(&mut self) -> String {
         match self.byte() {
-            255 => "x".repeat(60_000),
-            254 => "\n\u{1b}[31m#EXT-X-ENDLIST\n\u{85}".repeat(100),
+            255 => "x".repeat(1000),
+            254 => "\n\u{1b}[31m#EXT-X-ENDLIST\n\u{85}".repeat(30),
             n => "a\n".repeat(usize::from(n)),
         }
     }
@@ -162,7 +162,7 @@ impl<'a> Script<'a> {
             1 => (vec![encoder; 1], PART),
             2 => (vec![encoder; 2], self.duration()),
             3 => (vec![encoder, self.text().into()], PART),
-            4 => (vec![TemplateName::default(); 60_000], PART),
+            4 => (vec![TemplateName::default(); 300], PART),
             _ => (vec![encoder; 2], PART),
         };
         FromWorker::Planned {
