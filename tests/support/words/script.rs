@@ -231,7 +231,11 @@ impl<'a> Script<'a> {
             3 => part.date_ns = self.number(),
             4 => part.independent ^= true,
             5 => part.last ^= true,
-            6 => part.date_ns = part.date_ns.saturating_add(self.number() * 1_000_000_000),
+            6 => {
+                part.date_ns = part
+                    .date_ns
+                    .saturating_add(self.number().saturating_mul(1_000_000_000))
+            }
             _ => part.data = Bytes::from_static(&ZEROS),
         }
         part
