@@ -14,6 +14,9 @@ const AUDIO: TrackId = TrackId::Audio(0);
 const EPOCH_NS: u64 = 1_767_225_600_000_000_000;
 const FIRST_MSN: u64 = 7;
 
+/// What spoils something true, and the fault that it is.
+type Lie<T> = (fn(&mut T), Fault);
+
 fn rung(height: u32, fps: u32) -> Rung {
     Rung {
         name: format!("{height}p"),
@@ -167,7 +170,7 @@ fn a_working_worker_is_believed() {
 
 #[test]
 fn each_wrong_part_is_a_fault() {
-    let lies: [(fn(&mut Part), Fault); 17] = [
+    let lies: [Lie<Part>; 17] = [
         (|part| part.last = true, Fault::BadCut),
         (|part| part.msn += 1, Fault::LeftOut),
         (|part| part.msn = 1, Fault::LeftOut),
@@ -286,7 +289,7 @@ fn dates_follow_the_media() {
 
 #[test]
 fn each_wrong_ts_segment_is_a_fault() {
-    let lies: [(fn(&mut TsSegment), Fault); 8] = [
+    let lies: [Lie<TsSegment>; 8] = [
         (|segment| segment.video = 2, Fault::NoSuchTrack),
         (|segment| segment.msn += 1, Fault::LeftOut),
         (|segment| segment.duration = Duration::ZERO, Fault::Absurd),
@@ -345,7 +348,7 @@ fn initialization_sections_come_once_and_before_the_parts() {
 #[test]
 fn each_wrong_plan_is_a_fault() {
     type Said = (Plan, Vec<TemplateName>, Duration);
-    let lies: [(fn(&mut Said), Fault); 7] = [
+    let lies: [Lie<Said>; 7] = [
         (
             |said| said.0.canvas.fps = FrameRate::new(1, 1000).unwrap(),
             Fault::BadPlan,
