@@ -20,7 +20,7 @@ pub(super) const LINGER_MAX: Duration = Duration::from_millis(500);
 pub(super) const ANSWER_MAX: Duration = Duration::from_secs(5);
 /// Bytes of a request that are read and thrown away, enough for the largest head.
 const UNREAD_BYTES_MAX: u64 = 16 * 1024;
-/// What is answered even when no place is free.
+/// What is answered even when no place is free; the last two are on the admin port only.
 const ALWAYS_ANSWERED: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
 /// How long a refused client should wait, in seconds.
 const RETRY_AFTER_SECONDS: &str = "2";
