@@ -8,7 +8,7 @@ use crate::support::camera::{PASSWORD, USER};
 use crate::support::clips::Clip;
 use crate::support::daemon::{Daemon, free_port};
 use crate::support::process::Owned;
-use crate::support::server::{Reply, Server};
+use crate::support::server::{Asked, Reply, Server};
 use crate::support::{turn, wait_until};
 
 /// A silent source is given up after 8 s, and all sources of a test start at once.
@@ -236,10 +236,9 @@ fn tls_server(dir: &std::path::Path, port: u16) -> Owned {
     server
 }
 
-#[test]
-fn every_failure_has_a_cause_that_helps() {
-    let _turn = turn();
-    let source = Server::start(|asked| match asked.target.split('?').next().unwrap() {
+/// The answer of a server whose every address is wrong in its own way.
+fn faulty(asked: &Asked) -> Reply {
+    match asked.target.split('?').next().unwrap() {
         "/missing" => Reply::new("404 Not Found", "", b""),
         "/broken" => Reply::new("500 Oops", "", b""),
         "/asks" => Reply::new(
@@ -264,7 +263,13 @@ fn every_failure_has_a_cause_that_helps() {
         "/file" => Reply::redirect("file:///etc/hostname"),
         "/silent" => Reply::Silence,
         _ => Reply::redirect("/loop?pwd=hunter2"),
-    });
+    }
+}
+
+#[test]
+fn every_failure_has_a_cause_that_helps() {
+    let _turn = turn();
+    let source = Server::start(faulty);
     let dir = tempfile::tempdir().expect("a folder");
     let (tls, nobody) = (free_port(), free_port());
     let _tls = tls_server(dir.path(), tls);
