@@ -26,14 +26,16 @@ const LIBRARIES: [&str; 6] = [
 ];
 /// Sources of nothing and of chance.
 const DEVICES_TO_READ: [&str; 4] = ["/dev/null", "/dev/zero", "/dev/random", "/dev/urandom"];
-/// Variables that name folders of libraries and plugins, with a colon between two of them.
-const FOLDERS_IN_ENVIRONMENT: [&str; 6] = [
+/// Variables that name libraries, plugins and certificates, with a colon between two paths.
+const PATHS_IN_ENVIRONMENT: [&str; 8] = [
     "LD_LIBRARY_PATH",
     "GST_PLUGIN_PATH",
     "GST_PLUGIN_PATH_1_0",
     "GST_PLUGIN_SYSTEM_PATH",
     "GST_PLUGIN_SYSTEM_PATH_1_0",
     "GIO_EXTRA_MODULES",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
 ];
 
 /// How names are resolved. Other programs replace these files as a whole, for example when a network
@@ -76,7 +78,7 @@ impl Readable {
 pub fn close(gaps: &Gaps) -> Result<(), String> {
     let mut read: Vec<PathBuf> = LIBRARIES.iter().map(PathBuf::from).collect();
     read.extend(DEVICES_TO_READ.iter().map(PathBuf::from));
-    read.extend(folders_in_environment());
+    read.extend(paths_in_environment());
     read.extend(registry_folder());
     read.extend(gaps.read.iter().cloned());
     let mut devices = vec![PathBuf::from("/dev/null")];
@@ -116,8 +118,8 @@ fn verdict(status: &RestrictionStatus) -> Result<(), String> {
     }
 }
 
-fn folders_in_environment() -> impl Iterator<Item = PathBuf> {
-    let values = FOLDERS_IN_ENVIRONMENT.iter().filter_map(std::env::var_os);
+fn paths_in_environment() -> impl Iterator<Item = PathBuf> {
+    let values = PATHS_IN_ENVIRONMENT.iter().filter_map(std::env::var_os);
     let split = |value: OsString| std::env::split_paths(&value).collect::<Vec<_>>();
     values.flat_map(split).filter(|path| path.is_absolute())
 }
