@@ -391,33 +391,25 @@ proptest! {
         let mut worker = Liar::new(start(segment_ms, part_ms), fps);
         worker.elapsed = Duration::from_secs(60);
         let (clock, audio) = (worker.clock.clone(), worker.clock.audio());
+        let canvas = made(&start(segment_ms, part_ms), fps).canvas.fps;
         for msn in FIRST_MSN..FIRST_MSN + segments {
-            let bounds = [
-                (VIDEO, clock.segment_time(msn), clock.segment_time(msn + 1), clock.parts_in_segment(msn)),
-                (
-                    AUDIO,
-                    aac_time(audio.segment_start(msn)),
-                    aac_time(audio.segment_start(msn + 1)),
-                    audio.parts_in_segment(msn),
-                ),
-            ];
-            for (track, begin, end, parts) in bounds {
-                let mut left = end - begin;
-                for index in 0..parts {
-                    // All parts but the last have the same length; the target is that of the longest.
-                    let nominal = worker.claims.planned.as_ref().unwrap().part_target;
-                    let duration = match track {
-                        _ if index + 1 == parts => left.min(nominal),
-                        TrackId::Video(_) => nominal.min(left),
-                        TrackId::Audio(_) => nominal.mul_f64(0.86).min(left),
-                    };
-                    let date = end - left;
-                    left -= duration.min(left);
+            // Where parts begin, and where the last one ends.
+            let frames = clock.segment_start(msn)..clock.segment_start(msn + 1);
+            let video = frames.clone().filter(|frame| clock.locate(*frame).starts_part);
+            let video = video.chain([frames.end]).map(|frame| canvas.time_of(frame));
+            let frames = audio.segment_start(msn)..audio.segment_start(msn + 1);
+            let sound = frames.clone().filter(|frame| audio.locate(*frame).starts_part);
+            let sound = sound.chain([frames.end]).map(aac_time);
+            let (video, sound): (Vec<Duration>, Vec<Duration>) = (video.collect(), sound.collect());
+            for (track, bounds) in [(VIDEO, video), (AUDIO, sound)] {
+                let parts = bounds.len() - 1;
+                for (index, bound) in bounds.windows(2).enumerate() {
+                    let (date, duration) = (bound[0], bound[1] - bound[0]);
                     let part = Part {
                         track,
                         msn,
-                        index,
-                        duration: duration.max(Duration::from_nanos(1)),
+                        index: u32::try_from(index).unwrap(),
+                        duration,
                         independent: true,
                         last: index + 1 == parts,
                         date_ns: EPOCH_NS + date.as_nanos() as u64,
