@@ -266,6 +266,56 @@ fn faulty(asked: &Asked) -> Reply {
     }
 }
 
+/// Addresses of [`faulty`], the cause that each must have, and whether the pull has a password.
+const FAULTS: [(&str, &str, bool); 14] = [
+    (
+        "missing",
+        "status 404; there is nothing at this path",
+        false,
+    ),
+    ("broken", "status 500; the server has an error", false),
+    ("asks", "asks for a password (401", false),
+    (
+        "strange",
+        "an authentication that weir does not speak",
+        true,
+    ),
+    (
+        "page",
+        "answers with a web page (text/html), not with media",
+        false,
+    ),
+    (
+        "text",
+        "answers with a web page (text/html), not with media",
+        false,
+    ),
+    (
+        "nothing",
+        "sends no media that weir knows (video/mp2t)",
+        false,
+    ),
+    (
+        "pdf",
+        "the source sends application/pdf, which weir does not take",
+        false,
+    ),
+    (
+        "dash",
+        "sends no media that weir knows (application/dash+xml)",
+        false,
+    ),
+    ("ssh", "does not answer with HTTP", false),
+    (
+        "cut",
+        "closed the connection in the middle of its answer",
+        false,
+    ),
+    ("file", "names a file: address", false),
+    ("silent", "sent nothing for 8 s", false),
+    ("loop", "redirects more than 5 times", false),
+];
+
 #[test]
 fn every_failure_has_a_cause_that_helps() {
     let _turn = turn();
@@ -276,54 +326,10 @@ fn every_failure_has_a_cause_that_helps() {
     // No resolver sends a question for a label of more than 63 bytes (RFC 1035 section 2.3.4).
     let unknown = format!("http://{}/", "a".repeat(64));
     let secret = "?pwd=hunter2";
-    let cases = [
-        ("missing", "status 404; there is nothing at this path", ""),
-        ("broken", "status 500; the server has an error", ""),
-        ("asks", "asks for a password (401", ""),
-        (
-            "strange",
-            "an authentication that weir does not speak",
-            "login",
-        ),
-        (
-            "page",
-            "answers with a web page (text/html), not with media",
-            "",
-        ),
-        (
-            "text",
-            "answers with a web page (text/html), not with media",
-            "",
-        ),
-        ("nothing", "sends no media that weir knows (video/mp2t)", ""),
-        (
-            "pdf",
-            "the source sends application/pdf, which weir does not take",
-            "",
-        ),
-        (
-            "dash",
-            "sends no media that weir knows (application/dash+xml)",
-            "",
-        ),
-        ("ssh", "does not answer with HTTP", ""),
-        (
-            "cut",
-            "closed the connection in the middle of its answer",
-            "",
-        ),
-        ("file", "names a file: address", ""),
-        ("silent", "sent nothing for 8 s", ""),
-        ("loop", "redirects more than 5 times", ""),
-    ];
-    let mut config: String = cases
+    let mut config: String = FAULTS
         .iter()
-        .map(|(name, _, more)| {
-            let more = if more.is_empty() {
-                String::new()
-            } else {
-                login()
-            };
+        .map(|(name, _, has_password)| {
+            let more = has_password.then(login).unwrap_or_default();
             pulled(name, &source.url(&format!("/{name}{secret}")), &more)
         })
         .collect();
@@ -355,7 +361,7 @@ fn every_failure_has_a_cause_that_helps() {
         ),
         ("plain", "does not speak TLS with weir"),
     ];
-    let cases = cases.map(|(name, expected, _)| (name, expected));
+    let cases = FAULTS.map(|(name, expected, _)| (name, expected));
     for (stream, expected) in cases.into_iter().chain(others) {
         fails_with(&daemon, stream, expected);
         assert!(
