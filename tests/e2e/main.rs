@@ -33,6 +33,9 @@ mod operations;
 #[path = "../support/rtmp_client.rs"]
 mod rtmp_client;
 #[cfg(test)]
+#[path = "../sources/mod.rs"]
+mod sources;
+#[cfg(test)]
 #[path = "../support/mod.rs"]
 mod support;
 #[cfg(test)]

@@ -1,0 +1,129 @@
+//! Sound, its formats, and its absence.
+
+use super::{PLAIN, pushed};
+use crate::sources::clip::{AAC, Clip};
+use crate::sources::delivery::Delivery;
+use crate::sources::replay::Replay;
+use crate::sources::source::{Bounds, Expect, Source};
+
+/// AAC with options of its own.
+macro_rules! aac {
+    ($($option:expr),*) => { &["-c:a", "aac", $($option),*] };
+}
+
+fn heard(name: &'static str, audio: &'static [&'static str]) -> Source {
+    pushed(
+        name,
+        Clip {
+            audio,
+            ..Clip::PLAIN
+        },
+    )
+}
+
+pub fn all() -> Vec<Source> {
+    vec![
+        heard("AAC 48 kHz stereo", AAC),
+        heard(
+            "AAC 48 kHz mono",
+            aac!["-b:a", "64k", "-ar", "48000", "-ac", "1"],
+        ),
+        heard(
+            "AAC 44.1 kHz stereo",
+            aac!["-b:a", "128k", "-ar", "44100", "-ac", "2"],
+        ),
+        heard(
+            "AAC 32 kHz stereo",
+            aac!["-b:a", "96k", "-ar", "32000", "-ac", "2"],
+        ),
+        heard(
+            "AAC 22.05 kHz mono",
+            aac!["-b:a", "48k", "-ar", "22050", "-ac", "1"],
+        ),
+        heard(
+            "AAC 16 kHz mono",
+            aac!["-b:a", "32k", "-ar", "16000", "-ac", "1"],
+        ),
+        heard(
+            "AAC 8 kHz mono",
+            aac!["-b:a", "16k", "-ar", "8000", "-ac", "1"],
+        ),
+        heard(
+            "AAC 96 kHz stereo",
+            aac!["-b:a", "256k", "-ar", "96000", "-ac", "2"],
+        ),
+        heard("AAC 5.1", aac!["-b:a", "320k", "-ar", "48000", "-ac", "6"]),
+        heard("AAC 7.1", aac!["-b:a", "400k", "-ar", "48000", "-ac", "8"]),
+        no_sound(),
+        no_picture(),
+        refused(
+            "MP3",
+            &["-c:a", "libmp3lame", "-b:a", "128k", "-ar", "44100"],
+            "MP3",
+        ),
+        refused(
+            "Nellymoser, as of 2003",
+            &["-c:a", "nellymoser", "-ar", "44100", "-ac", "1"],
+            "Nellymoser",
+        ),
+        late(
+            "sound 3 s after the picture",
+            Replay {
+                audio_from: std::time::Duration::from_millis(3000),
+                ..Replay::PLAIN
+            },
+        ),
+    ]
+}
+
+fn no_sound() -> Source {
+    let mut bounds = PLAIN;
+    bounds.apart_ms_max = None;
+    Source {
+        expect: Expect::Plays(bounds),
+        ..heard("no sound", &[])
+    }
+}
+
+fn no_picture() -> Source {
+    let mut bounds = Bounds::unseen((640, 360), 15.0);
+    bounds.seconds = 6;
+    Source {
+        expect: Expect::Plays(bounds),
+        ..pushed(
+            "no picture",
+            Clip {
+                video: &[],
+                ..Clip::PLAIN
+            },
+        )
+    }
+}
+
+/// Sound of a codec that weir does not take; its word is in the status.
+fn refused(name: &'static str, audio: &'static [&'static str], word: &'static str) -> Source {
+    let clip = Clip {
+        audio,
+        ending: "flv",
+        ..Clip::PLAIN
+    };
+    Source {
+        expect: Expect::Refused(word),
+        ..pushed(name, clip)
+    }
+}
+
+fn late(name: &'static str, replay: Replay) -> Source {
+    let clip = Clip {
+        ending: "flv",
+        ..Clip::PLAIN
+    };
+    let mut bounds = PLAIN;
+    bounds.seconds = 10;
+    bounds.beeps_missing_max = 4;
+    Source {
+        delivery: Delivery::Replay(replay),
+        expect: Expect::Plays(bounds),
+        ..pushed(name, clip)
+    }
+}

@@ -1,0 +1,162 @@
+//! The ways on which a clip reaches weir.
+
+use std::any::Any;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use super::clip::Clip;
+use super::mjpeg::Dialect;
+use super::replay::{self, Replay};
+use super::transport::Transport;
+use super::{enhanced, obs};
+use crate::support::daemon::{Daemon, free_port};
+use crate::support::process::Owned;
+use crate::support::server::{Reply, Server};
+use crate::support::{KEY, wait_until};
+
+/// A way on which a clip reaches weir.
+#[derive(Debug, Clone, Copy)]
+pub enum Delivery {
+    /// `ffmpeg -re -c copy` publishes it.
+    Ffmpeg,
+    /// The program and the arguments that publish it; `FILE` and `URL` are filled in.
+    Program(&'static str, &'static [&'static str]),
+    /// OBS publishes a picture of its own.
+    Obs,
+    /// A publisher of ours sends its FLV tags.
+    Replay(Replay),
+    /// The same over Enhanced RTMP; the clip is HEVC.
+    Enhanced,
+    /// `ffmpeg` serves it over HTTP in real time, in this container.
+    Served(&'static [&'static str]),
+    /// A server sends it as MPEG-TS.
+    Transport(Transport),
+    /// A web server has the file.
+    File,
+    /// `ffmpeg` writes a live playlist, and a web server has the files.
+    Hls(&'static [&'static str]),
+    /// A camera sends Motion JPEG.
+    Mjpeg(Dialect),
+}
+
+/// What makes a source run; stops when dropped.
+pub type Running = Box<dyn Any>;
+
+/// Address of the stream in `config.toml`, and what has to run before the daemon starts.
+pub fn prepare(delivery: Delivery, clip: Clip) -> (String, Running) {
+    match delivery {
+        Delivery::Served(container) => {
+            let url = format!("http://127.0.0.1:{}/live", free_port());
+            let server = Owned::spawn(&mut server(clip, container, &url));
+            (url, Box::new(server))
+        }
+        Delivery::Transport(transport) => {
+            let server = transport.start(clip);
+            (server.url(), Box::new(server))
+        }
+        Delivery::File => {
+            let body = std::fs::read(clip.file()).expect("the clip");
+            let server = Server::start(move |_| Reply::ok("application/octet-stream", &body));
+            (server.url("/clip"), Box::new(server))
+        }
+        Delivery::Hls(arguments) => hls(clip, arguments),
+        Delivery::Mjpeg(dialect) => {
+            let camera = dialect.start(clip);
+            (camera.url(), Box::new(camera))
+        }
+        _ => ("push:".to_owned(), Box::new(())),
+    }
+}
+
+/// Publishes `clip` to `stream`, if the delivery publishes at all.
+pub fn publish(delivery: Delivery, clip: Clip, daemon: &Daemon, stream: &str) -> Running {
+    let url = daemon.publish_url(stream, KEY);
+    match delivery {
+        Delivery::Ffmpeg => {
+            let mut ffmpeg = Command::new("ffmpeg");
+            ffmpeg
+                .args(["-nostdin", "-loglevel", "error", "-re", "-i"])
+                .arg(clip.file());
+            ffmpeg
+                .args(["-c", "copy", "-f", "flv", &url])
+                .stderr(Stdio::null());
+            Box::new(Owned::spawn(&mut ffmpeg))
+        }
+        Delivery::Program(program, arguments) => {
+            let file = clip.file();
+            let file = file.to_str().expect("a path in UTF-8");
+            let fill = |word: &&str| word.replace("FILE", file).replace("URL", &url);
+            let mut command = Command::new(program);
+            command.args(arguments.iter().map(fill));
+            Box::new(Owned::spawn(
+                command.stdout(Stdio::null()).stderr(Stdio::null()),
+            ))
+        }
+        Delivery::Obs => Box::new(obs::start(daemon.rtmp, &format!("{stream}?key={KEY}"))),
+        Delivery::Replay(replay) => {
+            let tags = replay::parse(&std::fs::read(clip.file()).expect("the clip"));
+            let server = ([127, 0, 0, 1], daemon.rtmp).into();
+            Box::new(replay.start(tags, server, format!("{stream}?key={KEY}")))
+        }
+        Delivery::Enhanced => {
+            let tags = enhanced::tags(&clip.file());
+            let server = ([127, 0, 0, 1], daemon.rtmp).into();
+            Box::new(Replay::PLAIN.start(tags, server, format!("{stream}?key={KEY}")))
+        }
+        _ => Box::new(()),
+    }
+}
+
+fn server(clip: Clip, container: &[&str], url: &str) -> Command {
+    let mut ffmpeg = Command::new("ffmpeg");
+    ffmpeg
+        .args(["-nostdin", "-loglevel", "error", "-re", "-i"])
+        .arg(clip.file());
+    ffmpeg
+        .args(["-c", "copy"])
+        .args(container)
+        .args(["-listen", "1", url]);
+    ffmpeg.stderr(Stdio::null());
+    ffmpeg
+}
+
+fn hls(clip: Clip, arguments: &[&str]) -> (String, Running) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let playlist = folder.path().join("live.m3u8");
+    let mut ffmpeg = Command::new("ffmpeg");
+    ffmpeg
+        .args(["-nostdin", "-loglevel", "error", "-re", "-i"])
+        .arg(clip.file());
+    ffmpeg.args([
+        "-c",
+        "copy",
+        "-f",
+        "hls",
+        "-hls_time",
+        "2",
+        "-hls_list_size",
+        "5",
+    ]);
+    ffmpeg.args(arguments).arg(&playlist).stderr(Stdio::null());
+    let writer = Owned::spawn(&mut ffmpeg);
+    wait_until("the first playlist", Duration::from_secs(20), || {
+        playlist.exists()
+    });
+    let root = folder.path().to_owned();
+    let server = Server::start(move |asked| file_in(&root, &asked.target));
+    (server.url("/live.m3u8"), Box::new((writer, server, folder)))
+}
+
+fn file_in(folder: &Path, target: &str) -> Reply {
+    let name = target.trim_start_matches('/');
+    let kind = match name.rsplit_once('.') {
+        Some((_, "m3u8")) => "application/vnd.apple.mpegurl",
+        Some((_, "ts")) => "video/mp2t",
+        _ => "video/mp4",
+    };
+    match std::fs::read(folder.join(name)) {
+        Ok(body) => Reply::ok(kind, &body),
+        Err(_) => Reply::new("404 Not Found", "", b""),
+    }
+}

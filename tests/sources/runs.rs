@@ -1,0 +1,87 @@
+//! Which sources are played when.
+
+use std::fmt::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::catalog::GROUPS;
+use super::source::Source;
+
+/// Words that choose sources by their names, separated by commas; all sources without it.
+const CHOICE: &str = "WEIR_SOURCES";
+/// The file that gets the table.
+const TABLE: &str = "WEIR_SOURCES_TABLE";
+
+/// The sample: one source for each fault that sources had.
+const SAMPLE: [&str; 12] = [
+    "H.264 High 4:2:2, 8 bits",
+    "HEVC Main 10",
+    "BT.709, full range",
+    "matrix not marked, full range",
+    "12 fps",
+    "90 fps",
+    "slides, one picture in 2 s",
+    "AAC 44.1 kHz stereo",
+    "MP3",
+    "MPEG-TS: HEVC, AC-3",
+    "Motion JPEG, jitter of 100 ms",
+    "Motion JPEG, bytes between parts",
+];
+
+fn sources() -> impl Iterator<Item = (&'static str, Source)> {
+    let groups = GROUPS.into_iter();
+    groups.flat_map(|(title, all)| all().into_iter().map(move |source| (title, source)))
+}
+
+/// Plays the source; a panic is an error too.
+fn outcome(source: &Source) -> Result<String, String> {
+    catch_unwind(AssertUnwindSafe(|| source.play())).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().cloned();
+        let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+        Err(text.unwrap_or_default())
+    })
+}
+
+#[test]
+fn a_sample_of_all_sources_plays() {
+    let known = sources().filter(|(_, source)| SAMPLE.contains(&source.name));
+    let outcomes: Vec<_> = known
+        .map(|(_, source)| (source.name, outcome(&source)))
+        .collect();
+    let failed: Vec<_> = outcomes.iter().filter(|(_, o)| o.is_err()).collect();
+    assert_eq!(outcomes.len(), SAMPLE.len(), "a name has changed");
+    assert!(failed.is_empty(), "{failed:#?}");
+}
+
+/// All sources, or those that the environment chooses.
+#[test]
+#[ignore = "takes half an hour; scripts/compatibility runs it"]
+fn all_sources_play() {
+    let choice = std::env::var(CHOICE).unwrap_or_default();
+    let chosen =
+        |name: &str| choice.is_empty() || choice.split(',').any(|word| name.contains(word));
+    let (mut table, mut group, mut failed) = (String::new(), "", Vec::new());
+    for (title, source) in sources().filter(|(_, source)| chosen(source.name)) {
+        let outcome = outcome(&source);
+        println!("{}: {outcome:?}", source.name);
+        if group != title {
+            group = title;
+            let _ = write!(
+                table,
+                "\n### {title}\n\n| source | plays | measured |\n| --- | --- | --- |\n"
+            );
+        }
+        let (plays, text) = match &outcome {
+            Ok(text) => ("yes", text),
+            Err(text) => ("no", text),
+        };
+        let text = text.lines().next().unwrap_or_default().replace('|', "/");
+        let _ = writeln!(table, "| {} | {plays} | {text} |", source.name);
+        if outcome.is_err() {
+            failed.push(source.name);
+        }
+    }
+    if let Some(path) = std::env::var_os(TABLE) {
+        std::fs::write(path, table).expect("the table is written");
+    }
+    assert!(failed.is_empty(), "{failed:#?}");
+}
