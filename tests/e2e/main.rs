@@ -30,6 +30,9 @@ mod llhls;
 #[cfg(test)]
 mod operations;
 #[cfg(test)]
+#[path = "../players/mod.rs"]
+mod players;
+#[cfg(test)]
 #[path = "../support/rtmp_client.rs"]
 mod rtmp_client;
 #[cfg(test)]

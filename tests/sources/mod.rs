@@ -17,3 +17,5 @@ mod replay;
 mod runs;
 mod source;
 mod transport;
+
+pub use clip::Clip;

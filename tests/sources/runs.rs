@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::catalog::GROUPS;
 use super::source::Source;
+use crate::support::turn;
 
 /// Words that choose sources by their names, separated by commas; all sources without it.
 const CHOICE: &str = "WEIR_SOURCES";
@@ -43,6 +44,7 @@ fn outcome(source: &Source) -> Result<String, String> {
 
 #[test]
 fn a_sample_of_all_sources_plays() {
+    let _turn = turn();
     let known = sources().filter(|(_, source)| SAMPLE.contains(&source.name));
     let outcomes: Vec<_> = known
         .map(|(_, source)| (source.name, outcome(&source)))

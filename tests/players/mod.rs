@@ -1,0 +1,22 @@
+//! Players of all kinds, against one stream. `cargo test` plays in the browser that the other tests
+//! use; `scripts/compatibility players` plays in all that are installed, and writes their table in
+//! `docs/COMPATIBILITY.md`.
+
+mod browsers;
+mod programs;
+mod runs;
+
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+/// For how long each player plays.
+const PLAYED: Duration = Duration::from_secs(15);
+
+/// Whether a program of that name can be started.
+fn is_installed(name: &str) -> bool {
+    let found = Command::new("sh")
+        .args(["-c", "command -v \"$0\"", name])
+        .stdout(Stdio::null())
+        .status();
+    found.is_ok_and(|status| status.success())
+}

@@ -1,0 +1,221 @@
+//! Which players play when.
+
+use std::fmt::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use super::browsers::{Browser, Page};
+use super::programs::{self, Played};
+use super::{PLAYED, is_installed};
+use crate::sources::Clip;
+use crate::support::daemon::Daemon;
+use crate::support::publisher::Publisher;
+use crate::support::viewer::Viewer;
+use crate::support::{KEY, push_stream, turn};
+
+/// The file that gets the table.
+const TABLE: &str = "WEIR_PLAYERS_TABLE";
+const STREAM: &str = "s";
+const FPS: f64 = 30.0;
+const LADDER: &str = "[[rung]]\nname = \"360p\"\nheight = 360\nbitrate = \"800k\"\n\
+                      [[rung]]\nname = \"240p\"\nheight = 240\nbitrate = \"400k\"\n";
+/// The publisher is away from the first time until the second; a page plays until the third.
+const LOST: Duration = Duration::from_secs(8);
+const BACK: Duration = Duration::from_secs(12);
+const END: Duration = Duration::from_secs(20);
+/// Most that a player may stand behind the time since its first picture.
+const LAG_S_MAX: f64 = 2.0;
+
+/// A daemon with a stream that is live.
+struct Stage {
+    daemon: Daemon,
+    publisher: Option<Publisher>,
+}
+
+impl Stage {
+    fn new() -> Self {
+        let daemon = Daemon::start(&format!("{LADDER}{}", push_stream(STREAM)));
+        let mut stage = Self {
+            daemon,
+            publisher: None,
+        };
+        stage.publish();
+        let viewer = Viewer::open(&stage.daemon, STREAM);
+        // A player that comes to a running stream finds some segments.
+        viewer.all_with(4, Duration::from_secs(30));
+        stage
+    }
+
+    fn publish(&mut self) {
+        let url = self.daemon.publish_url(STREAM, KEY);
+        self.publisher = Some(Publisher::file(&Clip::PLAIN.file(), &url));
+    }
+
+    fn url(&self, set: &str) -> String {
+        self.daemon.url(&format!("/live/{STREAM}/{set}.m3u8"))
+    }
+}
+
+/// Plays in a page while the publisher leaves and returns.
+fn in_page(browser: Browser, player: &'static str, set: &str) -> Result<String, String> {
+    let mut stage = Stage::new();
+    let page = Page::open(browser, player, &stage.url(set));
+    page.after(LOST);
+    stage.publisher = None;
+    page.after(BACK);
+    stage.publish();
+    let seen = page.after(END);
+    let first = seen
+        .first_frame
+        .map_or(f64::INFINITY, |first| first.as_secs_f64());
+    let text = format!(
+        "first picture after {first:.1} s, {} stalls, {} pictures{}",
+        seen.stalls,
+        seen.frames,
+        complaints(&seen.errors)
+    );
+    // The position counts from the session's start, so only the pictures tell how much was played.
+    let played = seen.frames as f64 / FPS;
+    let smooth = played >= seen.ran.as_secs_f64() - first - LAG_S_MAX;
+    match seen.errors.is_empty() && smooth && first <= 5.0 {
+        true => Ok(text),
+        false => Err(text),
+    }
+}
+
+fn complaints(lines: &[String]) -> String {
+    match lines.first() {
+        Some(first) => format!(", {} complaints such as: {first}", lines.len()),
+        None => String::new(),
+    }
+}
+
+/// Plays in a program.
+fn in_program(program: fn(&str) -> Played, set: &str) -> Result<String, String> {
+    let stage = Stage::new();
+    let played = program(&stage.url(set));
+    let text = format!(
+        "{} pictures in {} s{}",
+        played.pictures,
+        PLAYED.as_secs(),
+        complaints(&played.complaints)
+    );
+    let least = (PLAYED.as_secs_f64() - 5.0) * FPS;
+    match played.complaints.is_empty() && played.pictures as f64 >= least {
+        true => Ok(text),
+        false => Err(text),
+    }
+}
+
+/// A way to play, and the program that it needs.
+type Player = (
+    &'static str,
+    Option<&'static str>,
+    Box<dyn Fn() -> Result<String, String>>,
+);
+
+fn players() -> Vec<Player> {
+    let page = |name, browser: Browser, player, set: &'static str| -> Player {
+        (
+            name,
+            browser.program(),
+            Box::new(move || in_page(browser, player, set)),
+        )
+    };
+    let program = |name, needs: &'static str, play, set: &'static str| -> Player {
+        let found = is_installed(needs).then_some(needs);
+        (name, found, Box::new(move || in_program(play, set)))
+    };
+    vec![
+        page(
+            "hls.js 1.7 in Chromium",
+            Browser::Chromium,
+            "hls.js",
+            "master",
+        ),
+        page(
+            "hls.js 1.7 in Chromium, MPEG-TS",
+            Browser::Chromium,
+            "hls.js",
+            "ts",
+        ),
+        page(
+            "Shaka Player 5.2 in Chromium",
+            Browser::Chromium,
+            "Shaka",
+            "master",
+        ),
+        page(
+            "video.js 8.24 in Chromium",
+            Browser::Chromium,
+            "video.js",
+            "master",
+        ),
+        page(
+            "video.js 8.24 in Chromium, MPEG-TS",
+            Browser::Chromium,
+            "video.js",
+            "ts",
+        ),
+        page(
+            "hls.js 1.7 in Firefox",
+            Browser::Firefox,
+            "hls.js",
+            "master",
+        ),
+        program("ffmpeg", "ffmpeg", programs::ffmpeg, "master"),
+        program("ffmpeg, MPEG-TS", "ffmpeg", programs::ffmpeg, "ts"),
+        program("mpv", "mpv", programs::mpv, "master"),
+        program("mpv, MPEG-TS", "mpv", programs::mpv, "ts"),
+        program("VLC", "cvlc", programs::vlc, "master"),
+        program("VLC, MPEG-TS", "cvlc", programs::vlc, "ts"),
+        program("GStreamer", "gst-launch-1.0", programs::gstreamer, "master"),
+        program(
+            "GStreamer, MPEG-TS",
+            "gst-launch-1.0",
+            programs::gstreamer,
+            "ts",
+        ),
+        program("gohlslib 2.2", "go", programs::gohlslib, "master"),
+        program("gohlslib 2.2, MPEG-TS", "go", programs::gohlslib, "ts"),
+    ]
+}
+
+#[test]
+fn video_js_plays_with_its_defaults() {
+    let _turn = turn();
+    in_page(Browser::Chromium, "video.js", "master").unwrap();
+}
+
+/// All players that are installed.
+#[test]
+#[ignore = "takes ten minutes and needs many programs; scripts/compatibility runs it"]
+fn all_players_play() {
+    let mut table = "\n| player | plays | measured |\n| --- | --- | --- |\n".to_owned();
+    let mut failed = Vec::new();
+    let choice = std::env::var("WEIR_PLAYERS").unwrap_or_default();
+    for (name, needs, play) in players()
+        .into_iter()
+        .filter(|(n, _, _)| n.contains(&choice))
+    {
+        let outcome = match needs {
+            Some(_) => catch_unwind(AssertUnwindSafe(play)).unwrap_or_else(|panic| {
+                Err(panic.downcast_ref::<String>().cloned().unwrap_or_default())
+            }),
+            None => Err("not installed here".to_owned()),
+        };
+        println!("{name}: {outcome:?}");
+        let (plays, text) = match &outcome {
+            Ok(text) => ("yes", text),
+            Err(text) => ("no", text),
+        };
+        let _ = writeln!(table, "| {name} | {plays} | {} |", text.replace('|', "/"));
+        if outcome.is_err() {
+            failed.push(name);
+        }
+    }
+    if let Some(path) = std::env::var_os(TABLE) {
+        std::fs::write(path, table).expect("the table is written");
+    }
+    assert!(failed.is_empty(), "{failed:#?}");
+}
