@@ -179,7 +179,9 @@ impl Intake {
             return;
         };
         if let Some(media) = self.media().as_mut() {
-            media.timeline.arrived(track, pts_ns, now);
+            let moved = media.timeline.arrived(track, pts_ns, now);
+            media.pictures.shift(moved.video_ns);
+            media.samples.shift(moved.audio_ns);
             let due = media.timeline.due(track, pts_ns);
             push(media, due);
         }

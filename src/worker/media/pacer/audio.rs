@@ -46,13 +46,15 @@ pub struct Counters {
 ///
 /// Samples of one run play one after another, however their due times jitter. Sound that is more
 /// than 20 ms early or late is stretched or compressed by 1 % until it is on time; beyond 150 ms it
-/// jumps. Where sound begins, ends or jumps, a mirror image of the last 5 ms fades out over what
+/// jumps. It also jumps where the timeline has moved it, for the picture jumps then too. Where sound begins, ends or jumps, a mirror image of the last 5 ms fades out over what
 /// follows, so that nothing clicks.
 #[derive(Debug, Default)]
 pub struct SampleQueue {
     runs: VecDeque<Run>,
     playing: bool,
     stretching: bool,
+    /// The timeline has moved what waits since the last block.
+    shifted: bool,
     splicer: Splicer,
     counters: Counters,
 }
@@ -95,6 +97,14 @@ impl SampleQueue {
             }),
         }
         self.bound();
+    }
+
+    /// Moves the due times of the sound that waits, as the timeline says.
+    pub fn shift(&mut self, by_ns: i64) {
+        for run in &mut self.runs {
+            run.head_due_ns = run.head_due_ns.saturating_add(by_ns);
+        }
+        self.shifted |= by_ns != 0;
     }
 
     /// Fills `out` with the sound from output time `at` on.
@@ -201,7 +211,14 @@ impl SampleQueue {
             return self.interrupt(block);
         };
         let late_ns = time_ns.saturating_sub(run.head_due_ns);
-        if run.samples.is_empty() || late_ns.saturating_abs() > JUMP_NS {
+        // A picture follows the timeline at once. Sound that were stretched to its new time would
+        // be apart from the picture for seconds.
+        let jump_ns = if std::mem::take(&mut self.shifted) {
+            STRETCH_FROM_NS
+        } else {
+            JUMP_NS
+        };
+        if run.samples.is_empty() || late_ns.saturating_abs() > jump_ns {
             self.drop_spent();
             return self.interrupt(block);
         }

@@ -22,3 +22,9 @@ const SECOND_NS: i64 = 1_000_000_000;
 fn nanos(time: Duration) -> i64 {
     i64::try_from(time.as_nanos()).unwrap_or(i64::MAX)
 }
+
+/// `time` moved by `by_ns`; zero when that is before the output's start.
+fn moved(time: Duration, by_ns: i64) -> Duration {
+    let ns = nanos(time).saturating_add(by_ns);
+    Duration::from_nanos(u64::try_from(ns).unwrap_or(0))
+}

@@ -50,6 +50,16 @@ const STALE_AFTER_NS: i64 = 3 * SECOND_NS;
 /// Tracks whose offsets differ by more than this have no common clock: each keeps its own offset.
 const SYNC_NS_MAX: i64 = 5 * SECOND_NS;
 
+/// By how much the frames that wait in the queues have to move with the offset, in nanoseconds:
+/// their due times were computed from the offset before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Moved {
+    /// The pictures.
+    pub video_ns: i64,
+    /// The sound.
+    pub audio_ns: i64,
+}
+
 /// Maps the timestamps of one input to the output's clock.
 #[derive(Debug, Default)]
 pub struct Timeline {
@@ -66,8 +76,11 @@ impl Timeline {
     }
 
     /// Notes that a decoded frame of `track` with timestamp `pts_ns` arrived at output time `now`.
-    pub fn arrived(&mut self, track: Track, pts_ns: i64, now: Duration) {
+    /// Says by how much the offset has moved at once. If the frames that wait stayed where they
+    /// are, sound that began while a burst came in would be early or late for seconds.
+    pub fn arrived(&mut self, track: Track, pts_ns: i64, now: Duration) -> Moved {
         let now_ns = nanos(now);
+        let before = (self.offset_of(Track::Video), self.offset_of(Track::Audio));
         let transits = match track {
             Track::Video => &mut self.video,
             Track::Audio => &mut self.audio,
@@ -75,29 +88,45 @@ impl Timeline {
         let restarted = transits.push(now_ns.saturating_sub(pts_ns), now_ns);
         let settling = self.video.settles(now_ns) || self.audio.settles(now_ns);
         let Some(target) = self.target(now_ns) else {
-            return;
+            return Moved::default();
         };
         let step = SLEW_NS_PER_S / 1000 * (now_ns - self.slewed_at_ns).clamp(0, SECOND_NS) / MS_NS;
         self.slewed_at_ns = now_ns;
-        self.offset_ns = Some(match self.offset_ns {
-            Some(offset) if !restarted && !settling => slewed(offset, target, step),
-            _ => target,
-        });
+        if let Some(offset) = self.offset_ns
+            && !restarted
+            && !settling
+            && is_slewed(offset, target)
+        {
+            let change = target.saturating_sub(offset).clamp(-step, step);
+            self.offset_ns = Some(offset.saturating_add(change));
+            return Moved::default();
+        }
+        self.offset_ns = Some(target);
+        Moved {
+            video_ns: moved(before.0, self.offset_of(Track::Video)),
+            audio_ns: moved(before.1, self.offset_of(Track::Audio)),
+        }
     }
 
     /// Output time at which the frame of `track` with timestamp `pts_ns` is due: 0 when that is
     /// before the output's start, and before any arrival.
     pub fn due(&self, track: Track, pts_ns: i64) -> Duration {
+        let offset = self.offset_of(track);
+        offset.map_or(Duration::ZERO, |offset| {
+            duration(pts_ns.saturating_add(offset))
+        })
+    }
+
+    /// What is added to the timestamps of `track`; `None` before any arrival.
+    fn offset_of(&self, track: Track) -> Option<i64> {
         let own = match track {
             Track::Video => self.video.target(),
             Track::Audio => self.audio.target(),
         };
-        let offset = match (self.offset_ns, own) {
-            (Some(common), Some(own)) if common.saturating_sub(own) > SYNC_NS_MAX => own,
-            (Some(common), _) => common,
-            (None, _) => return Duration::ZERO,
-        };
-        duration(pts_ns.saturating_add(offset))
+        match (self.offset_ns, own) {
+            (Some(common), Some(own)) if common.saturating_sub(own) > SYNC_NS_MAX => Some(own),
+            (common, _) => common,
+        }
     }
 
     /// Time from the fastest arrival of a frame until it is due; `None` before any arrival.
@@ -112,18 +141,23 @@ impl Timeline {
     }
 }
 
+/// How far frames move with an offset that changed from `before` to `after`. A jump of the
+/// timestamps changes the offset as well, but the frames that wait still have the earlier ones.
+fn moved(before: Option<i64>, after: Option<i64>) -> i64 {
+    let change = before.zip(after).map(|(a, b)| b.saturating_sub(a));
+    change
+        .filter(|change| change.saturating_abs() <= JUMP_NS)
+        .unwrap_or(0)
+}
+
 /// Zero when `ns` is negative.
 fn duration(ns: i64) -> Duration {
     Duration::from_nanos(u64::try_from(ns).unwrap_or(0))
 }
 
-/// `offset` moved towards `target` by at most `step`; `target` when that would take too long.
-fn slewed(offset: i64, target: i64, step: i64) -> i64 {
-    let change = target.saturating_sub(offset);
-    if !(-STEP_DOWN_NS..=STEP_UP_NS).contains(&change) {
-        return target;
-    }
-    offset.saturating_add(change.clamp(-step, step))
+/// Whether the change from `offset` to `target` is small enough to be slewed.
+fn is_slewed(offset: i64, target: i64) -> bool {
+    (-STEP_DOWN_NS..=STEP_UP_NS).contains(&target.saturating_sub(offset))
 }
 
 /// The transits of one track during the last seconds.

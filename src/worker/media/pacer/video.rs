@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::nanos;
+use super::{moved, nanos};
 use crate::model::ladder::Canvas;
 
 /// Memory of the pictures that wait: enough for 2 s, the timeline's largest margin, of 1080p at
@@ -84,6 +84,13 @@ impl<F> PictureQueue<F> {
             return;
         }
         self.waiting.push_back((due, frame));
+    }
+
+    /// Moves the due times of the pictures that wait, as the timeline says.
+    pub fn shift(&mut self, by_ns: i64) {
+        for (due, _) in &mut self.waiting {
+            *due = moved(*due, by_ns);
+        }
     }
 
     /// The picture of the slot that starts at `slot`: the newest that is due before the border to
