@@ -291,6 +291,12 @@ mod tests {
         assert_eq!(of(30, 1, &[30]), (rate(30, 1), vec![1], 1));
         assert_eq!(of(50, 1, &[30]), (rate(25, 1), vec![1], 1));
         assert_eq!(of(2997, 100, &[30]), (rate(30_000, 1001), vec![1], 1));
+        assert_eq!(of(12, 1, &[30]), (rate(12, 1), vec![1], 1));
+        assert_eq!(of(48, 1, &[30]), (rate(24, 1), vec![1], 1));
+        assert_eq!(of(48, 1, &[60, 30]), (rate(48, 1), vec![1, 2], 2));
+        assert_eq!(of(90, 1, &[60, 30]), (rate(45, 1), vec![1, 2], 2));
+        assert_eq!(of(90, 1, &[120, 30]), (rate(90, 1), vec![1, 3], 3));
+        assert_eq!(of(120, 1, &[120, 60, 30]), (rate(120, 1), vec![1, 2, 4], 4));
         assert_eq!(of(60, 1, &[60, 30, 15]), (rate(60, 1), vec![1, 2, 4], 4));
         assert_eq!(of(60, 1, &[60, 30, 20]), (rate(60, 1), vec![1, 2, 3], 6));
         // 20 is no whole fraction of a canvas of 30.

@@ -2,25 +2,33 @@
 
 use crate::base::units::FrameRate;
 
-/// Standard rates as `(num, den)`, without their 1000/1001 forms.
-const STANDARD: [(u32, u32); 9] = [
+/// Standard rates as `(num, den)` that also exist in their 1000/1001 form.
+const STANDARD: [(u32, u32); 12] = [
     (10, 1),
+    (12, 1),
     (25, 2),
     (15, 1),
     (20, 1),
     (24, 1),
     (25, 1),
     (30, 1),
+    (48, 1),
     (50, 1),
     (60, 1),
+    (120, 1),
 ];
+/// Standard rates of screens and cameras, which have no 1000/1001 form.
+const WHOLE: [u32; 3] = [72, 90, 100];
 
-/// All standard rates: 10, 12.5, 15, 20, 24, 25, 30, 50, 60 and their 1000/1001 forms. A canvas has
-/// one of them, or a whole fraction of one.
+/// All standard rates: 10, 12, 12.5, 15, 20, 24, 25, 30, 48, 50, 60 and 120 with their 1000/1001
+/// forms, 72, 90 and 100. A canvas has one of them, or a whole fraction of one.
 pub fn standard_rates() -> Vec<FrameRate> {
+    let ntsc = |&(num, den): &(u32, u32)| [(num, den), (num * 1000 / den, 1001)];
+    let whole = WHOLE.iter().map(|&num| (num, 1));
     STANDARD
         .iter()
-        .flat_map(|&(num, den)| [(num, den), (num * 1000 / den, 1001)])
+        .flat_map(ntsc)
+        .chain(whole)
         .filter_map(|(num, den)| FrameRate::new(num, den))
         .collect()
 }
@@ -48,7 +56,17 @@ mod tests {
             (12_510, 25, 2),
             (14_800, 15_000, 1001),
             (1_000, 10_000, 1001),
-            (240_000, 60, 1),
+            (240_000, 120, 1),
+            (12_000, 12, 1),
+            (11_988, 12_000, 1001),
+            (48_000, 48, 1),
+            (47_952, 48_000, 1001),
+            (72_010, 72, 1),
+            (90_000, 90, 1),
+            (89_910, 90, 1),
+            (100_000, 100, 1),
+            (120_000, 120, 1),
+            (119_880, 120_000, 1001),
             (27_400, 25, 1),
             (59_940, 60_000, 1001),
         ] {
