@@ -13,6 +13,7 @@ pub mod output;
 pub mod pacer;
 pub mod picture;
 pub mod probe;
+mod range;
 mod scaler;
 mod still;
 pub mod template;
@@ -31,6 +32,7 @@ pub fn init() -> Result<(), String> {
         gstfmp4::plugin_register_static().map_err(|e| e.to_string())?;
         gsthlssink3::plugin_register_static().map_err(|e| e.to_string())?;
         scaler::register().map_err(|e| e.to_string())?;
+        range::register().map_err(|e| e.to_string())?;
         input::http::source::register().map_err(|e| e.to_string())
     })
     .clone()

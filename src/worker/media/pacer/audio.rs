@@ -26,6 +26,9 @@ const STRETCH_FROM_NS: i64 = 20 * MS_NS;
 const STRETCH_UNTIL_NS: i64 = 2 * MS_NS;
 /// Sound that is off by more than this jumps.
 const JUMP_NS: i64 = 150 * MS_NS;
+/// The same where the timeline has moved the sound. The grid moves pictures by up to 20 ms, and
+/// viewers notice 40 ms.
+const MOVED_JUMP_NS: i64 = 10 * MS_NS;
 /// By how many samples one block is stretched or compressed: 1 %.
 const STRETCH_FRAMES: usize = BLOCK_FRAMES / 100;
 /// A block that is due at another time than its run continues moves the run's due time by this
@@ -214,7 +217,7 @@ impl SampleQueue {
         // A picture follows the timeline at once. Sound that were stretched to its new time would
         // be apart from the picture for seconds.
         let jump_ns = if std::mem::take(&mut self.shifted) {
-            STRETCH_FROM_NS
+            MOVED_JUMP_NS
         } else {
             JUMP_NS
         };
