@@ -72,7 +72,7 @@ impl ConnectRequest {
         let (path, query) = split_query(&app);
         let (_, address_query) = split_query(&address);
         Self {
-            app_is_known: path.trim_matches('/') == APP,
+            app_is_known: bare(path) == APP,
             key: key_in(query).or_else(|| key_in(address_query)),
         }
     }
@@ -89,7 +89,8 @@ pub struct PublishTarget {
 
 impl PublishTarget {
     /// Reads `NAME?key=SECRET`, percent-encoded or not; `None` when NAME is not a valid stream
-    /// name. A key in `name` overrides `connect_key`, the key of the `connect` command.
+    /// name. A key in `name` overrides `connect_key`, the key of the `connect` command. White space
+    /// around name and key is left out: people paste it with the key, and neither can contain any.
     pub fn parse(name: &str, connect_key: Option<&Secret>) -> Option<Self> {
         // Some encoders percent-encode the whole text, including the separators.
         let decoded = match name.contains('?') {
@@ -97,9 +98,10 @@ impl PublishTarget {
             false => percent_decoded(name),
         };
         let (stream, query) = split_query(&decoded);
-        let stream = percent_decoded(stream.trim_matches('/'));
-        is_name(&stream).then(|| Self {
-            stream,
+        let stream = percent_decoded(stream);
+        let stream = bare(&stream);
+        is_name(stream).then(|| Self {
+            stream: stream.to_owned(),
             key: key_in(query)
                 .or_else(|| connect_key.cloned())
                 .unwrap_or_else(|| Secret::new(String::new())),
@@ -116,7 +118,12 @@ fn key_in(query: &str) -> Option<Secret> {
     let value = query
         .split('&')
         .find_map(|pair| pair.strip_prefix("key="))?;
-    Some(Secret::new(percent_decoded(value)))
+    Some(Secret::new(percent_decoded(value).trim().to_owned()))
+}
+
+/// `text` without the slashes and the white space around it.
+fn bare(text: &str) -> &str {
+    text.trim_matches(|c: char| c == '/' || c.is_whitespace())
 }
 
 fn percent_decoded(text: &str) -> String {
@@ -303,6 +310,13 @@ mod tests {
             ("st%75dio?key=k", None, ("studio", "k")),
             ("studio", None, ("studio", "")),
             ("studio?monkey=1", None, ("studio", "")),
+            ("studio?key=s3cret ", None, ("studio", "s3cret")),
+            ("studio?key=s3cret\r\n", None, ("studio", "s3cret")),
+            (" studio?key=s3cret%0A", None, ("studio", "s3cret")),
+            ("studio?key=%20s3cret%0D%0A&x=1", None, ("studio", "s3cret")),
+            ("studio%3Fkey%3Ds3cret%0A", None, ("studio", "s3cret")),
+            ("studio%20?key=s3cret", None, ("studio", "s3cret")),
+            ("studio\n", Some("of-app"), ("studio", "of-app")),
         ];
         for (name, connect_key, (stream, key)) in cases {
             let expected = Some((stream.to_owned(), key.to_owned()));
@@ -336,6 +350,7 @@ mod tests {
             ("live", "rtmp://h/live", true, None),
             ("/live/", "", true, None),
             ("live?key=a", "rtmp://h/live?key=b", true, Some("a")),
+            ("live ", "rtmp://h/live ?key=b%20", true, Some("b")),
             ("live", "rtmp://h/live?key=b", true, Some("b")),
             ("vod", "rtmp://h/vod", false, None),
             ("", "", false, None),
