@@ -170,15 +170,20 @@ async fn what_is_gone_or_never_was() {
 async fn a_blocking_reload_answers_when_the_part_is_there_and_is_measured() {
     let server = Running::start();
     let address = server.address;
-    let path = format!("{}&_HLS_part=1", server.blocking());
+    let path = server.blocking();
+    let older = format!("{path}&_HLS_part=0");
     let asked = tokio::spawn(async move { get(address, &path).await });
     server.asked(1).await;
     server.release();
     let reply = asked.await.unwrap();
     assert_eq!(reply.status, 200);
     assert_eq!(reply.header("cache-control"), Some("public, max-age=12"));
+    // What this one asks for was there already, and there is more by now.
+    let reply = get(address, &older).await;
+    assert_eq!(reply.status, 200);
+    assert_eq!(reply.header("cache-control"), Some("no-cache"));
     let metrics = get(server.admin, "/metrics").await;
-    let line = "weir_http_blocking_reload_wait_seconds_count 1";
+    let line = "weir_http_blocking_reload_wait_seconds_count 2";
     assert!(metrics.text().contains(line), "{}", metrics.text());
     server.stop().await;
 }

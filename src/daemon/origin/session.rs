@@ -242,7 +242,7 @@ impl Session {
                 slot.insert(document).clone()
             }
         };
-        document.max_age = playlist_max_age(state.media.timing(), reload);
+        document.max_age = playlist_max_age(&state.media, rendition, reload);
         Some(Ok(document))
     }
 
@@ -294,13 +294,14 @@ impl Session {
     }
 }
 
-/// How long a cache may keep a playlist (appendix B). The answer to a blocking reload never
-/// changes in a way that matters to those who ask for it: six target durations. Any other is stale
-/// within half a target duration.
-fn playlist_max_age(timing: &Timing, reload: Reload) -> Duration {
-    if reload.msn.is_some() {
-        timing.skip_boundary()
-    } else {
-        timing.target() / 2
+/// How long a cache may keep a playlist (appendix B). The answer to a blocking reload that ends with
+/// what was asked for is what everybody gets who asks for it: six target durations. A player that
+/// asks for something older wants what has come since, so a cache must check such an answer before
+/// each use. Any other playlist is stale within half a target duration.
+fn playlist_max_age(media: &Presentation, rendition: usize, reload: Reload) -> Duration {
+    match reload.msn {
+        Some(_) if media.ends_as_asked(rendition, reload) => media.timing().skip_boundary(),
+        Some(_) => Duration::ZERO,
+        None => media.timing().target() / 2,
     }
 }

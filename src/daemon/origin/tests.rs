@@ -228,7 +228,47 @@ async fn a_blocking_reload_waits_for_its_part() {
     let next = next.unwrap();
     assert!(has(&next, "3.m4s"));
     assert_ne!(now.etag, next.etag);
-    assert_eq!(next.max_age, Duration::from_secs(6));
+}
+
+#[tokio::test]
+async fn only_an_answer_that_ends_as_asked_is_kept_for_long() {
+    let mut show = Show::new(2).await;
+    show.writer.part(part(VIDEO, 3, 0));
+    let (long, none) = (Duration::from_secs(6), Duration::ZERO);
+    for (msn, index, max_age) in [
+        (3, Some(0), long),
+        // The next answer to each of these has more.
+        (1, Some(0), none),
+        (2, Some(1), none),
+        // The part after the last one of its segment is the first of the next segment.
+        (2, Some(2), none),
+        (2, None, none),
+    ] {
+        let answer = show.playlist(Some(msn), index).await.unwrap();
+        assert_eq!(answer.max_age, max_age, "{msn} {index:?}");
+    }
+    show.writer.part(part(VIDEO, 3, 1));
+    // video.js repeats the request for the last part of a segment after the answer that has it.
+    for (index, max_age) in [(Some(0), none), (Some(1), none), (None, long)] {
+        let answer = show.playlist(Some(3), index).await.unwrap();
+        assert_eq!(answer.max_age, max_age, "3 {index:?}");
+    }
+    show.writer.end();
+    let ended = show
+        .origin
+        .playlist(
+            "s",
+            &show.session,
+            "360p",
+            Packaging::Cmaf,
+            Reload {
+                msn: Some(3),
+                part: None,
+                skip: false,
+            },
+        )
+        .await;
+    assert_eq!(ended.unwrap().max_age, Duration::ZERO);
 }
 
 #[tokio::test(start_paused = true)]

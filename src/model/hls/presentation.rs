@@ -267,6 +267,18 @@ impl Presentation {
         }
     }
 
+    /// Whether the playlist ends with exactly what `reload` asks for, so that nobody will ask the same
+    /// again. After a playlist that ends with the last part of a segment, video.js 8 repeats its
+    /// request (it takes that playlist for the one it has), so such an answer does not count.
+    pub fn ends_as_asked(&self, rendition: usize, reload: Reload) -> bool {
+        let Some((msn, rendition)) = reload.msn.zip(self.renditions.get(rendition)) else {
+            return false;
+        };
+        let part = reload.part.filter(|_| self.parts(rendition));
+        // The directives of a request for an ended playlist are ignored: see `readiness`.
+        !self.ended && rendition.window.ends_at(msn, part)
+    }
+
     fn parts(&self, rendition: &Rendition) -> bool {
         rendition.packaging == Packaging::Cmaf && self.timing.part_target().is_some()
     }

@@ -185,6 +185,18 @@ impl Window {
         last.map(|s| s.msn)
     }
 
+    /// Whether the newest media is this part of the open segment or, without a part, this segment as
+    /// a whole.
+    pub(super) fn ends_at(&self, msn: u64, part: Option<u32>) -> bool {
+        let Some(newest) = self.segments.back().filter(|s| s.msn == msn && !s.gap()) else {
+            return false;
+        };
+        match part {
+            Some(part) => !newest.closed() && newest.part_count() == part.saturating_add(1),
+            None => newest.closed(),
+        }
+    }
+
     /// Whether there is a complete segment to play.
     pub fn playable(&self) -> bool {
         self.segments.iter().any(|s| s.state == State::Complete)
