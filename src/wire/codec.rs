@@ -215,7 +215,6 @@ mod tests {
                 .into_iter()
                 .map(|(speed, dropped)| RungStats { speed, dropped });
             FromWorker::Stats(Stats {
-                position: Duration::from_secs(3),
                 video: video.collect(),
                 input: Some(InputStats {
                     delay: Duration::from_millis(60),

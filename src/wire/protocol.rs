@@ -19,7 +19,7 @@ use crate::model::ladder::{Plan, Rung};
 use crate::model::source::Source;
 
 /// Version of this protocol. Raise it with every change of a message.
-pub const VERSION: u16 = 4;
+pub const VERSION: u16 = 5;
 /// Length of the longest message that either side accepts.
 pub const MESSAGE_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Length of the longest message of a worker that carries no media. Texts and lists are longer in
@@ -161,12 +161,19 @@ pub enum FromWorker {
     Finished,
 }
 
+impl FromWorker {
+    /// The worker exits after this message.
+    pub fn is_last(&self) -> bool {
+        matches!(
+            self,
+            Self::EncoderFailed { .. } | Self::Failed(_) | Self::Finished
+        )
+    }
+}
+
 /// Measurements of a worker over the last second.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Stats {
-    /// Output position since the worker's first frame. A worker whose position stands still is
-    /// replaced.
-    pub position: Duration,
     /// One entry per video rendition.
     pub video: Vec<RungStats>,
     /// How the input arrives; `None` for the test signal, and before the first picture.

@@ -1,7 +1,7 @@
 //! Builds the output half when the source is known, retries pulls, and acts on failures.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
 use crate::base::backoff::Backoff;
@@ -10,10 +10,11 @@ use crate::model::frame::Track;
 use crate::model::ladder::clock::{LadderClock, Settings};
 use crate::model::ladder::{self, Plan, SourceFormat};
 use crate::model::source::Source;
-use crate::wire::protocol::{FromWorker, InputState, Level, Start};
+use crate::wire::protocol::{FromWorker, InputState, Start};
 use crate::worker::media::engine::{Engine, Inputs};
 use crate::worker::media::events::{Event, Events};
 use crate::worker::media::input::{Intake, Puller, Rules};
+use crate::worker::media::mailbox::Receiver;
 use crate::worker::media::output::{Epoch, Output, Spec};
 use crate::worker::media::template::Library;
 use crate::worker::media::test_source::{self, TestSource};
@@ -125,11 +126,6 @@ impl Director {
                 reason,
             } => self.undecodable(input, track, &reason),
             Event::EncoderFailed { video, reason } => self.encoder_failed(video, reason),
-            Event::TsFailed { video, reason } => {
-                let message = format!("MPEG-TS stopped: {reason}; CMAF goes on");
-                let rung = self.rungs.get(video).map(String::as_str);
-                self.outbox.log(Level::Error, rung, message);
-            }
             Event::Fatal(reason) => self.fail(&reason),
             Event::Finish => {}
         }

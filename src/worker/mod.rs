@@ -14,7 +14,6 @@ use std::io::BufReader;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
-use std::sync::mpsc::Receiver;
 
 use crate::model::source::Source;
 use crate::wire::codec::{read_message, write_message};
@@ -22,6 +21,7 @@ use crate::wire::protocol::{FromWorker, Level, ToWorker, VERSION};
 use crate::worker::media::Outbox;
 use crate::worker::media::events::{Event, Events};
 use crate::worker::media::input::Intake;
+use crate::worker::media::mailbox::Receiver;
 use crate::worker::media::template::{self, Library};
 use director::Director;
 use input::Feeder;
@@ -49,7 +49,10 @@ pub fn run(loaded: (Library, Vec<template::Error>), walls: Walls) -> Result<(), 
         .map_err(|e| format!("standard input is no socket: {e}"))?;
     media::init()?;
     let writer = socket.try_clone().map_err(|e| e.to_string())?;
-    let (outbox, messages) = Outbox::new();
+    let (outbox, messages) = Outbox::new(|| {
+        eprintln!("worker: the daemon reads too slowly; another worker takes over");
+        std::process::exit(1);
+    });
     spawn("writer", move || write(writer, messages))?;
     outbox.send(FromWorker::Hello { version: VERSION });
     read(BufReader::new(socket), &outbox, loaded, walls)
@@ -62,10 +65,7 @@ fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<(), String>
 
 fn write(mut socket: UnixStream, messages: Receiver<FromWorker>) {
     for message in messages {
-        let last = matches!(
-            message,
-            FromWorker::Finished | FromWorker::EncoderFailed { .. } | FromWorker::Failed(_)
-        );
+        let last = message.is_last();
         if let Err(error) = write_message(&mut socket, &message) {
             // Usually the daemon has ended, and the worker has no more work. A message above the
             // bound is a bug, which the daemon's log must show.

@@ -1,7 +1,6 @@
 //! A whole worker in this process, fed with frames encoded here.
 
 use std::sync::Arc;
-use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -20,6 +19,7 @@ use crate::model::source::Source;
 use crate::wire::protocol::{Cutting, FromWorker, Start};
 use crate::worker::media::events::{Event, Events};
 use crate::worker::media::input::Intake;
+use crate::worker::media::mailbox::Receiver;
 use crate::worker::media::template::Library;
 use crate::worker::media::{self, Outbox};
 use crate::worker::walls::Readable;
@@ -59,7 +59,7 @@ struct Worker {
 
 fn worker(start: Start) -> Worker {
     media::init().unwrap();
-    let (outbox, messages) = Outbox::new();
+    let (outbox, messages) = Outbox::new(|| panic!("the outbox is full"));
     let (events, reports) = Events::new();
     let library = Arc::new(Library::load(None).0);
     let intake = Arc::new(Intake::new(events.clone()));

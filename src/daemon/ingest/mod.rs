@@ -73,6 +73,9 @@ pub enum Revocation {
     /// The stream was removed, its settings changed, or weir cannot produce it.
     #[error("the stream was ended")]
     Ended,
+    /// The publisher sent pictures that nobody can decode.
+    #[error("no key frame came")]
+    NoKeyFrame,
 }
 
 /// Signals that a lease was revoked, and why. Clones share one signal.

@@ -7,6 +7,7 @@
 use std::time::{Duration, Instant};
 
 use super::fault::Fault;
+use super::machine::{Late, Limits};
 use crate::model::encoder::TemplateName;
 use crate::model::hls::{Part, Timing, TrackId, TsSegment, is_codec};
 use crate::model::ladder::clock::{AudioClock, LadderClock, Settings};
@@ -34,6 +35,10 @@ const BUFFER: Duration = Duration::from_secs(1);
 /// The least limit of a segment: at a low bitrate one key frame may be all of it.
 const SEGMENT_BYTES_FLOOR: u64 = 1024 * 1024;
 
+/// Of the time for which output may stand still, the part that an MPEG-TS segment may be late. A
+/// segment comes so seldom that the whole time on top of its duration would be long.
+const TS_PATIENCE: (u32, u32) = (2, 3);
+
 /// When something was heard.
 #[derive(Debug, Clone, Copy)]
 pub struct Moment {
@@ -55,6 +60,7 @@ pub struct Claims {
 #[derive(Debug)]
 struct Planned {
     at: Instant,
+    segment: Duration,
     clock: LadderClock,
     audio_clock: AudioClock,
     timing: Timing,
@@ -73,6 +79,8 @@ struct Progress {
     next: (u64, u32),
     begun: bool,
     initialized: bool,
+    /// When the last part or segment was heard.
+    heard: Option<Instant>,
     /// Duration and bytes of the open segment.
     duration: Duration,
     bytes: u64,
@@ -102,6 +110,13 @@ impl Claims {
     /// The worker was asked to finish.
     pub fn finish(&mut self) {
         self.finishing = true;
+    }
+
+    /// When the worker's output is late, and which output: the first rendition whose next part or
+    /// segment will be overdue. Every rendition counts by what has arrived here, so an encoder, a
+    /// packager or a whole worker that stops is noticed alike. `None` before the plan.
+    pub fn late(&self, limits: &Limits) -> Option<Late> {
+        self.planned.as_ref()?.late(limits)
     }
 
     /// Checks the worker's plan.
@@ -187,6 +202,7 @@ impl Claims {
         if part.duration.is_zero() || part.duration > target + ROUNDING_MAX || short {
             return Err(Fault::Absurd);
         }
+        progress.heard = Some(heard.at);
         let before = progress.take(part.duration, part.data.len(), part.last)?;
         let through = before.saturating_add(part.duration);
         planned.segment(part.msn, through, part.last && !finishing)?;
@@ -206,6 +222,7 @@ impl Claims {
         if duration.is_zero() || duration > planned.timing.target() * 2 {
             return Err(Fault::Absurd);
         }
+        progress.heard = Some(heard.at);
         progress.take(duration, segment.data.len(), true)?;
         planned.segment(segment.msn, duration, !finishing)?;
         planned.timely(
@@ -234,6 +251,7 @@ impl Planned {
             next: (orders.first_msn, 0),
             begun: false,
             initialized: false,
+            heard: None,
             duration: Duration::ZERO,
             bytes: 0,
             bytes_max: segment_bytes_max(bps, timing.target()),
@@ -245,6 +263,7 @@ impl Planned {
             .map(|v| v.bitrate.bps().saturating_add(sound(v)));
         Self {
             at,
+            segment: cutting.segment,
             audio_clock: clock.audio(),
             clock,
             timing,
@@ -262,6 +281,26 @@ impl Planned {
                 .collect(),
             ts: muxed.filter(|_| cutting.ts).map(progress).collect(),
         }
+    }
+
+    fn late(&self, limits: &Limits) -> Option<Late> {
+        let (stall, part) = (limits.stall_max, self.part_target);
+        let (times, of) = TS_PATIENCE;
+        let ts_stall = stall.saturating_mul(times) / of;
+        // The encoders are built after the plan is told, which may take a while.
+        let start = self.at + limits.startup_max;
+        [
+            ("picture", &self.video, part + stall),
+            ("sound", &self.audio, part + stall),
+            ("MPEG-TS", &self.ts, self.segment + ts_stall),
+        ]
+        .into_iter()
+        .filter_map(|(what, renditions, patience)| {
+            let heard = renditions.iter().map(|r| r.heard.unwrap_or(start)).min()?;
+            let at = heard + patience;
+            Some(Late { at, what })
+        })
+        .min_by_key(|late| late.at)
     }
 
     fn progress(&mut self, track: TrackId) -> Result<&mut Progress, Fault> {

@@ -2,6 +2,7 @@
 
 use std::future::pending;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
@@ -11,7 +12,7 @@ use super::gop::GopCache;
 use crate::daemon::ingest::{MediaEvent, Revocation, Revoked};
 use crate::daemon::supervisor::inbox::WorkerInbox;
 use crate::daemon::telemetry::metrics::OneStream;
-use crate::model::frame::{EncodedFrame, InputFormat};
+use crate::model::frame::{EncodedFrame, InputFormat, Track};
 use crate::wire::protocol::ToWorker;
 
 /// A publisher that was let in.
@@ -28,19 +29,36 @@ pub struct Publisher {
 }
 
 /// The current publisher and what it has sent.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Contribution {
+    /// How long a publisher may send nothing that can be decoded.
+    key_frame_max: Duration,
     publisher: Option<Publisher>,
     format: Option<InputFormat>,
     cache: GopCache,
     backpressure: Backpressure,
+    /// When the publisher must have sent a frame that can be decoded; `None` once it has.
+    key_by: Option<Instant>,
 }
 
 impl Contribution {
+    /// No publisher yet. A publisher may send nothing that can be decoded for `key_frame_max`.
+    pub fn new(key_frame_max: Duration) -> Self {
+        Self {
+            key_frame_max,
+            publisher: None,
+            format: None,
+            cache: GopCache::default(),
+            backpressure: Backpressure::default(),
+            key_by: None,
+        }
+    }
+
     /// A publisher has come. An earlier one is sent away, and true returned.
     pub fn arrive(&mut self, publisher: Publisher, inbox: Option<&WorkerInbox>) -> bool {
         let took_over = self.leave(Revocation::TakenOver, inbox);
         self.publisher = Some(publisher);
+        self.key_by = Some(Instant::now() + self.key_frame_max);
         took_over
     }
 
@@ -50,6 +68,7 @@ impl Contribution {
             return false;
         };
         publisher.revoked.revoke(reason);
+        self.key_by = None;
         self.cache = GopCache::default();
         if self.format.take().is_some()
             && let Some(inbox) = inbox
@@ -76,16 +95,25 @@ impl Contribution {
         publisher.media.recv().await
     }
 
-    /// Passes on what [`next`](Self::next) returned.
+    /// When the publisher must have sent a key frame, or sound where it has no pictures.
+    pub fn key_by(&self) -> Option<Instant> {
+        self.key_by
+    }
+
+    /// Passes on what [`next`](Self::next) returned; true when it is the publisher's first frame that
+    /// can be decoded.
     pub fn take(
         &mut self,
         event: MediaEvent,
         inbox: Option<&WorkerInbox>,
         stream: &str,
         metrics: &OneStream,
-    ) {
+    ) -> bool {
         match event {
             MediaEvent::Format(format) => {
+                if self.video_changes(&format) {
+                    self.key_by = Some(Instant::now() + self.key_frame_max);
+                }
                 self.cache.format(&format);
                 self.backpressure.format(format.video.is_some());
                 if let Some(inbox) = inbox {
@@ -97,8 +125,13 @@ impl Contribution {
                     }
                 }
                 self.format = Some(format);
+                false
             }
             MediaEvent::Frame(frame) => {
+                let first = self.key_by.is_some() && self.is_decodable(&frame);
+                if first {
+                    self.key_by = None;
+                }
                 let (pts_ms, bytes) = (frame.pts_ns / 1_000_000, frame.data.len());
                 tracing::trace!(stream, track = ?frame.track, pts_ms, frame.key, bytes, "frame received");
                 metrics.ingest_frames.inc();
@@ -112,7 +145,25 @@ impl Contribution {
                 if let Some(inbox) = inbox {
                     self.send(frame, inbox, stream);
                 }
+                first
             }
+        }
+    }
+
+    /// The format has pictures, and they need another decoder than those before.
+    fn video_changes(&self, format: &InputFormat) -> bool {
+        let before = self
+            .format
+            .as_ref()
+            .and_then(|format| format.video.as_ref());
+        format.video.is_some() && format.video.as_ref() != before
+    }
+
+    fn is_decodable(&self, frame: &EncodedFrame) -> bool {
+        let pictures = self.format.as_ref().is_some_and(|f| f.video.is_some());
+        match frame.track {
+            Track::Video => frame.key,
+            Track::Audio => !pictures,
         }
     }
 

@@ -11,6 +11,7 @@ use bytes::Bytes;
 
 use super::claims::{Claims, Moment};
 use super::fault::Fault;
+use super::machine::{Late, Limits};
 use super::subscribers::{Made, Recipient, Subscriber};
 use crate::daemon::origin::{Origin, SessionSpec, SessionWriter};
 use crate::model::encoder::TemplateName;
@@ -172,6 +173,11 @@ impl Distribution {
             open.publish(&Made::Thumbnail(jpeg));
         }
         Ok(())
+    }
+
+    /// When the worker's output is late; `None` before its plan.
+    pub fn late(&self, limits: &Limits) -> Option<Late> {
+        self.claims.as_ref()?.late(limits)
     }
 
     /// The worker's claims and the session, once the worker has planned.

@@ -130,7 +130,6 @@ impl Launch for FakeLaunch {
                 write,
                 orders,
                 report,
-                position: Duration::ZERO,
                 plan: plan(),
             };
             tokio::spawn(worker.until_started(self.started.clone()));
@@ -146,7 +145,6 @@ pub struct FakeWorker {
     write: OwnedWriteHalf,
     orders: Orders,
     report: watch::Sender<Option<Exit>>,
-    position: Duration,
     plan: Plan,
 }
 
@@ -205,10 +203,7 @@ impl FakeWorker {
     }
 
     pub async fn makes(&mut self, msn: u64) {
-        self.position += Duration::from_secs(1);
-        let position = self.position;
         let stats = Stats {
-            position,
             video: Vec::new(),
             input: None,
         };

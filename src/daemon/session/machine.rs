@@ -11,7 +11,7 @@ use crate::model::status::State;
 
 mod words;
 
-pub use words::{Action, Event, Limits, Schedule};
+pub use words::{Action, Event, Late, Limits, Schedule};
 use words::{Session, Source, Up, Worker};
 
 /// The state machine of one stream.
@@ -20,6 +20,8 @@ pub struct Machine {
     schedule: Schedule,
     limits: Limits,
     source: Source,
+    /// The publisher has sent something that can be decoded.
+    decodable: bool,
     worker: Worker,
     session: Session,
     demanded_until: Option<Instant>,
@@ -44,6 +46,7 @@ impl Machine {
             } else {
                 Source::Absent
             },
+            decodable: false,
             worker: Worker::Off,
             session: Session::None,
             demanded_until: None,
@@ -99,7 +102,8 @@ impl Machine {
             Event::Planned => self.planned(now),
             Event::Produced => self.produced(),
             Event::Playable => self.playable(),
-            Event::Position(position) => self.moved(position, now),
+            Event::Due(late) => self.due(late),
+            Event::Decodable => self.decodable(now),
             Event::InputLive => self.input_live(),
             Event::InputLost => self.input_lost(now),
             Event::Finished => match self.worker {
@@ -132,9 +136,10 @@ impl Machine {
                 let waited = self.limits.startup_max;
                 self.lost(format!("nothing could be decoded within {waited:?}"), now);
             }
-            Worker::Up(up) if due(self.stalls_at(up)) => {
-                self.lost("output stands still".to_owned(), now);
-            }
+            Worker::Up(Up {
+                late: Some(Late { at, what }),
+                ..
+            }) if at <= now => self.lost(format!("{what} stands still"), now),
             _ => {}
         }
         if due(self.unwanted_at()) {
@@ -149,19 +154,12 @@ impl Machine {
         let worker = match self.worker {
             Worker::Off | Worker::Hiring => None,
             Worker::Backoff { until } | Worker::Finishing { until } => Some(until),
-            Worker::Up(up) => up.plan_by.into_iter().chain(self.stalls_at(up)).min(),
+            Worker::Up(up) => {
+                let late = up.late.map(|late| late.at);
+                up.plan_by.into_iter().chain(late).min()
+            }
         };
         worker.into_iter().chain(self.unwanted_at()).min()
-    }
-
-    fn stalls_at(&self, up: Up) -> Option<Instant> {
-        let (position, moved) = up.progress?;
-        // The encoders are built after the plan is told, which may take a while.
-        let patience = match position {
-            Duration::ZERO => self.limits.startup_max,
-            _ => self.limits.stall_max,
-        };
-        Some(moved + patience)
     }
 
     /// When the grace period or the demand of a running stream runs out.
@@ -179,12 +177,25 @@ impl Machine {
     fn publisher_arrived(&mut self, now: Instant) {
         self.source = Source::Present;
         self.failed = false;
+        self.undecodable();
+        self.settle(now);
+    }
+
+    /// What the publisher has sent so far, if anything, gives the worker nothing to plan from.
+    fn undecodable(&mut self) {
+        self.decodable = false;
+        if let Worker::Up(up) = &mut self.worker {
+            up.plan_by = None;
+        }
+    }
+
+    fn decodable(&mut self, now: Instant) {
+        self.decodable = true;
         if let Worker::Up(up) = &mut self.worker
-            && up.progress.is_none()
+            && up.late.is_none()
         {
             up.plan_by = Some(now + self.limits.startup_max);
         }
-        self.settle(now);
     }
 
     fn source_lost(&mut self, now: Instant) {
@@ -192,19 +203,21 @@ impl Machine {
             Session::None => Source::Absent,
             _ => Source::Lost { since: now },
         };
-        if let Worker::Up(up) = &mut self.worker {
-            up.plan_by = None;
-        }
+        self.undecodable();
     }
 
     fn hired(&mut self, now: Instant) {
-        // A camera may be away for any time, so no plan is due.
-        let waits =
-            self.schedule != Schedule::Always && !matches!(self.source, Source::Lost { .. });
+        // A camera may be away for any time, and a publisher may send no key frame: then no plan is
+        // due.
+        let waits = match self.schedule {
+            Schedule::Always => false,
+            Schedule::WhilePublished => self.decodable,
+            Schedule::WhileWatched => true,
+        };
         self.worker = Worker::Up(Up {
             since: now,
             plan_by: waits.then(|| now + self.limits.startup_max),
-            progress: None,
+            late: None,
             productive: false,
         });
     }
@@ -212,7 +225,8 @@ impl Machine {
     fn planned(&mut self, now: Instant) {
         if let Worker::Up(up) = &mut self.worker {
             up.plan_by = None;
-            up.progress = Some((Duration::ZERO, now));
+            let at = now + self.limits.startup_max;
+            up.late = Some(Late { at, what: "output" });
         }
         if !matches!(self.session, Session::Open { .. }) {
             self.session = Session::Open { playable: false };
@@ -233,14 +247,12 @@ impl Machine {
         }
     }
 
-    fn moved(&mut self, position: Duration, now: Instant) {
+    fn due(&mut self, next: Late) {
         if let Worker::Up(Up {
-            progress: Some((last, at)),
-            ..
+            late: Some(late), ..
         }) = &mut self.worker
-            && position > *last
         {
-            (*last, *at) = (position, now);
+            *late = next;
         }
     }
 

@@ -1,7 +1,9 @@
 //! The task of one stream: waits for whatever happens next, tells the [`Machine`] and does what
 //! the machine says. Only [`Stream::next`] waits.
 
+mod anew;
 mod heard;
+mod publishing;
 
 use std::future::pending;
 use std::sync::Arc;
@@ -19,7 +21,7 @@ use super::distribution::Distribution;
 use super::machine::{Action, Event, Limits, Machine};
 use super::spec::Spec;
 use super::subscribers::Subscriber;
-use crate::daemon::ingest::{MediaEvent, Revocation};
+use crate::daemon::ingest::MediaEvent;
 use crate::daemon::origin::Origin;
 use crate::daemon::supervisor::inbox::WorkerInbox;
 use crate::daemon::supervisor::link::{Gone, Link};
@@ -122,7 +124,7 @@ pub async fn run(mut setup: Setup) {
     }
     let mut stream = Stream {
         machine: Machine::new(setup.spec.schedule(), setup.limits),
-        contribution: Contribution::default(),
+        contribution: Contribution::new(setup.limits.key_frame_max),
         distribution: Distribution::new(setup.origin.clone(), setup.subscribers.clone()),
         link: None,
         hiring: None,
@@ -132,17 +134,8 @@ pub async fn run(mut setup: Setup) {
         reported: State::Idle,
         setup,
     };
-    let begun = stream.machine.on_time(now());
-    stream.perform(begun);
-    if succeeds {
-        stream.keep_viewers();
-    }
-    while !stream.machine.stopped() {
-        stream.report();
-        let input = stream.next().await;
-        stream.handle(input);
-    }
-    stream.report();
+    stream.begin(succeeds);
+    anew::run(stream).await;
 }
 
 fn now() -> std::time::Instant {
@@ -150,9 +143,32 @@ fn now() -> std::time::Instant {
 }
 
 impl Stream {
+    fn begin(&mut self, succeeds: bool) {
+        let begun = self.machine.on_time(now());
+        self.perform(begun);
+        if succeeds {
+            self.keep_viewers();
+        }
+    }
+
+    /// Runs until the stream has stopped. After a panic another worker takes over the session, so that
+    /// the viewers play on.
+    async fn work(&mut self, panicked: bool) {
+        if panicked {
+            self.tell(Event::Lost("the stream's task failed".to_owned()));
+        }
+        while !self.machine.stopped() {
+            self.report();
+            let input = self.next().await;
+            self.handle(input);
+        }
+        self.report();
+    }
+
     /// Whatever happens next. Cancel-safe, as each branch is.
     async fn next(&mut self) -> Input {
-        let deadline = self.machine.deadline();
+        let key_by = self.contribution.key_by().map(Instant::into_std);
+        let deadline = self.machine.deadline().into_iter().chain(key_by).min();
         let inbox = self.link.as_ref().map(Link::inbox).cloned();
         tokio::select! {
             Some(command) = self.setup.commands.recv() => Input::Command(command),
@@ -188,7 +204,9 @@ impl Stream {
             Input::Media(Some(event)) => {
                 let inbox = self.link.as_ref().map(Link::inbox);
                 let (stream, metrics) = (&self.setup.spec.name, &self.setup.metrics);
-                self.contribution.take(event, inbox, stream, metrics);
+                if self.contribution.take(event, inbox, stream, metrics) {
+                    self.tell(Event::Decodable);
+                }
             }
             Input::Media(None) => {
                 tracing::info!(stream = self.name(), "publisher has gone");
@@ -200,6 +218,7 @@ impl Stream {
             Input::Hired(Ok(link)) => self.start(link),
             Input::Hired(Err(cause)) => self.tell(Event::Lost(cause)),
             Input::Time => {
+                self.miss_key_frame();
                 let actions = self.machine.on_time(now());
                 self.perform(actions);
             }
@@ -216,25 +235,6 @@ impl Stream {
 
     fn inbox(&self) -> Option<&WorkerInbox> {
         self.link.as_ref().map(Link::inbox)
-    }
-
-    fn publish(&mut self, publisher: Publisher) {
-        if self.setup.stop.is_cancelled() {
-            return publisher.revoked.revoke(Revocation::Ended);
-        }
-        let (peer, protocol) = (publisher.peer, publisher.protocol);
-        let inbox = self.link.as_ref().map(Link::inbox);
-        let took_over = self.contribution.arrive(publisher, inbox);
-        if took_over {
-            self.setup.metrics.takeovers.inc();
-        }
-        tracing::info!(stream = self.name(), %peer, protocol, took_over, "publisher has come");
-        self.tell(Event::PublisherArrived);
-    }
-
-    fn send_away(&mut self) {
-        let inbox = self.link.as_ref().map(Link::inbox);
-        self.contribution.leave(Revocation::Ended, inbox);
     }
 
     fn tell(&mut self, event: Event) {

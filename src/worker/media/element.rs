@@ -42,7 +42,8 @@ pub fn add_filter(
     Ok(filter)
 }
 
-/// Makes a source of timed buffers inside `bin`; `None` leaves its caps to be set later.
+/// Makes a source of timed buffers inside `bin`; `None` leaves its caps to be set later. Whoever feeds
+/// it must look how much waits: beyond `bytes_max` an appsrc that does not block only tells.
 ///
 /// # Errors
 /// When `bin` has an element called `name`.
@@ -50,16 +51,16 @@ pub fn add_source(
     bin: &impl IsA<gst::Bin>,
     name: &str,
     caps: Option<&gst::Caps>,
-    part: &str,
+    bytes_max: u64,
 ) -> Result<AppSrc, Error> {
     let source = AppSrc::builder()
         .name(name)
         .format(gst::Format::Time)
-        .max_bytes(0)
+        .max_bytes(bytes_max)
         .build();
     if caps.is_some() {
         source.set_caps(caps);
     }
-    bin.add(&source).map_err(|e| Error::build(part, e))?;
+    bin.add(&source).map_err(|e| Error::build(name, e))?;
     Ok(source)
 }

@@ -215,10 +215,6 @@ impl Pacer {
             Inputs::Intake(intake) => intake.stats(),
             Inputs::Test(_) => None,
         };
-        self.outbox.send(FromWorker::Stats(Stats {
-            position: self.output.position(),
-            video,
-            input,
-        }));
+        self.outbox.send(FromWorker::Stats(Stats { video, input }));
     }
 }

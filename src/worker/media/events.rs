@@ -1,11 +1,11 @@
 //! The reports of the media threads to the worker's director.
 
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-
+use super::mailbox::{Receiver, Sender, mailbox};
 use crate::model::frame::Track;
 use crate::model::ladder::SourceFormat;
 
-/// Reports that may wait. Further reports are dropped: the oldest already say what is wrong.
+/// Reports that may wait. Further reports are dropped, because the oldest already say what is wrong;
+/// what ends the worker is never dropped for them.
 const EVENTS_MAX: usize = 64;
 
 /// Something the director acts on.
@@ -41,13 +41,6 @@ pub enum Event {
         /// What the element reported.
         reason: String,
     },
-    /// One rung's MPEG-TS muxer failed; CMAF goes on.
-    TsFailed {
-        /// Index of the video rendition.
-        video: usize,
-        /// What the element reported.
-        reason: String,
-    },
     /// A failure after which the worker cannot continue.
     Fatal(String),
     /// An input half was opened.
@@ -59,19 +52,57 @@ pub enum Event {
     Finish,
 }
 
+impl Event {
+    /// The worker ends after this.
+    fn is_last(&self) -> bool {
+        matches!(
+            self,
+            Self::EncoderFailed { .. } | Self::Fatal(_) | Self::Finish
+        )
+    }
+}
+
 /// The sending end; cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Events(SyncSender<Event>);
+pub struct Events(Sender<Event>);
 
 impl Events {
     /// A connected pair.
     pub fn new() -> (Self, Receiver<Event>) {
-        let (sender, receiver) = sync_channel(EVENTS_MAX);
+        let (sender, receiver) = mailbox(EVENTS_MAX);
         (Self(sender), receiver)
     }
 
-    /// Queues a report; a full queue drops it.
+    /// Queues a report. A full queue drops it, unless it ends the worker.
     pub fn send(&self, event: Event) {
-        let _ = self.0.try_send(event);
+        if event.is_last() {
+            return self.0.send_urgent(event);
+        }
+        // The oldest reports already say what is wrong.
+        let _ = self.0.send(event, 1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_ends_the_worker_is_not_lost_to_a_full_queue() {
+        let failed = Event::EncoderFailed {
+            video: 0,
+            reason: "x".into(),
+        };
+        for last in [Event::Finish, Event::Fatal("x".into()), failed] {
+            let (events, reports) = Events::new();
+            for input in 0..2 * EVENTS_MAX as u64 {
+                events.send(Event::Flowing { input });
+            }
+            events.send(last.clone());
+            drop(events);
+            let reports: Vec<_> = reports.collect();
+            assert_eq!(reports.len(), EVENTS_MAX + 1);
+            assert_eq!(reports.last(), Some(&last));
+        }
     }
 }

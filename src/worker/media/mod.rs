@@ -8,6 +8,7 @@ pub mod engine;
 pub mod events;
 mod graph;
 pub mod input;
+pub mod mailbox;
 mod outbox;
 pub mod output;
 pub mod pacer;

@@ -316,7 +316,6 @@ impl<'a> Script<'a> {
             dropped: self.number(),
         };
         Stats {
-            position: self.duration(),
             video: vec![rung; usize::from(self.byte())],
             input: Some(InputStats {
                 delay: self.duration(),

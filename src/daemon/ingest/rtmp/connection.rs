@@ -211,6 +211,10 @@ impl Connection {
                 Status::PUBLISH_BAD_NAME,
                 "Another publisher took this stream over.",
             ),
+            Revocation::NoKeyFrame => (
+                Status::PUBLISH_DENIED,
+                "No key frame came; set the encoder's key frame interval to 2 s.",
+            ),
             // Not an error status: some encoders do not reconnect after one, but a stream whose
             // settings changed needs its publisher back.
             Revocation::Ended => (Status::UNPUBLISH_SUCCESS, "The server ended this stream."),

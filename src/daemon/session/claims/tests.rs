@@ -424,3 +424,40 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn output_is_late_when_one_rendition_is() {
+    let second = TrackId::Video(1);
+    let mut worker = Liar::usual();
+    let late = |worker: &Liar| {
+        let late = worker.claims.late(&Limits::default()).unwrap();
+        let expected = match late.what {
+            "MPEG-TS" => Duration::from_secs(2),
+            _ => worker.clock.part_target(),
+        };
+        (late.what, late.at - worker.began - expected)
+    };
+    let secs = Duration::from_secs;
+    // Until something comes, the encoders may still be built.
+    assert_eq!(late(&worker), ("picture", secs(10 + 3)));
+    for (heard_s, tracks, index, expected) in [
+        (5, vec![VIDEO, second], 0, ("picture", secs(5 + 3))),
+        (6, vec![AUDIO, VIDEO], 0, ("picture", secs(5 + 3))),
+        (7, vec![VIDEO, second], 1, ("sound", secs(6 + 3))),
+        (13, vec![VIDEO, second, AUDIO], 2, ("MPEG-TS", secs(10 + 2))),
+    ] {
+        worker.elapsed = secs(heard_s);
+        for track in tracks {
+            // Each part that this rendition lacks so far.
+            for index in 0..=index {
+                let (part, _) = worker.part(track, FIRST_MSN, index);
+                let _ = worker.says(&part);
+            }
+        }
+        assert_eq!(late(&worker), expected);
+    }
+    // The other rendition's segment is missing still.
+    let (segment, heard) = (worker.ts(FIRST_MSN), worker.heard());
+    worker.claims.ts_segment(&segment, heard).unwrap();
+    assert_eq!(late(&worker), ("MPEG-TS", secs(10 + 2)));
+}

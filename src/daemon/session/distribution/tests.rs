@@ -123,7 +123,6 @@ fn what_the_api_shows_is_a_number() {
     planned(&mut distribution, plan()).unwrap();
     let lie = |speed| RungStats { speed, dropped: 0 };
     distribution.stats(Stats {
-        position: Duration::ZERO,
         video: vec![lie(f32::NAN), lie(f32::INFINITY), lie(-1.0)],
         input: None,
     });

@@ -61,12 +61,14 @@ impl Rig {
     fn goes_live(&mut self) -> &mut Self {
         self.on(Event::Hired, &[]).on(Event::Planned, &[]);
         self.on(Event::Produced, &[]).on(Event::Playable, &[]);
-        self.moves(1)
+        self.moves()
     }
 
+    /// The output goes on, and would be late in 3 s.
     #[track_caller]
-    fn moves(&mut self, to: u64) -> &mut Self {
-        self.on(Event::Position(secs(to)), &[])
+    fn moves(&mut self) -> &mut Self {
+        let (at, what) = (self.now + secs(3), "sound");
+        self.on(Event::Due(Late { at, what }), &[])
     }
 
     /// Lets time pass while the output moves on.
@@ -74,7 +76,7 @@ impl Rig {
     fn runs(&mut self, from: u64, to: u64) -> &mut Self {
         for second in from..=to {
             assert_eq!(self.pass(secs(1)), [], "second {second}");
-            self.moves(second);
+            self.moves();
         }
         self
     }

@@ -9,8 +9,10 @@ pub struct Limits {
     pub grace: Duration,
     /// Longest time from input to a plan, and again from the plan to the first output.
     pub startup_max: Duration,
-    /// How long a worker's output may stand still.
+    /// How long a part may be overdue before the worker counts as stuck.
     pub stall_max: Duration,
+    /// How long a publisher may send nothing that can be decoded.
+    pub key_frame_max: Duration,
     /// How long a worker may take to flush at the end.
     pub finish_max: Duration,
     /// How long a stream that runs while it is watched goes on after the last request.
@@ -23,6 +25,8 @@ impl Default for Limits {
             grace: Duration::from_secs(30),
             startup_max: Duration::from_secs(10),
             stall_max: Duration::from_secs(3),
+            // At its defaults and 25 frames per second, x264 makes a key frame every ten seconds.
+            key_frame_max: Duration::from_secs(12),
             finish_max: Duration::from_secs(3),
             linger: Duration::from_secs(15),
         }
@@ -34,6 +38,15 @@ impl Limits {
     pub fn with_grace(self, grace: Duration) -> Self {
         Self { grace, ..self }
     }
+}
+
+/// When output is late, and which.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Late {
+    /// When the worker counts as stuck.
+    pub at: Instant,
+    /// What is missing then.
+    pub what: &'static str,
 }
 
 /// When a stream runs.
@@ -68,8 +81,11 @@ pub enum Event {
     Produced,
     /// Every rendition has a complete segment.
     Playable,
-    /// The worker's output position.
-    Position(Duration),
+    /// When the worker's output is late, unless it goes on before.
+    Due(Late),
+    /// The publisher has sent something that can be decoded: a key frame, or sound where it has no
+    /// pictures.
+    Decodable,
     /// The worker has reached the source of a stream that always runs.
     InputLive,
     /// The worker has lost the source of a stream that always runs.
@@ -136,8 +152,8 @@ pub(super) struct Up {
     pub(super) since: Instant,
     /// When the worker must have a plan.
     pub(super) plan_by: Option<Instant>,
-    /// Output position and when it last advanced, once there is a plan.
-    pub(super) progress: Option<(Duration, Instant)>,
+    /// When its output is late, once there is a plan.
+    pub(super) late: Option<Late>,
     pub(super) productive: bool,
 }
 

@@ -35,6 +35,7 @@ fn patient() -> Limits {
         grace: LONG,
         startup_max: LONG,
         stall_max: LONG,
+        key_frame_max: LONG,
         finish_max: LONG,
         linger: LONG,
     }
@@ -54,7 +55,15 @@ impl Rig {
     }
 
     /// One whose recorder is the last of the subscribers.
-    fn with(settings: Settings, mut subscribers: Vec<Box<dyn Subscriber>>) -> Self {
+    fn with(settings: Settings, subscribers: Vec<Box<dyn Subscriber>>) -> Self {
+        Self::limited(settings, subscribers, patient())
+    }
+
+    fn limited(
+        settings: Settings,
+        mut subscribers: Vec<Box<dyn Subscriber>>,
+        limits: Limits,
+    ) -> Self {
         let (launch, started) = FakeLaunch::new();
         let (origin, recorder) = (origin(), Recorder::default());
         subscribers.push(Box::new(recorder.clone()));
@@ -65,7 +74,7 @@ impl Rig {
             metrics: StreamMetrics::default(),
             window: settings.hls.window,
         };
-        let registry = Registry::with_limits(deps, patient());
+        let registry = Registry::with_limits(deps, limits);
         registry.set_encoders(vec![tested("nvidia"), tested("x264")]);
         let rig = Self {
             registry,

@@ -65,20 +65,27 @@ impl Stream {
     fn planned(&mut self, made: (Plan, Vec<TemplateName>, Duration)) -> Result<(), Fault> {
         self.distribution.planned(made, moment())?;
         self.tell(Event::Planned);
+        self.expect_output();
         self.news = true;
         Ok(())
     }
 
     fn stats(&mut self, stats: Stats) {
-        self.tell(Event::Position(stats.position));
         self.distribution.stats(stats);
         self.news = true;
     }
 
     fn produced(&mut self) {
         self.tell(Event::Produced);
+        self.expect_output();
         if self.machine.state() == State::Starting && self.distribution.playable() {
             self.tell(Event::Playable);
+        }
+    }
+
+    fn expect_output(&mut self) {
+        if let Some(late) = self.distribution.late(&self.setup.limits) {
+            self.tell(Event::Due(late));
         }
     }
 

@@ -6,18 +6,19 @@
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use gst::prelude::*;
-use gst_app::{AppSink, AppSinkCallbacks, AppSrc};
+use gst_app::{AppSink, AppSinkCallbacks};
 
 use super::failure;
+use super::feed::{Feed, encoded_bytes_max};
 use super::grid::Grid;
+use super::mfhd;
 use super::spec::{Epoch, Spec};
 use crate::model::hls::{Part, TrackId};
 use crate::model::ladder::clock::Position;
 use crate::wire::protocol::FromWorker;
 use crate::worker::media::caps;
-use crate::worker::media::element;
 use crate::worker::media::events::{Event, Events};
 use crate::worker::media::outbox::Outbox;
 use crate::worker::media::template::{self, Kind, Library, Values};
@@ -35,7 +36,7 @@ pub struct Cmaf {
 /// The entry for one rendition's encoded frames.
 #[derive(Clone)]
 pub struct Entry {
-    source: AppSrc,
+    source: Feed,
     codec: Arc<OnceLock<String>>,
 }
 
@@ -45,17 +46,20 @@ impl Entry {
         if let Some(codec) = caps::codec_string(caps) {
             let _ = self.codec.set(codec);
         }
-        self.source.set_caps(Some(&caps.to_owned()));
+        self.source.open(caps);
     }
 
     /// Appends a frame.
+    ///
+    /// # Errors
+    /// As [`Feed::push`].
     pub fn push(&self, buffer: gst::Buffer) -> Result<gst::FlowSuccess, gst::FlowError> {
-        self.source.push_buffer(buffer)
+        self.source.push(buffer)
     }
 
     /// Ends the stream.
     pub fn end(&self) {
-        let _ = self.source.end_of_stream();
+        self.source.end();
     }
 }
 
@@ -70,15 +74,25 @@ pub fn build_all(
     let video_grid = Grid::Video(spec.clock.clone(), spec.plan.canvas.fps);
     let audio_grid = Grid::Audio(spec.clock.audio());
     let mut entries = (Vec::new(), Vec::new());
-    for index in 0..spec.plan.video.len() {
-        let track = TrackId::Video(u8::try_from(index).unwrap_or(u8::MAX));
+    let source = |track, bitrate| {
+        let (name, bytes_max) = (format!("cmaf-{track:?}"), encoded_bytes_max(bitrate));
+        Feed::add(&pipeline, &name, None, bytes_max, events)
+    };
+    for (rendition, index) in spec.plan.video.iter().zip(0..=u8::MAX) {
+        let track = TrackId::Video(index);
+        let source = source(track, rendition.bitrate)?;
         let writer = Writer::new(track, video_grid.clone(), spec, outbox);
-        entries.0.push(build_one(&pipeline, library, writer)?);
+        entries
+            .0
+            .push(build_one(&pipeline, library, source, writer)?);
     }
-    for index in 0..spec.plan.audio.len() {
-        let track = TrackId::Audio(u8::try_from(index).unwrap_or(u8::MAX));
+    for (rendition, index) in spec.plan.audio.iter().zip(0..=u8::MAX) {
+        let track = TrackId::Audio(index);
+        let source = source(track, rendition.bitrate)?;
         let writer = Writer::new(track, audio_grid.clone(), spec, outbox);
-        entries.1.push(build_one(&pipeline, library, writer)?);
+        entries
+            .1
+            .push(build_one(&pipeline, library, source, writer)?);
     }
     failure::watch(&pipeline, events, |_, reason| Event::Fatal(reason));
     Ok(Cmaf {
@@ -91,11 +105,10 @@ pub fn build_all(
 fn build_one(
     pipeline: &gst::Pipeline,
     library: &Library,
+    source: Feed,
     writer: Writer,
 ) -> Result<Entry, template::Error> {
     let fail = |error| template::Error::build("cmaf", error);
-    let name = format!("cmaf-{:?}", writer.track);
-    let entry = element::add_source(pipeline, &name, None, "cmaf")?;
     let (first, last) = library
         .build_kind(Kind::Cmaf, &Values::default())?
         .add_to(pipeline.upcast_ref())?;
@@ -108,12 +121,9 @@ fn build_one(
     let codec = writer.codec.clone();
     let sink = writer.into_sink();
     pipeline.add(&sink).map_err(fail)?;
-    entry.link(&first).map_err(fail)?;
+    source.element().link(&first).map_err(fail)?;
     last.link(&sink).map_err(fail)?;
-    Ok(Entry {
-        source: entry,
-        codec,
-    })
+    Ok(Entry { source, codec })
 }
 
 /// Sends the muxer an event right before each frame that begins a part or a segment. An appsrc does
@@ -150,6 +160,8 @@ struct Writer {
     codec: Arc<OnceLock<String>>,
     epoch: Epoch,
     outbox: Outbox,
+    /// Number of the last fragment, counted from 1 over the worker's life.
+    fragment: u32,
 }
 
 impl Writer {
@@ -160,6 +172,7 @@ impl Writer {
             codec: Arc::default(),
             epoch: spec.epoch.clone(),
             outbox: outbox.clone(),
+            fragment: 0,
         }
     }
 
@@ -196,7 +209,7 @@ impl Writer {
             self.outbox.send(FromWorker::Init {
                 track: self.track,
                 codec: self.codec.get().cloned().unwrap_or_default(),
-                data: join(&init),
+                data: join(&init).freeze(),
             });
         }
         if let Some(head) = part.first() {
@@ -204,8 +217,10 @@ impl Writer {
         }
     }
 
-    fn part(&self, head: &gst::Buffer, data: Bytes) {
+    fn part(&mut self, head: &gst::Buffer, mut data: BytesMut) {
         let Some(pts) = head.pts() else { return };
+        self.fragment = self.fragment.wrapping_add(1);
+        mfhd::number(&mut data, self.fragment);
         let frame = self.grid.frame_at(pts);
         let position = self.grid.locate(frame);
         let independent = position.starts_segment || matches!(self.track, TrackId::Audio(_));
@@ -217,17 +232,17 @@ impl Writer {
             independent,
             last: self.grid.is_last_part(position),
             date_ns: self.epoch.date_ns(pts.into()),
-            data,
+            data: data.freeze(),
         }));
     }
 }
 
-fn join(buffers: &[gst::Buffer]) -> Bytes {
+fn join(buffers: &[gst::Buffer]) -> BytesMut {
     let mut bytes = BytesMut::with_capacity(buffers.iter().map(|b| b.size()).sum());
     for buffer in buffers {
         if let Ok(map) = buffer.map_readable() {
             bytes.extend_from_slice(&map);
         }
     }
-    bytes.freeze()
+    bytes
 }

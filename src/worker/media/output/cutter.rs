@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use gst_app::{AppSink, AppSinkCallbacks};
 
@@ -18,18 +17,11 @@ use crate::worker::media::events::{Event, Events};
 #[derive(Debug, Default)]
 pub struct Counter {
     encoded: AtomicU64,
-    latest_ns: AtomicU64,
 }
 
 impl Counter {
-    fn add(&self, start: gst::ClockTime) {
+    fn add(&self) {
         self.encoded.fetch_add(1, Ordering::Relaxed);
-        self.latest_ns.store(start.nseconds(), Ordering::Relaxed);
-    }
-
-    /// Output time of the newest encoded frame.
-    pub(super) fn latest(&self) -> Duration {
-        Duration::from_nanos(self.latest_ns.load(Ordering::Relaxed))
     }
 
     /// Frames encoded since the last call.
@@ -133,7 +125,7 @@ impl Tap {
             return Ok(gst::FlowSuccess::Ok);
         };
         if let Some(counter) = &self.counter {
-            counter.add(start);
+            counter.add();
         }
         let position = self.grid.locate(self.grid.frame_at(start));
         self.check_key(&buffer, position)?;

@@ -3,10 +3,11 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use gst::prelude::*;
-use gst_app::{AppSink, AppSrc};
+use gst_app::AppSink;
 
 use super::cutter::{Tap, Taps};
 use super::failure;
+use super::feed::Feed;
 use super::spec::Spec;
 use super::thumbnail;
 use crate::base::units::FrameRate;
@@ -21,6 +22,11 @@ use crate::worker::media::template::{self, Kind, Library, Values, Variable};
 /// Canvas frames that may wait for the encoders. Above that the encoders are too slow: frames wait
 /// before the pipeline and are then left out.
 const BACKLOG_FRAMES_MAX: u64 = 12;
+/// Canvas frames that wait at most, even of those that begin a part, which are never left out. With
+/// more the worker fails.
+const CANVAS_FRAMES_MAX: u64 = 48;
+/// Bytes of raw sound that may wait for the encoders: ten seconds. With more the worker fails.
+const SAMPLES_BYTES_MAX: u64 = 10 * 48_000 * 4;
 /// Raw frames that may wait for one encoder.
 const QUEUE_FRAMES_MAX: u32 = 6;
 /// Pixels per second for one encoder thread: 1080p at 60 frames per second. Fewer threads cost less
@@ -32,8 +38,8 @@ const PIXELS_PER_SECOND_PER_THREAD: u64 = 1920 * 1080 * 60;
 pub struct Encode {
     /// The pipeline itself.
     pub pipeline: gst::Pipeline,
-    pictures: AppSrc,
-    samples: AppSrc,
+    pictures: Feed,
+    samples: Feed,
     fps: FrameRate,
 }
 
@@ -47,15 +53,31 @@ impl Encode {
         events: &Events,
     ) -> Result<Self, template::Error> {
         let pipeline = gst::Pipeline::with_name("encode");
-        let pictures = element::add_source(
+        let canvas = spec.plan.canvas;
+        let picture_bytes = u64::from(canvas.width) * u64::from(canvas.height) * 3 / 2;
+        let pictures = Feed::add(
             &pipeline,
             "canvas",
-            Some(&caps::canvas(spec.plan.canvas)),
-            "encode",
+            Some(&caps::canvas(canvas)),
+            picture_bytes.saturating_mul(CANVAS_FRAMES_MAX),
+            events,
         )?;
-        let samples = element::add_source(&pipeline, "samples", Some(&caps::samples()), "encode")?;
-        build_video(&pipeline, &pictures, spec, library, taps.video, outbox)?;
-        build_audio(&pipeline, &samples, spec, library, taps.audio)?;
+        let samples = Feed::add(
+            &pipeline,
+            "samples",
+            Some(&caps::samples()),
+            SAMPLES_BYTES_MAX,
+            events,
+        )?;
+        build_video(
+            &pipeline,
+            pictures.element(),
+            spec,
+            library,
+            taps.video,
+            outbox,
+        )?;
+        build_audio(&pipeline, samples.element(), spec, library, taps.audio)?;
         failure::watch(&pipeline, events, |child, reason| {
             match child.strip_prefix("rung-").and_then(|n| n.parse().ok()) {
                 Some(video) => Event::EncoderFailed { video, reason },
@@ -72,29 +94,29 @@ impl Encode {
 
     /// See [`super::Output::has_room`].
     pub fn has_room(&self) -> bool {
-        self.pictures.current_level_buffers() < BACKLOG_FRAMES_MAX
+        self.pictures.waiting() < BACKLOG_FRAMES_MAX
     }
 
     /// See [`super::Output::picture`].
     pub fn picture(&self, frame: u64, mut buffer: gst::Buffer) {
         let start = self.fps.time_of(frame);
         stamp(&mut buffer, start, self.fps.time_of(frame + 1) - start);
-        // The source refuses a buffer only while the pipeline stops.
-        let _ = self.pictures.push_buffer(buffer);
+        // The source refuses a buffer only while the pipeline or the worker ends.
+        let _ = self.pictures.push(buffer);
     }
 
     /// See [`super::Output::samples`].
     pub fn samples(&self, index: u64, mut buffer: gst::Buffer) {
         let start = aac_time(index);
         stamp(&mut buffer, start, aac_time(index + 1) - start);
-        // The source refuses a buffer only while the pipeline stops.
-        let _ = self.samples.push_buffer(buffer);
+        // The source refuses a buffer only while the pipeline or the worker ends.
+        let _ = self.samples.push(buffer);
     }
 
     /// Ends both streams.
     pub fn end(&self) {
-        let _ = self.pictures.end_of_stream();
-        let _ = self.samples.end_of_stream();
+        self.pictures.end();
+        self.samples.end();
     }
 }
 
@@ -112,7 +134,7 @@ fn fail(message: impl ToString) -> template::Error {
 
 fn build_video(
     pipeline: &gst::Pipeline,
-    canvas: &AppSrc,
+    canvas: &gst::Element,
     spec: &Spec<'_>,
     library: &Library,
     taps: Vec<Tap>,
@@ -261,7 +283,7 @@ fn force_key_frames(pad: &gst::Pad, clock: LadderClock, fps: FrameRate) {
 
 fn build_audio(
     pipeline: &gst::Pipeline,
-    samples: &AppSrc,
+    samples: &gst::Element,
     spec: &Spec<'_>,
     library: &Library,
     taps: Vec<Tap>,

@@ -14,7 +14,9 @@ mod cmaf;
 mod cutter;
 mod encode;
 mod failure;
+mod feed;
 mod grid;
+mod mfhd;
 mod spec;
 mod thumbnail;
 mod ts;
@@ -98,12 +100,6 @@ impl Output {
     /// Encodes canvas frame number `frame` in every rung that has it.
     pub fn picture(&self, frame: u64, buffer: gst::Buffer) {
         self.encode.picture(frame, buffer);
-    }
-
-    /// Output time up to which every rung has been encoded.
-    pub fn position(&self) -> Duration {
-        let latest = self.counters.iter().map(|counter| counter.latest());
-        latest.min().unwrap_or_default()
     }
 
     /// Encodes AAC frame number `index`, 1024 stereo samples, at every bitrate.

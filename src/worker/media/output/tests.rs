@@ -9,6 +9,11 @@ use crate::model::hls::{Part, TrackId, TsSegment};
 use crate::model::ladder::clock::{LadderClock, Settings, aac_time};
 use crate::model::ladder::{AudioRendition, Canvas, Plan, VideoRendition};
 use crate::wire::protocol::FromWorker;
+use crate::worker::media::events::Event;
+use crate::worker::media::mailbox::Receiver;
+
+/// Longest wait for a message.
+const WAIT: Duration = Duration::from_secs(10);
 
 fn plan(fps: FrameRate) -> Plan {
     let rendition = |name: &str, width, height, divisor| VideoRendition {
@@ -41,46 +46,79 @@ fn picture(frame: u64) -> gst::Buffer {
     gst::Buffer::from_mut_slice(bytes)
 }
 
-fn run(fps: FrameRate, seconds: u64) -> (LadderClock, Vec<FromWorker>) {
-    crate::worker::media::init().unwrap();
-    let plan = plan(fps);
-    let clock = LadderClock::new(Settings {
-        fps,
-        grid: 2,
-        segment: Duration::from_secs(2),
-        part: Duration::from_millis(200),
-        first_msn: 5,
-    });
-    let (outbox, messages) = Outbox::new();
-    let (events, failed) = Events::new();
-    let spec = Spec {
-        plan: &plan,
-        clock: &clock,
-        encoders: &["x264".into(), "x264".into()],
-        ts: true,
-        epoch: Epoch::at(1_000_000_000),
-        first_msn: 5,
-    };
-    let (library, errors) = Library::load(None);
-    assert!(errors.is_empty(), "{errors:?}");
-    let output = Output::start(&spec, &library, &outbox, &events).unwrap();
-    let reader = std::thread::spawn(move || messages.into_iter().collect::<Vec<_>>());
-    let frames = fps.frame_at(Duration::from_secs(seconds));
-    let mut audio = 0;
-    for frame in 0..frames {
-        while !output.has_room() {
-            std::thread::yield_now();
-        }
-        output.picture(frame, picture(frame));
-        while aac_time(audio) < fps.time_of(frame + 1) {
-            output.samples(audio, gst::Buffer::from_mut_slice(vec![0u8; 4096]));
-            audio += 1;
+/// A running output half and what it has been fed.
+struct Fed {
+    output: Output,
+    clock: LadderClock,
+    fps: FrameRate,
+    frame: u64,
+    audio: u64,
+    messages: Receiver<FromWorker>,
+    failed: Receiver<Event>,
+}
+
+impl Fed {
+    fn new(fps: FrameRate) -> Self {
+        crate::worker::media::init().unwrap();
+        let plan = plan(fps);
+        let clock = LadderClock::new(Settings {
+            fps,
+            grid: 2,
+            segment: Duration::from_secs(2),
+            part: Duration::from_millis(200),
+            first_msn: 5,
+        });
+        let (outbox, messages) = Outbox::new(|| panic!("the outbox is full"));
+        let (events, failed) = Events::new();
+        let spec = Spec {
+            plan: &plan,
+            clock: &clock,
+            encoders: &["x264".into(), "x264".into()],
+            ts: true,
+            epoch: Epoch::at(1_000_000_000),
+            first_msn: 5,
+        };
+        let (library, errors) = Library::load(None);
+        assert!(errors.is_empty(), "{errors:?}");
+        let output = Output::start(&spec, &library, &outbox, &events).unwrap();
+        Self {
+            output,
+            clock,
+            fps,
+            frame: 0,
+            audio: 0,
+            messages,
+            failed,
         }
     }
-    output.finish();
-    drop(outbox);
-    assert_eq!(failed.try_iter().collect::<Vec<_>>(), []);
-    (clock, reader.join().unwrap())
+
+    /// Feeds pictures and sound up to `end`.
+    fn until(&mut self, end: Duration) {
+        while self.fps.time_of(self.frame) < end {
+            while !self.output.has_room() {
+                std::thread::yield_now();
+            }
+            self.output.picture(self.frame, picture(self.frame));
+            self.frame += 1;
+            while aac_time(self.audio) < self.fps.time_of(self.frame) {
+                let silence = gst::Buffer::from_mut_slice(vec![0u8; 4096]);
+                self.output.samples(self.audio, silence);
+                self.audio += 1;
+            }
+        }
+    }
+
+    fn finish(self) -> (LadderClock, Vec<FromWorker>) {
+        self.output.finish();
+        assert_eq!(self.failed.try_next(), None);
+        (self.clock, self.messages.collect())
+    }
+}
+
+fn run(fps: FrameRate, seconds: u64) -> (LadderClock, Vec<FromWorker>) {
+    let mut fed = Fed::new(fps);
+    fed.until(Duration::from_secs(seconds));
+    fed.finish()
 }
 
 fn parts(messages: &[FromWorker]) -> BTreeMap<TrackId, Vec<Part>> {
@@ -151,7 +189,7 @@ fn transport_stream_segments_match_the_clock() {
             assert_eq!(segment.data.first(), Some(&0x47));
             let start = clock.segment_time(segment.msn);
             assert_eq!(segment.date_ns, 1_000_000_000 + start.as_nanos() as u64);
-            let frames = video_frames(&segment.data);
+            let frames = video_frames(&segment.data).count() as u64;
             let expected = clock.segment_frames(segment.msn) / (u64::from(video) + 1);
             assert!(
                 segment.msn == 8 || frames == expected,
@@ -161,8 +199,8 @@ fn transport_stream_segments_match_the_clock() {
     }
 }
 
-/// Counts the packets that begin a PES packet of a video stream.
-fn video_frames(ts: &[u8]) -> u64 {
+/// Packets that begin a PES packet of a video stream.
+fn video_frames(ts: &[u8]) -> impl Iterator<Item = &[u8]> {
     let begins = |packet: &&[u8]| {
         let payload = match packet[3] >> 4 & 3 {
             1 => 4,
@@ -174,7 +212,62 @@ fn video_frames(ts: &[u8]) -> u64 {
                 .get(payload..payload + 4)
                 .is_some_and(|p| p[..3] == [0, 0, 1] && p[3] >> 4 == 0xE)
     };
-    ts.chunks_exact(188).filter(begins).count() as u64
+    ts.chunks_exact(188).filter(begins)
+}
+
+#[test]
+fn only_key_frames_are_marked_as_random_access_points() {
+    let (_, messages) = run(FrameRate::whole(30), 4);
+    // ISO/IEC 13818-1 section 2.4.3.5: the adaptation field's random_access_indicator.
+    let marked = |packet: &&[u8]| packet[3] & 0x20 != 0 && packet[4] > 0 && packet[5] & 0x40 != 0;
+    let mut segments = 0;
+    for message in &messages {
+        if let FromWorker::TsSegment(segment) = message {
+            let marks: Vec<bool> = video_frames(&segment.data).map(|p| marked(&p)).collect();
+            assert_eq!(marks.first(), Some(&true), "{}", segment.msn);
+            assert_eq!(marks.iter().filter(|m| **m).count(), 1, "{}", segment.msn);
+            segments += 1;
+        }
+    }
+    assert!(segments >= 4, "{segments} segments");
+}
+
+#[test]
+fn a_transport_stream_segment_is_there_soon_after_its_end() {
+    let mut fed = Fed::new(FrameRate::whole(30));
+    for msn in [5, 6] {
+        fed.until(fed.clock.segment_time(msn + 1) + Duration::from_millis(600));
+        // Nothing more is fed, so what comes now is all that viewers have at this time.
+        let mut missing = vec![0, 1];
+        while !missing.is_empty() {
+            let message = fed.messages.recv_timeout(WAIT).unwrap_or_else(|error| {
+                panic!("{error}: segment {msn} of renditions {missing:?}");
+            });
+            if let FromWorker::TsSegment(segment) = message {
+                missing.retain(|video| (segment.msn, segment.video) != (msn, *video));
+            }
+        }
+    }
+    fed.finish();
+}
+
+#[test]
+fn fragments_are_numbered_without_gaps() {
+    let (_, messages) = run(FrameRate::whole(30), 4);
+    for (track, parts) in parts(&messages) {
+        let numbers: Vec<u32> = parts
+            .iter()
+            .map(|part| fragment_number(&part.data))
+            .collect();
+        let expected: Vec<u32> = (1..=parts.len() as u32).collect();
+        assert_eq!(numbers, expected, "{track:?}");
+    }
+}
+
+/// The sequence number in `mfhd`, which has version and flags before it.
+fn fragment_number(part: &[u8]) -> u32 {
+    let at = part.windows(4).position(|name| name == b"mfhd").unwrap() + 8;
+    u32::from_be_bytes(part[at..at + 4].try_into().unwrap())
 }
 
 #[test]

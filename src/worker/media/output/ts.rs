@@ -2,25 +2,24 @@
 //! uses only its fragment streams and discards its playlist.
 
 use std::io::Write;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use gst::prelude::*;
-use gst_app::AppSrc;
 
 use super::failure;
+use super::feed::{Feed, encoded_bytes_max};
 use super::spec::{Epoch, Spec};
 use crate::model::hls::TsSegment;
 use crate::model::ladder::clock::{LadderClock, Position};
-use crate::wire::protocol::{FromWorker, Level};
+use crate::wire::protocol::FromWorker;
 use crate::worker::media::element;
 use crate::worker::media::events::{Event, Events};
 use crate::worker::media::outbox::Outbox;
 use crate::worker::media::template::{self, Kind, Library, Values};
 
-/// Encoded media that may wait for a TS muxer. Above that, the TS of the rendition stops.
-const BACKLOG_MAX: gst::ClockTime = gst::ClockTime::from_seconds(10);
+/// Marks a frame that depends on others while `splitmuxsink` has it, see [`hand_on_each_frame`].
+const DEPENDENT: gst::BufferFlags = gst::BufferFlags::NON_DROPPABLE;
 
 /// One rendition's TS pipeline and its entries.
 pub struct Sink {
@@ -35,60 +34,28 @@ pub struct Sink {
 /// An entry of a TS pipeline.
 #[derive(Debug, Clone)]
 pub struct Input {
-    source: AppSrc,
+    source: Feed,
     /// The inner `splitmuxsink`; only the video entry has it, because video decides the cuts.
     splitter: Option<gst::Element>,
-    state: Arc<State>,
     clock: LadderClock,
-}
-
-#[derive(Debug)]
-struct State {
-    /// The muxer was too far behind and receives no more media.
-    given_up: AtomicBool,
-    outbox: Outbox,
-    rung: String,
 }
 
 impl Input {
     /// Appends a frame. The first video frame of a segment announces where that segment ends.
     pub fn push(&self, buffer: &gst::Buffer, caps: &gst::CapsRef, position: Position) {
-        if self.state.given_up.load(Ordering::Relaxed) {
-            return;
-        }
-        if self
-            .source
-            .current_level_time()
-            .is_some_and(|level| level > BACKLOG_MAX)
-        {
-            self.give_up();
-            return;
-        }
-        if self.source.caps().is_none() {
-            self.source.set_caps(Some(&caps.to_owned()));
-        }
+        self.source.open(caps);
         if let Some(splitter) = self.splitter.as_ref().filter(|_| position.starts_segment) {
             let next = self.clock.segment_time(position.msn + 1);
             let next = u64::try_from(next.as_nanos()).unwrap_or(u64::MAX);
             splitter.emit_by_name::<()>("split-at-running-time", &[&next]);
         }
-        // The source refuses a buffer only while the pipeline stops.
-        let _ = self.source.push_buffer(buffer.clone());
-    }
-
-    fn give_up(&self) {
-        if !self.state.given_up.swap(true, Ordering::Relaxed) {
-            self.state.outbox.log(
-                Level::Error,
-                Some(&self.state.rung),
-                "the MPEG-TS muxer is 10 s behind and was stopped; CMAF goes on",
-            );
-        }
+        // The source refuses a buffer only while the pipeline or the worker ends.
+        let _ = self.source.push(buffer.clone());
     }
 
     /// Ends the stream.
     pub fn end(&self) {
-        let _ = self.source.end_of_stream();
+        self.source.end();
     }
 }
 
@@ -110,31 +77,27 @@ impl Sink {
             .ok_or_else(|| fail("hlssink3 has no inner `split_mux_sink`"))?;
         connect_streams(&sink, Segments::new(spec, index, outbox));
 
-        let video = element::add_source(&pipeline, "video", None, "ts")?;
-        let audio = element::add_source(&pipeline, "audio", None, "ts")?;
-        branch(
-            &pipeline,
-            &video,
-            "h264parse",
-            &byte_stream(),
-            &sink,
-            "video",
-        )?;
+        let rendition = spec
+            .plan
+            .video
+            .get(index)
+            .ok_or_else(|| fail("no such rung"))?;
+        let sound = spec.plan.audio_of(rendition).map(|audio| audio.bitrate);
+        let source =
+            |name, bitrate| Feed::add(&pipeline, name, None, encoded_bytes_max(bitrate), events);
+        let video = source("video", rendition.bitrate)?;
+        let audio = source("audio", sound.unwrap_or(rendition.bitrate))?;
+        let caps = byte_stream();
+        let out = branch(&pipeline, &video, "h264parse", &caps, &sink, "video")?;
+        hand_on_each_frame(&out, &sink)?;
         branch(&pipeline, &audio, "aacparse", &adts(), &sink, "audio")?;
-        failure::watch(&pipeline, events, move |_, reason| Event::TsFailed {
-            video: index,
-            reason,
-        });
-        let rung = spec.plan.video.get(index).map(|v| v.name.clone());
-        let state = Arc::new(State {
-            given_up: AtomicBool::new(false),
-            outbox: outbox.clone(),
-            rung: rung.unwrap_or_default(),
+        let rung = rendition.name.clone();
+        failure::watch(&pipeline, events, move |_, reason| {
+            Event::Fatal(format!("MPEG-TS of {rung}: {reason}"))
         });
         let input = |source, splitter| Input {
             source,
             splitter,
-            state: state.clone(),
             clock: spec.clock.clone(),
         };
         Ok(Self {
@@ -162,27 +125,56 @@ fn adts() -> gst::Caps {
         .build()
 }
 
+/// Links a source to a pad of the sink; returns the pad that feeds the sink.
 fn branch(
     pipeline: &gst::Pipeline,
-    source: &AppSrc,
+    source: &Feed,
     parser: &str,
     caps: &gst::Caps,
     sink: &gst::Element,
     pad: &str,
-) -> Result<(), template::Error> {
+) -> Result<gst::Pad, template::Error> {
     let parse = element::add(pipeline, parser, "ts")?;
     if parse.has_property("config-interval") {
         // A viewer may start at any segment, so each key frame needs SPS and PPS in front of it.
         parse.set_property("config-interval", -1i32);
     }
     let filter = element::add_filter(pipeline, caps, "ts")?;
-    gst::Element::link_many([source.upcast_ref(), &parse, &filter]).map_err(fail)?;
+    gst::Element::link_many([source.element(), &parse, &filter]).map_err(fail)?;
     let out = filter.static_pad("src").ok_or_else(|| fail("no src pad"))?;
     let entry = sink
         .request_pad_simple(pad)
         .ok_or_else(|| fail(format!("hlssink3 gives no `{pad}` pad")))?;
     out.link(&entry).map_err(fail)?;
+    Ok(out)
+}
+
+/// Makes `splitmuxsink` hand on each frame at once. It collects a GOP before it decides to which
+/// fragment the GOP belongs, so a fragment would close one GOP after its end. Since weir says where to
+/// cut, every frame may count as a GOP of its own: in front of `splitmuxsink` each frame passes for a
+/// key frame, and behind it the muxer, which marks key frames in the stream, is told the truth again.
+///
+/// Call it when the sink has its video pad and no other.
+fn hand_on_each_frame(before: &gst::Pad, sink: &gst::Element) -> Result<(), template::Error> {
+    let bin = sink.downcast_ref::<gst::Bin>();
+    let muxer = bin.and_then(|bin| bin.by_name("mpeg-ts_mux"));
+    let behind = muxer.and_then(|muxer| muxer.sink_pads().into_iter().next());
+    let behind = behind.ok_or_else(|| fail("hlssink3 has no inner `mpeg-ts_mux`"))?;
+    exchange(before, gst::BufferFlags::DELTA_UNIT, DEPENDENT);
+    exchange(&behind, DEPENDENT, gst::BufferFlags::DELTA_UNIT);
     Ok(())
+}
+
+/// Replaces one flag of the buffers that pass the pad by another.
+fn exchange(pad: &gst::Pad, from: gst::BufferFlags, to: gst::BufferFlags) {
+    pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+        if let Some(buffer) = info.buffer_mut().filter(|b| b.flags().contains(from)) {
+            let buffer = buffer.make_mut();
+            buffer.unset_flags(from);
+            buffer.set_flags(to);
+        }
+        gst::PadProbeReturn::Ok
+    });
 }
 
 /// Collects the segments of one rendition and sends each when it is complete.

@@ -7,7 +7,7 @@ proptest::proptest! {
     #[test]
     fn actions_are_always_paired(
         schedule in proptest::sample::select(vec![Schedule::WhilePublished, Schedule::WhileWatched, Schedule::Always]),
-        steps in proptest::collection::vec((0_usize..17, 0_u64..20_000), 0..60),
+        steps in proptest::collection::vec((0_usize..18, 0_u64..20_000), 0..60),
     ) {
         let mut rig = Rig::new(schedule);
         let mut balance = Balance::default();
@@ -82,12 +82,16 @@ fn event_of(number: usize) -> Event {
         6 | 7 => Event::Planned,
         8 => Event::Produced,
         9 => Event::Playable,
-        10 => Event::Position(secs(9)),
+        10 => Event::Due(Late {
+            at: Instant::now() + secs(9),
+            what: "sound",
+        }),
         11 => Event::InputLive,
         12 => Event::InputLost,
         13 => Event::Finished,
         14 => Event::Renew,
         15 => Event::Abandon("abandoned".into()),
+        16 => Event::Decodable,
         _ => Event::PublisherArrived,
     }
 }

@@ -17,7 +17,7 @@ fn a_worker_lost_during_grace_is_replaced_too() {
     rig.on(Event::PublisherLeft, &[])
         .dies(0)
         .state(State::Waiting);
-    rig.on(Event::Hired, &[]).on(Event::Planned, &[]).moves(1);
+    rig.on(Event::Hired, &[]).on(Event::Planned, &[]).moves();
     rig.runs(2, 30);
     assert_eq!(rig.pass(secs(1)), [Action::Finish]);
 }
@@ -26,8 +26,9 @@ fn a_worker_lost_during_grace_is_replaced_too() {
 fn output_that_stands_still_costs_the_worker() {
     let mut rig = Rig::live_push();
     assert_eq!(rig.pass(secs(2)), []);
-    rig.moves(1);
-    assert_eq!(rig.pass(secs(1)), replaced_at_once("output stands still"));
+    rig.moves();
+    assert_eq!(rig.pass(secs(2)), []);
+    assert_eq!(rig.pass(secs(1)), replaced_at_once("sound stands still"));
     rig.state(State::Live);
 }
 
@@ -44,7 +45,29 @@ fn the_first_output_may_take_as_long_as_the_encoders_need() {
 fn input_that_cannot_be_decoded_costs_the_worker() {
     let mut rig = Rig::new(Schedule::WhilePublished);
     rig.on(Event::PublisherArrived, &[Action::Expect, Action::Hire]);
+    rig.on(Event::Hired, &[]).on(Event::Decodable, &[]);
+    assert_eq!(rig.pass(secs(9)), []);
+    let expected = replaced_at_once("nothing could be decoded within 10s");
+    assert_eq!(rig.pass(secs(1)), expected);
+}
+
+#[test]
+fn a_publisher_without_a_key_frame_costs_no_worker() {
+    let mut rig = Rig::new(Schedule::WhilePublished);
+    rig.on(Event::PublisherArrived, &[Action::Expect, Action::Hire]);
     rig.on(Event::Hired, &[]);
+    assert_eq!(rig.pass(secs(3600)), []);
+    rig.on(Event::Decodable, &[]).on(Event::PublisherLeft, &[]);
+    assert_eq!(rig.pass(secs(29)), []);
+    rig.on(Event::PublisherArrived, &[]);
+    assert_eq!(rig.pass(secs(3600)), []);
+}
+
+#[test]
+fn a_worker_that_comes_after_the_key_frame_has_to_plan_too() {
+    let mut rig = Rig::new(Schedule::WhilePublished);
+    rig.on(Event::PublisherArrived, &[Action::Expect, Action::Hire]);
+    rig.on(Event::Decodable, &[]).on(Event::Hired, &[]);
     assert_eq!(rig.pass(secs(9)), []);
     let expected = replaced_at_once("nothing could be decoded within 10s");
     assert_eq!(rig.pass(secs(1)), expected);

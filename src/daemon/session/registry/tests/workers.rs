@@ -1,6 +1,8 @@
 //! Workers that are lost.
 
 use super::*;
+use crate::daemon::origin::SessionSpec;
+use crate::daemon::session::subscribers::{Made, Recipient};
 
 #[tokio::test]
 async fn a_lost_worker_is_replaced_and_goes_on_with_the_group_of_pictures() {
@@ -56,33 +58,87 @@ async fn a_worker_that_made_nothing_leaves_no_gap() {
 
 #[tokio::test]
 async fn a_worker_whose_output_stands_still_is_replaced() {
-    let (launch, mut started) = FakeLaunch::new();
-    let deps = Deps {
-        origin: origin(),
-        subscribers: Vec::new(),
-        launch,
-        metrics: StreamMetrics::default(),
-        window: LONG,
+    let (stall_max, streams) = (SHORT, vec![stream("demo", Source::Test)]);
+    let limits = Limits {
+        stall_max,
+        ..patient()
     };
-    let stall_max = SHORT;
-    let registry = Registry::with_limits(
-        deps,
-        Limits {
-            stall_max,
-            ..patient()
-        },
-    );
-    registry.set_encoders(vec![tested("x264")]);
-    registry.apply(
-        &settings(LONG, vec![stream("demo", Source::Test)]),
-        &BTreeMap::new(),
-    );
-    registry.demand("demo", Packaging::Cmaf, Ipv4Addr::LOCALHOST.into(), "agent");
-    let (_, mut worker) = started.next().await;
+    let mut rig = Rig::limited(settings(LONG, streams), Vec::new(), limits);
+    let home = Ipv4Addr::LOCALHOST.into();
+    rig.registry.demand("demo", Packaging::Cmaf, home, "agent");
+    let (_, mut worker) = rig.started.next().await;
     worker.goes_live(1).await;
     worker.is_killed().await;
-    let (start, _worker) = started.next().await;
+    let (start, _worker) = rig.started.next().await;
     assert!(start.plan.is_some());
+}
+
+#[tokio::test]
+async fn a_publisher_without_a_key_frame_is_sent_away_and_its_worker_stays() {
+    let key_frame_max = SHORT;
+    let limits = Limits {
+        key_frame_max,
+        ..patient()
+    };
+    let streams = vec![pushed("cam", "sesame")];
+    let mut rig = Rig::limited(settings(LONG, streams), Vec::new(), limits);
+    let lease = rig.publish("sesame").await.unwrap();
+    send(&lease, MediaEvent::Format(format())).await;
+    let (_, mut worker) = rig.started.next().await;
+    bounded(lease.revoked.revoked()).await;
+    assert_eq!(lease.revoked.reason(), Revocation::NoKeyFrame);
+    let status = rig.until(|status| status.last_error.is_some()).await;
+    let told = status.last_error.unwrap();
+    assert!(told.contains("no key frame within 1ms"), "{told}");
+    // The next publisher finds the same worker.
+    worker.goes_live(1).await;
+    rig.recorder.last("part 1.0").await;
+    assert_eq!(rig.recorder.log(), ["open cam", "part 1.0"]);
+}
+
+/// Panics once, in place of taking the first part of segment 2.
+#[derive(Debug, Clone, Default)]
+struct Panics(Arc<AtomicBool>);
+
+impl Subscriber for Panics {
+    fn opened(&self, _: &str, _: &SessionSpec) -> Box<dyn Recipient> {
+        Box::new(self.clone())
+    }
+}
+
+impl Recipient for Panics {
+    fn take(&mut self, made: &Made) {
+        if let Made::Part(part) = made
+            && part.msn == 2
+            && !self.0.swap(true, Ordering::SeqCst)
+        {
+            panic!("a test's panic");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_stream_whose_task_panics_goes_on_with_its_publisher_and_its_session() {
+    let streams = vec![pushed("cam", "sesame")];
+    let mut rig = Rig::with(settings(LONG, streams), vec![Box::new(Panics::default())]);
+    let (lease, mut worker) = rig.live().await;
+    worker.makes(2).await;
+    worker.is_killed().await;
+    let (start, mut worker) = rig.started.next().await;
+    assert_eq!(start.first_msn, 3);
+    assert_eq!(worker.hear().await, ToWorker::InputOpened(format()));
+    worker.goes_live(3).await;
+    rig.recorder.last("part 3.0").await;
+    let opened = rig
+        .recorder
+        .log()
+        .iter()
+        .filter(|l| l.starts_with("open"))
+        .count();
+    assert_eq!(opened, 1);
+    assert!(!lease.revoked.is_revoked());
+    let status = rig.until(|status| status.last_error.is_some()).await;
+    assert_eq!(status.state, State::Live);
 }
 
 #[tokio::test]
