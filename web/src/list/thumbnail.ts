@@ -65,18 +65,19 @@ export class Thumbnail {
   }
 
   async #show(picture: Blob): Promise<void> {
-    const address = URL.createObjectURL(picture);
-    const decoded = new Image();
-    decoded.src = address;
-    await decoded.decode();
-    if (!this.#wanted) {
-      URL.revokeObjectURL(address);
-      return;
+    let address: string | null = URL.createObjectURL(picture);
+    try {
+      const decoded = new Image();
+      decoded.src = address;
+      await decoded.decode();
+      if (!this.#wanted) return;
+      this.#image.src = address;
+      this.#image.hidden = false;
+      // The earlier address, which is revoked below, changes places with the new one.
+      [this.#address, address] = [address, this.#address];
+    } finally {
+      if (address) URL.revokeObjectURL(address);
     }
-    this.#image.src = address;
-    this.#image.hidden = false;
-    if (this.#address) URL.revokeObjectURL(this.#address);
-    this.#address = address;
   }
 
   #clear(): void {

@@ -69,6 +69,14 @@ export class Governor {
     return this.#marginS;
   }
 
+  /**
+   * Where a viewer who goes to the live edge should land, for the position that the server recommends.
+   * Without the margin the seek would end in the next stall.
+   */
+  livePosition(recommendedS: number): number {
+    return recommendedS - this.#marginS;
+  }
+
   /** Call this at every stall for lack of data. */
   stalled(nowMs: number): void {
     this.#marginS = Math.min(MARGIN_MAX_S, this.#marginS + STALL_STEP_S);

@@ -94,8 +94,9 @@ export class HlsEngine implements Engine {
 
   goLive(): void {
     this.following = true;
-    const edge = this.hls?.liveSyncPosition;
-    if (edge != null) this.video.currentTime = edge;
+    const playback = this.#playback;
+    const edge = playback?.hls.liveSyncPosition;
+    if (playback && edge != null) this.video.currentTime = playback.governor.livePosition(edge);
     void this.video.play().catch(() => undefined);
   }
 

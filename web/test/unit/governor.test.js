@@ -78,3 +78,10 @@ test('each stall moves the target back, up to a limit; calm brings it forward ag
   assert.equal(governor.margin, 0);
   assert.ok(nowMs >= 10 * 60_000, 'calm is earned slowly');
 });
+
+test('going live keeps the margin that stalls have added', () => {
+  const governor = new Governor();
+  assert.equal(governor.livePosition(10), 10);
+  governor.stalled(0);
+  assert.equal(governor.livePosition(10), 9.8);
+});
