@@ -14,6 +14,18 @@ const FIRST_MSN: u64 = 1;
 /// Closes all open segments, and gives each window a gap for each segment it lacks. Returns the
 /// number of the next segment, with which all windows continue after a discontinuity.
 pub(super) fn interrupt(windows: &mut [&mut Window]) -> u64 {
+    let next = end(windows);
+    if windows.iter().any(|w| w.last_closed().is_some()) {
+        for window in windows.iter_mut() {
+            window.resume_at(next);
+        }
+    }
+    next
+}
+
+/// Closes all open segments, and gives each window a gap for each segment it lacks, so that all end
+/// with the same segment. Returns the number of the segment after that.
+pub(super) fn end(windows: &mut [&mut Window]) -> u64 {
     for window in windows.iter_mut() {
         window.close();
     }
@@ -40,7 +52,6 @@ pub(super) fn interrupt(windows: &mut [&mut Window]) -> u64 {
         for (_, gap) in known.range(from..next) {
             window.push_gap(gap);
         }
-        window.resume_at(next);
     }
     next
 }

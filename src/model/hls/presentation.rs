@@ -177,10 +177,14 @@ impl Presentation {
         level::interrupt(&mut self.windows())
     }
 
-    /// Ends the session: closes all segments; nothing more is accepted.
+    /// Ends the session: closes all segments; nothing more is accepted. The renditions of a packaging
+    /// end with the same segment: one that lacks it, because a worker was lost at the end, gets a gap.
     pub fn end(&mut self) {
-        for rendition in &mut self.renditions {
-            rendition.window.close();
+        for packaging in [Packaging::Cmaf, Packaging::Ts] {
+            let set = self.renditions.iter_mut();
+            let set = set.filter(|r| r.packaging == packaging);
+            let mut windows: Vec<_> = set.map(|r| &mut r.window).collect();
+            level::end(&mut windows);
         }
         self.ended = true;
     }

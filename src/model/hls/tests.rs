@@ -314,6 +314,25 @@ fn media_out_of_order_is_refused() {
     assert_eq!(without_init, Err(Refused::OutOfOrder));
 }
 
+#[test]
+fn all_renditions_of_a_packaging_end_with_the_same_segment() {
+    let mut show = running();
+    show.part(VIDEO, 5, 1);
+    show.part(VIDEO, 6, 0);
+    show.media.end();
+    for n in 0..show.media.rendition_count() {
+        let (window, _) = show.media.window(n).unwrap();
+        let last = if n < 3 { 6 } else { 4 };
+        assert_eq!(window.last_closed(), Some(last), "rendition {n}");
+        let (Lookup::Found(four), Lookup::Found(segment)) = (window.find(4), window.find(last))
+        else {
+            panic!("rendition {n} lacks a segment");
+        };
+        assert!(!four.gap());
+        assert_eq!(segment.gap(), matches!(n, 1 | 2), "rendition {n}");
+    }
+}
+
 /// Before a segment refers to an init section it may be replaced under the same number, but caches
 /// keep what they fetched for ever.
 #[test]
