@@ -90,9 +90,11 @@ pub fn code_filter() -> String {
 pub fn patches_filter() -> String {
     let width = PATCHES.len() * 3;
     let height = PATCHES_BOTTOM - PATCHES_TOP;
+    // The conversion has a filter of its own: ffmpeg ignores the matrix where it scales far down.
     format!(
-        "crop=iw:ih*{}:0:ih*{},scale={width}:1:flags=area+accurate_rnd+full_chroma_int:\
-         in_color_matrix=bt709:in_range=tv,format=rgb24",
+        "crop=iw:ih*{}:0:ih*{},format=yuv444p,scale={width}:1:flags=area+accurate_rnd,\
+         format=yuv444p,scale=flags=accurate_rnd+full_chroma_int:in_color_matrix=bt709:in_range=tv,\
+         format=rgb24",
         height / 2.0,
         PATCHES_TOP + height / 4.0
     )

@@ -20,6 +20,10 @@ const STANDARD: [(u32, u32); 12] = [
 /// Standard rates of screens and cameras, which have no 1000/1001 form.
 const WHOLE: [u32; 3] = [72, 90, 100];
 
+/// The rate for sources below the second constant, which no measuring error of 10000/1001 reaches.
+const SLOWEST: FrameRate = FrameRate::whole(10);
+const SLOWEST_FROM: f64 = 9.9;
+
 /// All standard rates: 10, 12, 12.5, 15, 20, 24, 25, 30, 48, 50, 60 and 120 with their 1000/1001
 /// forms, 72, 90 and 100. A canvas has one of them, or a whole fraction of one.
 pub fn standard_rates() -> Vec<FrameRate> {
@@ -33,8 +37,12 @@ pub fn standard_rates() -> Vec<FrameRate> {
         .collect()
 }
 
-/// The standard rate nearest to a measured one; in a tie, not the 1000/1001 form.
+/// The standard rate nearest to a measured one; in a tie, not the 1000/1001 form. A slower source
+/// gets the slowest whole rate: each of 1, 2 and 5 pictures per second divides it.
 pub fn nearest_rate(measured: FrameRate) -> FrameRate {
+    if measured.as_f64() < SLOWEST_FROM {
+        return SLOWEST;
+    }
     let distance = |rate: &FrameRate| (rate.as_f64() - measured.as_f64()).abs();
     standard_rates()
         .into_iter()
@@ -55,7 +63,9 @@ mod tests {
             (12_480, 12_500, 1001),
             (12_510, 25, 2),
             (14_800, 15_000, 1001),
-            (1_000, 10_000, 1001),
+            (1_000, 10, 1),
+            (5_000, 10, 1),
+            (9_990, 10_000, 1001),
             (240_000, 120, 1),
             (12_000, 12, 1),
             (11_988, 12_000, 1001),

@@ -105,6 +105,6 @@ fn slow() -> [Source; 2] {
     };
     [
         slow("5 fps", (5, 1), 10.0),
-        slow("slides, one picture in 2 s", (1, 2), 10.0),
+        slow("slides, one picture in 2 s", (1, 2), 25.0),
     ]
 }
