@@ -10,6 +10,8 @@ pub struct InputFormat {
     pub video: Option<VideoFormat>,
     /// Audio, once its configuration is known.
     pub audio: Option<AudioFormat>,
+    /// The publisher has said that pictures come, but their configuration is not known yet.
+    pub video_announced: bool,
 }
 
 /// Codec of an encoded video track.

@@ -23,6 +23,9 @@ use crate::worker::walls::Readable;
 
 /// A publisher that sends only sound gets a dark picture after this time.
 const PICTURES_WAIT: Duration = Duration::from_secs(3);
+/// A publisher that has announced pictures may take this long to send the first; it must be below the
+/// time in which the daemon expects a worker to have something to show.
+const ANNOUNCED_PICTURES_WAIT: Duration = Duration::from_secs(8);
 /// A pull gets a dark picture after this time: its first picture may have to wait for a key frame.
 const PULLED_PICTURES_WAIT: Duration = Duration::from_secs(8);
 /// Format of the dark picture for a source without pictures.
@@ -114,9 +117,12 @@ impl Director {
                     self.build(plan);
                 }
             }
-            Event::Opened { pictures } => {
-                self.dark_at =
-                    (!pictures && self.engine.is_none()).then(|| Instant::now() + PICTURES_WAIT);
+            Event::Opened {
+                pictures,
+                announced,
+            } => {
+                let wait = dark_after(pictures, announced).filter(|_| self.engine.is_none());
+                self.dark_at = wait.map(|wait| Instant::now() + wait);
             }
             Event::Flowing { input } => self.flowing(input),
             Event::Lost { input, reason } => self.lost(input, &reason),
@@ -273,6 +279,16 @@ impl Director {
     }
 }
 
+/// How long an input that has `pictures`, or has `announced` them, may be without one before it gets
+/// a dark picture; `None` without a limit.
+fn dark_after(pictures: bool, announced: bool) -> Option<Duration> {
+    match (pictures, announced) {
+        (true, _) => None,
+        (false, true) => Some(ANNOUNCED_PICTURES_WAIT),
+        (false, false) => Some(PICTURES_WAIT),
+    }
+}
+
 /// The attempts at a pull.
 struct Attempts {
     rules: Arc<Rules>,
@@ -343,5 +359,17 @@ impl Attempts {
         let wait = self.backoff.wait().mul_f64(jitter);
         self.next = Instant::now() + wait;
         wait
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn announced_pictures_are_waited_for_longer() {
+        assert_eq!(dark_after(false, false), Some(Duration::from_secs(3)));
+        assert_eq!(dark_after(false, true), Some(Duration::from_secs(8)));
+        assert_eq!(dark_after(true, false), None);
     }
 }

@@ -7,7 +7,7 @@ use crate::wire::protocol::{FromWorker, InputState, Level};
 use crate::worker::media::Outbox;
 use crate::worker::media::events::{Event, Events};
 use crate::worker::media::input::{Intake, Push};
-use crate::worker::media::template::Library;
+use crate::worker::media::template::{self, Library};
 
 /// The current publisher's decoders.
 pub struct Feeder {
@@ -18,6 +18,8 @@ pub struct Feeder {
     /// Announced, but not yet built: the input half needs the first frame's time.
     pending: Option<InputFormat>,
     push: Option<Push>,
+    /// What the director knows of the publisher's pictures.
+    told: Option<Event>,
 }
 
 impl Feeder {
@@ -30,22 +32,32 @@ impl Feeder {
             events,
             pending: None,
             push: None,
+            told: None,
         }
     }
 
-    /// A publisher has connected or changed its format.
+    /// A publisher has connected, or the one that is connected has changed its format.
     pub fn opened(&mut self, format: InputFormat) {
-        self.push = None;
-        self.events.send(Event::Opened {
+        let event = Event::Opened {
             pictures: format.video.is_some(),
-        });
-        self.pending = Some(format);
+            announced: format.video_announced,
+        };
+        // Told again only when it changes: it begins a wait.
+        if self.told.as_ref() != Some(&event) {
+            self.told = Some(event.clone());
+            self.events.send(event);
+        }
+        match self.push.take() {
+            Some(push) => self.change(push, &format),
+            None => self.pending = Some(format),
+        }
     }
 
     /// The publisher has left.
     pub fn closed(&mut self) {
         self.push = None;
         self.pending = None;
+        self.told = None;
         self.intake.close();
     }
 
@@ -61,7 +73,17 @@ impl Feeder {
 
     fn start(&mut self, format: &InputFormat, first_dts_ns: i64) {
         let events = self.events.clone();
-        match Push::start(format, first_dts_ns, &self.intake, &self.library, events) {
+        let push = Push::start(format, first_dts_ns, &self.intake, &self.library, events);
+        self.use_or_report(push, format);
+    }
+
+    fn change(&mut self, mut push: Push, format: &InputFormat) {
+        let changed = push.change(format).map(|()| push);
+        self.use_or_report(changed, format);
+    }
+
+    fn use_or_report(&mut self, push: Result<Push, template::Error>, format: &InputFormat) {
+        match push {
             Ok(push) => {
                 self.push = Some(push);
                 self.outbox.send(FromWorker::Input(InputState::Live {

@@ -134,6 +134,7 @@ fn encoded() -> (InputFormat, Vec<EncodedFrame>) {
             codec: AudioCodec::Aac,
             config: audio_config,
         }),
+        video_announced: false,
     };
     (format, frames)
 }

@@ -70,7 +70,8 @@ impl Backpressure {
         }
     }
 
-    /// The worker begins again with the GOP cache, which starts with a key frame.
+    /// Another publisher follows, or the worker begins again with the GOP cache. Both start with a
+    /// key frame.
     pub fn restart(&mut self) {
         self.held_since = None;
         self.skipping = false;

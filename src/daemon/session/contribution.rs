@@ -70,6 +70,7 @@ impl Contribution {
         publisher.revoked.revoke(reason);
         self.key_by = None;
         self.cache = GopCache::default();
+        self.backpressure.restart();
         if self.format.take().is_some()
             && let Some(inbox) = inbox
         {
@@ -116,13 +117,9 @@ impl Contribution {
                 }
                 self.cache.format(&format);
                 self.backpressure.format(format.video.is_some());
+                // The worker keeps the decoder of a track that did not change, and has its frames.
                 if let Some(inbox) = inbox {
                     inbox.push(ToWorker::InputOpened(format.clone()));
-                    // Without room the worker's decoder waits for a key frame: a format that
-                    // changes so fast is not worth more memory.
-                    if inbox.has_room() {
-                        self.replay_cache(inbox);
-                    }
                 }
                 self.format = Some(format);
                 false
@@ -187,10 +184,6 @@ impl Contribution {
         if let Some(format) = &self.format {
             inbox.push(ToWorker::InputOpened(format.clone()));
         }
-        self.replay_cache(inbox);
-    }
-
-    fn replay_cache(&mut self, inbox: &WorkerInbox) {
         self.backpressure.restart();
         for frame in self.cache.frames() {
             inbox.push(ToWorker::Frame(frame.clone()));

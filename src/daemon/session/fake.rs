@@ -274,6 +274,7 @@ pub fn format() -> InputFormat {
     InputFormat {
         video: Some(video),
         audio: None,
+        video_announced: false,
     }
 }
 

@@ -47,6 +47,8 @@ pub enum Event {
     Opened {
         /// Whether it has video.
         pictures: bool,
+        /// Whether the publisher has said that pictures come.
+        announced: bool,
     },
     /// The daemon asks the worker to flush everything and exit.
     Finish,

@@ -55,6 +55,8 @@ pub(super) struct Tracks {
     video: Option<(VideoCodec, Bytes)>,
     audio: Option<(AudioCodec, Bytes)>,
     fps_milli_hint: Option<u32>,
+    /// `onMetaData` describes pictures.
+    video_announced: bool,
     /// The format in the last [`MediaEvent::Format`].
     announced: Option<InputFormat>,
     timeline: Timeline,
@@ -136,7 +138,7 @@ impl Tracks {
         Ok(())
     }
 
-    /// Takes the AMF0 of a data message: the frame rate in `onMetaData`.
+    /// Takes the AMF0 of a data message: the frame rate in `onMetaData`, and whether pictures come.
     pub(super) fn data(&mut self, amf0: &[u8]) {
         let Ok(values) = amf::read_all(amf0) else {
             return self.drop_message(Dropped::Metadata);
@@ -147,13 +149,18 @@ impl Tracks {
         if values.next().and_then(Value::as_str) != Some("onMetaData") {
             return;
         }
-        let fps = values
-            .next()
-            .and_then(|metadata| metadata.property("framerate"))
-            .and_then(Value::as_number)
-            .filter(|fps| FPS_PLAUSIBLE.contains(fps));
+        let metadata = values.next();
+        let number = |name: &str| metadata?.property(name)?.as_number();
+        let fps = number("framerate").filter(|fps| FPS_PLAUSIBLE.contains(fps));
         // The range bounds the product far below u32::MAX.
         self.fps_milli_hint = fps.map(|fps| (fps * 1000.0).round() as u32);
+        // The codec is a number, or a FourCC as a text in Enhanced RTMP.
+        let codec = metadata.and_then(|metadata| metadata.property("videocodecid")?.as_str());
+        self.video_announced = codec.is_some_and(|codec| !codec.is_empty())
+            || number("videocodecid").is_some_and(|codec| codec > 0.0)
+            || ["width", "height"]
+                .iter()
+                .all(|side| number(side).is_some_and(|pixels| pixels > 0.0));
     }
 
     fn frame(
@@ -212,6 +219,7 @@ impl Tracks {
                 codec: *codec,
                 config: config.clone(),
             }),
+            video_announced: self.video_announced && self.video.is_none(),
         };
         if self.announced.as_ref() != Some(&format) {
             self.announced = Some(format.clone());

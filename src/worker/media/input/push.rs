@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use gst::prelude::*;
 use gst_app::AppSrc;
 
@@ -62,6 +63,8 @@ struct Format {
     track: Track,
     /// The codec's name in decoder templates.
     codec: &'static str,
+    /// The decoder configuration, as the publisher sent it.
+    config: Bytes,
     caps: gst::Caps,
 }
 
@@ -86,13 +89,12 @@ impl Push {
         library: &Arc<Library>,
         events: Events,
     ) -> Result<Self, template::Error> {
-        let hint = format.video.as_ref().and_then(|video| video.fps_milli_hint);
         let maker = Maker {
             intake: intake.clone(),
             library: library.clone(),
             events,
             shift_ns: LEAD_NS - first_dts_ns,
-            fps_hint: hint.and_then(|milli| FrameRate::new(milli, 1000)),
+            fps_hint: hint(format),
             input: intake.open(),
         };
         let (video, audio) = (format.video.as_ref(), format.audio.as_ref());
@@ -103,6 +105,20 @@ impl Push {
             audio: audio.transpose()?,
             maker,
         })
+    }
+
+    /// Takes the format that the publisher has changed to. A track whose format stays keeps its
+    /// decoder: new sound must not interrupt the picture, nor a new picture the sound.
+    ///
+    /// # Errors
+    /// When an element is missing or refuses its settings. Decoders may be missing then.
+    pub fn change(&mut self, format: &InputFormat) -> Result<(), template::Error> {
+        self.maker.fps_hint = hint(format);
+        let (video, audio) = (format.video.as_ref(), format.audio.as_ref());
+        let (maker, video) = (&self.maker, video.map(Format::video));
+        self.video = maker.changed(self.video.take(), video)?;
+        self.audio = maker.changed(self.audio.take(), audio.map(Format::audio))?;
+        Ok(())
     }
 
     /// Decodes a frame; waits while the decoder's queue is full. Ignores frames of a track that the
@@ -121,6 +137,12 @@ impl Push {
     }
 }
 
+/// The frame rate that the publisher announced.
+fn hint(format: &InputFormat) -> Option<FrameRate> {
+    let milli = format.video.as_ref()?.fps_milli_hint?;
+    FrameRate::new(milli, 1000)
+}
+
 impl Format {
     fn video(format: &VideoFormat) -> Self {
         let (codec, name, stream_format) = match format.codec {
@@ -134,6 +156,7 @@ impl Format {
         Self {
             track: Track::Video,
             codec,
+            config: format.config.clone(),
             caps: caps.build(),
         }
     }
@@ -146,12 +169,31 @@ impl Format {
         Self {
             track: Track::Audio,
             codec: "aac",
+            config: format.config.clone(),
             caps: caps.build(),
         }
     }
 }
 
 impl Maker {
+    /// The decoder for `format`: the one from `before` if its format is the same.
+    fn changed(
+        &self,
+        before: Option<Decoder>,
+        format: Option<Format>,
+    ) -> Result<Option<Decoder>, template::Error> {
+        let Some(format) = format else {
+            return Ok(None);
+        };
+        let same = |old: &Decoder| {
+            (old.format.codec, &old.format.config) == (format.codec, &format.config)
+        };
+        match before.filter(same) {
+            Some(decoder) => Ok(Some(decoder)),
+            None => self.decoder(format).map(Some),
+        }
+    }
+
     fn decoder(&self, format: Format) -> Result<Decoder, template::Error> {
         Ok(Decoder {
             branch: self.branch(&format)?,
@@ -281,5 +323,56 @@ impl Branch {
 impl Drop for Branch {
     fn drop(&mut self) {
         dispose(&self.pipeline);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::frame::AudioCodec;
+
+    fn format(video: &'static [u8], audio: Option<&'static [u8]>) -> InputFormat {
+        InputFormat {
+            video: Some(VideoFormat {
+                codec: VideoCodec::H264,
+                config: Bytes::from_static(video),
+                fps_milli_hint: None,
+            }),
+            audio: audio.map(|config| AudioFormat {
+                codec: AudioCodec::Aac,
+                config: Bytes::from_static(config),
+            }),
+            video_announced: false,
+        }
+    }
+
+    /// A track's decoder goes on when only the other track changes.
+    #[test]
+    fn only_a_track_that_changes_gets_a_new_decoder() {
+        crate::worker::media::init().unwrap();
+        let (events, _reports) = Events::new();
+        let intake = Arc::new(Intake::new(events.clone()));
+        let (library, _) = Library::load(None);
+        let first = format(b"one", None);
+        let mut push = Push::start(&first, 0, &intake, &Arc::new(library), events).unwrap();
+        let pipelines = |push: &Push| {
+            [&push.video, &push.audio].map(|track| {
+                track
+                    .as_ref()
+                    .map(|decoder| decoder.branch.pipeline.clone())
+            })
+        };
+        let [picture, none] = pipelines(&push);
+        assert_eq!(none, None);
+        push.change(&format(b"one", Some(b"stereo"))).unwrap();
+        let [same, stereo] = pipelines(&push);
+        assert!(same == picture && stereo.is_some());
+        push.change(&format(b"one", Some(b"mono"))).unwrap();
+        let [same, mono] = pipelines(&push);
+        assert!(same == picture && mono.is_some() && mono != stereo);
+        push.change(&format(b"two", Some(b"mono"))).unwrap();
+        let [other, same] = pipelines(&push);
+        assert!(other.is_some() && other != picture && same == mono);
+        assert!(intake.is_current(push.maker.input), "the same input");
     }
 }

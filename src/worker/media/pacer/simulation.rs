@@ -52,6 +52,8 @@ struct Network {
     backlog_ms: f64,
     /// Time that the decoder needs for one picture.
     decode_ms: f64,
+    /// When the publisher's sound begins.
+    sound_from_s: f64,
     seed: u64,
 }
 
@@ -95,7 +97,8 @@ fn arrivals(net: &Network) -> Vec<(f64, Track, u64)> {
                 Track::Video => (sent + path).max(last + net.decode_ms * 1e6),
                 Track::Audio => (sent + path).max(last),
             };
-            if track == Track::Video || sent + path >= 0.0 {
+            let begun = sent + path >= 0.0 && sent >= net.sound_from_s * SECOND;
+            if track == Track::Video || begun {
                 all.push((last, track, n));
             }
         }
@@ -255,6 +258,28 @@ fn a_stall_costs_no_more_than_itself() {
             "{fps} fps, {stall_ms} ms: {longest} slots"
         );
         assert!(outcome.repeated_share < 0.05, "{}", outcome.repeated_share);
+    }
+}
+
+/// A publisher whose microphone is switched on after 15 s.
+#[test]
+fn sound_that_begins_late_does_not_move_the_picture() {
+    for seed in 0..20 {
+        let outcome = simulate(&Network {
+            seconds: 60,
+            fps: 30,
+            jitter_ms: 20.0,
+            sound_from_s: 15.0,
+            seed,
+            ..Network::default()
+        });
+        assert!(outcome.longest_still <= 1, "{}", outcome.longest_still);
+        assert!(outcome.repeated_share < 0.002, "{}", outcome.repeated_share);
+        assert!(
+            outcome.av_offset_ms_max < AV_OFFSET_MS_MAX,
+            "{}",
+            outcome.av_offset_ms_max
+        );
     }
 }
 

@@ -85,15 +85,13 @@ impl Timeline {
             Track::Video => &mut self.video,
             Track::Audio => &mut self.audio,
         };
-        let restarted = transits.push(now_ns.saturating_sub(pts_ns), now_ns);
-        let settling = self.video.settles(now_ns) || self.audio.settles(now_ns);
-        let Some(target) = self.target(now_ns) else {
+        transits.push(now_ns.saturating_sub(pts_ns), now_ns);
+        let Some((target, settling)) = self.target(now_ns) else {
             return Moved::default();
         };
         let step = SLEW_NS_PER_S / 1000 * (now_ns - self.slewed_at_ns).clamp(0, SECOND_NS) / MS_NS;
         self.slewed_at_ns = now_ns;
         if let Some(offset) = self.offset_ns
-            && !restarted
             && !settling
             && is_slewed(offset, target)
         {
@@ -135,8 +133,13 @@ impl Timeline {
         Some(duration(self.offset_ns?.saturating_sub(base)))
     }
 
-    fn target(&self, now_ns: i64) -> Option<i64> {
-        let fresh = |track: &Transits| track.is_fresh(now_ns).then(|| track.target()).flatten();
+    /// The offset that the slower track needs, and whether that track settles. A faster track that
+    /// begins or restarts does not matter: sound that comes late must not move the picture.
+    fn target(&self, now_ns: i64) -> Option<(i64, bool)> {
+        let fresh = |track: &Transits| {
+            let target = track.is_fresh(now_ns).then(|| track.target()).flatten();
+            target.map(|target| (target, track.settles(now_ns)))
+        };
         fresh(&self.video).max(fresh(&self.audio))
     }
 }
@@ -174,8 +177,8 @@ struct Transits {
 }
 
 impl Transits {
-    /// Adds a transit. Returns whether the earlier ones were dropped.
-    fn push(&mut self, transit_ns: i64, now_ns: i64) -> bool {
+    /// Adds a transit; drops the earlier ones when it does not belong to them.
+    fn push(&mut self, transit_ns: i64, now_ns: i64) {
         // During a burst small falls add up; in a settled track they are drift of the clocks.
         let floor = if self.settles(now_ns) {
             self.fell_to_ns.saturating_sub(SETTLING_FALL_NS)
@@ -210,7 +213,6 @@ impl Transits {
             self.measured_at_ns = now_ns;
             self.measure();
         }
-        restarts
     }
 
     fn measure(&mut self) {

@@ -35,10 +35,14 @@ impl Fixture {
     }
 
     fn framerate(&mut self, fps: f64) -> &mut Self {
+        self.metadata(Value::object([("framerate", Value::Number(fps))]))
+    }
+
+    fn metadata(&mut self, metadata: Value) -> &mut Self {
         let mut data = BytesMut::new();
         Value::string("@setDataFrame").write(&mut data);
         Value::string("onMetaData").write(&mut data);
-        Value::object([("framerate", Value::Number(fps))]).write(&mut data);
+        metadata.write(&mut data);
         self.tracks.data(&data);
         self
     }
@@ -49,7 +53,12 @@ impl Fixture {
             .drain(..)
             .map(|event| match event {
                 MediaEvent::Format(format) => format!(
-                    "format{}{}",
+                    "format{}{}{}",
+                    if format.video_announced {
+                        " video soon"
+                    } else {
+                        ""
+                    },
                     format.video.map_or(String::new(), |video| format!(
                         " {:?}@{:?}",
                         video.codec, video.fps_milli_hint
@@ -89,6 +98,38 @@ fn one_format_tells_of_both_tracks() {
             "Video 33/33"
         ]
     );
+}
+
+/// Encoders that capture a screen may send their first picture seconds after the sound.
+#[test]
+fn announced_pictures_are_told_until_they_come() {
+    let text = |name: &str, value| (name.to_owned(), Value::string(value));
+    let number = |name: &str, value| (name.to_owned(), Value::Number(value));
+    for (metadata, soon) in [
+        (vec![number("videocodecid", 7.0)], " video soon"),
+        (vec![text("videocodecid", "avc1")], " video soon"),
+        (
+            vec![number("width", 1280.0), number("height", 720.0)],
+            " video soon",
+        ),
+        (vec![number("width", 0.0), number("height", 0.0)], ""),
+        (vec![number("videocodecid", 0.0)], ""),
+        (vec![number("audiocodecid", 10.0)], ""),
+    ] {
+        let mut fixture = Fixture::default();
+        fixture
+            .metadata(Value::Object(metadata))
+            .audio(0, AAC_CONFIG)
+            .audio(0, AAC_FRAME)
+            .audio(21, AAC_FRAME);
+        let told = format!("format{soon} Aac");
+        assert_eq!(fixture.take(), [&*told, "Audio 0/0 key", "Audio 21/21 key"]);
+        fixture.video(5000, AVC_CONFIG).video(5000, AVC_KEY);
+        assert_eq!(
+            fixture.take(),
+            ["format H264@None Aac", "Video 5000/5040 key"]
+        );
+    }
 }
 
 #[test]

@@ -156,7 +156,8 @@ async fn a_worker_that_talks_nonsense_is_replaced() {
     assert_eq!(start.first_msn, 2);
 }
 
-/// Some publishers tell their audio format only after the first pictures.
+/// Some publishers tell their audio format only after the first pictures. The worker has those
+/// already, and keeps their decoder; the next worker gets them with the rest.
 #[tokio::test]
 async fn a_late_sound_format_does_not_cost_the_group_of_pictures() {
     let mut rig = Rig::push(LONG);
@@ -167,8 +168,15 @@ async fn a_late_sound_format_does_not_cost_the_group_of_pictures() {
     }
     let with_sound = with_sound(format());
     send(&lease, MediaEvent::Format(with_sound.clone())).await;
-    assert_eq!(worker.hear().await, ToWorker::InputOpened(with_sound));
+    assert_eq!(
+        worker.hear().await,
+        ToWorker::InputOpened(with_sound.clone())
+    );
     send(&lease, MediaEvent::Frame(frame(3, false))).await;
+    hears_frame(&mut worker, 3).await;
+    drop(worker);
+    let (_, mut worker) = rig.started.next().await;
+    assert_eq!(worker.hear().await, ToWorker::InputOpened(with_sound));
     for pts in [1, 2, 3] {
         hears_frame(&mut worker, pts).await;
     }
