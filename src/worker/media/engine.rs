@@ -2,7 +2,8 @@
 //!
 //! It sends a picture to the output half for each slot of the canvas grid, and a block of 1024 sound
 //! samples whenever one is due. It never waits for an input: without a new picture it repeats the
-//! last one, then shows it dimmed under a note, with silence.
+//! last one, then shows it dimmed under a note, with silence. When that is, the source's own pace
+//! says.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock};
@@ -148,8 +149,9 @@ impl Pacer {
                 let taken = intake
                     .media()
                     .as_mut()
-                    .map(|media| media.pictures.take(slot));
-                if let Some(Taken::New(picture)) = taken {
+                    .map(|media| (media.pictures.take(slot), media.pace.patience(slot)));
+                let (taken, patience) = taken.unwrap_or((Taken::Repeat, Duration::ZERO));
+                if let Taken::New(picture) = taken {
                     gst::log!(
                         FRAMES,
                         "frame {frame} at {slot:?} shows {:?}",
@@ -157,7 +159,7 @@ impl Pacer {
                     );
                     self.stills.keep(picture, slot);
                 }
-                self.stills.at(slot)
+                self.stills.at(slot, patience)
             }
         };
         // Every rendition needs a frame in each part, so a picture that begins a part is never

@@ -9,9 +9,6 @@ use super::picture::note;
 use super::picture::planes::{Plane, Planes, PlanesMut};
 use crate::model::ladder::Canvas;
 
-/// How long a picture may stand still before viewers are told.
-const RECONNECTING_AFTER: Duration = Duration::from_millis(1500);
-
 /// The last picture of the input, and what is shown instead while the input is away.
 #[derive(Debug)]
 pub struct Stills {
@@ -41,12 +38,12 @@ impl Stills {
     }
 
     /// What is shown at output time `now`: the newest picture, or the same dimmed under a note when
-    /// it has stood still for too long. Before the first picture, a card that says so.
-    pub fn at(&mut self, now: Duration) -> gst::Buffer {
+    /// it has stood still for longer than `patience`. Before the first picture, a card that says so.
+    pub fn at(&mut self, now: Duration, patience: Duration) -> gst::Buffer {
         let Some((last, since)) = &self.last else {
             return self.waiting.clone();
         };
-        if now.saturating_sub(*since) <= RECONNECTING_AFTER {
+        if now.saturating_sub(*since) <= patience {
             return last.clone();
         }
         let dim = || dimmed(self.canvas, last).unwrap_or_else(|| last.clone());
@@ -110,14 +107,18 @@ mod tests {
         };
         let ms = Duration::from_millis;
         let mut stills = Stills::new(canvas);
-        assert_eq!(stills.at(ms(60_000)), stills.waiting);
+        let at = |stills: &mut Stills, now| stills.at(ms(now), ms(1500));
+        assert_eq!(at(&mut stills, 60_000), stills.waiting);
         let picture = draw(canvas, |out| out.y.data.fill(200));
         stills.keep(picture.clone(), ms(60_000));
-        assert_eq!(stills.at(ms(61_500)), picture);
-        let note = stills.at(ms(61_501));
+        assert_eq!(at(&mut stills, 61_500), picture);
+        let note = at(&mut stills, 61_501);
         assert_eq!(note.map_readable().unwrap()[0], 90, "dimmed");
-        assert_eq!(stills.at(ms(70_000)).as_ptr(), note.as_ptr(), "drawn once");
+        let again = at(&mut stills, 70_000);
+        assert_eq!(again.as_ptr(), note.as_ptr(), "drawn once");
+        let patient = stills.at(ms(61_501), ms(6000));
+        assert_eq!(patient, picture, "the source sends few pictures");
         stills.keep(picture.clone(), ms(70_000));
-        assert_eq!(stills.at(ms(70_100)), picture);
+        assert_eq!(at(&mut stills, 70_100), picture);
     }
 }

@@ -8,6 +8,7 @@ use crate::model::ladder::{Canvas, SourceFormat};
 use crate::wire::protocol::InputStats;
 use crate::worker::media::events::{Event, Events};
 use crate::worker::media::pacer::audio::SampleQueue;
+use crate::worker::media::pacer::pace::Pace;
 use crate::worker::media::pacer::timeline::Timeline;
 use crate::worker::media::pacer::video::PictureQueue;
 
@@ -23,6 +24,8 @@ pub struct Media {
     pub pictures: PictureQueue<gst::Buffer>,
     /// Sound, as stereo samples at 48 kHz.
     pub samples: SampleQueue,
+    /// How often a new picture may be expected.
+    pub pace: Pace,
 }
 
 #[derive(Debug, Default)]
@@ -74,6 +77,7 @@ impl Intake {
             timeline: Timeline::default(),
             pictures: PictureQueue::new(canvas),
             samples: SampleQueue::default(),
+            pace: Pace::default(),
         });
         let mut state = self.state();
         state.start = Some(start);
@@ -108,6 +112,7 @@ impl Intake {
         drop(state);
         if let Some(media) = self.media().as_mut() {
             media.timeline.opened();
+            media.pace.opened();
         }
         number
     }
@@ -115,6 +120,9 @@ impl Intake {
     /// Ends the current input: its media is refused from now on.
     pub fn close(&self) {
         self.state().current += 1;
+        if let Some(media) = self.media().as_mut() {
+            media.pace.closed();
+        }
     }
 
     /// Whether media of input number `input` is accepted.
@@ -182,6 +190,10 @@ impl Intake {
             let moved = media.timeline.arrived(track, pts_ns, now);
             media.pictures.shift(moved.video_ns);
             media.samples.shift(moved.audio_ns);
+            match track {
+                Track::Video => media.pace.picture(pts_ns, now),
+                Track::Audio => media.pace.sound(now),
+            }
             let due = media.timeline.due(track, pts_ns);
             push(media, due);
         }

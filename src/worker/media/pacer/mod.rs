@@ -9,6 +9,7 @@
 use std::time::Duration;
 
 pub mod audio;
+pub mod pace;
 pub mod timeline;
 pub mod video;
 
