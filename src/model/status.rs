@@ -39,7 +39,8 @@ pub struct StreamStatus {
     pub rungs: Vec<RungStatus>,
     /// Process id of the worker.
     pub worker_pid: Option<u32>,
-    /// The last error, with the next step.
+    /// The last error, with the next step; `None` once the stream has been live for ten seconds
+    /// without another.
     pub last_error: Option<String>,
 }
 

@@ -132,7 +132,7 @@ pub fn formats(events: &[MediaEvent]) -> Vec<&InputFormat> {
         .iter()
         .filter_map(|event| match event {
             MediaEvent::Format(format) => Some(format),
-            MediaEvent::Frame(_) => None,
+            MediaEvent::Frame(_) | MediaEvent::Refused(_) => None,
         })
         .collect()
 }

@@ -107,6 +107,13 @@ async fn hevc_comes_by_enhanced_rtmp_and_av1_is_refused() {
     let codec = formats(&events)[0].video.as_ref().map(|video| video.codec);
     assert_eq!(codec, Some(VideoCodec::H265));
     assert_eq!(frames(&events, Track::Video)[0].pts_ns, 40_000_000);
+    let Some(MediaEvent::Refused(cause)) = events.last() else {
+        panic!("the session is told why: {events:?}");
+    };
+    assert!(
+        cause.contains("av01") && cause.contains("encoder's settings"),
+        "{cause}"
+    );
     drop(client);
     fixture.stop().await;
 }

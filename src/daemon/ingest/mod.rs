@@ -53,6 +53,9 @@ pub enum MediaEvent {
     Format(InputFormat),
     /// One access unit.
     Frame(EncodedFrame),
+    /// The ingest refuses the publisher, although the gate let it in: why, and what helps. The lease
+    /// ends.
+    Refused(String),
 }
 
 /// The right to publish a stream. Dropping the lease tells the session that the publisher left.

@@ -16,6 +16,8 @@ use crate::model::status::{InputStatus, RungStatus, State, StreamStatus};
 
 /// Longest error text that is shown.
 const ERROR_CHARS_MAX: usize = 500;
+/// An error is shown until the stream has been live for this long without another.
+const HEALTHY_AFTER: Duration = Duration::from_secs(10);
 
 /// One stream's noticeboard: the stream's task writes, everybody else reads. When the stream's
 /// settings change, the next task takes the noticeboard over, and with it the viewers.
@@ -35,6 +37,8 @@ struct Board {
     status: StreamStatus,
     open: bool,
     ended: Option<Instant>,
+    /// When the stream's state last changed, or something last went wrong.
+    unsettled: Instant,
 }
 
 /// What the task reports.
@@ -73,6 +77,7 @@ impl Cell {
                 status,
                 open: false,
                 ended: None,
+                unsettled: Instant::now(),
             }),
             viewers: Viewers::default(),
             demanded: Notify::new(),
@@ -104,6 +109,7 @@ impl Cell {
         let before = board.status.state;
         if before != report.state {
             board.status.since = date_now();
+            board.unsettled = Instant::now();
         }
         board.open = report.playable;
         board.status.state = report.state;
@@ -113,9 +119,12 @@ impl Cell {
         before
     }
 
-    /// Something went wrong; `text` says what and what happens next.
+    /// Something went wrong; `text` says what and what happens next. It is shown until the stream
+    /// has been live for ten seconds.
     pub fn error(&self, text: &str) {
-        self.board().status.last_error = Some(printable(text, ERROR_CHARS_MAX));
+        let mut board = self.board();
+        board.status.last_error = Some(printable(text, ERROR_CHARS_MAX));
+        board.unsettled = Instant::now();
     }
 
     /// A session that could be played ended now.
@@ -125,7 +134,15 @@ impl Cell {
 
     /// The status as of now.
     pub fn status(&self, now: Instant) -> StreamStatus {
-        let mut status = self.board().status.clone();
+        let mut status = {
+            let board = self.board();
+            let mut status = board.status.clone();
+            let settled = now.saturating_duration_since(board.unsettled) >= HEALTHY_AFTER;
+            if status.state == State::Live && settled {
+                status.last_error = None;
+            }
+            status
+        };
         status.viewers = self.viewers.count(now);
         status
     }
@@ -286,6 +303,30 @@ mod tests {
         let next = cell.succeed("test:".into(), Schedule::WhileWatched);
         assert!(!given_up(0) && given_up(next));
         assert_eq!(cell.status(Instant::now()).source, "test:");
+    }
+
+    #[test]
+    fn an_error_is_shown_until_the_stream_is_healthy_again() {
+        let cell = Cell::new("s", String::new(), Schedule::WhilePublished);
+        let report = |state| {
+            cell.report(Report {
+                state,
+                playable: true,
+                input: None,
+                rungs: Vec::new(),
+                worker_pid: None,
+            })
+        };
+        let shown = |later| cell.status(Instant::now() + later).last_error;
+        report(State::Live);
+        cell.error("worker lost");
+        assert!(shown(HEALTHY_AFTER / 2).is_some());
+        assert_eq!(shown(HEALTHY_AFTER), None);
+        report(State::Waiting);
+        assert!(shown(2 * HEALTHY_AFTER).is_some(), "nobody publishes");
+        report(State::Live);
+        assert!(shown(HEALTHY_AFTER / 2).is_some(), "live for a moment");
+        assert_eq!(shown(HEALTHY_AFTER), None);
     }
 
     #[test]

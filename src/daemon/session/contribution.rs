@@ -41,6 +41,17 @@ pub struct Contribution {
     key_by: Option<Instant>,
 }
 
+/// What an event of the publisher was.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// A format or a frame.
+    Passed,
+    /// The publisher's first frame that can be decoded.
+    Decodable,
+    /// The ingest refuses the publisher, for this cause.
+    Refused(String),
+}
+
 impl Contribution {
     /// No publisher yet. A publisher may send nothing that can be decoded for `key_frame_max`.
     pub fn new(key_frame_max: Duration) -> Self {
@@ -101,15 +112,14 @@ impl Contribution {
         self.key_by
     }
 
-    /// Passes on what [`next`](Self::next) returned; true when it is the publisher's first frame that
-    /// can be decoded.
+    /// Passes on what [`next`](Self::next) returned.
     pub fn take(
         &mut self,
         event: MediaEvent,
         inbox: Option<&WorkerInbox>,
         stream: &str,
         metrics: &OneStream,
-    ) -> bool {
+    ) -> Taken {
         match event {
             MediaEvent::Format(format) => {
                 if self.video_changes(&format) {
@@ -122,7 +132,7 @@ impl Contribution {
                     inbox.push(ToWorker::InputOpened(format.clone()));
                 }
                 self.format = Some(format);
-                false
+                Taken::Passed
             }
             MediaEvent::Frame(frame) => {
                 let first = self.key_by.is_some() && self.is_decodable(&frame);
@@ -142,8 +152,13 @@ impl Contribution {
                 if let Some(inbox) = inbox {
                     self.send(frame, inbox, stream);
                 }
-                first
+                if first {
+                    Taken::Decodable
+                } else {
+                    Taken::Passed
+                }
             }
+            MediaEvent::Refused(cause) => Taken::Refused(cause),
         }
     }
 

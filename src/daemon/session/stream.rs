@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::cell::{Cell, Report};
-use super::contribution::{Contribution, Publisher};
+use super::contribution::{Contribution, Publisher, Taken};
 use super::distribution::Distribution;
 use super::machine::{Action, Event, Limits, Machine};
 use super::spec::Spec;
@@ -204,8 +204,10 @@ impl Stream {
             Input::Media(Some(event)) => {
                 let inbox = self.link.as_ref().map(Link::inbox);
                 let (stream, metrics) = (&self.setup.spec.name, &self.setup.metrics);
-                if self.contribution.take(event, inbox, stream, metrics) {
-                    self.tell(Event::Decodable);
+                match self.contribution.take(event, inbox, stream, metrics) {
+                    Taken::Passed => {}
+                    Taken::Decodable => self.tell(Event::Decodable),
+                    Taken::Refused(cause) => self.setup.cell.error(&cause),
                 }
             }
             Input::Media(None) => {

@@ -6,6 +6,9 @@ use super::connection::{Overdue, ProtocolError, Rejection};
 use crate::daemon::ingest::{Refusal, Revocation};
 use crate::daemon::net::HeaderError;
 
+/// What helps a publisher whose media is rejected.
+pub(super) const REJECTED_NEXT: &str = "change the encoder's settings";
+
 /// Why a connection ends.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum End {
@@ -37,4 +40,15 @@ pub(super) enum End {
     Revoked(Revocation),
     #[error("the daemon is stopping")]
     ShuttingDown,
+}
+
+impl End {
+    /// What a publisher that the gate let in did wrong, for the stream's status.
+    pub(super) fn complaint(&self) -> Option<String> {
+        match self {
+            Self::Rejected(cause) => Some(format!("publisher refused: {cause}; {REJECTED_NEXT}")),
+            Self::Protocol(cause) => Some(format!("publisher closed: {cause}")),
+            _ => None,
+        }
+    }
 }

@@ -15,11 +15,11 @@ use tracing::{Instrument, debug, info, info_span, warn};
 use super::command::PublishTarget;
 use super::connection::{Connection, Event};
 use super::counters::Counters;
-use super::end::End;
+use super::end::{End, REJECTED_NEXT};
 use super::limits::Limits;
 use super::pool::{Pool, Stranger};
 use super::refusals::RefusalLog;
-use crate::daemon::ingest::{Gate, Lease, PublishRequest, Refusal};
+use crate::daemon::ingest::{Gate, Lease, MediaEvent, PublishRequest, Refusal};
 use crate::daemon::net::{Open, Proxies};
 
 /// Bytes per read, into the stack, so that an idle connection holds no buffer.
@@ -149,6 +149,11 @@ impl<G: Gate> Publication<'_, G> {
             reason = lease.revoked.revoked() => End::Revoked(reason),
             end = link.forward(&lease).instrument(span) => end,
         };
+        if let Some(complaint) = end.complaint() {
+            // Without room or time for it, the log alone says it.
+            let told = lease.media.send(MediaEvent::Refused(complaint));
+            let _ = timeout(self.shared.limits.write_time_max, told).await;
+        }
         drop(lease);
         self.log_end(&end);
         end
@@ -212,8 +217,7 @@ impl<G: Gate> Publication<'_, G> {
             End::Revoked(_) => info!(stream, %peer, cause = %end, "publisher closed"),
             End::Rejected(rejection) => {
                 self.shared.counters.refused.inc();
-                warn!(stream, %peer, cause = %rejection, next = "change the encoder's settings",
-                    "publisher refused");
+                warn!(stream, %peer, cause = %rejection, next = REJECTED_NEXT, "publisher refused");
             }
             End::Protocol(_) | End::Overdue(_) | End::Unread => {
                 warn!(stream, %peer, cause = %end, "publisher closed");

@@ -382,6 +382,16 @@ async fn the_test_signal_starts_with_its_first_viewer() {
 }
 
 #[tokio::test]
+async fn a_publisher_that_its_ingest_refuses_is_told() {
+    let rig = Rig::push(LONG);
+    let lease = rig.publish("sesame").await.unwrap();
+    send(&lease, MediaEvent::Refused("AV1 is not supported".into())).await;
+    drop(lease);
+    let status = rig.until(|status| status.last_error.is_some()).await;
+    assert_eq!(status.last_error.unwrap(), "AV1 is not supported");
+}
+
+#[tokio::test]
 async fn a_camera_is_fetched_unasked_and_its_absence_is_told() {
     let source = Source::Pull(Pull {
         url: "http://camera.invalid/v.mjpg?token=sesame".parse().unwrap(),

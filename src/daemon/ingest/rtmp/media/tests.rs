@@ -67,6 +67,7 @@ impl Fixture {
                         .audio
                         .map_or(String::new(), |audio| format!(" {:?}", audio.codec)),
                 ),
+                MediaEvent::Refused(cause) => cause,
                 MediaEvent::Frame(frame) => format!(
                     "{:?} {}/{}{}",
                     frame.track,
