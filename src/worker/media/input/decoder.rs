@@ -14,6 +14,13 @@ use crate::model::frame::Track;
 use crate::worker::media::events::{Event, Events};
 use crate::worker::media::template::Error;
 
+/// Most compressed media of one track that waits between demuxer and decoder: what a live source
+/// sends ahead, a fragment, or the segments of a playlist. A source that sends more is not read for
+/// a while.
+const WAITING_BYTES_MAX: u32 = 32 * 1024 * 1024;
+const WAITING_TIME_MAX: gst::ClockTime = gst::ClockTime::from_seconds(20);
+const WAITING_FRAMES_MAX: u32 = 8192;
+
 /// A decoder of input number `input` that takes listed formats only, and a playlist only where the
 /// rules say that the address was configured as one. What it leaves out is noted in `rules`, and
 /// reported to `events` when the rest of the input goes on.
@@ -22,6 +29,9 @@ use crate::worker::media::template::Error;
 /// When GStreamer lacks `decodebin`.
 pub fn make(rules: &Arc<Rules>, input: u64, events: &Events) -> Result<gst::Element, Error> {
     let decoder = elements::make("decodebin")?;
+    decoder.set_property("max-size-bytes", WAITING_BYTES_MAX);
+    decoder.set_property("max-size-time", WAITING_TIME_MAX.nseconds());
+    decoder.set_property("max-size-buffers", WAITING_FRAMES_MAX);
     // The type exists once `decodebin` does.
     let answers =
         glib::Type::from_name("GstAutoplugSelectResult").and_then(glib::EnumClass::with_type);

@@ -1,6 +1,6 @@
 //! Fits decoded media to the output: pictures to the canvas, sound to the pacer's format.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use gst::prelude::*;
@@ -21,37 +21,6 @@ const FPS_RANGE: std::ops::RangeInclusive<f64> = 4.0..=130.0;
 /// Frame rate when a plausible one is neither announced nor measured.
 const FPS_DEFAULT: FrameRate = FrameRate::whole(25);
 
-/// How the publisher's time of a decoded buffer is found.
-#[derive(Debug, Clone, Copy)]
-pub enum Times {
-    /// The buffer's running time minus this many nanoseconds.
-    Shifted(i64),
-    /// The moment of arrival: the source carries no times.
-    Arrival,
-}
-
-impl Times {
-    fn of(self, buffer: &gst::BufferRef, segment: Option<&gst::Segment>) -> Option<i64> {
-        match self {
-            Self::Arrival => Some(monotonic_ns()),
-            Self::Shifted(shift) => {
-                let pts = buffer.pts()?;
-                let time = segment?
-                    .downcast_ref::<gst::ClockTime>()?
-                    .to_running_time(pts)?;
-                Some(i64::try_from(time.nseconds()).ok()? - shift)
-            }
-        }
-    }
-}
-
-/// Nanoseconds of a clock that never goes back; its zero is the first call.
-fn monotonic_ns() -> i64 {
-    static FIRST: OnceLock<Instant> = OnceLock::new();
-    let first = FIRST.get_or_init(Instant::now);
-    i64::try_from(first.elapsed().as_nanos()).unwrap_or(i64::MAX)
-}
-
 /// What the fitting of one input's pictures and sound needs.
 #[derive(Clone)]
 pub struct Fit {
@@ -59,10 +28,8 @@ pub struct Fit {
     pub intake: Arc<Intake>,
     /// Number of the input.
     pub input: u64,
-    /// How the publisher's times are found.
-    pub times: Times,
-    /// Hold media back until its time has come: for sources that deliver in bursts.
-    pub paced: bool,
+    /// Nanoseconds by which a buffer's running time is after the publisher's time.
+    pub shift_ns: i64,
     /// Frame rate announced outside of the video's own caps.
     pub fps_hint: Option<FrameRate>,
 }
@@ -115,18 +82,18 @@ impl Fit {
     }
 
     fn sink(&self, take: impl Fn(gst::Buffer, i64) + Send + Sync + 'static) -> AppSink {
-        let times = self.times;
+        let shift_ns = self.shift_ns;
         let callbacks = AppSinkCallbacks::builder().new_sample(move |sink| {
             let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
             if let Some(buffer) = sample.buffer_owned()
-                && let Some(pts_ns) = times.of(&buffer, sample.segment())
+                && let Some(time_ns) = running_time_ns(&buffer, sample.segment())
             {
-                take(buffer, pts_ns);
+                take(buffer, time_ns - shift_ns);
             }
             Ok(gst::FlowSuccess::Ok)
         });
         AppSink::builder()
-            .sync(self.paced)
+            .sync(false)
             .async_(false)
             .max_buffers(4)
             .callbacks(callbacks.build())
@@ -160,6 +127,13 @@ impl Fit {
             self.intake.canvas_for(source)
         })
     }
+}
+
+fn running_time_ns(buffer: &gst::BufferRef, segment: Option<&gst::Segment>) -> Option<i64> {
+    let time = segment?
+        .downcast_ref::<gst::ClockTime>()?
+        .to_running_time(buffer.pts()?)?;
+    i64::try_from(time.nseconds()).ok()
 }
 
 /// Offers a pool for pictures with padding between their rows, as `GstVideoMeta` describes it:
@@ -293,8 +267,7 @@ mod tests {
         let fit = Fit {
             intake: Arc::new(Intake::new(events)),
             input: 0,
-            times: Times::Shifted(0),
-            paced: false,
+            shift_ns: 0,
             fps_hint: None,
         };
         let raw = decoder.static_pad("src").unwrap();

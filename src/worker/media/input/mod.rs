@@ -6,6 +6,7 @@ mod decoder;
 mod elements;
 mod fit;
 mod formats;
+mod gate;
 pub mod http;
 mod intake;
 mod pull;

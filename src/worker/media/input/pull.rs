@@ -5,19 +5,23 @@ use std::sync::{Arc, Mutex, PoisonError};
 use gst::prelude::*;
 
 use super::decoder;
-use super::elements::{dispose, fail, make, pad};
-use super::fit::{Fit, Times};
-use super::http::cause::word;
-use super::http::source::{self, BODY, CONTENT_TYPE};
+use super::elements::{self, dispose, fail, make, pad};
+use super::fit::Fit;
+use super::gate::Gate;
+use super::http::source::{self, BODY, CONTENT_TYPE, FRAMERATE, LENGTH};
 use super::http::{Cause, Rules};
 use super::intake::Intake;
 use crate::worker::media::events::{Event, Events};
 use crate::worker::media::graph::draw;
 use crate::worker::media::template::{Error, Kind, Library, Values};
 
+/// Longest time for which pictures wait to be decoded; then older ones are left out.
+const PICTURES_WAIT_MAX: gst::ClockTime = gst::ClockTime::from_mseconds(500);
+
 /// One attempt at fetching.
 pub struct Puller {
     pipeline: gst::Pipeline,
+    gate: Arc<Gate>,
     input: u64,
     rules: Arc<Rules>,
 }
@@ -37,8 +41,10 @@ impl Puller {
         rules.begin();
         let pipeline = gst::Pipeline::with_name("pull");
         let input = intake.open();
+        let gate = Arc::new(Gate::default());
         let graph = Graph {
             pipeline: pipeline.downgrade(),
+            gate: gate.clone(),
             intake: intake.clone(),
             input,
             library: library.clone(),
@@ -51,6 +57,7 @@ impl Puller {
         let rules = rules.clone();
         Ok(Self {
             pipeline,
+            gate,
             input,
             rules,
         })
@@ -74,6 +81,7 @@ impl Puller {
 
 impl Drop for Puller {
     fn drop(&mut self) {
+        self.gate.close();
         dispose(&self.pipeline);
     }
 }
@@ -103,6 +111,7 @@ fn watch(pipeline: &gst::Pipeline, graph: &Graph) {
 #[derive(Clone)]
 struct Graph {
     pipeline: gst::glib::WeakRef<gst::Pipeline>,
+    gate: Arc<Gate>,
     intake: Arc<Intake>,
     input: u64,
     library: Arc<Library>,
@@ -117,32 +126,40 @@ impl Graph {
             .build_kind(Kind::HttpSource, &Values::default())?
             .add_to(pipeline.upcast_ref())?;
         source.set_property("location", self.rules.pull().url.as_str());
-        // What a stream brings has the time of its arrival; a playlist is fetched at once.
-        let live = !self.rules.is_playlist();
-        source.set_property("is-live", live);
-        source.set_property("do-timestamp", live);
+        // The pieces of a playlist are fetched as fast as they are read.
+        source.set_property("is-live", !self.rules.is_playlist());
         let graph = self.clone();
         // The event comes before the body, so the first buffer finds its elements linked.
         pad(&last, "src")?.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |pad, info| {
-            let Some(multipart) = info.event().and_then(is_multipart) else {
+            let Some(body) = info.event().and_then(Body::of) else {
                 return gst::PadProbeReturn::Ok;
             };
-            graph.report(graph.take_body(pad, multipart));
+            // A body that has a length is a file, and so are the pieces of a playlist.
+            if !body.has_length && !graph.rules.is_playlist() {
+                graph.live_from_first_byte(pad);
+            }
+            graph.report(graph.take_body(pad, &body));
             gst::PadProbeReturn::Remove
         });
         Ok(())
     }
 
-    /// A multipart body is a sequence of JPEG pictures (`multipart/x-mixed-replace`); any other body
-    /// describes itself, as MPEG-TS, MP4 or WebM.
-    fn take_body(&self, body: &gst::Pad, multipart: bool) -> Result<(), Error> {
+    fn live_from_first_byte(&self, pad: &gst::Pad) {
+        let gate = self.gate.clone();
+        pad.add_probe(gst::PadProbeType::BUFFER, move |_, _| {
+            gate.live();
+            gst::PadProbeReturn::Remove
+        });
+    }
+
+    /// A multipart body comes as JPEG pictures; any other body describes itself, as MPEG-TS, MP4 or
+    /// WebM.
+    fn take_body(&self, pad: &gst::Pad, body: &Body) -> Result<(), Error> {
         let pipeline = self.pipeline()?;
         let queue = make("queue")?;
-        let next = if multipart {
-            let demux = make("multipartdemux")?;
-            demux.set_property("single-stream", true);
-            self.take_jpeg_pads(&demux);
-            demux
+        let next = if body.multipart {
+            drop_old_pictures(&queue);
+            self.jpeg_decoder()?
         } else {
             let decoder = decoder::make(&self.rules, self.input, &self.events)?;
             self.take_raw_pads(&decoder);
@@ -150,32 +167,30 @@ impl Graph {
         };
         pipeline.add_many([&queue, &next]).map_err(fail)?;
         queue.link(&next).map_err(fail)?;
+        if body.multipart {
+            let raw = elements::pad(&next, "src")?;
+            self.fit().video(&pipeline, &raw, &self.library)?;
+        }
         next.sync_state_with_parent().map_err(fail)?;
         queue.sync_state_with_parent().map_err(fail)?;
-        body.link(&pad(&queue, "sink")?).map_err(fail)?;
+        pad.link(&elements::pad(&queue, "sink")?).map_err(fail)?;
         Ok(())
     }
 
-    fn take_jpeg_pads(&self, demux: &gst::Element) {
-        let graph = self.clone();
-        demux.connect_pad_added(move |_, pad| graph.report(graph.take_jpeg(pad)));
-    }
-
-    fn take_jpeg(&self, jpeg: &gst::Pad) -> Result<(), Error> {
-        let caps = jpeg.current_caps().unwrap_or_else(|| jpeg.query_caps(None));
-        let name = caps.structure(0).map(|part| part.name().as_str());
-        if let Some(other) = name.filter(|name| *name != "image/jpeg") {
-            return Err(fail(Cause::Format(word(other))));
-        }
-        let pipeline = self.pipeline()?;
+    /// Until the canvas is known, pictures are left out whose rate is not: the canvas gets that rate.
+    fn jpeg_decoder(&self) -> Result<gst::Element, Error> {
         let decoder = make("jpegdec")?;
-        pipeline.add(&decoder).map_err(fail)?;
-        let raw = pad(&decoder, "src")?;
-        self.fit(Times::Arrival, false)
-            .video(&pipeline, &raw, &self.library)?;
-        decoder.sync_state_with_parent().map_err(fail)?;
-        jpeg.link(&pad(&decoder, "sink")?).map_err(fail)?;
-        Ok(())
+        let intake = self.intake.clone();
+        pad(&decoder, "sink")?.add_probe(gst::PadProbeType::BUFFER, move |pad, _| {
+            let caps = pad.current_caps();
+            let format = caps.as_ref().and_then(|caps| caps.structure(0));
+            let known = format.is_some_and(|format| format.has_field(FRAMERATE));
+            match known || intake.canvas().is_some() {
+                true => gst::PadProbeReturn::Remove,
+                false => gst::PadProbeReturn::Handled,
+            }
+        });
+        Ok(decoder)
     }
 
     /// Takes the first video pad and the first audio pad, for a second language would be mixed into
@@ -190,11 +205,17 @@ impl Graph {
 
     fn take_raw(&self, raw: &gst::Pad, video: &Taken, audio: &Taken) -> Result<(), Error> {
         let pipeline = self.pipeline()?;
-        let fit = self.fit(Times::Shifted(0), true);
+        let fit = self.fit();
         let caps = raw.current_caps().unwrap_or_else(|| raw.query_caps(None));
         match caps.structure(0).map(|s| s.name().as_str()) {
-            Some("video/x-raw") if video.take(raw) => fit.video(&pipeline, raw, &self.library),
-            Some("audio/x-raw") if audio.take(raw) => fit.audio(&pipeline, raw, &self.library),
+            Some("video/x-raw") if video.take(raw) => {
+                self.gate.hold(raw);
+                fit.video(&pipeline, raw, &self.library)
+            }
+            Some("audio/x-raw") if audio.take(raw) => {
+                self.gate.hold(raw);
+                fit.audio(&pipeline, raw, &self.library)
+            }
             _ => Ok(()),
         }
     }
@@ -203,12 +224,11 @@ impl Graph {
         self.pipeline.upgrade().ok_or_else(|| fail("stopped"))
     }
 
-    fn fit(&self, times: Times, paced: bool) -> Fit {
+    fn fit(&self) -> Fit {
         Fit {
             intake: self.intake.clone(),
             input: self.input,
-            times,
-            paced,
+            shift_ns: 0,
             fps_hint: None,
         }
     }
@@ -239,10 +259,26 @@ impl Taken {
     }
 }
 
-/// Whether the body is multipart, by its `Content-Type`; `None` when `event` is not the one that
-/// goes ahead of a body.
-fn is_multipart(event: &gst::Event) -> Option<bool> {
-    let structure = event.structure().filter(|s| s.name() == BODY)?;
-    let kind = structure.get::<String>(CONTENT_TYPE).unwrap_or_default();
-    Some(kind.to_ascii_lowercase().starts_with("multipart/"))
+/// What a source says of a body before it comes.
+struct Body {
+    multipart: bool,
+    has_length: bool,
+}
+
+impl Body {
+    /// `None` when `event` is not the one that goes ahead of a body.
+    fn of(event: &gst::Event) -> Option<Self> {
+        let structure = event.structure().filter(|s| s.name() == BODY)?;
+        let kind = structure.get::<String>(CONTENT_TYPE).unwrap_or_default();
+        Some(Self {
+            multipart: source::is_multipart(&kind),
+            has_length: structure.has_field(LENGTH),
+        })
+    }
+}
+
+/// Makes `queue` leave pictures out rather than hold the source up.
+fn drop_old_pictures(queue: &gst::Element) {
+    queue.set_property_from_str("leaky", "downstream");
+    queue.set_property("max-size-time", PICTURES_WAIT_MAX);
 }

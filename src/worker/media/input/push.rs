@@ -9,7 +9,7 @@ use gst::prelude::*;
 use gst_app::AppSrc;
 
 use super::elements::{dispose, fail, pad};
-use super::fit::{Fit, Times};
+use super::fit::Fit;
 use super::intake::Intake;
 use crate::base::backoff::Backoff;
 use crate::base::units::FrameRate;
@@ -241,8 +241,7 @@ impl Maker {
         Fit {
             intake: self.intake.clone(),
             input: self.input,
-            times: Times::Shifted(self.shift_ns),
-            paced: false,
+            shift_ns: self.shift_ns,
             fps_hint: self.fps_hint,
         }
     }

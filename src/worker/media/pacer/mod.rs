@@ -8,7 +8,9 @@
 
 use std::time::Duration;
 
+pub mod arrival;
 pub mod audio;
+pub mod hold;
 pub mod pace;
 pub mod timeline;
 pub mod video;

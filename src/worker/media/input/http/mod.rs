@@ -10,7 +10,9 @@ pub mod cause;
 mod connection;
 mod fetch;
 mod head;
+pub mod multipart;
 mod nearness;
+mod pictures;
 mod rules;
 pub mod source;
 

@@ -12,6 +12,16 @@ pub const NAME: &str = "weirhttpsrc";
 pub const BODY: &str = "weir-body";
 /// Field of the event [`BODY`].
 pub const CONTENT_TYPE: &str = "content-type";
+/// Field of the event [`BODY`] where the body's length is known, in bytes.
+pub const LENGTH: &str = "length";
+/// Field of the caps of a picture: the rate at which the camera makes them.
+pub const FRAMERATE: &str = "framerate";
+
+/// Whether a body of this content type is a sequence of pictures. The element then gives each
+/// picture as a buffer of its own, with a time.
+pub fn is_multipart(content_type: &str) -> bool {
+    content_type.to_ascii_lowercase().starts_with("multipart/")
+}
 
 glib::wrapper! {
     /// The element.
@@ -57,6 +67,7 @@ mod imp {
     use super::super::cause::{Cause, Shown};
     use super::super::fetch::{self, Response};
     use super::super::head::Range;
+    use super::super::pictures::{Picture, Pictures};
     use super::super::rules::{self, Rules};
     use super::*;
 
@@ -80,6 +91,8 @@ mod imp {
         live: bool,
         range: Option<Range>,
         response: Option<Response>,
+        /// Takes the body apart when it is a sequence of pictures.
+        pictures: Option<Pictures>,
         length: Option<u64>,
         /// Bytes of the body so far.
         read: u64,
@@ -144,17 +157,57 @@ mod imp {
             state.redirected = (response.url != url).then(|| response.url.clone());
             state.length = response.length;
             state.read = 0;
+            let multipart = is_multipart(&response.content_type);
+            state.pictures = multipart.then(Pictures::default);
             drop(state);
             let event = gst::Structure::builder(BODY)
                 .field(CONTENT_TYPE, &response.content_type)
+                .field_if_some(LENGTH, response.length)
                 .build();
             let src = self.obj().src_pad().clone();
             src.push_event(gst::event::CustomDownstreamSticky::new(event));
+            if multipart {
+                self.tell_rate(None);
+            }
             Ok(response)
         }
 
+        /// Tells the elements behind this one that pictures come, and at which rate.
+        fn tell_rate(&self, millihertz: Option<u32>) {
+            let rate = millihertz.and_then(|rate| i32::try_from(rate).ok());
+            let rate = rate.map(|rate| gst::Fraction::new(rate, 1000));
+            let caps = gst::Caps::builder("image/jpeg").field_if_some(FRAMERATE, rate);
+            // Where the caps do not fit, the next buffer fails and says so.
+            let _ = self.obj().set_caps(&caps.build());
+        }
+
+        fn buffer(&self) -> Result<Option<gst::Buffer>, Cause> {
+            let mut response = self.response()?;
+            let Some(mut pictures) = self.state().pictures.take() else {
+                self.state().response = Some(response);
+                return self.piece();
+            };
+            let picture = pictures.next(|into| response.read(into))?;
+            let mut state = self.state();
+            state.pictures = Some(pictures);
+            state.response = Some(response);
+            drop(state);
+            Ok(picture.map(|picture| self.picture(picture)))
+        }
+
+        fn picture(&self, picture: Picture) -> gst::Buffer {
+            if picture.millihertz.is_some() {
+                self.tell_rate(picture.millihertz);
+            }
+            let mut buffer = gst::Buffer::from_mut_slice(picture.jpeg);
+            if let Some(buffer) = buffer.get_mut() {
+                buffer.set_pts(gst::ClockTime::from_nseconds(picture.time_ns));
+            }
+            buffer
+        }
+
         /// The next piece of the body; `None` at its end.
-        fn piece(&self) -> Result<Option<Vec<u8>>, Cause> {
+        fn piece(&self) -> Result<Option<gst::Buffer>, Cause> {
             let mut response = self.response()?;
             let mut bytes = vec![0; BUFFER_BYTES_MAX];
             let read = response.read(&mut bytes)?;
@@ -165,12 +218,19 @@ mod imp {
             if page && bytes.trim_ascii_start().first() == Some(&b'<') {
                 return Err(Cause::WebPage(Shown::of(&response.url)));
             }
+            let first = state.read == 0;
             state.read += read as u64;
             if !state.live && state.read > PIECE_BYTES_MAX {
                 return Err(Cause::TooLarge(Shown::of(&response.url)));
             }
             state.response = Some(response);
-            Ok((read > 0).then_some(bytes))
+            let mut buffer = gst::Buffer::from_mut_slice(bytes);
+            // Only the first buffer has a time, so a demuxer counts all times from there by the clock
+            // in the stream. The times of arrival would say when the network was slow.
+            if let Some(buffer) = buffer.get_mut().filter(|_| state.live && first) {
+                buffer.set_pts(gst::ClockTime::ZERO);
+            }
+            Ok((read > 0).then_some(buffer))
         }
     }
 
@@ -196,6 +256,11 @@ mod imp {
                     let live = value.get().unwrap_or_default();
                     self.state().live = live;
                     self.obj().set_live(live);
+                    let format = match live {
+                        true => gst::Format::Time,
+                        false => gst::Format::Bytes,
+                    };
+                    self.obj().set_format(format);
                 }
             }
         }
@@ -326,11 +391,8 @@ mod imp {
             &self,
             _buffer: Option<&mut gst::BufferRef>,
         ) -> Result<CreateSuccess, gst::FlowError> {
-            match self.piece() {
-                Ok(Some(bytes)) => {
-                    let buffer = gst::Buffer::from_mut_slice(bytes);
-                    Ok(CreateSuccess::NewBuffer(buffer))
-                }
+            match self.buffer() {
+                Ok(Some(buffer)) => Ok(CreateSuccess::NewBuffer(buffer)),
                 Ok(None) => Err(gst::FlowError::Eos),
                 Err(Cause::Stopped) => Err(gst::FlowError::Flushing),
                 Err(cause) => {
