@@ -39,6 +39,8 @@ mod rtmp_client;
 #[path = "../sources/mod.rs"]
 mod sources;
 #[cfg(test)]
+mod stalls;
+#[cfg(test)]
 #[path = "../support/mod.rs"]
 mod support;
 #[cfg(test)]
