@@ -124,7 +124,10 @@ pub fn vlc(url: &str) -> Played {
     Played {
         // 4:2:0, of the size of the best variant.
         pictures: bytes / (640 * 360 * 3 / 2),
-        complaints: with(lines(&output), &["demux", "decoder error", "packetizer"]),
+        complaints: with(
+            lines(&output),
+            &["mp4 demux", "ts demux", "decoder error", "iscontinuity"],
+        ),
     }
 }
 

@@ -54,6 +54,17 @@ fn a_sample_of_all_sources_plays() {
     assert!(failed.is_empty(), "{failed:#?}");
 }
 
+/// The first seconds of fifty starts; prints how far sound and picture are apart in each.
+#[test]
+#[ignore = "takes ten minutes; sources that all play show the same once each"]
+fn fifty_starts_are_in_sync() {
+    let (_, plain) = sources().find(|(_, s)| s.name == "ffmpeg").expect("listed");
+    let outcomes: Vec<_> = (0..50).map(|_| outcome(&plain.for_seconds(3))).collect();
+    println!("{outcomes:#?}");
+    let failed = outcomes.iter().filter(|outcome| outcome.is_err());
+    assert_eq!(failed.count(), 0);
+}
+
 /// All sources, or those that the environment chooses.
 #[test]
 #[ignore = "takes half an hour; scripts/compatibility runs it"]

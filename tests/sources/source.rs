@@ -99,6 +99,14 @@ pub struct Source {
 }
 
 impl Source {
+    /// The same source, of which only the first `seconds` are judged.
+    pub fn for_seconds(mut self, seconds: u64) -> Self {
+        if let Expect::Plays(bounds) = &mut self.expect {
+            bounds.seconds = seconds;
+        }
+        self
+    }
+
     /// Plays the source through a daemon; describes what came out.
     ///
     /// # Errors

@@ -54,6 +54,23 @@ const NO_B: &[&str] = &[
     "-bf",
     "0",
 ];
+/// A live server sends each frame when it has it.
+const LIVE_WEBM: &[&str] = &[
+    "-f",
+    "webm",
+    "-flush_packets",
+    "1",
+    "-cluster_time_limit",
+    "200",
+];
+const LIVE_MATROSKA: &[&str] = &[
+    "-f",
+    "matroska",
+    "-flush_packets",
+    "1",
+    "-cluster_time_limit",
+    "200",
+];
 const AC3: &[&str] = &["-c:a", "ac3", "-b:a", "192k"];
 const MP2: &[&str] = &["-c:a", "mp2", "-b:a", "192k"];
 const MP3: &[&str] = &["-c:a", "libmp3lame", "-b:a", "128k"];
@@ -154,17 +171,9 @@ fn containers() -> Vec<Source> {
         )
     };
     vec![
-        served(
-            "WebM, live: VP8, Vorbis",
-            &["-f", "webm"],
-            webm(VP8, VORBIS),
-        ),
-        served("WebM, live: VP9, Opus", &["-f", "webm"], webm(VP9, OPUS)),
-        served(
-            "Matroska, live: H.264, AAC",
-            &["-f", "matroska"],
-            Clip::PLAIN,
-        ),
+        served("WebM, live: VP8, Vorbis", LIVE_WEBM, webm(VP8, VORBIS)),
+        served("WebM, live: VP9, Opus", LIVE_WEBM, webm(VP9, OPUS)),
+        served("Matroska, live: H.264, AAC", LIVE_MATROSKA, Clip::PLAIN),
         served("FLV, live: H.264, AAC", &["-f", "flv"], Clip::PLAIN),
         served(
             "fragmented MP4, live: H.264, AAC",

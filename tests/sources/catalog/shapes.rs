@@ -1,7 +1,7 @@
 //! Sizes, shapes of pixels, and frame rates.
 
 use super::pushed;
-use crate::sources::clip::{Clip, X264};
+use crate::sources::clip::Clip;
 use crate::sources::source::{Bounds, Expect, Source};
 
 fn sized(
@@ -84,6 +84,18 @@ pub fn all() -> Vec<Source> {
     all
 }
 
+/// What shares a screen makes no B-frames, which would delay a picture by several of its own length.
+const SCREEN: &[&str] = &[
+    "-c:v",
+    "libx264",
+    "-preset",
+    "superfast",
+    "-g",
+    "30",
+    "-bf",
+    "0",
+];
+
 /// Slides and shared screens.
 fn slow() -> [Source; 2] {
     let slow = |name, rate, fps| {
@@ -97,7 +109,7 @@ fn slow() -> [Source; 2] {
                 name,
                 Clip {
                     rate,
-                    video: X264,
+                    video: SCREEN,
                     ..Clip::PLAIN
                 },
             )
