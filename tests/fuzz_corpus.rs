@@ -16,6 +16,7 @@ mod support {
     pub mod targets {
         pub mod config;
         pub mod flv_amf;
+        pub mod multipart;
         pub mod rtmp_connection;
         pub mod worker_protocol;
     }
@@ -59,4 +60,9 @@ fn worker_protocol() {
 #[test]
 fn config() {
     replay("config", targets::config::run);
+}
+
+#[test]
+fn multipart() {
+    replay("multipart", targets::multipart::run);
 }

@@ -64,6 +64,7 @@ fn motion_jpeg_without_sound() {
         auth: Auth::Open,
         content_length: true,
         fps: 15,
+        ..Options::default()
     });
 }
 
@@ -73,6 +74,7 @@ fn motion_jpeg_without_content_length() {
         auth: Auth::Open,
         content_length: false,
         fps: 10,
+        ..Options::default()
     });
 }
 
@@ -82,6 +84,7 @@ fn motion_jpeg_behind_basic_authentication() {
         auth: Auth::Basic,
         content_length: true,
         fps: 15,
+        ..Options::default()
     });
 }
 
@@ -91,6 +94,7 @@ fn motion_jpeg_behind_digest_authentication() {
         auth: Auth::Digest,
         content_length: true,
         fps: 15,
+        ..Options::default()
     });
 }
 
@@ -101,6 +105,7 @@ fn a_wrong_password_is_said() {
         auth: Auth::Basic,
         content_length: true,
         fps: 10,
+        ..Options::default()
     });
     let daemon = pulled(&camera.url(), Some("somebody-else"));
     wait_until("the cause", LIMIT, || {
@@ -118,6 +123,7 @@ fn a_camera_that_comes_back_goes_on() {
         auth: Auth::Open,
         content_length: true,
         fps: 10,
+        ..Options::default()
     };
     let camera = Camera::start(options);
     let daemon = pulled(&camera.url(), None);

@@ -28,10 +28,14 @@ mod lifecycle;
 #[path = "../support/llhls/mod.rs"]
 mod llhls;
 #[cfg(test)]
+mod many_pulls;
+#[cfg(test)]
 mod operations;
 #[cfg(test)]
 #[path = "../players/mod.rs"]
 mod players;
+#[cfg(test)]
+mod pulls;
 #[cfg(test)]
 #[path = "../support/rtmp_client.rs"]
 mod rtmp_client;

@@ -51,6 +51,7 @@ fn every_worker_stands_inside_walls() {
         auth: Auth::Open,
         content_length: true,
         fps: 15,
+        ..Options::default()
     });
     let daemon = Daemon::start(&format!(
         "{}[[stream]]\nname = \"demo\"\nsource = \"test:\"\n\

@@ -8,9 +8,11 @@ use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use md5::{Digest, Md5};
+
+use super::clips::barcode;
 
 /// User name that a protected camera expects.
 pub const USER: &str = "viewer";
@@ -31,6 +33,87 @@ pub enum Auth {
     Digest,
 }
 
+/// How the camera writes `multipart/x-mixed-replace`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dialect {
+    /// As RFC 2046 section 5.1 says.
+    Standard,
+    /// Parts have the type `image/jpg`.
+    Jpg,
+    /// The boundary in the head has the dashes that stand before it in the body.
+    DashesInHead,
+    /// The boundary in the body has no dashes.
+    DashesMissing,
+    /// The boundary in the head is quoted.
+    Quoted,
+    /// Text stands before the first boundary.
+    Preamble,
+    /// Bytes stand between the parts.
+    Between,
+    /// No line end stands behind a picture.
+    NoLineEnd,
+    /// `Content-Length` is the length of another picture.
+    WrongLength,
+}
+
+impl Dialect {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::Standard,
+        Self::Jpg,
+        Self::DashesInHead,
+        Self::DashesMissing,
+        Self::Quoted,
+        Self::Preamble,
+        Self::Between,
+        Self::NoLineEnd,
+        Self::WrongLength,
+    ];
+
+    fn boundary_in_head(self) -> &'static str {
+        match self {
+            Self::DashesInHead => "--frame",
+            Self::Quoted => "\"frame\"",
+            _ => "frame",
+        }
+    }
+
+    fn before_all(self) -> &'static str {
+        match self {
+            Self::Preamble => "This camera sends pictures.\r\nPlease be patient.\r\n\r\n",
+            _ => "",
+        }
+    }
+
+    /// The head of a part with a picture of `bytes` bytes.
+    fn head(self, bytes: usize, content_length: bool) -> String {
+        let dashes = if self == Self::DashesMissing {
+            ""
+        } else {
+            "--"
+        };
+        let kind = if self == Self::Jpg { "jpg" } else { "jpeg" };
+        let bytes = match self {
+            Self::WrongLength if bytes.is_multiple_of(2) => bytes / 2,
+            Self::WrongLength => bytes * 2,
+            _ => bytes,
+        };
+        let length = match content_length {
+            true => format!("Content-Length: {bytes}\r\n"),
+            false => String::new(),
+        };
+        format!("{dashes}frame\r\nContent-Type: image/{kind}\r\n{length}\r\n")
+    }
+
+    fn after_picture(self) -> &'static str {
+        match self {
+            Self::NoLineEnd => "",
+            Self::Between => "\r\n\r\n\0\0\0\0padding\r\n",
+            _ => "\r\n",
+        }
+    }
+}
+
 /// Properties of a camera.
 #[derive(Debug, Clone, Copy)]
 pub struct Options {
@@ -40,6 +123,23 @@ pub struct Options {
     pub content_length: bool,
     /// Pictures per second.
     pub fps: u32,
+    /// How the pictures are wrapped.
+    pub dialect: Dialect,
+    /// Longest time that a picture is late.
+    pub jitter: Duration,
+}
+
+impl Default for Options {
+    /// Ten pictures per second, as RFC 2046 says, without jitter, for everybody.
+    fn default() -> Self {
+        Self {
+            auth: Auth::Open,
+            content_length: true,
+            fps: 10,
+            dialect: Dialect::Standard,
+            jitter: Duration::ZERO,
+        }
+    }
 }
 
 /// A running camera; stops when dropped.
@@ -114,26 +214,34 @@ impl Drop for Camera {
     }
 }
 
-/// Two seconds of JPEG pictures.
+/// Seconds of pictures that a camera repeats.
+pub const SECONDS: u32 = 8;
+
+/// [`SECONDS`] of JPEG pictures, with their numbers as in [`barcode`].
 fn pictures(fps: u32) -> Vec<Vec<u8>> {
     let dir = tempfile::tempdir().expect("a temporary folder");
-    let picture = format!("testsrc2=size=640x360:rate={fps}:duration=2");
+    let strip = barcode::source_filter(&fps.to_string(), 640, 360);
+    let picture = format!(
+        "testsrc2=size=640x360:rate={fps}:duration={SECONDS}[picture];\
+         {strip}[strip];[picture][strip]overlay=0:0:shortest=1[out0]"
+    );
     let done = Command::new("ffmpeg")
-        .args([
-            "-nostdin",
-            "-loglevel",
-            "error",
-            "-f",
-            "lavfi",
-            "-i",
-            &picture,
-        ])
+        .args(["-nostdin", "-loglevel", "error"])
+        .args(["-f", "lavfi", "-i", &picture])
         .args(["-q:v", "6", "-pix_fmt", "yuvj420p"])
         .arg(dir.path().join("%04d.jpg"))
         .status();
     assert!(done.expect("ffmpeg is installed").success());
     let read = |n: u32| std::fs::read(dir.path().join(format!("{n:04}.jpg"))).expect("a picture");
-    (1..=fps * 2).map(read).collect()
+    (1..=fps * SECONDS).map(read).collect()
+}
+
+/// When picture `n` is sent: evenly, and late by a random part of the jitter.
+fn due(n: u64, options: Options) -> Duration {
+    let made = Duration::from_secs(n) / options.fps;
+    // A multiplicative hash, so that each run is alike.
+    let random = n.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
+    made + options.jitter.mul_f64(random as f64 / f64::from(u32::MAX))
 }
 
 fn serve(
@@ -154,24 +262,24 @@ fn serve(
         connection.write_all(refusal(options.auth).as_bytes())?;
     }
     served.fetch_add(1, Ordering::Relaxed);
-    connection.write_all(
-        b"HTTP/1.1 200 OK\r\nContent-Type: multipart/x-mixed-replace; boundary=frame\r\n\
-          Connection: close\r\n\r\n",
-    )?;
-    for picture in pictures.iter().cycle() {
+    let dialect = options.dialect;
+    let head = format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: multipart/x-mixed-replace; boundary={}\r\n\
+         Connection: close\r\n\r\n{}",
+        dialect.boundary_in_head(),
+        dialect.before_all()
+    );
+    connection.write_all(head.as_bytes())?;
+    let start = Instant::now();
+    for (n, picture) in (0..).zip(pictures.iter().cycle()) {
+        // Real time is what is simulated here: a camera sends at its own rate.
+        thread::sleep(due(n, options).saturating_sub(start.elapsed()));
         if stop.load(Ordering::Relaxed) {
             break;
         }
-        let mut head = "--frame\r\nContent-Type: image/jpeg\r\n".to_owned();
-        if options.content_length {
-            let _ = write!(head, "Content-Length: {}\r\n", picture.len());
-        }
-        connection.write_all(head.as_bytes())?;
-        connection.write_all(b"\r\n")?;
-        connection.write_all(picture)?;
-        connection.write_all(b"\r\n")?;
-        // Real time is what is simulated here: a camera sends at its own rate.
-        thread::sleep(Duration::from_secs(1) / options.fps);
+        let head = dialect.head(picture.len(), options.content_length);
+        let part = [head.as_bytes(), picture, dialect.after_picture().as_bytes()].concat();
+        connection.write_all(&part)?;
     }
     Ok(())
 }

@@ -292,6 +292,7 @@ impl Machine {
             Worker::Up(up) => (Some(up.since), up.productive),
         };
         let again_in = self.restarts.lost(since, productive, now);
+        let again_in = self.limits.paced(again_in);
         self.failed |= self.restarts.hopeless();
         self.replace(cause, again_in, now);
     }

@@ -229,7 +229,7 @@ impl Registry {
         let stop = CancellationToken::new();
         let task = tokio::spawn(stream::run(Setup {
             spec: spec.clone(),
-            limits: self.0.limits.with_grace(grace),
+            limits: self.0.limits.with_grace(grace).with_random_pace(),
             origin: self.0.origin.clone(),
             subscribers: self.0.subscribers.clone(),
             spares: self.0.spares.clone(),

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use super::cell::{Cell, Report};
 use super::contribution::{Contribution, Publisher, Taken};
 use super::distribution::Distribution;
-use super::machine::{Action, Event, Limits, Machine};
+use super::machine::{Action, Event, Limits, Machine, Schedule};
 use super::spec::Spec;
 use super::subscribers::Subscriber;
 use crate::daemon::ingest::MediaEvent;
@@ -279,10 +279,16 @@ impl Stream {
     /// may be dropped at any time.
     fn hire(&self) -> Hiring {
         let (spares, mut tested) = (self.setup.spares.clone(), self.setup.tested.clone());
+        // A publisher or a viewer waits for the others; a camera does not.
+        let in_turn = self.setup.spec.schedule() == Schedule::Always;
         Box::pin(async move {
             let known = tested.wait_for(Option::is_some).await.map(|_| ());
             known.map_err(|_| "encoders were never tested".to_owned())?;
-            spares.hire().await.map_err(|gone| gone.to_string())
+            let hired = match in_turn {
+                true => spares.hire_in_turn().await,
+                false => spares.hire().await,
+            };
+            hired.map_err(|gone| gone.to_string())
         })
     }
 

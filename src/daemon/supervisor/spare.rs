@@ -5,7 +5,7 @@ use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -20,12 +20,18 @@ const ASKING_MAX: usize = 64;
 const DELAY_FIRST: Duration = Duration::from_secs(1);
 const DELAY_MAX: Duration = Duration::from_secs(60);
 
+/// Workers that start in turn at the same time: for each of them two cores. A start costs a core half
+/// a second; if all streams of a large configuration started at once, no worker would say hello in
+/// time, and streams that play would stutter.
+const CORES_PER_START: usize = 2;
+
 type Ask = oneshot::Sender<Link>;
 
 /// Hands out workers.
 pub struct Spares {
     launch: Arc<dyn Launch>,
     asks: mpsc::Sender<Ask>,
+    turns: Semaphore,
     stop: CancellationToken,
     keeper: TaskTracker,
 }
@@ -41,9 +47,21 @@ impl Spares {
         Self {
             launch,
             asks,
+            turns: Semaphore::new((cores() / CORES_PER_START).max(1)),
             stop,
             keeper,
         }
+    }
+
+    /// Like [`hire`](Self::hire), but waits until earlier callers of this method have their workers:
+    /// for streams that nobody has asked for just now, of which a configuration may have many.
+    ///
+    /// # Errors
+    /// [`Gone`] when no worker can be started.
+    pub async fn hire_in_turn(&self) -> Result<Link, Gone> {
+        // The semaphore is never closed.
+        let _turn = self.turns.acquire().await.ok();
+        self.hire().await
     }
 
     /// The spare if it is ready, otherwise a worker started for this caller, so that streams that
@@ -72,6 +90,10 @@ impl Drop for Spares {
     fn drop(&mut self) {
         self.stop.cancel();
     }
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
 async fn open(launch: &dyn Launch) -> Result<Link, Gone> {
@@ -244,5 +266,69 @@ mod tests {
         let first = made.recv().await.unwrap();
         spares.close().await;
         first.orders.kill.cancelled().await;
+    }
+
+    /// A launcher whose processes start when they are told to.
+    struct Slow {
+        scripted: Scripted,
+        starting: AtomicU32,
+        go: Semaphore,
+    }
+
+    impl Launch for Arc<Slow> {
+        fn launch(&self) -> BoxFuture<'_, io::Result<Launched>> {
+            async move {
+                self.starting.fetch_add(1, Ordering::SeqCst);
+                self.go.acquire().await.unwrap().forget();
+                self.starting.fetch_sub(1, Ordering::SeqCst);
+                self.scripted.launch().await
+            }
+            .boxed()
+        }
+    }
+
+    #[tokio::test]
+    async fn workers_that_nobody_waits_for_start_in_turn() {
+        let (kept, _made) = mpsc::unbounded_channel();
+        let slow = Arc::new(Slow {
+            scripted: Scripted {
+                failures: 0,
+                count: AtomicU32::new(0),
+                kept,
+            },
+            starting: AtomicU32::new(0),
+            go: Semaphore::new(0),
+        });
+        let spares = Arc::new(Spares::new(Arc::new(slow.clone())));
+        let many = 40;
+        let hires: Vec<_> = (0..many)
+            .map(|_| {
+                let spares = spares.clone();
+                tokio::spawn(async move { spares.hire_in_turn().await.map(|link| link.pid()) })
+            })
+            .collect();
+        // The runtime has one thread, so each task that can go on does so while this one yields.
+        for _ in 0..1000 {
+            tokio::task::yield_now().await;
+        }
+        let turns = u32::try_from((cores() / CORES_PER_START).max(1)).unwrap();
+        let starting = slow.starting.load(Ordering::SeqCst);
+        assert!(
+            starting <= turns + 1,
+            "{starting} at once, the spare included"
+        );
+        // One that somebody waits for does not wait for the others.
+        let urgent = tokio::spawn({
+            let spares = spares.clone();
+            async move { spares.hire().await.map(|link| link.pid()) }
+        });
+        while slow.starting.load(Ordering::SeqCst) == starting {
+            tokio::task::yield_now().await;
+        }
+        slow.go.add_permits(200);
+        urgent.await.unwrap().unwrap();
+        for hire in hires {
+            hire.await.unwrap().unwrap();
+        }
     }
 }

@@ -17,6 +17,9 @@ pub struct Limits {
     pub finish_max: Duration,
     /// How long a stream that runs while it is watched goes on after the last request.
     pub linger: Duration,
+    /// Waits before a worker is replaced, in thousandths of the usual ones. Streams that lose their
+    /// workers at the same time, each with a pace of its own, start again at different times.
+    pub restart_pace_per_mille: u32,
 }
 
 impl Default for Limits {
@@ -29,6 +32,7 @@ impl Default for Limits {
             key_frame_max: Duration::from_secs(12),
             finish_max: Duration::from_secs(3),
             linger: Duration::from_secs(15),
+            restart_pace_per_mille: 1000,
         }
     }
 }
@@ -37,6 +41,21 @@ impl Limits {
     /// The same limits with another grace period.
     pub fn with_grace(self, grace: Duration) -> Self {
         Self { grace, ..self }
+    }
+
+    /// The same limits with a restart pace of 0.75 to 1.25, drawn at random.
+    pub fn with_random_pace(self) -> Self {
+        // Without randomness all streams have the same pace, which does no harm.
+        let random = getrandom::u32().unwrap_or(250);
+        Self {
+            restart_pace_per_mille: 750 + random % 501,
+            ..self
+        }
+    }
+
+    /// A wait before a replacement, at this pace.
+    pub(super) fn paced(self, wait: Duration) -> Duration {
+        wait * self.restart_pace_per_mille / 1000
     }
 }
 

@@ -38,6 +38,7 @@ fn patient() -> Limits {
         key_frame_max: LONG,
         finish_max: LONG,
         linger: LONG,
+        ..Limits::default()
     }
 }
 

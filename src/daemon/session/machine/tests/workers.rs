@@ -118,3 +118,26 @@ fn going_through_encoder_families_is_never_slowed_down() {
     }
     rig.state(State::Live);
 }
+
+#[test]
+fn a_stream_starts_workers_at_its_own_pace() {
+    let limits = Limits {
+        restart_pace_per_mille: 1250,
+        ..Limits::default()
+    };
+    let mut machine = Machine::new(Schedule::WhilePublished, limits);
+    let now = Instant::now();
+    machine.on(Event::PublisherArrived, now);
+    machine.on(Event::Lost("first".into()), now);
+    machine.on(Event::Lost("second".into()), now);
+    assert_eq!(machine.deadline(), Some(now + Duration::from_millis(1250)));
+}
+
+#[test]
+fn the_paces_of_streams_differ() {
+    let pace = || Limits::default().with_random_pace().restart_pace_per_mille;
+    let paces: Vec<u32> = (0..200).map(|_| pace()).collect();
+    assert!(paces.iter().all(|pace| (750..=1250).contains(pace)));
+    let (least, most) = (paces.iter().min(), paces.iter().max());
+    assert!(least < Some(&900) && most > Some(&1100), "{paces:?}");
+}
