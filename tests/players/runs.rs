@@ -176,8 +176,8 @@ fn players() -> Vec<Player> {
             programs::gstreamer,
             "ts",
         ),
-        program("gohlslib 2.2", "go", programs::gohlslib, "master"),
-        program("gohlslib 2.2, MPEG-TS", "go", programs::gohlslib, "ts"),
+        program("gohlslib 2.4", "go", programs::gohlslib, "master"),
+        program("gohlslib 2.4, MPEG-TS", "go", programs::gohlslib, "ts"),
     ]
 }
 

@@ -2,7 +2,7 @@ module weir/tests/players/gohlslib
 
 go 1.25.0
 
-require github.com/bluenviron/gohlslib/v2 v2.2.4
+require github.com/bluenviron/gohlslib/v2 v2.4.1
 
 require (
 	github.com/abema/go-mp4 v1.7.1 // indirect
