@@ -18,6 +18,7 @@ pub mod fault;
 mod gop;
 pub mod machine;
 pub mod notes;
+mod panics;
 pub mod registry;
 pub mod spec;
 mod stream;

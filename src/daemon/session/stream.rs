@@ -1,24 +1,26 @@
 //! The task of one stream: waits for whatever happens next, tells the [`Machine`] and does what
 //! the machine says. Only [`Stream::next`] waits.
 
-mod anew;
 mod heard;
 mod publishing;
 
 use std::future::pending;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::cell::{Cell, Report};
 use super::contribution::{Contribution, Publisher, Taken};
 use super::distribution::Distribution;
 use super::machine::{Action, Event, Limits, Machine, Schedule};
+use super::panics::Panics;
 use super::spec::Spec;
 use super::subscribers::Subscriber;
 use crate::daemon::ingest::MediaEvent;
@@ -135,7 +137,17 @@ pub async fn run(mut setup: Setup) {
         setup,
     };
     stream.begin(succeeds);
-    anew::run(stream).await;
+    let (mut panics, mut panicked) = (Panics::default(), false);
+    loop {
+        let began = Instant::now();
+        // What a panic leaves half done costs the worker. What outlives it are the publisher, the
+        // session and its viewers.
+        let work = AssertUnwindSafe(stream.work(panicked)).catch_unwind();
+        let Err(panic) = work.await else { return };
+        let wait = panics.told(stream.name(), panic.as_ref(), began.elapsed());
+        sleep(wait).await;
+        panicked = true;
+    }
 }
 
 fn now() -> std::time::Instant {
