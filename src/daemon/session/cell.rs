@@ -41,6 +41,16 @@ struct Board {
     unsettled: Instant,
 }
 
+impl Board {
+    /// Forgets the last error if the stream has been live for long enough since.
+    fn forget_error(&mut self, now: Instant) {
+        let settled = now.saturating_duration_since(self.unsettled) >= HEALTHY_AFTER;
+        if self.status.state == State::Live && settled {
+            self.status.last_error = None;
+        }
+    }
+}
+
 /// What the task reports.
 #[derive(Debug)]
 pub struct Report {
@@ -105,11 +115,16 @@ impl Cell {
 
     /// Replaces the earlier report; returns the earlier state.
     pub fn report(&self, report: Report) -> State {
+        self.report_at(report, Instant::now())
+    }
+
+    fn report_at(&self, report: Report, now: Instant) -> State {
         let mut board = self.board();
+        board.forget_error(now);
         let before = board.status.state;
         if before != report.state {
             board.status.since = date_now();
-            board.unsettled = Instant::now();
+            board.unsettled = now;
         }
         board.open = report.playable;
         board.status.state = report.state;
@@ -135,13 +150,9 @@ impl Cell {
     /// The status as of now.
     pub fn status(&self, now: Instant) -> StreamStatus {
         let mut status = {
-            let board = self.board();
-            let mut status = board.status.clone();
-            let settled = now.saturating_duration_since(board.unsettled) >= HEALTHY_AFTER;
-            if status.state == State::Live && settled {
-                status.last_error = None;
-            }
-            status
+            let mut board = self.board();
+            board.forget_error(now);
+            board.status.clone()
         };
         status.viewers = self.viewers.count(now);
         status
@@ -308,25 +319,26 @@ mod tests {
     #[test]
     fn an_error_is_shown_until_the_stream_is_healthy_again() {
         let cell = Cell::new("s", String::new(), Schedule::WhilePublished);
-        let report = |state| {
-            cell.report(Report {
+        let report = |state, later| {
+            let report = Report {
                 state,
                 playable: true,
                 input: None,
                 rungs: Vec::new(),
                 worker_pid: None,
-            })
+            };
+            cell.report_at(report, Instant::now() + later)
         };
         let shown = |later| cell.status(Instant::now() + later).last_error;
-        report(State::Live);
-        cell.error("worker lost");
-        assert!(shown(HEALTHY_AFTER / 2).is_some());
-        assert_eq!(shown(HEALTHY_AFTER), None);
-        report(State::Waiting);
+        cell.error("wrong codec");
         assert!(shown(2 * HEALTHY_AFTER).is_some(), "nobody publishes");
-        report(State::Live);
+        report(State::Live, Duration::ZERO);
         assert!(shown(HEALTHY_AFTER / 2).is_some(), "live for a moment");
         assert_eq!(shown(HEALTHY_AFTER), None);
+        cell.error("worker lost");
+        assert!(shown(HEALTHY_AFTER / 2).is_some());
+        report(State::Waiting, HEALTHY_AFTER);
+        assert_eq!(shown(HEALTHY_AFTER), None, "it was healthy until then");
     }
 
     #[test]
