@@ -165,13 +165,20 @@ fn hand_on_each_frame(before: &gst::Pad, sink: &gst::Element) -> Result<(), temp
     Ok(())
 }
 
-/// Replaces one flag of the buffers that pass the pad by another.
+/// Replaces one flag of the buffers that pass the pad by another. A buffer that has the other flag of
+/// its own, as an encoder may have set it, loses it.
 fn exchange(pad: &gst::Pad, from: gst::BufferFlags, to: gst::BufferFlags) {
     pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
-        if let Some(buffer) = info.buffer_mut().filter(|b| b.flags().contains(from)) {
+        if let Some(buffer) = info
+            .buffer_mut()
+            .filter(|b| b.flags().intersects(from | to))
+        {
             let buffer = buffer.make_mut();
-            buffer.unset_flags(from);
-            buffer.set_flags(to);
+            let exchanged = buffer.flags().contains(from);
+            buffer.unset_flags(from | to);
+            if exchanged {
+                buffer.set_flags(to);
+            }
         }
         gst::PadProbeReturn::Ok
     });
