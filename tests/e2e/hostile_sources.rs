@@ -252,6 +252,10 @@ fn faulty(asked: &Asked) -> Reply {
             "text/plain",
             b"<html><body>Hello, this is no stream</body></html>",
         ),
+        "/parts" => Reply::ok(
+            "multipart/x-mixed-replace; boundary=b",
+            &b"--b\r\nContent-Type: text/plain\r\n\r\nno picture\r\n".repeat(4),
+        ),
         "/nothing" => Reply::ok("video/mp2t", b""),
         "/pdf" => Reply::ok("application/pdf", b"%PDF-1.4 and so on and so on and so on"),
         "/dash" => Reply::ok(
@@ -267,7 +271,7 @@ fn faulty(asked: &Asked) -> Reply {
 }
 
 /// Addresses of [`faulty`], the cause that each must have, and whether the pull has a password.
-const FAULTS: [(&str, &str, bool); 14] = [
+const FAULTS: [(&str, &str, bool); 15] = [
     (
         "missing",
         "status 404; there is nothing at this path",
@@ -288,6 +292,11 @@ const FAULTS: [(&str, &str, bool); 14] = [
     (
         "text",
         "answers with a web page (text/html), not with media",
+        false,
+    ),
+    (
+        "parts",
+        "the source sends text/plain, which weir does not take",
         false,
     ),
     (

@@ -20,9 +20,9 @@ const ASKING_MAX: usize = 64;
 const DELAY_FIRST: Duration = Duration::from_secs(1);
 const DELAY_MAX: Duration = Duration::from_secs(60);
 
-/// Workers that start in turn at the same time: for each of them two cores. A start costs a core half
-/// a second; if all streams of a large configuration started at once, no worker would say hello in
-/// time, and streams that play would stutter.
+/// Workers that start in turn at the same time: one for each two cores. A start keeps a core busy for
+/// a tenth of a second; if all streams of a large configuration started at once, streams that play
+/// would stutter, and workers would say hello too late.
 const CORES_PER_START: usize = 2;
 
 type Ask = oneshot::Sender<Link>;

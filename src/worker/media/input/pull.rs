@@ -8,7 +8,7 @@ use super::decoder;
 use super::elements::{self, dispose, fail, make, pad};
 use super::fit::Fit;
 use super::gate::Gate;
-use super::http::source::{self, BODY, CONTENT_TYPE, FRAMERATE, LENGTH};
+use super::http::source::{self, BODY, FRAMERATE, LENGTH, PICTURES};
 use super::http::{Cause, Rules};
 use super::intake::Intake;
 use crate::worker::media::events::{Event, Events};
@@ -144,6 +144,7 @@ impl Graph {
         Ok(())
     }
 
+    /// Times are counted from the first buffer on.
     fn live_from_first_byte(&self, pad: &gst::Pad) {
         let gate = self.gate.clone();
         pad.add_probe(gst::PadProbeType::BUFFER, move |_, _| {
@@ -152,12 +153,11 @@ impl Graph {
         });
     }
 
-    /// A multipart body comes as JPEG pictures; any other body describes itself, as MPEG-TS, MP4 or
-    /// WebM.
+    /// A body is a sequence of JPEG pictures or describes itself, as MPEG-TS, MP4 or WebM.
     fn take_body(&self, pad: &gst::Pad, body: &Body) -> Result<(), Error> {
         let pipeline = self.pipeline()?;
         let queue = make("queue")?;
-        let next = if body.multipart {
+        let next = if body.pictures {
             drop_old_pictures(&queue);
             self.jpeg_decoder()?
         } else {
@@ -167,7 +167,7 @@ impl Graph {
         };
         pipeline.add_many([&queue, &next]).map_err(fail)?;
         queue.link(&next).map_err(fail)?;
-        if body.multipart {
+        if body.pictures {
             let raw = elements::pad(&next, "src")?;
             self.fit().video(&pipeline, &raw, &self.library)?;
         }
@@ -261,7 +261,7 @@ impl Taken {
 
 /// What a source says of a body before it comes.
 struct Body {
-    multipart: bool,
+    pictures: bool,
     has_length: bool,
 }
 
@@ -269,9 +269,8 @@ impl Body {
     /// `None` when `event` is not the one that goes ahead of a body.
     fn of(event: &gst::Event) -> Option<Self> {
         let structure = event.structure().filter(|s| s.name() == BODY)?;
-        let kind = structure.get::<String>(CONTENT_TYPE).unwrap_or_default();
         Some(Self {
-            multipart: source::is_multipart(&kind),
+            pictures: structure.get(PICTURES).unwrap_or_default(),
             has_length: structure.has_field(LENGTH),
         })
     }

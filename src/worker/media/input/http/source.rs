@@ -8,20 +8,15 @@ use gst::prelude::*;
 
 /// Name of the element.
 pub const NAME: &str = "weirhttpsrc";
-/// Name of the event that goes ahead of a body; its field [`CONTENT_TYPE`] is a string.
+/// Name of the event that goes ahead of a body.
 pub const BODY: &str = "weir-body";
-/// Field of the event [`BODY`].
-pub const CONTENT_TYPE: &str = "content-type";
+/// Field of the event [`BODY`], a `bool`: the body is a sequence of pictures. Each buffer is then one
+/// picture, with a time.
+pub const PICTURES: &str = "pictures";
 /// Field of the event [`BODY`] where the body's length is known, in bytes.
 pub const LENGTH: &str = "length";
-/// Field of the caps of a picture: the rate at which the camera makes them.
+/// Field of the caps of pictures: the rate at which the camera makes them, once that is known.
 pub const FRAMERATE: &str = "framerate";
-
-/// Whether a body of this content type is a sequence of pictures. The element then gives each
-/// picture as a buffer of its own, with a time.
-pub fn is_multipart(content_type: &str) -> bool {
-    content_type.to_ascii_lowercase().starts_with("multipart/")
-}
 
 glib::wrapper! {
     /// The element.
@@ -157,11 +152,12 @@ mod imp {
             state.redirected = (response.url != url).then(|| response.url.clone());
             state.length = response.length;
             state.read = 0;
-            let multipart = is_multipart(&response.content_type);
+            let kind = response.content_type.to_ascii_lowercase();
+            let multipart = state.live && kind.starts_with("multipart/");
             state.pictures = multipart.then(Pictures::default);
             drop(state);
             let event = gst::Structure::builder(BODY)
-                .field(CONTENT_TYPE, &response.content_type)
+                .field(PICTURES, multipart)
                 .field_if_some(LENGTH, response.length)
                 .build();
             let src = self.obj().src_pad().clone();
