@@ -17,6 +17,8 @@ mod chromium;
 #[cfg(test)]
 mod conformance;
 #[cfg(test)]
+mod dialects;
+#[cfg(test)]
 mod front_door;
 #[cfg(test)]
 mod hostile_sources;
@@ -34,8 +36,6 @@ mod operations;
 #[cfg(test)]
 #[path = "../players/mod.rs"]
 mod players;
-#[cfg(test)]
-mod pulls;
 #[cfg(test)]
 #[path = "../support/rtmp_client.rs"]
 mod rtmp_client;

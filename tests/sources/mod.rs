@@ -19,3 +19,4 @@ mod source;
 mod transport;
 
 pub use clip::Clip;
+pub use judge::judge;

@@ -5,9 +5,6 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
-
-const TWENTY_MS: Duration = Duration::from_millis(20);
 
 /// A request, as far as tests look at it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,8 +20,6 @@ pub struct Asked {
 pub enum Reply {
     /// Sends these bytes and ends the connection.
     Bytes(Vec<u8>),
-    /// Sends a live body of this content type: some bytes at once, the others evenly.
-    Live(Live),
     /// Sends nothing until the client ends the connection.
     Silence,
 }
@@ -45,38 +40,6 @@ impl Reply {
     /// A redirect.
     pub fn redirect(location: &str) -> Self {
         Self::new("302 Found", &format!("Location: {location}\r\n"), b"")
-    }
-}
-
-/// A body that is sent while it is made.
-#[derive(Debug, Clone)]
-pub struct Live {
-    /// Content type.
-    pub content_type: &'static str,
-    /// The body.
-    pub body: Arc<[u8]>,
-    /// Bytes that are sent at once.
-    pub burst_bytes: usize,
-    /// Bytes per second of the others.
-    pub rate_bytes: usize,
-}
-
-impl Live {
-    fn send(&self, mut to: &TcpStream) -> io::Result<()> {
-        let head = format!(
-            "HTTP/1.1 200 OK\r\nContent-Type: {}\r\n\r\n",
-            self.content_type
-        );
-        to.write_all(head.as_bytes())?;
-        let (burst, others) = self.body.split_at(self.burst_bytes.min(self.body.len()));
-        to.write_all(burst)?;
-        let start = Instant::now();
-        for (n, piece) in (0..).zip(others.chunks(self.rate_bytes / 50)) {
-            // Real time is what is simulated here.
-            thread::sleep((TWENTY_MS * n).saturating_sub(start.elapsed()));
-            to.write_all(piece)?;
-        }
-        Ok(())
     }
 }
 
@@ -184,7 +147,6 @@ fn serve(
         .push(request);
     match reply {
         Reply::Bytes(bytes) => connection.write_all(&bytes),
-        Reply::Live(live) => live.send(connection),
         Reply::Silence => reader.read_to_end(&mut Vec::new()).map(drop),
     }
 }
