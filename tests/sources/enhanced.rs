@@ -9,6 +9,8 @@ use gst_app::AppSink;
 use super::replay::{AUDIO, Tag, VIDEO, parse};
 
 const FOURCC: &[u8] = b"hvc1";
+/// Added to all times, of which the first are below zero.
+const LEAD_MS: u64 = 200;
 /// `VideoPacketType` of a decoder configuration, and of a frame with a composition time.
 const SEQUENCE_START: u8 = 0;
 const CODED_FRAMES: u8 = 1;
@@ -25,7 +27,14 @@ fn audio(mp4: &Path) -> Vec<Tag> {
     let output = Command::new("ffmpeg")
         .args(["-nostdin", "-v", "error", "-i"])
         .arg(mp4)
-        .args(["-vn", "-c", "copy", "-f", "flv", "pipe:1"])
+        .args(["-vn", "-c", "copy", "-copyts"])
+        .args([
+            "-output_ts_offset",
+            &format!("{LEAD_MS}ms"),
+            "-f",
+            "flv",
+            "pipe:1",
+        ])
         .output()
         .expect("ffmpeg is installed");
     let tags = parse(&output.stdout).into_iter();
@@ -49,7 +58,7 @@ fn video(mp4: &Path) -> Vec<Tag> {
         if tags.is_empty() {
             tags.push(configuration(&sample));
         }
-        tags.extend(sample.buffer().map(frame));
+        tags.push(frame(&sample));
     }
     pipeline.set_state(gst::State::Null).expect("it stops");
     tags
@@ -67,11 +76,18 @@ fn configuration(sample: &gst::Sample) -> Tag {
     )
 }
 
-fn frame(buffer: &gst::BufferRef) -> Tag {
-    let (pts, dts) = (buffer.pts().expect("a time"), buffer.dts());
-    let dts = dts.unwrap_or(pts);
-    let later_ms = pts.mseconds().saturating_sub(dts.mseconds());
-    let later_ms = u32::try_from(later_ms).expect("a short time").to_be_bytes();
+fn frame(sample: &gst::Sample) -> Tag {
+    let buffer = sample.buffer().expect("a frame");
+    let segment = sample
+        .segment()
+        .and_then(|s| s.downcast_ref::<gst::ClockTime>());
+    let pts = buffer.pts().expect("a time");
+    let later = pts.saturating_sub(buffer.dts().unwrap_or(pts));
+    let shown = segment.and_then(|segment| segment.to_running_time(pts));
+    let shown = shown.expect("a time in the segment") + gst::ClockTime::from_mseconds(LEAD_MS);
+    let later_ms = u32::try_from(later.mseconds())
+        .expect("a short time")
+        .to_be_bytes();
     let kind = if buffer.flags().contains(gst::BufferFlags::DELTA_UNIT) {
         0xA0
     } else {
@@ -79,6 +95,10 @@ fn frame(buffer: &gst::BufferRef) -> Tag {
     };
     let data = buffer.map_readable().expect("its bytes");
     let payload = [&[kind | CODED_FRAMES], FOURCC, &later_ms[1..], &data].concat();
-    let timestamp_ms = u32::try_from(dts.mseconds()).expect("a short clip");
-    Tag::new(VIDEO, timestamp_ms, payload)
+    let sent_ms = shown.saturating_sub(later).mseconds();
+    Tag::new(
+        VIDEO,
+        u32::try_from(sent_ms).expect("a short clip"),
+        payload,
+    )
 }

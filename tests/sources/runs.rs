@@ -7,7 +7,8 @@ use super::catalog::GROUPS;
 use super::source::Source;
 use crate::support::turn;
 
-/// Words that choose sources by their names, separated by commas; all sources without it.
+/// Words that choose sources by their names or the titles of their groups, separated by commas; all
+/// sources without it.
 const CHOICE: &str = "WEIR_SOURCES";
 /// The file that gets the table.
 const TABLE: &str = "WEIR_SOURCES_TABLE";
@@ -79,7 +80,8 @@ fn all_sources_play() {
     let chosen =
         |name: &str| choice.is_empty() || choice.split(',').any(|word| name.contains(word));
     let (mut table, mut group, mut failed) = (String::new(), "", Vec::new());
-    for (title, source) in sources().filter(|(_, source)| chosen(source.name)) {
+    for (title, source) in sources().filter(|(title, source)| chosen(title) || chosen(source.name))
+    {
         let outcome = outcome(&source);
         println!("{}: {outcome:?}", source.name);
         if group != title {

@@ -17,6 +17,8 @@ const STREAM: &str = "s";
 const LIMIT: Duration = Duration::from_secs(40);
 /// The longest that a picture may stand still beyond its own time.
 const GAP_MAX: Duration = Duration::from_millis(100);
+/// Seconds that are judged of most sources.
+const SECONDS: u64 = 8;
 /// The longest slot of a canvas.
 const SLOT_MAX: Duration = Duration::from_millis(101);
 
@@ -59,7 +61,7 @@ impl Bounds {
         Self {
             size,
             fps,
-            seconds: 8,
+            seconds: SECONDS,
             irregular_max: 0.03,
             // A slot of a slow canvas is longer than the bound, and its picture is shown up to half a
             // slot early or late.
@@ -99,9 +101,12 @@ pub struct Source {
 }
 
 impl Source {
-    /// The same source, of which only the first `seconds` are judged.
+    /// The same source, of which only the first `seconds` are judged, unless it needs a time of its
+    /// own.
     pub fn for_seconds(mut self, seconds: u64) -> Self {
-        if let Expect::Plays(bounds) = &mut self.expect {
+        if let Expect::Plays(bounds) = &mut self.expect
+            && bounds.seconds == SECONDS
+        {
             bounds.seconds = seconds;
         }
         self

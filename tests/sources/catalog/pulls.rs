@@ -202,12 +202,13 @@ fn containers() -> Vec<Source> {
 }
 
 fn playlists() -> Vec<Source> {
-    let hls = |name, arguments| Source {
+    let hls = |name, arguments, video| Source {
         delivery: Delivery::Hls(arguments),
         ..pushed(
             name,
             Clip {
                 seconds: 30,
+                video,
                 ..Clip::PLAIN
             },
         )
@@ -216,8 +217,14 @@ fn playlists() -> Vec<Source> {
         hls(
             "HLS with MPEG-TS segments",
             &["-hls_segment_type", "mpegts"],
+            X264,
         ),
-        hls("HLS with fMP4 segments", &["-hls_segment_type", "fmp4"]),
+        // ffmpeg writes no edit list into such segments, so B-frames would make the picture late.
+        hls(
+            "HLS with fMP4 segments",
+            &["-hls_segment_type", "fmp4"],
+            NO_B,
+        ),
     ]
 }
 
@@ -246,19 +253,29 @@ fn camera(name: &'static str, format: &'static str, dialect: Dialect) -> Source 
     }
 }
 
+/// The clock of a camera has to learn first what is jitter.
+fn jittery(name: &'static str, jitter: Duration) -> Source {
+    let dialect = Dialect {
+        jitter,
+        ..Dialect::PLAIN
+    };
+    let mut source = camera(name, "yuvj420p", dialect);
+    if let Expect::Plays(bounds) = &mut source.expect {
+        bounds.seconds = 14;
+        bounds.gap_max = Duration::from_millis(150);
+    }
+    source
+}
+
 fn cameras() -> Vec<Source> {
     let plain = Dialect::PLAIN;
-    let jitter = |ms| Dialect {
-        jitter: Duration::from_millis(ms),
-        ..plain
-    };
     let yuv = "yuvj420p";
     let mut all = vec![
         camera("Motion JPEG", yuv, plain),
         camera("Motion JPEG, 4:2:2", "yuvj422p", plain),
         camera("Motion JPEG, 4:4:4", "yuvj444p", plain),
-        camera("Motion JPEG, jitter of 40 ms", yuv, jitter(40)),
-        camera("Motion JPEG, jitter of 100 ms", yuv, jitter(100)),
+        jittery("Motion JPEG, jitter of 40 ms", Duration::from_millis(40)),
+        jittery("Motion JPEG, jitter of 100 ms", Duration::from_millis(100)),
         camera(
             "Motion JPEG, no Content-Length",
             yuv,

@@ -1,5 +1,7 @@
 //! Sizes, shapes of pixels, and frame rates.
 
+use std::time::Duration;
+
 use super::pushed;
 use crate::sources::clip::Clip;
 use crate::sources::source::{Bounds, Expect, Source};
@@ -98,11 +100,14 @@ const SCREEN: &[&str] = &[
 
 /// Slides and shared screens.
 fn slow() -> [Source; 2] {
-    let slow = |name, rate, fps| {
+    let slow = |name, rate: (u32, u32), fps| {
         let mut bounds = Bounds::of((640, 360), fps);
         // A slide changes long before or after its beep.
         bounds.apart_ms_max = None;
         bounds.seconds = 10;
+        // A decoder that works on two pictures at once hands the first out with the second; then one
+        // slide stays for twice its time.
+        bounds.gap_max = Duration::from_secs_f64(f64::from(rate.1) / f64::from(rate.0));
         Source {
             expect: Expect::Plays(bounds),
             ..pushed(

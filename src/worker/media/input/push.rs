@@ -23,6 +23,8 @@ const LEAD_NS: i64 = 10_000_000_000;
 /// Encoded frames that may wait for one decoder. While the queue is full this worker does not read
 /// from the daemon, so that the daemon sees that it does not keep up.
 const WAITING_FRAMES_MAX: u64 = 128;
+/// Bytes of them: two seconds at 128 Mbit/s.
+const WAITING_BYTES_MAX: u64 = 32 << 20;
 /// First and longest wait before a decoder that failed is replaced.
 const RETRY_MIN: Duration = Duration::from_secs(1);
 const RETRY_MAX: Duration = Duration::from_secs(60);
@@ -208,7 +210,7 @@ impl Maker {
         let source = AppSrc::builder()
             .caps(&format.caps)
             .format(gst::Format::Time)
-            .max_bytes(0)
+            .max_bytes(WAITING_BYTES_MAX)
             .max_buffers(WAITING_FRAMES_MAX)
             .block(true)
             .build();
