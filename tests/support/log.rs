@@ -1,7 +1,7 @@
 //! Captures what a test logs.
 
 use std::fs;
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 
 use tempfile::NamedTempFile;
 use tracing::subscriber::DefaultGuard;
@@ -16,6 +16,7 @@ pub struct Captured {
 impl Captured {
     /// Starts to capture, at every level.
     pub fn start() -> Self {
+        attend();
         let file = NamedTempFile::new().unwrap();
         let subscriber = tracing_subscriber::fmt()
             .with_max_level(tracing::Level::TRACE)
@@ -31,4 +32,17 @@ impl Captured {
     pub fn text(&self) -> String {
         fs::read_to_string(self.file.path()).unwrap()
     }
+}
+
+/// Makes this process interested in every line. Otherwise a line that a test on another thread would
+/// have logged first, while nobody captured there, could be remembered as one that nobody wants.
+fn attend() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let nowhere = tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::TRACE)
+            .with_writer(std::io::sink)
+            .finish();
+        tracing::subscriber::set_global_default(nowhere).expect("it is the first");
+    });
 }
