@@ -140,8 +140,10 @@ fn hls(clip: Clip, arguments: &[&str]) -> (String, Running) {
     ]);
     ffmpeg.args(arguments).arg(&playlist).stderr(Stdio::null());
     let writer = Owned::spawn(&mut ffmpeg);
-    wait_until("the first playlist", Duration::from_secs(20), || {
-        playlist.exists()
+    // A server that has just begun has fewer segments than a player begins with.
+    wait_until("a full playlist", Duration::from_secs(30), || {
+        let text = std::fs::read_to_string(&playlist).unwrap_or_default();
+        text.matches("#EXTINF").count() >= 4
     });
     let root = folder.path().to_owned();
     let server = Server::start(move |asked| file_in(&root, &asked.target));

@@ -158,6 +158,9 @@ fn networks() -> Vec<Source> {
         jitter: Duration::from_millis(ms),
         ..plain
     };
+    let mut bursts = PLAIN;
+    // weir skips to the live position: 4 s of 8.
+    bursts.irregular_max = 0.5;
     let mut jitters = PLAIN;
     jitters.irregular_max = 0.15;
     jitters.gap_max = Duration::from_millis(200);
@@ -178,7 +181,7 @@ fn networks() -> Vec<Source> {
                 burst: s(4),
                 ..plain
             },
-            PLAIN,
+            bursts,
         ),
     ]
 }
