@@ -86,7 +86,10 @@ impl Timeline {
             Track::Audio => &mut self.audio,
         };
         transits.push(now_ns.saturating_sub(pts_ns), now_ns);
-        let Some((target, settling)) = self.target(now_ns) else {
+        // A track that settles in steps leaves the other's old transits behind, and the offset must not
+        // be slewed down from these.
+        let settling = self.video.settles(now_ns) || self.audio.settles(now_ns);
+        let Some(target) = self.target(now_ns) else {
             return Moved::default();
         };
         let step = SLEW_NS_PER_S / 1000 * (now_ns - self.slewed_at_ns).clamp(0, SECOND_NS) / MS_NS;
@@ -133,13 +136,9 @@ impl Timeline {
         Some(duration(self.offset_ns?.saturating_sub(base)))
     }
 
-    /// The offset that the slower track needs, and whether that track settles. A faster track that
-    /// begins or restarts does not matter: sound that comes late must not move the picture.
-    fn target(&self, now_ns: i64) -> Option<(i64, bool)> {
-        let fresh = |track: &Transits| {
-            let target = track.is_fresh(now_ns).then(|| track.target()).flatten();
-            target.map(|target| (target, track.settles(now_ns)))
-        };
+    /// The offset that the slower track needs.
+    fn target(&self, now_ns: i64) -> Option<i64> {
+        let fresh = |track: &Transits| track.is_fresh(now_ns).then(|| track.target()).flatten();
         fresh(&self.video).max(fresh(&self.audio))
     }
 }
