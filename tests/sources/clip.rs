@@ -46,26 +46,21 @@ pub struct Clip {
     /// ffmpeg filters behind the conversion of colours, with a comma in front; or nothing.
     pub filter: &'static str,
     /// Arguments that choose and set the video encoder; empty for a clip without pictures.
-    pub video: &'static [&'static str],
+    pub video: &'static str,
     /// Arguments that choose and set the audio encoder; empty for a clip without sound.
-    pub audio: &'static [&'static str],
+    pub audio: &'static str,
     /// Ending of the file, from which ffmpeg takes the container.
     pub ending: &'static str,
 }
 
 /// H.264 as most publishers send it.
-pub const X264: &[&str] = &[
-    "-c:v",
-    "libx264",
-    "-preset",
-    "superfast",
-    "-g",
-    "30",
-    "-bf",
-    "2",
-];
+pub const X264: &str = "-c:v libx264 -preset superfast -g 30 -bf 2";
+/// H.264 without B-frames, as what shares a screen or wants no delay sends it.
+pub const X264_NO_B: &str = "-c:v libx264 -preset superfast -g 30 -bf 0";
+/// HEVC.
+pub const X265: &str = "-c:v libx265 -preset ultrafast -g 30 -x265-params log-level=error";
 /// AAC as most publishers send it.
-pub const AAC: &[&str] = &["-c:a", "aac", "-b:a", "128k", "-ar", "48000", "-ac", "2"];
+pub const AAC: &str = "-c:a aac -b:a 128k -ar 48000 -ac 2";
 
 impl Clip {
     /// 640x360 at 30 frames per second: H.264 with B-frames, and AAC.
@@ -123,7 +118,7 @@ impl Clip {
             let beep = "0.5*sin(2*PI*1000*t)*lt(mod(t,1),0.1)";
             let graph = format!("aevalsrc=exprs='{beep}|{beep}':sample_rate=48000");
             ffmpeg.args(["-f", "lavfi", "-t", &self.seconds.to_string(), "-i", &graph]);
-            ffmpeg.args(self.audio);
+            ffmpeg.args(self.audio.split_whitespace());
         }
         if !self.video.is_empty() {
             let range = if self.colour.full { "pc" } else { "tv" };
@@ -132,7 +127,9 @@ impl Clip {
                  flags=accurate_rnd+full_chroma_int+full_chroma_inp,format={}{}",
                 self.colour.matrix, self.format, self.filter
             );
-            ffmpeg.args(["-vf", &convert]).args(self.video);
+            ffmpeg
+                .args(["-vf", &convert])
+                .args(self.video.split_whitespace());
             if let Some(tag) = self.colour.tag {
                 ffmpeg.args([
                     "-colorspace",

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::clip::Clip;
 use super::mjpeg::Dialect;
-use super::replay::{self, Replay};
+use super::replay::{self, Replay, Tag};
 use super::transport::Transport;
 use super::{enhanced, obs};
 use crate::support::daemon::{Daemon, free_port};
@@ -20,8 +20,8 @@ use crate::support::{KEY, wait_until};
 pub enum Delivery {
     /// `ffmpeg -re -c copy` publishes it.
     Ffmpeg,
-    /// The program and the arguments that publish it; `FILE` and `URL` are filled in.
-    Program(&'static str, &'static [&'static str]),
+    /// The words of the command that publishes it; `FILE` and `URL` are filled in.
+    Program(&'static str),
     /// OBS publishes a picture of its own.
     Obs,
     /// A publisher of ours sends its FLV tags.
@@ -29,13 +29,13 @@ pub enum Delivery {
     /// The same over Enhanced RTMP; the clip is HEVC.
     Enhanced,
     /// `ffmpeg` serves it over HTTP in real time, in this container.
-    Served(&'static [&'static str]),
+    Served(&'static str),
     /// A server sends it as MPEG-TS.
     Transport(Transport),
     /// A web server has the file.
     File,
     /// `ffmpeg` writes a live playlist, and a web server has the files.
-    Hls(&'static [&'static str]),
+    Hls(&'static str),
     /// A camera sends Motion JPEG.
     Mjpeg(Dialect),
 }
@@ -48,7 +48,8 @@ pub fn prepare(delivery: Delivery, clip: Clip) -> (String, Running) {
     match delivery {
         Delivery::Served(container) => {
             let url = format!("http://127.0.0.1:{}/live", free_port());
-            let server = Owned::spawn(&mut server(clip, container, &url));
+            let mut ffmpeg = remux(clip, container);
+            let server = Owned::spawn(ffmpeg.args(["-listen", "1", &url]));
             (url, Box::new(server))
         }
         Delivery::Transport(transport) => {
@@ -74,71 +75,53 @@ pub fn publish(delivery: Delivery, clip: Clip, daemon: &Daemon, stream: &str) ->
     let url = daemon.publish_url(stream, KEY);
     match delivery {
         Delivery::Ffmpeg => {
-            let mut ffmpeg = Command::new("ffmpeg");
-            ffmpeg
-                .args(["-nostdin", "-loglevel", "error", "-re", "-i"])
-                .arg(clip.file());
-            ffmpeg
-                .args(["-c", "copy", "-f", "flv", &url])
-                .stderr(Stdio::null());
-            Box::new(Owned::spawn(&mut ffmpeg))
+            let mut ffmpeg = remux(clip, "-f flv");
+            Box::new(Owned::spawn(ffmpeg.arg(url)))
         }
-        Delivery::Program(program, arguments) => {
+        Delivery::Program(command) => {
             let file = clip.file();
             let file = file.to_str().expect("a path in UTF-8");
-            let fill = |word: &&str| word.replace("FILE", file).replace("URL", &url);
-            let mut command = Command::new(program);
-            command.args(arguments.iter().map(fill));
-            Box::new(Owned::spawn(
-                command.stdout(Stdio::null()).stderr(Stdio::null()),
-            ))
+            let fill = |word: &str| word.replace("FILE", file).replace("URL", &url);
+            let mut words = command.split_whitespace().map(fill);
+            let mut command = Command::new(words.next().expect("a program"));
+            command.args(words).stdout(Stdio::null());
+            Box::new(Owned::spawn(command.stderr(Stdio::null())))
         }
         Delivery::Obs => Box::new(obs::start(daemon.rtmp, &format!("{stream}?key={KEY}"))),
         Delivery::Replay(replay) => {
             let tags = replay::parse(&std::fs::read(clip.file()).expect("the clip"));
-            let server = ([127, 0, 0, 1], daemon.rtmp).into();
-            Box::new(replay.start(tags, server, format!("{stream}?key={KEY}")))
+            replayed(replay, tags, daemon, stream)
         }
         Delivery::Enhanced => {
             let tags = enhanced::tags(&clip.file());
-            let server = ([127, 0, 0, 1], daemon.rtmp).into();
-            Box::new(Replay::PLAIN.start(tags, server, format!("{stream}?key={KEY}")))
+            replayed(Replay::PLAIN, tags, daemon, stream)
         }
         _ => Box::new(()),
     }
 }
 
-fn server(clip: Clip, container: &[&str], url: &str) -> Command {
+fn replayed(replay: Replay, tags: Vec<Tag>, daemon: &Daemon, stream: &str) -> Running {
+    let server = ([127, 0, 0, 1], daemon.rtmp).into();
+    Box::new(replay.start(tags, server, format!("{stream}?key={KEY}")))
+}
+
+/// `ffmpeg`, which sends the clip in real time in another container; where to is still to be said.
+fn remux(clip: Clip, container: &str) -> Command {
     let mut ffmpeg = Command::new("ffmpeg");
     ffmpeg
         .args(["-nostdin", "-loglevel", "error", "-re", "-i"])
-        .arg(clip.file());
-    ffmpeg
+        .arg(clip.file())
         .args(["-c", "copy"])
-        .args(container)
-        .args(["-listen", "1", url]);
-    ffmpeg.stderr(Stdio::null());
+        .args(container.split_whitespace())
+        .stderr(Stdio::null());
     ffmpeg
 }
 
-fn hls(clip: Clip, arguments: &[&str]) -> (String, Running) {
+fn hls(clip: Clip, arguments: &str) -> (String, Running) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let playlist = folder.path().join("live.m3u8");
-    let mut ffmpeg = Command::new("ffmpeg");
-    ffmpeg
-        .args(["-nostdin", "-loglevel", "error", "-re", "-i"])
-        .arg(clip.file());
-    ffmpeg.args([
-        "-c",
-        "copy",
-        "-f",
-        "hls",
-        "-hls_time",
-        "2",
-        "-hls_list_size",
-        "5",
-    ]);
-    ffmpeg.args(arguments).arg(&playlist).stderr(Stdio::null());
+    let mut ffmpeg = remux(clip, "-f hls -hls_time 2 -hls_list_size 5");
+    ffmpeg.args(arguments.split_whitespace()).arg(&playlist);
     let writer = Owned::spawn(&mut ffmpeg);
     // A server that has just begun has fewer segments than a player begins with.
     wait_until("a full playlist", Duration::from_secs(30), || {

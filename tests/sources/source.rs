@@ -112,6 +112,16 @@ impl Source {
         self
     }
 
+    /// The same source, of whose first `seconds` only sound and picture are judged: a few pictures
+    /// from before the start may be left out.
+    pub fn only_in_sync(mut self, seconds: u64) -> Self {
+        if let Expect::Plays(bounds) = &mut self.expect {
+            bounds.seconds = seconds;
+            bounds.irregular_max = f64::INFINITY;
+        }
+        self
+    }
+
     /// Plays the source through a daemon; describes what came out.
     ///
     /// # Errors

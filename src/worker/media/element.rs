@@ -1,5 +1,5 @@
-//! Makes GStreamer elements. Every function takes the name of the part of the graph that the
-//! element is for; an error carries that name.
+//! Makes GStreamer elements, and pads of weir's own ones. What makes an element takes the name of the
+//! part of the graph that the element is for; an error carries that name.
 
 use gst::prelude::*;
 use gst_app::AppSrc;
@@ -63,4 +63,14 @@ pub fn add_source(
     }
     bin.add(&source).map_err(|e| Error::build(name, e))?;
     Ok(source)
+}
+
+/// The pads of an element of weir's own that takes and gives `caps`.
+pub fn filter_pads(caps: &gst::Caps) -> Vec<gst::PadTemplate> {
+    let template = |name, direction| {
+        gst::PadTemplate::new(name, direction, gst::PadPresence::Always, caps).ok()
+    };
+    let sink = template("sink", gst::PadDirection::Sink);
+    let src = template("src", gst::PadDirection::Src);
+    sink.into_iter().chain(src).collect()
 }

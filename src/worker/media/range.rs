@@ -17,6 +17,8 @@ use gst::glib;
 use gst_video::prelude::*;
 use gst_video::{VideoColorMatrix, VideoColorRange, VideoColorimetry, VideoFormat};
 
+use super::element;
+
 /// Name of the element.
 const NAME: &str = "weirrange";
 /// The tallest picture of standard definition. GStreamer guesses BT.601 up to this height and
@@ -95,15 +97,8 @@ mod imp {
         }
 
         fn pad_templates() -> &'static [gst::PadTemplate] {
-            static TEMPLATES: LazyLock<Vec<gst::PadTemplate>> = LazyLock::new(|| {
-                let caps = gst_video::VideoCapsBuilder::new().build();
-                let template = |name, direction| {
-                    gst::PadTemplate::new(name, direction, gst::PadPresence::Always, &caps).ok()
-                };
-                let sink = template("sink", gst::PadDirection::Sink);
-                let src = template("src", gst::PadDirection::Src);
-                sink.into_iter().chain(src).collect()
-            });
+            static TEMPLATES: LazyLock<Vec<gst::PadTemplate>> =
+                LazyLock::new(|| element::filter_pads(&gst_video::VideoCapsBuilder::new().build()));
             &TEMPLATES
         }
     }

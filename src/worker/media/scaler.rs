@@ -11,6 +11,8 @@ use std::sync::LazyLock;
 use gst::glib;
 use gst_video::prelude::*;
 
+use super::element;
+
 /// Name of the element.
 const NAME: &str = "weirscale";
 
@@ -69,15 +71,8 @@ mod imp {
 
         fn pad_templates() -> &'static [gst::PadTemplate] {
             static TEMPLATES: LazyLock<Vec<gst::PadTemplate>> = LazyLock::new(|| {
-                let caps = gst_video::VideoCapsBuilder::new()
-                    .format(gst_video::VideoFormat::I420)
-                    .build();
-                let template = |name, direction| {
-                    gst::PadTemplate::new(name, direction, gst::PadPresence::Always, &caps).ok()
-                };
-                let sink = template("sink", gst::PadDirection::Sink);
-                let src = template("src", gst::PadDirection::Src);
-                sink.into_iter().chain(src).collect()
+                let caps = gst_video::VideoCapsBuilder::new().format(gst_video::VideoFormat::I420);
+                element::filter_pads(&caps.build())
             });
             &TEMPLATES
         }

@@ -37,15 +37,11 @@ const fn pushed(name: &'static str, clip: Clip) -> Source {
     }
 }
 
-/// A clip whose pictures `arguments` encode from pixels of `format`.
-const fn encoded(
-    name: &'static str,
-    format: &'static str,
-    arguments: &'static [&'static str],
-) -> Source {
+/// A clip whose pictures are encoded as `video` says, from pixels of `format`.
+const fn encoded(name: &'static str, format: &'static str, video: &'static str) -> Source {
     let clip = Clip {
         format,
-        video: arguments,
+        video,
         ..Clip::PLAIN
     };
     pushed(name, clip)

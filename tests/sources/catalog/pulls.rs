@@ -3,79 +3,24 @@
 use std::time::Duration;
 
 use super::{encoded, pushed};
-use crate::sources::clip::{Clip, Colour, X264};
+use crate::sources::clip::{AAC, Clip, Colour, X264, X264_NO_B, X265};
 use crate::sources::delivery::Delivery;
 use crate::sources::mjpeg::Dialect;
 use crate::sources::source::{Bounds, Expect, Source};
 use crate::sources::transport::Transport;
 
-const X265: &[&str] = &[
-    "-c:v",
-    "libx265",
-    "-preset",
-    "ultrafast",
-    "-g",
-    "30",
-    "-x265-params",
-    "log-level=error",
-];
-const MPEG2: &[&str] = &["-c:v", "mpeg2video", "-b:v", "4M", "-g", "15", "-bf", "2"];
-const VP8: &[&str] = &[
-    "-c:v",
-    "libvpx",
-    "-deadline",
-    "realtime",
-    "-cpu-used",
-    "8",
-    "-b:v",
-    "2M",
-    "-g",
-    "30",
-];
-const VP9: &[&str] = &[
-    "-c:v",
-    "libvpx-vp9",
-    "-deadline",
-    "realtime",
-    "-cpu-used",
-    "8",
-    "-b:v",
-    "2M",
-    "-g",
-    "30",
-];
-const NO_B: &[&str] = &[
-    "-c:v",
-    "libx264",
-    "-preset",
-    "superfast",
-    "-g",
-    "30",
-    "-bf",
-    "0",
-];
+const MPEG2: &str = "-c:v mpeg2video -b:v 4M -g 15 -bf 2";
+const VP8: &str = "-c:v libvpx -deadline realtime -cpu-used 8 -b:v 2M -g 30";
+const VP9: &str = "-c:v libvpx-vp9 -deadline realtime -cpu-used 8 -b:v 2M -g 30";
+const AC3: &str = "-c:a ac3 -b:a 192k";
+const MP2: &str = "-c:a mp2 -b:a 192k";
+const MP3: &str = "-c:a libmp3lame -b:a 128k";
+const OPUS: &str = "-c:a libopus -b:a 96k";
+const VORBIS: &str = "-c:a libvorbis -b:a 96k";
 /// A live server sends each frame when it has it.
-const LIVE_WEBM: &[&str] = &[
-    "-f",
-    "webm",
-    "-flush_packets",
-    "1",
-    "-cluster_time_limit",
-    "200",
-];
-const LIVE_MATROSKA: &[&str] = &[
-    "-f",
-    "matroska",
-    "-flush_packets",
-    "1",
-    "-cluster_time_limit",
-    "200",
-];
-const AC3: &[&str] = &["-c:a", "ac3", "-b:a", "192k"];
-const MP2: &[&str] = &["-c:a", "mp2", "-b:a", "192k"];
-const MP3: &[&str] = &["-c:a", "libmp3lame", "-b:a", "128k"];
-const OPUS: &[&str] = &["-c:a", "libopus", "-b:a", "96k"];
-const VORBIS: &[&str] = &["-c:a", "libvorbis", "-b:a", "96k"];
+const LIVE_WEBM: &str = "-f webm -flush_packets 1 -cluster_time_limit 200";
+const LIVE_MATROSKA: &str = "-f matroska -flush_packets 1 -cluster_time_limit 200";
+const LIVE_MP4: &str = "-f mp4 -movflags frag_keyframe+empty_moov+default_base_moof";
 
 pub fn all() -> Vec<Source> {
     let mut all = transports();
@@ -83,6 +28,16 @@ pub fn all() -> Vec<Source> {
     all.extend(playlists());
     all.extend(cameras());
     all
+}
+
+/// A clip of these codecs in the container that `ending` names.
+const fn in_container(video: &'static str, audio: &'static str, ending: &'static str) -> Clip {
+    Clip {
+        video,
+        audio,
+        ending,
+        ..Clip::PLAIN
+    }
 }
 
 fn transports() -> Vec<Source> {
@@ -95,48 +50,22 @@ fn transports() -> Vec<Source> {
         batch: Duration::from_millis(200),
         ..plain
     };
-    let one = |name, transport, video, audio: &'static [&'static str]| {
-        let clip = Clip {
-            video,
-            audio,
-            ending: "ts",
-            ..Clip::PLAIN
-        };
-        Source {
-            delivery: Delivery::Transport(transport),
-            ..silent_if_so(pushed(name, clip))
-        }
+    #[rustfmt::skip]
+    let all = [
+        ("MPEG-TS: H.264, AAC", plain, X264_NO_B, AAC),
+        ("MPEG-TS: H.264 with B-frames, AAC", plain, X264, AAC),
+        ("MPEG-TS: HEVC, AC-3", plain, X265, AC3),
+        ("MPEG-TS: H.264 without sound", plain, X264, ""),
+        ("MPEG-TS: MPEG-2, MP2", plain, MPEG2, MP2),
+        ("MPEG-TS: H.264, MP3", plain, X264, MP3),
+        ("MPEG-TS: H.264, AAC, 2 s at once at the start", burst, X264, AAC),
+        ("MPEG-TS: H.264, AAC, in batches of 200 ms", batches, X264, AAC),
+    ];
+    let source = |(name, transport, video, audio)| Source {
+        delivery: Delivery::Transport(transport),
+        ..silent_if_so(pushed(name, in_container(video, audio, "ts")))
     };
-    vec![
-        one(
-            "MPEG-TS: H.264, AAC",
-            plain,
-            NO_B,
-            crate::sources::clip::AAC,
-        ),
-        one(
-            "MPEG-TS: H.264 with B-frames, AAC",
-            plain,
-            X264,
-            crate::sources::clip::AAC,
-        ),
-        one("MPEG-TS: HEVC, AC-3", plain, X265, AC3),
-        one("MPEG-TS: H.264 without sound", plain, X264, &[]),
-        one("MPEG-TS: MPEG-2, MP2", plain, MPEG2, MP2),
-        one("MPEG-TS: H.264, MP3", plain, X264, MP3),
-        one(
-            "MPEG-TS: H.264, AAC, 2 s at once at the start",
-            burst,
-            X264,
-            crate::sources::clip::AAC,
-        ),
-        one(
-            "MPEG-TS: H.264, AAC, in batches of 200 ms",
-            batches,
-            X264,
-            crate::sources::clip::AAC,
-        ),
-    ]
+    all.map(source).to_vec()
 }
 
 /// Sound is not judged where there is none.
@@ -148,57 +77,24 @@ fn silent_if_so(mut source: Source) -> Source {
 }
 
 fn containers() -> Vec<Source> {
-    let served = |name, container, clip: Clip| Source {
-        delivery: Delivery::Served(container),
+    let live = Delivery::Served;
+    let file = Delivery::File;
+    #[rustfmt::skip]
+    let all = [
+        ("WebM, live: VP8, Vorbis", live(LIVE_WEBM), in_container(VP8, VORBIS, "webm")),
+        ("WebM, live: VP9, Opus", live(LIVE_WEBM), in_container(VP9, OPUS, "webm")),
+        ("Matroska, live: H.264, AAC", live(LIVE_MATROSKA), Clip::PLAIN),
+        ("FLV, live: H.264, AAC", live("-f flv"), Clip::PLAIN),
+        ("fragmented MP4, live: H.264, AAC", live(LIVE_MP4), Clip::PLAIN),
+        ("file: Matroska, H.264, AAC", file, in_container(X264, AAC, "mkv")),
+        ("file: WebM, VP8, Opus", file, in_container(VP8, OPUS, "webm")),
+        ("file: MPEG-TS, H.264, AAC", file, in_container(X264, AAC, "ts")),
+    ];
+    let source = |(name, delivery, clip)| Source {
+        delivery,
         ..pushed(name, clip)
     };
-    let webm = |video, audio| Clip {
-        video,
-        audio,
-        ending: "webm",
-        ..Clip::PLAIN
-    };
-    let file = |name, ending, video, audio| Source {
-        delivery: Delivery::File,
-        ..pushed(
-            name,
-            Clip {
-                ending,
-                video,
-                audio,
-                ..Clip::PLAIN
-            },
-        )
-    };
-    vec![
-        served("WebM, live: VP8, Vorbis", LIVE_WEBM, webm(VP8, VORBIS)),
-        served("WebM, live: VP9, Opus", LIVE_WEBM, webm(VP9, OPUS)),
-        served("Matroska, live: H.264, AAC", LIVE_MATROSKA, Clip::PLAIN),
-        served("FLV, live: H.264, AAC", &["-f", "flv"], Clip::PLAIN),
-        served(
-            "fragmented MP4, live: H.264, AAC",
-            &[
-                "-f",
-                "mp4",
-                "-movflags",
-                "frag_keyframe+empty_moov+default_base_moof",
-            ],
-            Clip::PLAIN,
-        ),
-        file(
-            "file: Matroska, H.264, AAC",
-            "mkv",
-            X264,
-            crate::sources::clip::AAC,
-        ),
-        file("file: WebM, VP8, Opus", "webm", VP8, OPUS),
-        file(
-            "file: MPEG-TS, H.264, AAC",
-            "ts",
-            X264,
-            crate::sources::clip::AAC,
-        ),
-    ]
+    all.map(source).to_vec()
 }
 
 fn playlists() -> Vec<Source> {
@@ -216,19 +112,19 @@ fn playlists() -> Vec<Source> {
     vec![
         hls(
             "HLS with MPEG-TS segments",
-            &["-hls_segment_type", "mpegts"],
+            "-hls_segment_type mpegts",
             X264,
         ),
         // ffmpeg writes no edit list into such segments, so B-frames would make the picture late.
         hls(
             "HLS with fMP4 segments",
-            &["-hls_segment_type", "fmp4"],
-            NO_B,
+            "-hls_segment_type fmp4",
+            X264_NO_B,
         ),
     ]
 }
 
-const JPEG: &[&str] = &["-c:v", "mjpeg", "-q:v", "4"];
+const JPEG: &str = "-c:v mjpeg -q:v 4";
 
 fn camera(name: &'static str, format: &'static str, dialect: Dialect) -> Source {
     let mut source = encoded(name, format, JPEG);
@@ -240,7 +136,8 @@ fn camera(name: &'static str, format: &'static str, dialect: Dialect) -> Source 
             tag: None,
         },
         rate: (15, 1),
-        audio: &[],
+        seconds: 20,
+        audio: "",
         ending: "avi",
         ..source.clip
     };
@@ -267,91 +164,28 @@ fn jittery(name: &'static str, jitter: Duration) -> Source {
     source
 }
 
+/// Dialects of cameras.
+#[rustfmt::skip]
+const DIALECTS: [(&str, Dialect); 9] = [
+    ("Motion JPEG, no Content-Length", Dialect { length: false, ..Dialect::PLAIN }),
+    ("Motion JPEG, image/jpg", Dialect { part_type: "image/jpg", ..Dialect::PLAIN }),
+    ("Motion JPEG, boundary without its dashes", Dialect { parameter: "--frame", ..Dialect::PLAIN }),
+    ("Motion JPEG, delimiter without its dashes", Dialect { delimiter: "frame", ..Dialect::PLAIN }),
+    ("Motion JPEG, quoted boundary", Dialect { parameter: "\"frame\"", ..Dialect::PLAIN }),
+    ("Motion JPEG, a preamble", Dialect { preamble: "A stream of pictures.\r\n\r\n", ..Dialect::PLAIN }),
+    ("Motion JPEG, lines between parts", Dialect { between: "\r\n\r\n\r\n", ..Dialect::PLAIN }),
+    ("Motion JPEG, bytes between parts", Dialect { between: "\r\njunk\r\n\r\n", ..Dialect::PLAIN }),
+    ("Motion JPEG, no line behind the picture", Dialect { between: "", ..Dialect::PLAIN }),
+];
+
 fn cameras() -> Vec<Source> {
-    let plain = Dialect::PLAIN;
-    let yuv = "yuvj420p";
     let mut all = vec![
-        camera("Motion JPEG", yuv, plain),
-        camera("Motion JPEG, 4:2:2", "yuvj422p", plain),
-        camera("Motion JPEG, 4:4:4", "yuvj444p", plain),
+        camera("Motion JPEG", "yuvj420p", Dialect::PLAIN),
+        camera("Motion JPEG, 4:2:2", "yuvj422p", Dialect::PLAIN),
+        camera("Motion JPEG, 4:4:4", "yuvj444p", Dialect::PLAIN),
         jittery("Motion JPEG, jitter of 40 ms", Duration::from_millis(40)),
         jittery("Motion JPEG, jitter of 100 ms", Duration::from_millis(100)),
-        camera(
-            "Motion JPEG, no Content-Length",
-            yuv,
-            Dialect {
-                length: false,
-                ..plain
-            },
-        ),
-        camera(
-            "Motion JPEG, image/jpg",
-            yuv,
-            Dialect {
-                part_type: "image/jpg",
-                ..plain
-            },
-        ),
-        camera(
-            "Motion JPEG, boundary without its dashes",
-            yuv,
-            Dialect {
-                parameter: "--frame",
-                ..plain
-            },
-        ),
-        camera(
-            "Motion JPEG, delimiter without its dashes",
-            yuv,
-            Dialect {
-                parameter: "frame",
-                delimiter: "frame",
-                ..plain
-            },
-        ),
-        camera(
-            "Motion JPEG, quoted boundary",
-            yuv,
-            Dialect {
-                parameter: "\"frame\"",
-                ..plain
-            },
-        ),
-        camera(
-            "Motion JPEG, a preamble",
-            yuv,
-            Dialect {
-                preamble: "This is a stream of pictures.\r\n\r\n",
-                ..plain
-            },
-        ),
-        camera(
-            "Motion JPEG, lines between parts",
-            yuv,
-            Dialect {
-                between: "\r\n\r\n\r\n",
-                ..plain
-            },
-        ),
-        camera(
-            "Motion JPEG, bytes between parts",
-            yuv,
-            Dialect {
-                between: "\r\njunk\r\n\r\n",
-                ..plain
-            },
-        ),
-        camera(
-            "Motion JPEG, no line behind the picture",
-            yuv,
-            Dialect {
-                between: "",
-                ..plain
-            },
-        ),
     ];
-    all.iter_mut().for_each(|source| {
-        source.clip.seconds = 20;
-    });
+    all.extend(DIALECTS.map(|(name, dialect)| camera(name, "yuvj420p", dialect)));
     all
 }

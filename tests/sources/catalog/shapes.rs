@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::pushed;
-use crate::sources::clip::Clip;
+use crate::sources::clip::{Clip, X264_NO_B};
 use crate::sources::source::{Bounds, Expect, Source};
 
 fn sized(
@@ -86,20 +86,9 @@ pub fn all() -> Vec<Source> {
     all
 }
 
-/// What shares a screen makes no B-frames, which would delay a picture by several of its own length.
-const SCREEN: &[&str] = &[
-    "-c:v",
-    "libx264",
-    "-preset",
-    "superfast",
-    "-g",
-    "30",
-    "-bf",
-    "0",
-];
-
 /// Slides and shared screens.
 fn slow() -> [Source; 2] {
+    // B-frames would delay a picture by several of its own length.
     let slow = |name, rate: (u32, u32), fps| {
         let mut bounds = Bounds::of((640, 360), fps);
         // A slide changes long before or after its beep.
@@ -114,7 +103,7 @@ fn slow() -> [Source; 2] {
                 name,
                 Clip {
                     rate,
-                    video: SCREEN,
+                    video: X264_NO_B,
                     ..Clip::PLAIN
                 },
             )

@@ -1,5 +1,7 @@
 //! Sound, its formats, and its absence.
 
+use std::time::Duration;
+
 use super::{PLAIN, pushed};
 use crate::sources::clip::{AAC, Clip};
 use crate::sources::delivery::Delivery;
@@ -8,10 +10,43 @@ use crate::sources::source::{Bounds, Expect, Source};
 
 /// AAC with options of its own.
 macro_rules! aac {
-    ($($option:expr),*) => { &["-c:a", "aac", $($option),*] };
+    ($options:literal) => {
+        concat!("-c:a aac ", $options)
+    };
 }
 
-fn heard(name: &'static str, audio: &'static [&'static str]) -> Source {
+/// Name, and how the sound is encoded.
+#[rustfmt::skip]
+const FORMATS: [(&str, &str); 10] = [
+    ("AAC 48 kHz stereo", AAC),
+    ("AAC 48 kHz mono", aac!("-b:a 64k -ar 48000 -ac 1")),
+    ("AAC 44.1 kHz stereo", aac!("-b:a 128k -ar 44100 -ac 2")),
+    ("AAC 32 kHz stereo", aac!("-b:a 96k -ar 32000 -ac 2")),
+    ("AAC 22.05 kHz mono", aac!("-b:a 48k -ar 22050 -ac 1")),
+    ("AAC 16 kHz mono", aac!("-b:a 32k -ar 16000 -ac 1")),
+    ("AAC 8 kHz mono", aac!("-b:a 16k -ar 8000 -ac 1")),
+    ("AAC 96 kHz stereo", aac!("-b:a 256k -ar 96000 -ac 2")),
+    ("AAC 5.1", aac!("-b:a 320k -ar 48000 -ac 6")),
+    ("AAC 7.1", aac!("-b:a 400k -ar 48000 -ac 8")),
+];
+
+pub fn all() -> Vec<Source> {
+    let mut all = FORMATS.map(|(name, audio)| heard(name, audio)).to_vec();
+    all.extend([
+        no_sound(),
+        no_picture(),
+        refused("MP3", "-c:a libmp3lame -b:a 128k -ar 44100", "MP3"),
+        refused(
+            "Nellymoser, as of 2003",
+            "-c:a nellymoser -ar 44100 -ac 1",
+            "Nellymoser",
+        ),
+        late(),
+    ]);
+    all
+}
+
+fn heard(name: &'static str, audio: &'static str) -> Source {
     pushed(
         name,
         Clip {
@@ -21,67 +56,12 @@ fn heard(name: &'static str, audio: &'static [&'static str]) -> Source {
     )
 }
 
-pub fn all() -> Vec<Source> {
-    vec![
-        heard("AAC 48 kHz stereo", AAC),
-        heard(
-            "AAC 48 kHz mono",
-            aac!["-b:a", "64k", "-ar", "48000", "-ac", "1"],
-        ),
-        heard(
-            "AAC 44.1 kHz stereo",
-            aac!["-b:a", "128k", "-ar", "44100", "-ac", "2"],
-        ),
-        heard(
-            "AAC 32 kHz stereo",
-            aac!["-b:a", "96k", "-ar", "32000", "-ac", "2"],
-        ),
-        heard(
-            "AAC 22.05 kHz mono",
-            aac!["-b:a", "48k", "-ar", "22050", "-ac", "1"],
-        ),
-        heard(
-            "AAC 16 kHz mono",
-            aac!["-b:a", "32k", "-ar", "16000", "-ac", "1"],
-        ),
-        heard(
-            "AAC 8 kHz mono",
-            aac!["-b:a", "16k", "-ar", "8000", "-ac", "1"],
-        ),
-        heard(
-            "AAC 96 kHz stereo",
-            aac!["-b:a", "256k", "-ar", "96000", "-ac", "2"],
-        ),
-        heard("AAC 5.1", aac!["-b:a", "320k", "-ar", "48000", "-ac", "6"]),
-        heard("AAC 7.1", aac!["-b:a", "400k", "-ar", "48000", "-ac", "8"]),
-        no_sound(),
-        no_picture(),
-        refused(
-            "MP3",
-            &["-c:a", "libmp3lame", "-b:a", "128k", "-ar", "44100"],
-            "MP3",
-        ),
-        refused(
-            "Nellymoser, as of 2003",
-            &["-c:a", "nellymoser", "-ar", "44100", "-ac", "1"],
-            "Nellymoser",
-        ),
-        late(
-            "sound 3 s after the picture",
-            Replay {
-                audio_from: std::time::Duration::from_millis(3000),
-                ..Replay::PLAIN
-            },
-        ),
-    ]
-}
-
 fn no_sound() -> Source {
     let mut bounds = PLAIN;
     bounds.apart_ms_max = None;
     Source {
         expect: Expect::Plays(bounds),
-        ..heard("no sound", &[])
+        ..heard("no sound", "")
     }
 }
 
@@ -93,7 +73,7 @@ fn no_picture() -> Source {
         ..pushed(
             "no picture",
             Clip {
-                video: &[],
+                video: "",
                 ..Clip::PLAIN
             },
         )
@@ -101,7 +81,7 @@ fn no_picture() -> Source {
 }
 
 /// Sound of a codec that weir does not take; its word is in the status.
-fn refused(name: &'static str, audio: &'static [&'static str], word: &'static str) -> Source {
+fn refused(name: &'static str, audio: &'static str, word: &'static str) -> Source {
     let clip = Clip {
         audio,
         ending: "flv",
@@ -113,7 +93,11 @@ fn refused(name: &'static str, audio: &'static [&'static str], word: &'static st
     }
 }
 
-fn late(name: &'static str, replay: Replay) -> Source {
+fn late() -> Source {
+    let replay = Replay {
+        audio_from: Duration::from_secs(3),
+        ..Replay::PLAIN
+    };
     let clip = Clip {
         ending: "flv",
         ..Clip::PLAIN
@@ -124,6 +108,6 @@ fn late(name: &'static str, replay: Replay) -> Source {
     Source {
         delivery: Delivery::Replay(replay),
         expect: Expect::Plays(bounds),
-        ..pushed(name, clip)
+        ..pushed("sound 3 s after the picture", clip)
     }
 }

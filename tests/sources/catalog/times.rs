@@ -12,27 +12,25 @@ const fn s(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// Reads FILE, and publishes what is in it without encoding it again.
+/// What reads FILE and publishes what is in it to URL, without encoding it again.
 macro_rules! gstreamer {
-    ($($sink:expr),*) => {
-        Delivery::Program("gst-launch-1.0", &["-q", "filesrc", "location=FILE", "!", "qtdemux", "name=d",
-            "d.video_0", "!", "queue", "!", "h264parse", "!", "identity", "sync=true", "!", "mux.",
-            "d.audio_0", "!", "queue", "!", "aacparse", "!", "mux.",
-            "flvmux", "name=mux", "streamable=true", "!", $($sink),*])
+    ($sink:literal) => {
+        concat!(
+            "gst-launch-1.0 -q filesrc location=FILE ! qtdemux name=d \
+             d.video_0 ! queue ! h264parse ! identity sync=true ! mux. \
+             d.audio_0 ! queue ! aacparse ! mux. \
+             flvmux name=mux streamable=true ! ",
+            $sink,
+            " location=URL"
+        )
     };
 }
 
 pub fn all() -> Vec<Source> {
     let mut all = vec![
         pushed("ffmpeg", Clip::PLAIN),
-        by(
-            "GStreamer, rtmp2sink",
-            gstreamer!["rtmp2sink", "location=URL"],
-        ),
-        by(
-            "GStreamer, rtmpsink (librtmp)",
-            gstreamer!["rtmpsink", "location=URL"],
-        ),
+        by("GStreamer, rtmp2sink", gstreamer!("rtmp2sink")),
+        by("GStreamer, rtmpsink (librtmp)", gstreamer!("rtmpsink")),
         obs(),
     ];
     all.extend(clocks());
@@ -40,9 +38,9 @@ pub fn all() -> Vec<Source> {
     all
 }
 
-fn by(name: &'static str, delivery: Delivery) -> Source {
+fn by(name: &'static str, command: &'static str) -> Source {
     Source {
-        delivery,
+        delivery: Delivery::Program(command),
         ..pushed(name, Clip::PLAIN)
     }
 }
@@ -82,70 +80,37 @@ fn clocks() -> Vec<Source> {
     late.irregular_max = 1.0;
     late.gap_max = s(6);
     late.unreadable_max = 300;
-    vec![
-        replayed(
-            "timestamps from 0xFFFFF000 on, which wrap",
-            Replay {
-                first_ms: 0xFFFF_F000,
-                ..plain
-            },
-            PLAIN,
-        ),
-        replayed(
-            "timestamps from 2^31 - 3 s on",
-            Replay {
-                first_ms: 0x7FFF_F448,
-                ..plain
-            },
-            PLAIN,
-        ),
-        replayed(
-            "timestamps from 7 days on",
-            Replay {
-                first_ms: 604_800_000,
-                ..plain
-            },
-            PLAIN,
-        ),
-        replayed(
-            "timestamps jump ahead by an hour",
-            with((s(4), 3_600_000)),
-            jumps,
-        ),
-        replayed("timestamps jump back by 3 s", with((s(4), -3000)), jumps),
-        replayed(
-            "timestamps jump back to zero",
-            Replay {
-                first_ms: 3_600_000,
-                ..with((s(4), -3_604_000))
-            },
-            jumps,
-        ),
-        replayed(
-            "decoder configuration at each key frame",
-            Replay {
-                repeat_config: true,
-                ..plain
-            },
-            PLAIN,
-        ),
-        replayed(
-            "no onMetaData",
-            Replay {
-                without_metadata: true,
-                ..plain
-            },
-            PLAIN,
-        ),
-        replayed(
-            "picture 5 s after the sound",
-            Replay {
-                video_from: s(5),
-                ..plain
-            },
-            late,
-        ),
-    ]
+    let from = |first_ms| Replay { first_ms, ..plain };
+    let back_to_zero = Replay {
+        first_ms: 3_600_000,
+        ..with((s(4), -3_604_000))
+    };
+    let repeating = Replay {
+        repeat_config: true,
+        ..plain
+    };
+    let unannounced = Replay {
+        without_metadata: true,
+        ..plain
+    };
+    let video_late = Replay {
+        video_from: s(5),
+        ..plain
+    };
+    #[rustfmt::skip]
+    let all = [
+        ("timestamps from 0xFFFFF000 on, which wrap", from(0xFFFF_F000), PLAIN),
+        ("timestamps from 2^31 - 3 s on", from(0x7FFF_F448), PLAIN),
+        ("timestamps from 7 days on", from(604_800_000), PLAIN),
+        ("timestamps jump ahead by an hour", with((s(4), 3_600_000)), jumps),
+        ("timestamps jump back by 3 s", with((s(4), -3000)), jumps),
+        ("timestamps jump back to zero", back_to_zero, jumps),
+        ("decoder configuration at each key frame", repeating, PLAIN),
+        ("no onMetaData", unannounced, PLAIN),
+        ("picture 5 s after the sound", video_late, late),
+    ];
+    all.map(|(name, replay, bounds)| replayed(name, replay, bounds))
+        .to_vec()
 }
 
 fn networks() -> Vec<Source> {
