@@ -14,6 +14,26 @@ pub struct Family(String);
 #[serde(transparent)]
 pub struct TemplateName(String);
 
+/// What happens when an encoder fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum OnFailure {
+    /// Another template takes over.
+    Fallback,
+    /// The rung is no longer encoded and shows another one.
+    Shed,
+    /// The stream ends.
+    Fail,
+}
+
+/// What a rung's media is made by.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Filling {
+    /// An encoder, built from this template.
+    Encoder(TemplateName),
+    /// Nothing: the rung shows another one.
+    Asleep,
+}
+
 macro_rules! name {
     ($name:ident) => {
         impl $name {

@@ -12,14 +12,15 @@ use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::model::encoder::TemplateName;
+use crate::model::encoder::{Filling, OnFailure, TemplateName};
 use crate::model::frame::{EncodedFrame, InputFormat};
 use crate::model::hls::{Part, TrackId, TsSegment};
-use crate::model::ladder::{Plan, Rung};
+use crate::model::ladder::cuts::Cut;
+use crate::model::ladder::{Plan, Rung, RungSet};
 use crate::model::source::Source;
 
 /// Version of this protocol. Raise it with every change of a message.
-pub const VERSION: u16 = 5;
+pub const VERSION: u16 = 6;
 /// Length of the longest message that either side accepts.
 pub const MESSAGE_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Length of the longest message of a worker that carries no media. Texts and lists are longer in
@@ -75,6 +76,9 @@ pub enum ToWorker {
     InputClosed,
     /// Flush everything, answer with [`FromWorker::Finished`], and exit.
     Finish,
+    /// The rungs that somebody watches, or that are to be encoded in any case. The others may sleep
+    /// from the next segment on.
+    Wanted(RungSet),
 }
 
 /// Everything a worker needs to know about its session.
@@ -90,6 +94,8 @@ pub struct Start {
     pub cutting: Cutting,
     /// Encoder templates to use, best first; each has passed a test encode.
     pub encoders: Vec<TemplateName>,
+    /// What happens when an encoder fails.
+    pub on_failure: OnFailure,
     /// The plan of the session that this worker continues; `None` lets the worker make the plan.
     pub plan: Option<Plan>,
     /// Media sequence number of the first segment.
@@ -124,7 +130,9 @@ pub enum FromWorker {
         /// Longest part of any rendition, constant for the session.
         part_target: Duration,
     },
-    /// A rendition's initialization section; precedes its first part.
+    /// A rendition's initialization section; precedes the first part of the segment from which on it
+    /// holds. Where a rung gets another encoder in the middle of a segment, the decoder finds what it
+    /// needs in the key frame, and the section comes with the next segment.
     Init {
         /// Rendition.
         track: TrackId,
@@ -145,8 +153,7 @@ pub enum FromWorker {
     Log(Log),
     /// The state of the input half has changed.
     Input(InputState),
-    /// An encoder failed. The worker exits after this message; the session starts another worker
-    /// without that encoder.
+    /// An encoder failed and no other one may take over. The worker exits after this message.
     EncoderFailed {
         /// Rung.
         rung: String,
@@ -159,6 +166,18 @@ pub enum FromWorker {
     Failed(String),
     /// Answer to [`ToWorker::Finish`]: everything has been sent.
     Finished,
+    /// The next segment of all renditions begins with this cut; precedes the last part of the segment
+    /// before. The first cut follows [`FromWorker::Planned`].
+    Cut(Cut),
+    /// What a rung is made by has changed.
+    Filled {
+        /// Index into [`Plan::video`].
+        video: u8,
+        /// What it is made by now.
+        filling: Filling,
+        /// Why.
+        cause: String,
+    },
 }
 
 impl FromWorker {

@@ -7,15 +7,16 @@ use std::time::{Duration, Instant};
 use crate::base::backoff::Backoff;
 use crate::base::units::FrameRate;
 use crate::model::frame::Track;
-use crate::model::ladder::clock::{LadderClock, Settings};
-use crate::model::ladder::{self, Plan, SourceFormat};
+use crate::model::ladder::cuts::{Cut, CutLog};
+use crate::model::ladder::lengths::{Lengths, Settings};
+use crate::model::ladder::{self, Plan, RungSet, SourceFormat};
 use crate::model::source::Source;
 use crate::wire::protocol::{FromWorker, InputState, Start};
 use crate::worker::media::engine::{Engine, Inputs};
 use crate::worker::media::events::{Event, Events};
 use crate::worker::media::input::{Intake, Puller, Rules};
 use crate::worker::media::mailbox::Receiver;
-use crate::worker::media::output::{Epoch, Output, Spec};
+use crate::worker::media::output::{Cuts, Epoch, Output, Spec};
 use crate::worker::media::template::Library;
 use crate::worker::media::test_source::{self, TestSource};
 use crate::worker::media::{Outbox, template};
@@ -175,19 +176,24 @@ impl Director {
 
     fn try_build(&self, plan: &Plan) -> Result<Engine, template::Error> {
         let cutting = self.start.cutting;
-        let clock = LadderClock::new(Settings {
+        let lengths = Lengths::new(Settings {
             fps: plan.canvas.fps,
             grid: plan.grid(),
             segment: cutting.segment,
             part: cutting.part,
-            first_msn: self.start.first_msn,
         });
+        let first = Cut {
+            msn: self.start.first_msn,
+            frame: 0,
+            awake: RungSet::first(plan.video.len()),
+        };
+        let cuts = Cuts::new(CutLog::new(lengths, first));
         let encoder = self.start.encoders.first().cloned().unwrap_or_default();
         let encoders = vec![encoder; plan.video.len()];
         let epoch = Epoch::default();
         let spec = Spec {
             plan,
-            clock: &clock,
+            cuts: &cuts,
             encoders: &encoders,
             ts: cutting.ts,
             epoch: epoch.clone(),
@@ -196,8 +202,9 @@ impl Director {
         self.outbox.send(FromWorker::Planned {
             plan: plan.clone(),
             encoders: encoders.clone(),
-            part_target: clock.part_target(),
+            part_target: lengths.part_target(),
         });
+        self.outbox.send(FromWorker::Cut(first));
         let output = Output::start(&spec, &self.library, &self.outbox, &self.events)?;
         // The session begins only now: a hardware encoder may need seconds to open.
         let begin = Instant::now();
@@ -210,7 +217,7 @@ impl Director {
             }
         };
         let outbox = self.outbox.clone();
-        Engine::start(output, inputs, plan.canvas, &clock, begin, outbox).map_err(|error| {
+        Engine::start(output, inputs, plan.canvas, &cuts, begin, outbox).map_err(|error| {
             template::Error::Build {
                 template: "pacer".to_owned(),
                 message: error.to_string(),

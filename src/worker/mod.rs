@@ -128,6 +128,7 @@ fn read(
             ToWorker::InputOpened(format) => feeder.opened(format),
             ToWorker::Frame(frame) => feeder.frame(frame),
             ToWorker::InputClosed => feeder.closed(),
+            ToWorker::Wanted(_) => {}
             ToWorker::Finish => events.send(Event::Finish),
             ToWorker::Hello { .. } | ToWorker::Start(_) => {
                 return Err("the daemon sent an order twice".to_owned());

@@ -8,11 +8,12 @@ use super::document::Value;
 use super::front_door;
 use super::problem::{Place, Problem};
 use super::reader::{At, Section, Wrong, nearest};
-use super::settings::{Admin, Encoder, Hls, OnFailure, Server, Session, Worker};
+use super::settings::{Admin, Encoder, Hls, Server, Session, Worker};
 use super::{values, web};
 use crate::base::cors::Cors;
 use crate::base::units::{ByteSize, duration_text};
 use crate::model::encoder::Family;
+use crate::model::encoder::OnFailure;
 use crate::model::sandbox::Sandbox;
 
 pub(super) const SERVER_KEYS: &[&str] = &[

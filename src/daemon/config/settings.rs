@@ -9,7 +9,7 @@ use ipnet::IpNet;
 use crate::base::cors::Cors;
 use crate::base::secret::Secret;
 use crate::base::units::ByteSize;
-use crate::model::encoder::Family;
+use crate::model::encoder::{Family, OnFailure};
 use crate::model::ladder::Rung;
 use crate::model::sandbox::Sandbox;
 use crate::model::source::Source;
@@ -115,17 +115,6 @@ pub struct Encoder {
     pub order: Vec<Family>,
     /// What happens to a rung whose encoder fails.
     pub on_failure: OnFailure,
-}
-
-/// What happens to a rung whose encoder fails.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OnFailure {
-    /// The next family takes over.
-    Fallback,
-    /// The rung is dropped.
-    Shed,
-    /// The stream ends.
-    Fail,
 }
 
 /// `[worker]`: the processes that handle media.

@@ -6,11 +6,12 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::load::validate;
-use super::settings::{Admin, Encoder, Hls, Limits, OnFailure, Server, Session, Settings, Worker};
+use super::settings::{Admin, Encoder, Hls, Limits, Server, Session, Settings, Worker};
 use super::*;
 use crate::base::cors::Cors;
 use crate::base::units::{ByteSize, FrameRate};
 use crate::model::encoder::Family;
+use crate::model::encoder::OnFailure;
 use crate::model::sandbox::Sandbox;
 use crate::model::source::{Pull, Source};
 

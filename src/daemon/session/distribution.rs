@@ -14,8 +14,9 @@ use super::fault::Fault;
 use super::machine::{Late, Limits};
 use super::subscribers::{Made, Recipient, Subscriber};
 use crate::daemon::origin::{Origin, SessionSpec, SessionWriter};
-use crate::model::encoder::TemplateName;
+use crate::model::encoder::{Filling, TemplateName};
 use crate::model::hls::{Part, TrackId, TsSegment};
+use crate::model::ladder::cuts::Cut;
 use crate::model::ladder::{Plan, VideoRendition};
 use crate::model::status::{InputStatus, RungStatus};
 use crate::wire::protocol::{InputStats, RungStats, Start, Stats, THUMBNAIL_BYTES_MAX};
@@ -124,6 +125,25 @@ impl Distribution {
             dirty: false,
         });
         Ok(())
+    }
+
+    /// The worker has decided where the next segment begins.
+    pub fn cut(&mut self, cut: Cut, heard: Moment) -> Result<(), Fault> {
+        let (claims, _) = self.working()?;
+        claims.cut(cut, heard)
+    }
+
+    /// A rung is made by something else now; returns the rung's name.
+    pub fn filled(&mut self, video: u8, filling: Filling) -> Result<String, Fault> {
+        let (_, open) = self.working()?;
+        let video = usize::from(video);
+        let rung = open.plan.video.get(video).ok_or(Fault::NoSuchTrack)?;
+        if let Filling::Encoder(template) = filling
+            && let Some(encoder) = open.encoders.get_mut(video)
+        {
+            *encoder = template;
+        }
+        Ok(rung.name.clone())
     }
 
     /// The worker made an initialization section.

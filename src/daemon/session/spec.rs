@@ -1,8 +1,8 @@
 //! One stream's part of the settings. A change to any of these starts a new session.
 
 use super::machine::Schedule;
-use crate::daemon::config::settings::{OnFailure, Settings, Stream};
-use crate::model::encoder::{Family, TemplateName};
+use crate::daemon::config::settings::{Settings, Stream};
+use crate::model::encoder::{Family, OnFailure, TemplateName};
 use crate::model::ladder::Rung;
 use crate::model::source::Source;
 use crate::wire::protocol::{Cutting, Start};
@@ -76,6 +76,7 @@ impl Spec {
             rungs: self.rungs.clone(),
             cutting: self.cutting,
             encoders,
+            on_failure: self.on_failure,
             plan: None,
             // A player that has seen no sequence number takes 0 for "none yet" (hls.js does).
             first_msn: 1,

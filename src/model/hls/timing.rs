@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::text::Seconds;
 use crate::model::ladder::Plan;
-use crate::model::ladder::clock::{AAC_FRAME_SAMPLES, SAMPLE_RATE_HZ};
+use crate::model::ladder::lengths::{AAC_FRAME_SAMPLES, SAMPLE_RATE_HZ};
 
 /// Target durations and hold-backs of a session. They never change: "The value of the
 /// EXT-X-TARGETDURATION tag in the Media Playlist MUST NOT change" (section 6.2.1).

@@ -12,13 +12,13 @@ use std::time::{Duration, Instant};
 
 use super::input::Intake;
 use super::outbox::Outbox;
-use super::output::Output;
+use super::output::{Cuts, Output};
 use super::pacer::audio::BLOCK_VALUES;
 use super::pacer::video::Taken;
 use super::still::Stills;
 use super::test_source::TestSource;
 use crate::model::ladder::Canvas;
-use crate::model::ladder::clock::{LadderClock, aac_time};
+use crate::model::ladder::lengths::aac_time;
 use crate::wire::protocol::{FromWorker, Level, RungStats, Stats};
 
 /// What `GST_DEBUG=weir:6` shows: which picture each frame of the canvas got.
@@ -65,7 +65,7 @@ impl Engine {
         output: Output,
         inputs: Inputs,
         canvas: Canvas,
-        clock: &LadderClock,
+        cuts: &Cuts,
         start: Instant,
         outbox: Outbox,
     ) -> std::io::Result<Self> {
@@ -74,7 +74,7 @@ impl Engine {
             stop: stop.clone(),
             inputs,
             canvas,
-            cuts: clock.clone(),
+            cuts: cuts.clone(),
             start,
             stills: Stills::new(canvas),
             reported: start,
@@ -101,7 +101,7 @@ struct Pacer {
     stop: Arc<AtomicBool>,
     inputs: Inputs,
     canvas: Canvas,
-    cuts: LadderClock,
+    cuts: Cuts,
     start: Instant,
     stills: Stills,
     /// When statistics were last sent.
@@ -162,9 +162,14 @@ impl Pacer {
                 self.stills.at(slot, patience)
             }
         };
+        // The encoders get a frame only when it is decided whether the next one begins a segment, so
+        // that each part can be closed with its last frame.
+        for cut in self.cuts.decide(frame.saturating_add(1)) {
+            self.outbox.send(FromWorker::Cut(cut));
+        }
         // Every rendition needs a frame in each part, so a picture that begins a part is never
         // dropped.
-        if self.has_room(slot) || self.cuts.locate(frame).starts_part {
+        if self.has_room(slot) || self.cuts.starts_part(frame) {
             self.output.picture(frame, picture);
         } else {
             self.dropped += 1;

@@ -13,13 +13,14 @@ use bytes::Bytes;
 use super::*;
 use crate::base::cors::Cors;
 use crate::base::units::ByteSize;
-use crate::daemon::config::settings::{self, Encoder, Hls, OnFailure, Server, Session, Worker};
+use crate::daemon::config::settings::{self, Encoder, Hls, Server, Session, Worker};
 use crate::daemon::ingest::{MediaEvent, Revocation};
 use crate::daemon::origin::Missing;
 use crate::daemon::session::fake::{
     FakeLaunch, FakeWorker, Recorder, Started, bounded, cutting, format, origin, part_target, rung,
     source, with_sound,
 };
+use crate::model::encoder::OnFailure;
 use crate::model::frame::{EncodedFrame, Track};
 use crate::model::sandbox::Sandbox;
 use crate::model::source::{Pull, Source};

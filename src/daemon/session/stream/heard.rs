@@ -4,15 +4,14 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::{Stream, now};
 use crate::base::text::printable;
-use crate::daemon::config::settings::OnFailure;
 use crate::daemon::session::claims::Moment;
 use crate::daemon::session::fault::Fault;
 use crate::daemon::session::machine::Event;
 use crate::daemon::session::notes::{Speaker, TEXT_CHARS_MAX};
-use crate::model::encoder::TemplateName;
+use crate::model::encoder::{Filling, OnFailure, TemplateName};
 use crate::model::ladder::Plan;
 use crate::model::status::State;
-use crate::wire::protocol::{FromWorker, InputState, Log, Stats};
+use crate::wire::protocol::{FromWorker, InputState, Level, Log, Stats};
 
 /// The present time on both clocks.
 fn moment() -> Moment {
@@ -40,6 +39,12 @@ impl Stream {
                 let taken = self.distribution.ts_segment(segment, moment());
                 taken.map(|()| self.produced())
             }
+            FromWorker::Cut(cut) => self.distribution.cut(cut, moment()),
+            FromWorker::Filled {
+                video,
+                filling,
+                cause,
+            } => self.filled(video, filling, &cause),
             FromWorker::Thumbnail(jpeg) => self.distribution.thumbnail(jpeg),
             FromWorker::Stats(stats) => return self.stats(stats),
             FromWorker::Log(log) => return self.log(&log),
@@ -66,6 +71,22 @@ impl Stream {
         self.distribution.planned(made, moment())?;
         self.tell(Event::Planned);
         self.expect_output();
+        self.news = true;
+        Ok(())
+    }
+
+    /// A rung has another encoder, or none.
+    fn filled(&mut self, video: u8, filling: Filling, cause: &str) -> Result<(), Fault> {
+        let rung = self.distribution.filled(video, filling)?;
+        if let Some(speaker) = self.speaker() {
+            let message = printable(cause, TEXT_CHARS_MAX);
+            let log = Log {
+                level: Level::Warn,
+                rung: Some(rung),
+                message,
+            };
+            speaker.log(&log, now());
+        }
         self.news = true;
         Ok(())
     }

@@ -10,13 +10,13 @@ use bytes::BytesMut;
 use gst::prelude::*;
 use gst_app::{AppSink, AppSinkCallbacks};
 
+use super::cuts::Cuts;
 use super::failure;
 use super::feed::{Feed, encoded_bytes_max};
-use super::grid::Grid;
 use super::mfhd;
 use super::spec::{Epoch, Spec};
 use crate::model::hls::{Part, TrackId};
-use crate::model::ladder::clock::Position;
+use crate::model::ladder::cuts::Position;
 use crate::wire::protocol::FromWorker;
 use crate::worker::media::caps;
 use crate::worker::media::events::{Event, Events};
@@ -71,8 +71,6 @@ pub fn build_all(
     events: &Events,
 ) -> Result<Cmaf, template::Error> {
     let pipeline = gst::Pipeline::with_name("cmaf");
-    let video_grid = Grid::Video(spec.clock.clone(), spec.plan.canvas.fps);
-    let audio_grid = Grid::Audio(spec.clock.audio());
     let mut entries = (Vec::new(), Vec::new());
     let source = |track, bitrate| {
         let (name, bytes_max) = (format!("cmaf-{track:?}"), encoded_bytes_max(bitrate));
@@ -81,7 +79,7 @@ pub fn build_all(
     for (rendition, index) in spec.plan.video.iter().zip(0..=u8::MAX) {
         let track = TrackId::Video(index);
         let source = source(track, rendition.bitrate)?;
-        let writer = Writer::new(track, video_grid.clone(), spec, outbox);
+        let writer = Writer::new(track, spec, outbox);
         entries
             .0
             .push(build_one(&pipeline, library, source, writer)?);
@@ -89,7 +87,7 @@ pub fn build_all(
     for (rendition, index) in spec.plan.audio.iter().zip(0..=u8::MAX) {
         let track = TrackId::Audio(index);
         let source = source(track, rendition.bitrate)?;
-        let writer = Writer::new(track, audio_grid.clone(), spec, outbox);
+        let writer = Writer::new(track, spec, outbox);
         entries
             .1
             .push(build_one(&pipeline, library, source, writer)?);
@@ -116,7 +114,7 @@ fn build_one(
         .static_pad("sink")
         .or_else(|| first.sink_pads().into_iter().next());
     if let Some(pad) = pad {
-        cut(&pad, writer.grid.clone());
+        cut(&pad, writer.track, writer.cuts.clone());
     }
     let codec = writer.codec.clone();
     let sink = writer.into_sink();
@@ -128,13 +126,13 @@ fn build_one(
 
 /// Sends the muxer an event right before each frame that begins a part or a segment. An appsrc does
 /// not queue custom events; on the muxer's pad, frame and event keep their order.
-fn cut(pad: &gst::Pad, grid: Grid) {
+fn cut(pad: &gst::Pad, track: TrackId, cuts: Cuts) {
     let last: Mutex<Option<Position>> = Mutex::new(None);
     pad.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
         let Some(pts) = info.buffer().and_then(|buffer| buffer.pts()) else {
             return gst::PadProbeReturn::Ok;
         };
-        let position = grid.locate(grid.frame_at(pts));
+        let position = cuts.locate(track, pts);
         let before = last
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -156,7 +154,7 @@ fn cut(pad: &gst::Pad, grid: Grid) {
 /// Turns one muxer's buffer lists into messages.
 struct Writer {
     track: TrackId,
-    grid: Grid,
+    cuts: Cuts,
     codec: Arc<OnceLock<String>>,
     epoch: Epoch,
     outbox: Outbox,
@@ -165,10 +163,10 @@ struct Writer {
 }
 
 impl Writer {
-    fn new(track: TrackId, grid: Grid, spec: &Spec<'_>, outbox: &Outbox) -> Self {
+    fn new(track: TrackId, spec: &Spec<'_>, outbox: &Outbox) -> Self {
         Self {
             track,
-            grid,
+            cuts: spec.cuts.clone(),
             codec: Arc::default(),
             epoch: spec.epoch.clone(),
             outbox: outbox.clone(),
@@ -221,8 +219,7 @@ impl Writer {
         let Some(pts) = head.pts() else { return };
         self.fragment = self.fragment.wrapping_add(1);
         mfhd::number(&mut data, self.fragment);
-        let frame = self.grid.frame_at(pts);
-        let position = self.grid.locate(frame);
+        let position = self.cuts.locate(self.track, pts);
         let independent = position.starts_segment || matches!(self.track, TrackId::Audio(_));
         self.outbox.send(FromWorker::Part(Part {
             track: self.track,
@@ -230,7 +227,7 @@ impl Writer {
             index: position.part,
             duration: head.duration().unwrap_or_default().into(),
             independent,
-            last: self.grid.is_last_part(position),
+            last: self.cuts.ends_segment(self.track, position),
             date_ns: self.epoch.date_ns(pts.into()),
             data: data.freeze(),
         }));

@@ -7,10 +7,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use gst_app::{AppSink, AppSinkCallbacks};
 
 use super::cmaf::{Cmaf, Entry};
-use super::grid::Grid;
+use super::cuts::Cuts;
 use super::spec::Spec;
 use super::ts;
-use crate::model::ladder::clock::Position;
+use crate::model::hls::TrackId;
+use crate::model::ladder::cuts::Position;
 use crate::worker::media::events::{Event, Events};
 
 /// Counters of one rung, written by the thread of its encoder.
@@ -32,7 +33,8 @@ impl Counter {
 
 /// The way of one encoder's frames to the packagers.
 pub struct Tap {
-    grid: Grid,
+    track: TrackId,
+    cuts: Cuts,
     cmaf: Entry,
     ts: Vec<ts::Input>,
     counter: Option<Arc<Counter>>,
@@ -62,7 +64,8 @@ pub fn taps(
     let video = cmaf.video.into_iter().zip(counters).enumerate();
     let video = video
         .map(|(index, (cmaf, counter))| Tap {
-            grid: Grid::Video(spec.clock.clone(), spec.plan.canvas.fps),
+            track: TrackId::Video(u8::try_from(index).unwrap_or(u8::MAX)),
+            cuts: spec.cuts.clone(),
             cmaf,
             ts: video_ts.next().into_iter().collect(),
             counter: Some(counter.clone()),
@@ -81,7 +84,8 @@ pub fn taps(
     let audio = cmaf.audio.into_iter().enumerate();
     let audio = audio
         .map(|(index, cmaf)| Tap {
-            grid: Grid::Audio(spec.clock.audio()),
+            track: TrackId::Audio(u8::try_from(index).unwrap_or(u8::MAX)),
+            cuts: spec.cuts.clone(),
             cmaf,
             ts: wanted(index),
             counter: None,
@@ -127,7 +131,7 @@ impl Tap {
         if let Some(counter) = &self.counter {
             counter.add();
         }
-        let position = self.grid.locate(self.grid.frame_at(start));
+        let position = self.cuts.locate(self.track, start);
         self.check_key(&buffer, position)?;
         if let Some(caps) = sample.caps() {
             if self.position.is_none() {

@@ -5,13 +5,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use gst::prelude::*;
 use gst_app::AppSink;
 
+use super::cuts::Cuts;
 use super::cutter::{Tap, Taps};
 use super::failure;
 use super::feed::Feed;
 use super::spec::Spec;
 use super::thumbnail;
 use crate::base::units::FrameRate;
-use crate::model::ladder::clock::{LadderClock, aac_time};
+use crate::model::hls::TrackId;
+use crate::model::ladder::lengths::aac_time;
 use crate::model::ladder::{AudioRendition, VideoRendition};
 use crate::worker::media::caps;
 use crate::worker::media::element;
@@ -194,7 +196,7 @@ fn encoder_bin(
         .static_pad("sink")
         .ok_or_else(|| fail("encoder without sink pad"))?;
     thin_out(&queue, spec.plan.canvas.fps, rendition.divisor)?;
-    force_key_frames(&pad, spec.clock.clone(), spec.plan.canvas.fps);
+    force_key_frames(&pad, spec.cuts.clone());
 
     let entry = queue
         .static_pad("sink")
@@ -262,14 +264,14 @@ fn thin_out(queue: &gst::Element, fps: FrameRate, divisor: u32) -> Result<(), te
 
 /// Asks the encoder for an IDR frame right before the first frame of each segment. So the key frames
 /// of all rungs are the same canvas frames.
-fn force_key_frames(pad: &gst::Pad, clock: LadderClock, fps: FrameRate) {
+fn force_key_frames(pad: &gst::Pad, cuts: Cuts) {
     // No segment has this number: the first frame starts one.
     let segment = AtomicU64::new(u64::MAX);
     pad.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
-        let Some(frame) = info.buffer().and_then(|buffer| frame_of(buffer, fps)) else {
+        let Some(pts) = info.buffer().and_then(|buffer| buffer.pts()) else {
             return gst::PadProbeReturn::Ok;
         };
-        let msn = clock.locate(frame).msn;
+        let msn = cuts.locate(TrackId::Video(0), pts).msn;
         // When the segment's first frame was left out, the next frame starts the segment.
         if segment.swap(msn, Ordering::Relaxed) != msn {
             let request = gst_video::DownstreamForceKeyUnitEvent::builder()

@@ -46,11 +46,13 @@ impl Feed {
         self.source.upcast_ref()
     }
 
-    /// Sets the caps unless they have been set before.
-    pub fn open(&self, caps: &gst::CapsRef) {
-        if self.source.caps().is_none() {
+    /// Sets the caps unless they have been set before; true when this call did.
+    pub fn open(&self, caps: &gst::CapsRef) -> bool {
+        let opens = self.source.caps().is_none();
+        if opens {
             self.source.set_caps(Some(&caps.to_owned()));
         }
+        opens
     }
 
     /// Buffers that wait.

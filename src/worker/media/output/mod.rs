@@ -11,16 +11,17 @@
 //! cannot hold CMAF back, and an error names the pipeline that failed.
 
 mod cmaf;
+mod cuts;
 mod cutter;
 mod encode;
 mod failure;
 mod feed;
-mod grid;
 mod mfhd;
 mod spec;
 mod thumbnail;
 mod ts;
 
+pub use cuts::Cuts;
 pub use cutter::Counter;
 pub use encode::encoder_values;
 pub use spec::{Epoch, Spec};

@@ -3,17 +3,17 @@
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
+use super::cuts::Cuts;
 use crate::model::encoder::TemplateName;
 use crate::model::ladder::Plan;
-use crate::model::ladder::clock::LadderClock;
 
 /// Everything an output half is built from.
 #[derive(Debug)]
 pub struct Spec<'a> {
     /// The renditions.
     pub plan: &'a Plan,
-    /// Decides where parts and segments end.
-    pub clock: &'a LadderClock,
+    /// Where parts and segments begin.
+    pub cuts: &'a Cuts,
     /// Encoder template of every video rendition.
     pub encoders: &'a [TemplateName],
     /// Make the MPEG-TS set.

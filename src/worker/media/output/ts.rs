@@ -7,11 +7,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use gst::prelude::*;
 
+use super::cuts::Cuts;
 use super::failure;
 use super::feed::{Feed, encoded_bytes_max};
 use super::spec::{Epoch, Spec};
 use crate::model::hls::TsSegment;
-use crate::model::ladder::clock::{LadderClock, Position};
+use crate::model::ladder::cuts::Position;
 use crate::wire::protocol::FromWorker;
 use crate::worker::media::element;
 use crate::worker::media::events::{Event, Events};
@@ -37,17 +38,19 @@ pub struct Input {
     source: Feed,
     /// The inner `splitmuxsink`; only the video entry has it, because video decides the cuts.
     splitter: Option<gst::Element>,
-    clock: LadderClock,
+    cuts: Cuts,
 }
 
 impl Input {
-    /// Appends a frame. The first video frame of a segment announces where that segment ends.
+    /// Appends a frame. The first video frame of a segment ends the segment before.
     pub fn push(&self, buffer: &gst::Buffer, caps: &gst::CapsRef, position: Position) {
-        self.source.open(caps);
-        if let Some(splitter) = self.splitter.as_ref().filter(|_| position.starts_segment) {
-            let next = self.clock.segment_time(position.msn + 1);
-            let next = u64::try_from(next.as_nanos()).unwrap_or(u64::MAX);
-            splitter.emit_by_name::<()>("split-at-running-time", &[&next]);
+        let first = self.source.open(caps);
+        let splits = position.starts_segment && !first;
+        if let Some(splitter) = self.splitter.as_ref().filter(|_| splits)
+            && let Some(start) = self.cuts.segment_time(position.msn)
+        {
+            let start = u64::try_from(start.as_nanos()).unwrap_or(u64::MAX);
+            splitter.emit_by_name::<()>("split-at-running-time", &[&start]);
         }
         // The source refuses a buffer only while the pipeline or the worker ends.
         let _ = self.source.push(buffer.clone());
@@ -98,7 +101,7 @@ impl Sink {
         let input = |source, splitter| Input {
             source,
             splitter,
-            clock: spec.clock.clone(),
+            cuts: spec.cuts.clone(),
         };
         Ok(Self {
             video: input(video, Some(splitter)),
@@ -187,7 +190,7 @@ fn exchange(pad: &gst::Pad, from: gst::BufferFlags, to: gst::BufferFlags) {
 /// Collects the segments of one rendition and sends each when it is complete.
 struct Segments {
     video: u8,
-    clock: LadderClock,
+    cuts: Cuts,
     epoch: Epoch,
     outbox: Outbox,
     /// Media sequence number of the fragment being written, and its bytes.
@@ -202,7 +205,7 @@ impl Segments {
     fn new(spec: &Spec<'_>, index: usize, outbox: &Outbox) -> Self {
         Self {
             video: u8::try_from(index).unwrap_or(u8::MAX),
-            clock: spec.clock.clone(),
+            cuts: spec.cuts.clone(),
             epoch: spec.epoch.clone(),
             outbox: outbox.clone(),
             open: None,
@@ -228,11 +231,16 @@ impl Segments {
         if data.is_empty() {
             return;
         }
-        let start = self.clock.segment_time(msn);
+        let Some(start) = self.cuts.segment_time(msn) else {
+            return;
+        };
+        // The last segment of all ends with what has been decided.
+        let end = self.cuts.segment_time(msn + 1);
+        let end = end.unwrap_or_else(|| self.cuts.decided());
         self.outbox.send(FromWorker::TsSegment(TsSegment {
             video: self.video,
             msn,
-            duration: self.clock.segment_time(msn + 1) - start,
+            duration: end.saturating_sub(start),
             date_ns: self.epoch.date_ns(start),
             data: Bytes::from(data),
         }));

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::{MS_NS, SECOND_NS, nanos};
-use crate::model::ladder::clock::{AAC_FRAME_SAMPLES, SAMPLE_RATE_HZ};
+use crate::model::ladder::lengths::{AAC_FRAME_SAMPLES, SAMPLE_RATE_HZ};
 
 /// Stereo samples in one output block: one AAC frame.
 pub const BLOCK_FRAMES: usize = AAC_FRAME_SAMPLES as usize;

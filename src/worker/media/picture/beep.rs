@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::model::ladder::clock::SAMPLE_RATE_HZ;
+use crate::model::ladder::lengths::SAMPLE_RATE_HZ;
 
 /// Length of the beep and of the flash.
 const LENGTH: Duration = Duration::from_millis(80);

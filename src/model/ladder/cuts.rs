@@ -1,0 +1,251 @@
+//! The cut log: the only place that decides where segments and parts begin, for all renditions in
+//! both packagings, and which rungs have media of their own in which segment.
+//!
+//! A cut is decided ahead of encoding and never changed afterwards. Unless somebody asks for an
+//! earlier one, the next cut is one segment after the last. The log counts canvas frames (for audio:
+//! AAC frames of 1024 samples at 48 kHz) and never measures time, so all renditions are cut at the
+//! same places.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::lengths::Lengths;
+use super::rung_set::RungSet;
+
+/// Cuts that a log remembers: at the shortest segments more than what may wait for a packager.
+const CUTS_MAX: usize = 128;
+
+/// The beginning of a segment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cut {
+    /// Media sequence number of the segment.
+    pub msn: u64,
+    /// Its first canvas frame.
+    pub frame: u64,
+    /// The rungs that have media of their own in it; the others show that of another rung.
+    pub awake: RungSet,
+}
+
+/// Where a frame lies in its playlist.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Position {
+    /// Media sequence number of the segment.
+    pub msn: u64,
+    /// Number of the part inside it, from 0.
+    pub part: u32,
+    /// This frame is the first of its segment.
+    pub starts_segment: bool,
+    /// This frame is the first of its part.
+    pub starts_part: bool,
+}
+
+/// The decided cuts of one worker, and the one that comes next.
+#[derive(Debug, Clone)]
+pub struct CutLog {
+    lengths: Lengths,
+    /// Decided cuts, oldest first; never empty.
+    cuts: VecDeque<Cut>,
+    /// For every frame up to this one it is decided whether it begins a segment.
+    decided: u64,
+    /// First frame of the next segment, which may still be brought forward.
+    due: u64,
+    /// The rungs that are awake from the next segment on.
+    awake: RungSet,
+}
+
+impl CutLog {
+    /// A log whose first segment is `first`. The first segment of a timeline, which begins with frame
+    /// 0, is short.
+    pub fn new(lengths: Lengths, first: Cut) -> Self {
+        let frames = match first.frame {
+            0 => lengths.first_segment_frames,
+            _ => lengths.segment_frames,
+        };
+        Self {
+            lengths,
+            cuts: VecDeque::from([first]),
+            decided: first.frame,
+            due: first.frame.saturating_add(frames),
+            awake: first.awake,
+        }
+    }
+
+    /// The lengths that its cuts follow.
+    pub fn lengths(&self) -> &Lengths {
+        &self.lengths
+    }
+
+    /// Decides for every frame up to `frame` whether it begins a segment; returns the new cuts.
+    pub fn decide(&mut self, frame: u64) -> Vec<Cut> {
+        let mut new = Vec::new();
+        while self.due <= frame {
+            let cut = Cut {
+                msn: self.last().msn.saturating_add(1),
+                frame: self.due,
+                awake: self.awake,
+            };
+            self.add(cut);
+            new.push(cut);
+        }
+        self.decided = self.decided.max(frame);
+        new
+    }
+
+    /// Takes a cut that another log has decided; false when it cannot follow the last one: cuts are
+    /// numbered without a gap, and a segment is neither shorter than a part nor longer than nominal.
+    pub fn accept(&mut self, cut: Cut) -> bool {
+        let last = self.last();
+        let frames = cut.frame.saturating_sub(last.frame);
+        let follows = last.msn.checked_add(1) == Some(cut.msn)
+            && (self.least_frames()..=self.due.saturating_sub(last.frame)).contains(&frames)
+            && cut.frame.is_multiple_of(self.lengths.grid_frames);
+        if follows {
+            self.add(cut);
+        }
+        follows
+    }
+
+    fn add(&mut self, cut: Cut) {
+        self.cuts.push_back(cut);
+        if self.cuts.len() > CUTS_MAX {
+            self.cuts.pop_front();
+        }
+        self.decided = self.decided.max(cut.frame);
+        self.due = cut.frame.saturating_add(self.lengths.segment_frames);
+        self.awake = cut.awake;
+    }
+
+    /// Brings the next cut forward to `frame`; false when that is decided already, is off the grid, or
+    /// makes a segment shorter than a part. The cut is never put off.
+    pub fn cut_at(&mut self, frame: u64) -> bool {
+        let long_enough = frame >= self.last().frame.saturating_add(self.least_frames());
+        let fits = frame > self.decided
+            && frame <= self.due
+            && long_enough
+            && frame.is_multiple_of(self.lengths.grid_frames);
+        if fits {
+            self.due = frame;
+        }
+        fits
+    }
+
+    /// Brings the next cut forward to the next part that is not decided; returns its first frame.
+    pub fn cut_soon(&mut self) -> u64 {
+        let start = self.last().frame;
+        let parts = self.decided.saturating_sub(start) / self.lengths.part_frames;
+        let next = parts
+            .saturating_add(1)
+            .saturating_mul(self.lengths.part_frames);
+        self.due = self.due.min(start.saturating_add(next));
+        self.due
+    }
+
+    /// Makes `awake` the rungs that are awake from the next segment on.
+    pub fn set_awake(&mut self, awake: RungSet) {
+        self.awake = awake;
+    }
+
+    /// The rungs that are awake from the next segment on.
+    pub fn awake_next(&self) -> RungSet {
+        self.awake
+    }
+
+    /// The rungs that are awake at canvas frame `frame`.
+    pub fn awake_at(&self, frame: u64) -> RungSet {
+        self.cut_of(frame).awake
+    }
+
+    /// The cut with which segment `msn` begins.
+    pub fn cut(&self, msn: u64) -> Option<&Cut> {
+        let first = self.cuts.front()?.msn;
+        let index = usize::try_from(msn.checked_sub(first)?).ok()?;
+        self.cuts.get(index)
+    }
+
+    /// Where canvas frame `frame` lies; it must be decided.
+    pub fn locate(&self, frame: u64) -> Position {
+        let cut = self.cut_of(frame);
+        let offset = frame.saturating_sub(cut.frame);
+        position(cut.msn, offset, self.lengths.part_frames)
+    }
+
+    /// Where AAC frame `index` lies; the canvas frames up to its start must be decided.
+    ///
+    /// A segment of sound starts with the first AAC frame that starts at or after the start of the
+    /// video segment, so it is cut less than one AAC frame later than the video.
+    pub fn locate_audio(&self, index: u64) -> Position {
+        // Segment k starts at AAC frame ceil(t_k / frame), which is at most `index` exactly when
+        // t_k <= index * frame. So the segment is that of the last canvas frame that starts no
+        // later than this AAC frame.
+        let cut = self.cut_of(self.lengths.canvas_frame_at(index));
+        let offset = index.saturating_sub(self.lengths.aac_frame_from(cut.frame));
+        position(cut.msn, offset, self.lengths.audio_part_frames)
+    }
+
+    /// Whether a part of a video rendition ends its segment, as far as cuts are decided.
+    pub fn ends_segment(&self, msn: u64, part: u32) -> bool {
+        let frames = self.cut(msn).zip(self.cut(msn.saturating_add(1)));
+        frames.is_some_and(|(cut, next)| {
+            let through = (u64::from(part) + 1).saturating_mul(self.lengths.part_frames);
+            cut.frame.saturating_add(through) >= next.frame
+        })
+    }
+
+    /// Whether a part of an audio rendition ends its segment, as far as cuts are decided.
+    pub fn ends_audio_segment(&self, msn: u64, part: u32) -> bool {
+        let cuts = self.cut(msn).zip(self.cut(msn.saturating_add(1)));
+        cuts.is_some_and(|(cut, next)| {
+            let through = (u64::from(part) + 1).saturating_mul(self.lengths.audio_part_frames);
+            let start = self.lengths.aac_frame_from(cut.frame);
+            start.saturating_add(through) >= self.lengths.aac_frame_from(next.frame)
+        })
+    }
+
+    /// Output time at which segment `msn` starts; `None` before its cut is decided.
+    pub fn segment_time(&self, msn: u64) -> Option<Duration> {
+        self.cut(msn).map(|cut| self.lengths.fps.time_of(cut.frame))
+    }
+
+    /// Output time of the last frame that is decided.
+    pub fn decided(&self) -> Duration {
+        self.lengths.fps.time_of(self.decided)
+    }
+
+    /// The newest cut.
+    pub fn last(&self) -> Cut {
+        let none = Cut {
+            msn: 0,
+            frame: 0,
+            awake: self.awake,
+        };
+        self.cuts.back().copied().unwrap_or(none)
+    }
+
+    /// The cut of the segment that `frame` lies in; of frames before the oldest one, the oldest.
+    fn cut_of(&self, frame: u64) -> Cut {
+        let found = self.cuts.iter().rev().find(|cut| cut.frame <= frame);
+        let oldest = || self.cuts.front().copied();
+        found.copied().or_else(oldest).unwrap_or(self.last())
+    }
+
+    /// Canvas frames that every segment has at least: those of a part.
+    fn least_frames(&self) -> u64 {
+        self.lengths
+            .part_frames
+            .min(self.lengths.first_segment_frames)
+    }
+}
+
+fn position(msn: u64, offset: u64, part_frames: u64) -> Position {
+    Position {
+        msn,
+        part: u32::try_from(offset / part_frames).unwrap_or(u32::MAX),
+        starts_segment: offset == 0,
+        starts_part: offset.is_multiple_of(part_frames),
+    }
+}
+
+#[cfg(test)]
+mod tests;

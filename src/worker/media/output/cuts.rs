@@ -1,0 +1,77 @@
+//! The cut log, shared by everything that cuts or is cut.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::model::hls::TrackId;
+use crate::model::ladder::RungSet;
+use crate::model::ladder::cuts::{Cut, CutLog, Position};
+use crate::model::ladder::lengths::{Lengths, aac_frame_at};
+
+/// The session's cut log; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Cuts(Arc<Mutex<CutLog>>);
+
+impl Cuts {
+    /// Shares `log`.
+    pub fn new(log: CutLog) -> Self {
+        Self(Arc::new(Mutex::new(log)))
+    }
+
+    fn log(&self) -> MutexGuard<'_, CutLog> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The lengths that the cuts follow.
+    pub fn lengths(&self) -> Lengths {
+        *self.log().lengths()
+    }
+
+    /// The newest cut.
+    pub fn last(&self) -> Cut {
+        self.log().last()
+    }
+
+    /// Decides all cuts up to canvas frame `frame`; returns the new ones.
+    pub fn decide(&self, frame: u64) -> Vec<Cut> {
+        self.log().decide(frame)
+    }
+
+    /// Whether canvas frame `frame`, which is decided, begins a part.
+    pub fn starts_part(&self, frame: u64) -> bool {
+        self.log().locate(frame).starts_part
+    }
+
+    /// The rungs that are awake at canvas frame `frame`.
+    pub fn awake_at(&self, frame: u64) -> RungSet {
+        self.log().awake_at(frame)
+    }
+
+    /// Output time at which segment `msn` starts; `None` before that is decided.
+    pub fn segment_time(&self, msn: u64) -> Option<Duration> {
+        self.log().segment_time(msn)
+    }
+
+    /// Output time up to which cuts are decided.
+    pub fn decided(&self) -> Duration {
+        self.log().decided()
+    }
+
+    /// Where the frame of `track` that starts at `time` lies.
+    pub fn locate(&self, track: TrackId, time: gst::ClockTime) -> Position {
+        let log = self.log();
+        match track {
+            TrackId::Video(_) => log.locate(log.lengths().fps.frame_at(time.into())),
+            TrackId::Audio(_) => log.locate_audio(aac_frame_at(time.into())),
+        }
+    }
+
+    /// Whether the part at `position` of `track` is the last of its segment, as far as is decided.
+    pub fn ends_segment(&self, track: TrackId, position: Position) -> bool {
+        let log = self.log();
+        match track {
+            TrackId::Video(_) => log.ends_segment(position.msn, position.part),
+            TrackId::Audio(_) => log.ends_audio_segment(position.msn, position.part),
+        }
+    }
+}
