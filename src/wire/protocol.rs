@@ -175,8 +175,8 @@ pub enum FromWorker {
         video: u8,
         /// What it is made by now.
         filling: Filling,
-        /// Why.
-        cause: String,
+        /// What went wrong and what happens now; `None` when the daemon has wished it.
+        cause: Option<String>,
     },
 }
 

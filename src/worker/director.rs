@@ -16,10 +16,11 @@ use crate::worker::media::engine::{Engine, Inputs};
 use crate::worker::media::events::{Event, Events};
 use crate::worker::media::input::{Intake, Puller, Rules};
 use crate::worker::media::mailbox::Receiver;
-use crate::worker::media::output::{Cuts, Epoch, Output, Spec};
+use crate::worker::media::output::{Cuts, Epoch, Grave, Output, Tools};
 use crate::worker::media::template::Library;
 use crate::worker::media::test_source::{self, TestSource};
 use crate::worker::media::{Outbox, template};
+use crate::worker::rungs::Rungs;
 use crate::worker::walls::Readable;
 
 /// A publisher that sends only sound gets a dark picture after this time.
@@ -54,8 +55,9 @@ pub struct Director {
     outbox: Outbox,
     events: Events,
     engine: Option<Engine>,
-    /// Names of the video renditions, in the order of the plan.
-    rungs: Vec<String>,
+    rungs: Option<Rungs>,
+    /// The rungs that are wanted, once the daemon has said so.
+    wanted: Option<RungSet>,
     /// When an input without pictures gets a dark picture.
     dark_at: Option<Instant>,
     pull: Option<Attempts>,
@@ -80,7 +82,8 @@ impl Director {
             outbox,
             events,
             engine: None,
-            rungs: Vec::new(),
+            rungs: None,
+            wanted: None,
             dark_at: None,
             pull,
         }
@@ -132,13 +135,34 @@ impl Director {
                 track,
                 reason,
             } => self.undecodable(input, track, &reason),
-            Event::EncoderFailed { video, reason } => self.encoder_failed(video, reason),
+            Event::EncoderFailed {
+                video,
+                encoder,
+                reason,
+            } => self.with_rungs(|rungs| rungs.failed(video, &encoder, &reason)),
+            Event::Ordered {
+                video,
+                order,
+                refused,
+            } => self.with_rungs(|rungs| rungs.ordered(video, order, refused)),
+            Event::Emptied => self.with_rungs(Rungs::settle),
+            Event::Wanted(wanted) => {
+                self.wanted = Some(wanted);
+                self.with_rungs(|rungs| rungs.want(wanted));
+            }
             Event::Fatal(reason) => self.fail(&reason),
             Event::Finish => {}
         }
     }
 
+    fn with_rungs(&mut self, act: impl FnOnce(&mut Rungs)) {
+        if let Some(rungs) = &mut self.rungs {
+            act(rungs);
+        }
+    }
+
     fn tick(&mut self) {
+        self.with_rungs(|rungs| rungs.tick(Instant::now()));
         if self.dark_at.is_some_and(|at| at <= Instant::now()) {
             self.dark_at = None;
             let plan = ladder::plan(&self.start.rungs, NO_PICTURE);
@@ -167,14 +191,19 @@ impl Director {
     /// Builds the output half. When that fails, the cause is nearly always an encoder, so the
     /// failure is reported like that of a running encoder.
     fn build(&mut self, plan: Plan) {
-        self.rungs = plan.video.iter().map(|video| video.name.clone()).collect();
         match self.try_build(&plan) {
-            Ok(engine) => self.engine = Some(engine),
+            Ok((engine, rungs)) => {
+                self.engine = Some(engine);
+                self.rungs = Some(rungs);
+                if let Some(wanted) = self.wanted {
+                    self.with_rungs(|rungs| rungs.want(wanted));
+                }
+            }
             Err(error) => self.encoder_refused(&error.to_string()),
         }
     }
 
-    fn try_build(&self, plan: &Plan) -> Result<Engine, template::Error> {
+    fn try_build(&self, plan: &Plan) -> Result<(Engine, Rungs), template::Error> {
         let cutting = self.start.cutting;
         let lengths = Lengths::new(Settings {
             fps: plan.canvas.fps,
@@ -188,24 +217,25 @@ impl Director {
             awake: RungSet::first(plan.video.len()),
         };
         let cuts = Cuts::new(CutLog::new(lengths, first));
-        let encoder = self.start.encoders.first().cloned().unwrap_or_default();
-        let encoders = vec![encoder; plan.video.len()];
         let epoch = Epoch::default();
-        let spec = Spec {
-            plan,
-            cuts: &cuts,
-            encoders: &encoders,
-            ts: cutting.ts,
+        let tools = Tools {
+            library: self.library.clone(),
+            cuts: cuts.clone(),
             epoch: epoch.clone(),
-            first_msn: self.start.first_msn,
+            outbox: self.outbox.clone(),
+            events: self.events.clone(),
+            grave: Grave::new(&self.events),
         };
+        let encoder = self.start.encoders.first().cloned().unwrap_or_default();
         self.outbox.send(FromWorker::Planned {
             plan: plan.clone(),
-            encoders: encoders.clone(),
+            encoders: vec![encoder; plan.video.len()],
             part_target: lengths.part_target(),
         });
         self.outbox.send(FromWorker::Cut(first));
-        let output = Output::start(&spec, &self.library, &self.outbox, &self.events)?;
+        let output = Output::start(plan, cutting.ts, &tools)?;
+        let mut rungs = Rungs::new(&output, &cuts, &self.start, &self.outbox, &self.events);
+        rungs.build();
         // The session begins only now: a hardware encoder may need seconds to open.
         let begin = Instant::now();
         let epoch_ns = epoch.begin();
@@ -217,12 +247,9 @@ impl Director {
             }
         };
         let outbox = self.outbox.clone();
-        Engine::start(output, inputs, plan.canvas, &cuts, begin, outbox).map_err(|error| {
-            template::Error::Build {
-                template: "pacer".to_owned(),
-                message: error.to_string(),
-            }
-        })
+        let engine = Engine::start(output, inputs, plan.canvas, &cuts, begin, outbox);
+        let engine = engine.map_err(|error| template::Error::build("pacer", error))?;
+        Ok((engine, rungs))
     }
 
     /// Announces a pull once it delivers media. The feeder announces a push.
@@ -262,14 +289,6 @@ impl Director {
                 retry_in: None,
             }));
         }
-    }
-
-    fn encoder_failed(&mut self, video: usize, reason: String) {
-        self.outbox.send(FromWorker::EncoderFailed {
-            rung: self.rungs.get(video).cloned().unwrap_or_default(),
-            encoder: self.start.encoders.first().cloned().unwrap_or_default(),
-            reason,
-        });
     }
 
     /// Asks the daemon for another worker.

@@ -5,9 +5,11 @@
 //! the source is known, and decides what a failure means. The process ends when the socket ends: a
 //! worker never outlives its daemon.
 
+mod choice;
 mod director;
 mod input;
 pub mod media;
+mod rungs;
 pub mod walls;
 
 use std::io::BufReader;
@@ -128,7 +130,7 @@ fn read(
             ToWorker::InputOpened(format) => feeder.opened(format),
             ToWorker::Frame(frame) => feeder.frame(frame),
             ToWorker::InputClosed => feeder.closed(),
-            ToWorker::Wanted(_) => {}
+            ToWorker::Wanted(rungs) => events.send(Event::Wanted(rungs)),
             ToWorker::Finish => events.send(Event::Finish),
             ToWorker::Hello { .. } | ToWorker::Start(_) => {
                 return Err("the daemon sent an order twice".to_owned());

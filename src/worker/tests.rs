@@ -10,6 +10,7 @@ use gst_app::AppSink;
 use super::director::Director;
 use super::input::Feeder;
 use crate::base::units::{Bitrate, FrameRate};
+use crate::model::encoder::OnFailure;
 use crate::model::frame::{
     AudioCodec, AudioFormat, EncodedFrame, InputFormat, Track, VideoCodec, VideoFormat,
 };
@@ -45,6 +46,7 @@ fn start(source: Source) -> Start {
             ts: true,
         },
         encoders: vec!["x264".into()],
+        on_failure: OnFailure::Fallback,
         plan: None,
         first_msn: 1,
     }

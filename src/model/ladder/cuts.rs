@@ -152,11 +152,6 @@ impl CutLog {
         self.awake
     }
 
-    /// The rungs that are awake at canvas frame `frame`.
-    pub fn awake_at(&self, frame: u64) -> RungSet {
-        self.cut_of(frame).awake
-    }
-
     /// The cut with which segment `msn` begins.
     pub fn cut(&self, msn: u64) -> Option<&Cut> {
         let first = self.cuts.front()?.msn;
@@ -184,13 +179,21 @@ impl CutLog {
         position(cut.msn, offset, self.lengths.audio_part_frames)
     }
 
+    /// The canvas frame after the last one of a part of a video rendition, as far as cuts are decided;
+    /// 0 for a part of a forgotten segment.
+    pub fn part_end(&self, msn: u64, part: u32) -> u64 {
+        let through = (u64::from(part) + 1).saturating_mul(self.lengths.part_frames);
+        let end = self
+            .cut(msn)
+            .map_or(0, |cut| cut.frame.saturating_add(through));
+        let next = self.cut(msn.saturating_add(1));
+        next.map_or(end, |next| end.min(next.frame))
+    }
+
     /// Whether a part of a video rendition ends its segment, as far as cuts are decided.
     pub fn ends_segment(&self, msn: u64, part: u32) -> bool {
-        let frames = self.cut(msn).zip(self.cut(msn.saturating_add(1)));
-        frames.is_some_and(|(cut, next)| {
-            let through = (u64::from(part) + 1).saturating_mul(self.lengths.part_frames);
-            cut.frame.saturating_add(through) >= next.frame
-        })
+        let next = self.cut(msn.saturating_add(1));
+        next.is_some_and(|next| self.part_end(msn, part) >= next.frame)
     }
 
     /// Whether a part of an audio rendition ends its segment, as far as cuts are decided.
@@ -224,7 +227,7 @@ impl CutLog {
     }
 
     /// The cut of the segment that `frame` lies in; of frames before the oldest one, the oldest.
-    fn cut_of(&self, frame: u64) -> Cut {
+    pub fn cut_of(&self, frame: u64) -> Cut {
         let found = self.cuts.iter().rev().find(|cut| cut.frame <= frame);
         let oldest = || self.cuts.front().copied();
         found.copied().or_else(oldest).unwrap_or(self.last())

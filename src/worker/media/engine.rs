@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use super::input::Intake;
 use super::outbox::Outbox;
-use super::output::{Cuts, Output};
+use super::output::{Cuts, Output, Slot};
 use super::pacer::audio::BLOCK_VALUES;
 use super::pacer::video::Taken;
 use super::still::Stills;
@@ -210,14 +210,14 @@ impl Pacer {
             return;
         }
         self.reported = Instant::now();
-        let counters = self.output.counters().iter();
-        let video = counters
-            .zip(self.output.rates())
-            .map(|(counter, fps)| RungStats {
-                speed: (counter.take() as f64 / fps / period.as_secs_f64()) as f32,
+        let rung = |slot: &Arc<Slot>| {
+            let fps = self.canvas.fps.divided(slot.rendition().divisor).as_f64();
+            RungStats {
+                speed: (slot.take_count() as f64 / fps / period.as_secs_f64()) as f32,
                 dropped: self.dropped,
-            })
-            .collect();
+            }
+        };
+        let video = self.output.slots().iter().map(rung).collect();
         let input = match &self.inputs {
             Inputs::Intake(intake) => intake.stats(),
             Inputs::Test(_) => None,

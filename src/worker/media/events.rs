@@ -1,11 +1,12 @@
 //! The reports of the media threads to the worker's director.
 
 use super::mailbox::{Receiver, Sender, mailbox};
+use crate::model::encoder::TemplateName;
 use crate::model::frame::Track;
-use crate::model::ladder::SourceFormat;
+use crate::model::ladder::{RungSet, SourceFormat};
 
 /// Reports that may wait. Further reports are dropped, because the oldest already say what is wrong;
-/// what ends the worker is never dropped for them.
+/// what the rungs or the worker depend on is never dropped for them.
 const EVENTS_MAX: usize = 64;
 
 /// Something the director acts on.
@@ -34,13 +35,28 @@ pub enum Event {
         /// What the decoder reported.
         reason: String,
     },
-    /// One rung's encoder failed.
+    /// One rung's encoder failed. The rung is vacant, unless the encoder was only to take over.
     EncoderFailed {
         /// Index of the video rendition.
         video: usize,
-        /// What the element reported.
+        /// Its template.
+        encoder: TemplateName,
+        /// What it did wrong.
         reason: String,
     },
+    /// A rung that sleeps has sent everything of the time when it was awake.
+    Emptied,
+    /// An encoder that was ordered for a rung is ready, or why it is not.
+    Ordered {
+        /// Index of the video rendition.
+        video: usize,
+        /// Number of the order.
+        order: u64,
+        /// Why there is no encoder.
+        refused: Option<String>,
+    },
+    /// The rungs that are wanted.
+    Wanted(RungSet),
     /// A failure after which the worker cannot continue.
     Fatal(String),
     /// An input half was opened.
@@ -55,11 +71,16 @@ pub enum Event {
 }
 
 impl Event {
-    /// The worker ends after this.
-    fn is_last(&self) -> bool {
+    /// The rungs or the worker depend on it.
+    fn must_arrive(&self) -> bool {
         matches!(
             self,
-            Self::EncoderFailed { .. } | Self::Fatal(_) | Self::Finish
+            Self::EncoderFailed { .. }
+                | Self::Ordered { .. }
+                | Self::Emptied
+                | Self::Wanted(_)
+                | Self::Fatal(_)
+                | Self::Finish
         )
     }
 }
@@ -75,9 +96,9 @@ impl Events {
         (Self(sender), receiver)
     }
 
-    /// Queues a report. A full queue drops it, unless it ends the worker.
+    /// Queues a report. A full queue drops it, unless it must arrive.
     pub fn send(&self, event: Event) {
-        if event.is_last() {
+        if event.must_arrive() {
             return self.0.send_urgent(event);
         }
         // The oldest reports already say what is wrong.
@@ -90,9 +111,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_ends_the_worker_is_not_lost_to_a_full_queue() {
+    fn what_must_arrive_is_not_lost_to_a_full_queue() {
         let failed = Event::EncoderFailed {
             video: 0,
+            encoder: "x264".into(),
             reason: "x".into(),
         };
         for last in [Event::Finish, Event::Fatal("x".into()), failed] {

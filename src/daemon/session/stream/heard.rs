@@ -44,7 +44,7 @@ impl Stream {
                 video,
                 filling,
                 cause,
-            } => self.filled(video, filling, &cause),
+            } => self.filled(video, filling, cause.as_deref()),
             FromWorker::Thumbnail(jpeg) => self.distribution.thumbnail(jpeg),
             FromWorker::Stats(stats) => return self.stats(stats),
             FromWorker::Log(log) => return self.log(&log),
@@ -76,9 +76,9 @@ impl Stream {
     }
 
     /// A rung has another encoder, or none.
-    fn filled(&mut self, video: u8, filling: Filling, cause: &str) -> Result<(), Fault> {
+    fn filled(&mut self, video: u8, filling: Filling, cause: Option<&str>) -> Result<(), Fault> {
         let rung = self.distribution.filled(video, filling)?;
-        if let Some(speaker) = self.speaker() {
+        if let Some((speaker, cause)) = self.speaker().zip(cause) {
             let message = printable(cause, TEXT_CHARS_MAX);
             let log = Log {
                 level: Level::Warn,

@@ -96,7 +96,7 @@ fn rungs_wake_and_sleep_with_a_cut() {
     log.decide(35);
     log.set_awake(one);
     log.decide(89);
-    let awake = |log: &CutLog| [0, 30, 89, 90].map(|frame| log.awake_at(frame));
+    let awake = |log: &CutLog| [0, 30, 89, 90].map(|frame| log.cut_of(frame).awake);
     assert_eq!(awake(&log), [ALL, two, two, two]);
     log.decide(90);
     assert_eq!(awake(&log), [ALL, two, two, one]);

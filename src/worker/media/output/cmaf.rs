@@ -1,12 +1,13 @@
-//! CMAF: one `cmafmux` per rendition. Each is told where to cut; an appsink takes its parts.
+//! CMAF: one `cmafmux` at a time per rendition. It is told where to cut; an appsink takes its parts.
 //!
 //! With `buffer-list=true` each sample of the appsink is one buffer list, which is one part. A first
 //! buffer with the flags `DISCONT|HEADER` is an initialization section; any other first buffer
-//! carries the PTS of the part.
+//! carries the PTS of the part. Timestamps come from the running time, so a new muxer goes on where
+//! the one before has ended.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use gst::prelude::*;
 use gst_app::{AppSink, AppSinkCallbacks};
 
@@ -14,7 +15,9 @@ use super::cuts::Cuts;
 use super::failure;
 use super::feed::{Feed, encoded_bytes_max};
 use super::mfhd;
-use super::spec::{Epoch, Spec};
+use super::relay::Relay;
+use super::tools::Epoch;
+use crate::base::units::Bitrate;
 use crate::model::hls::{Part, TrackId};
 use crate::model::ladder::cuts::Position;
 use crate::wire::protocol::FromWorker;
@@ -23,24 +26,74 @@ use crate::worker::media::events::{Event, Events};
 use crate::worker::media::outbox::Outbox;
 use crate::worker::media::template::{self, Kind, Library, Values};
 
-/// The CMAF pipeline and its entries, in the order of the plan.
-pub struct Cmaf {
-    /// All muxers.
-    pub pipeline: gst::Pipeline,
-    /// Entries of the video renditions.
-    pub video: Vec<Entry>,
-    /// Entries of the audio renditions.
-    pub audio: Vec<Entry>,
-}
-
-/// The entry for one rendition's encoded frames.
-#[derive(Clone)]
-pub struct Entry {
+/// A running muxer.
+#[derive(Debug)]
+pub struct Muxer {
+    number: u64,
+    pipeline: gst::Pipeline,
     source: Feed,
     codec: Arc<OnceLock<String>>,
 }
 
-impl Entry {
+impl Muxer {
+    /// Starts a muxer whose parts come after those of the muxers that `writer` has begun before.
+    /// `ended` is called once it has written its last part.
+    ///
+    /// # Errors
+    /// When an element is missing or the pipeline does not start.
+    pub fn start(
+        writer: &Writer,
+        bitrate: Bitrate,
+        library: &Library,
+        events: &Events,
+        ended: impl Fn(u64) + Send + Sync + 'static,
+    ) -> Result<Self, template::Error> {
+        let track = writer.track;
+        let fail = |error| template::Error::build("cmaf", error);
+        let number = writer.begin();
+        let pipeline = gst::Pipeline::with_name(&format!("cmaf-{track:?}-{number}"));
+        let source = Feed::add(
+            &pipeline,
+            "encoded",
+            None,
+            encoded_bytes_max(bitrate),
+            events,
+        )?;
+        let (first, last) = library
+            .build_kind(Kind::Cmaf, &Values::default())?
+            .add_to(pipeline.upcast_ref())?;
+        let pad = first
+            .static_pad("sink")
+            .or_else(|| first.sink_pads().into_iter().next());
+        if let Some(pad) = pad {
+            cut(&pad, track, writer.cuts.clone());
+        }
+        let codec = Arc::default();
+        let sink = sink(writer, number, &codec, ended);
+        pipeline.add(&sink).map_err(fail)?;
+        source.element().link(&first).map_err(fail)?;
+        last.link(&sink).map_err(fail)?;
+        failure::watch(&pipeline, events, |_, reason| Event::Fatal(reason));
+        let playing = pipeline.set_state(gst::State::Playing);
+        playing.map_err(|error| template::Error::build(&pipeline.name(), error))?;
+        Ok(Self {
+            number,
+            pipeline,
+            source,
+            codec,
+        })
+    }
+
+    /// Its number among the muxers of its rendition.
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Its pipeline, to be stopped.
+    pub fn pipeline(&self) -> &gst::Pipeline {
+        &self.pipeline
+    }
+
     /// Sets the encoder's caps. Call it before the first frame.
     pub fn open(&self, caps: &gst::CapsRef) {
         if let Some(codec) = caps::codec_string(caps) {
@@ -63,65 +116,32 @@ impl Entry {
     }
 }
 
-/// Builds every rendition's muxer.
-pub fn build_all(
-    spec: &Spec<'_>,
-    library: &Library,
-    outbox: &Outbox,
-    events: &Events,
-) -> Result<Cmaf, template::Error> {
-    let pipeline = gst::Pipeline::with_name("cmaf");
-    let mut entries = (Vec::new(), Vec::new());
-    let source = |track, bitrate| {
-        let (name, bytes_max) = (format!("cmaf-{track:?}"), encoded_bytes_max(bitrate));
-        Feed::add(&pipeline, &name, None, bytes_max, events)
-    };
-    for (rendition, index) in spec.plan.video.iter().zip(0..=u8::MAX) {
-        let track = TrackId::Video(index);
-        let source = source(track, rendition.bitrate)?;
-        let writer = Writer::new(track, spec, outbox);
-        entries
-            .0
-            .push(build_one(&pipeline, library, source, writer)?);
-    }
-    for (rendition, index) in spec.plan.audio.iter().zip(0..=u8::MAX) {
-        let track = TrackId::Audio(index);
-        let source = source(track, rendition.bitrate)?;
-        let writer = Writer::new(track, spec, outbox);
-        entries
-            .1
-            .push(build_one(&pipeline, library, source, writer)?);
-    }
-    failure::watch(&pipeline, events, |_, reason| Event::Fatal(reason));
-    Ok(Cmaf {
-        pipeline,
-        video: entries.0,
-        audio: entries.1,
-    })
-}
-
-fn build_one(
-    pipeline: &gst::Pipeline,
-    library: &Library,
-    source: Feed,
-    writer: Writer,
-) -> Result<Entry, template::Error> {
-    let fail = |error| template::Error::build("cmaf", error);
-    let (first, last) = library
-        .build_kind(Kind::Cmaf, &Values::default())?
-        .add_to(pipeline.upcast_ref())?;
-    let pad = first
-        .static_pad("sink")
-        .or_else(|| first.sink_pads().into_iter().next());
-    if let Some(pad) = pad {
-        cut(&pad, writer.track, writer.cuts.clone());
-    }
-    let codec = writer.codec.clone();
-    let sink = writer.into_sink();
-    pipeline.add(&sink).map_err(fail)?;
-    source.element().link(&first).map_err(fail)?;
-    last.link(&sink).map_err(fail)?;
-    Ok(Entry { source, codec })
+fn sink(
+    writer: &Writer,
+    number: u64,
+    codec: &Arc<OnceLock<String>>,
+    ended: impl Fn(u64) + Send + Sync + 'static,
+) -> AppSink {
+    let (mut taking, mut ending) = (writer.clone(), writer.clone());
+    let codec = codec.clone();
+    AppSink::builder()
+        .sync(false)
+        .async_(false)
+        .buffer_list(true)
+        .callbacks(
+            AppSinkCallbacks::builder()
+                .eos(move |_| {
+                    ending.ended(number);
+                    ended(number);
+                })
+                .new_sample(move |sink| {
+                    let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
+                    taking.take(number, Made::new(&sample, codec.get()));
+                    Ok(gst::FlowSuccess::Ok)
+                })
+                .build(),
+        )
+        .build()
 }
 
 /// Sends the muxer an event right before each frame that begins a part or a segment. An appsrc does
@@ -151,47 +171,18 @@ fn cut(pad: &gst::Pad, track: TrackId, cuts: Cuts) {
     });
 }
 
-/// Turns one muxer's buffer lists into messages.
-struct Writer {
-    track: TrackId,
-    cuts: Cuts,
-    codec: Arc<OnceLock<String>>,
-    epoch: Epoch,
-    outbox: Outbox,
-    /// Number of the last fragment, counted from 1 over the worker's life.
-    fragment: u32,
+/// What a muxer gives at once: a part, and before the first one its initialization section.
+#[derive(Debug)]
+struct Made {
+    init: Option<(String, Bytes)>,
+    /// PTS and duration of the part, and its bytes.
+    part: Option<(gst::ClockTime, gst::ClockTime, BytesMut)>,
+    /// The first one of its muxer.
+    first: bool,
 }
 
-impl Writer {
-    fn new(track: TrackId, spec: &Spec<'_>, outbox: &Outbox) -> Self {
-        Self {
-            track,
-            cuts: spec.cuts.clone(),
-            codec: Arc::default(),
-            epoch: spec.epoch.clone(),
-            outbox: outbox.clone(),
-            fragment: 0,
-        }
-    }
-
-    fn into_sink(mut self) -> AppSink {
-        AppSink::builder()
-            .sync(false)
-            .async_(false)
-            .buffer_list(true)
-            .callbacks(
-                AppSinkCallbacks::builder()
-                    .new_sample(move |sink| {
-                        let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
-                        self.take(&sample);
-                        Ok(gst::FlowSuccess::Ok)
-                    })
-                    .build(),
-            )
-            .build()
-    }
-
-    fn take(&mut self, sample: &gst::Sample) {
+impl Made {
+    fn new(sample: &gst::Sample, codec: Option<&String>) -> Self {
         let list = sample.buffer_list_owned();
         let single = sample.buffer_owned();
         let buffers: Vec<gst::Buffer> = match list {
@@ -203,30 +194,140 @@ impl Writer {
             flags.contains(gst::BufferFlags::DISCONT) && flags.contains(gst::BufferFlags::HEADER)
         };
         let (init, part): (Vec<_>, Vec<_>) = buffers.into_iter().partition(is_init);
-        if !init.is_empty() {
-            self.outbox.send(FromWorker::Init {
-                track: self.track,
-                codec: self.codec.get().cloned().unwrap_or_default(),
-                data: join(&init).freeze(),
-            });
+        let codec = codec.cloned().unwrap_or_default();
+        let timed = |head: &gst::Buffer| Some((head.pts()?, head.duration().unwrap_or_default()));
+        let times = part.first().and_then(timed);
+        Self {
+            first: !init.is_empty(),
+            init: (!init.is_empty()).then(|| (codec, join(&init).freeze())),
+            part: times.map(|(pts, duration)| (pts, duration, join(&part))),
         }
-        if let Some(head) = part.first() {
-            self.part(head, join(&part));
+    }
+}
+
+/// Turns what the muxers of one rendition make into messages; cheap to clone.
+#[derive(Clone)]
+pub struct Writer {
+    track: TrackId,
+    cuts: Cuts,
+    epoch: Epoch,
+    outbox: Outbox,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Default)]
+struct State {
+    relay: Relay<Made>,
+    /// Number of the newest muxer.
+    muxer: u64,
+    /// Number of the last fragment, counted from 1 over the worker's life.
+    fragment: u32,
+    /// The initialization section that was sent last.
+    sent_init: Option<Bytes>,
+    /// One that has to wait for the next segment.
+    next_init: Option<(String, Bytes)>,
+    /// The first canvas frame that no part has that was sent.
+    next_frame: u64,
+}
+
+impl Writer {
+    /// A writer for one rendition.
+    pub fn new(track: TrackId, cuts: &Cuts, epoch: &Epoch, outbox: &Outbox) -> Self {
+        Self {
+            track,
+            cuts: cuts.clone(),
+            epoch: epoch.clone(),
+            outbox: outbox.clone(),
+            state: Arc::default(),
         }
     }
 
-    fn part(&mut self, head: &gst::Buffer, mut data: BytesMut) {
-        let Some(pts) = head.pts() else { return };
-        self.fragment = self.fragment.wrapping_add(1);
-        mfhd::number(&mut data, self.fragment);
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn begin(&self) -> u64 {
+        let mut state = self.lock();
+        state.muxer += 1;
+        let number = state.muxer;
+        state.relay.begin(number);
+        number
+    }
+
+    /// The first canvas frame that no part has that was sent.
+    pub fn next_frame(&self) -> u64 {
+        self.lock().next_frame
+    }
+
+    /// Drops what muxers have not written so far; returns the first canvas frame that no part has.
+    pub fn forget(&self) -> u64 {
+        let mut state = self.lock();
+        state.relay.forget();
+        state.next_frame
+    }
+
+    fn ended(&mut self, muxer: u64) {
+        let mut state = self.lock();
+        for made in state.relay.ended(muxer) {
+            self.write(&mut state, made);
+        }
+    }
+
+    fn take(&mut self, muxer: u64, made: Made) {
+        let mut state = self.lock();
+        if let Some(made) = state.relay.take(muxer, made) {
+            self.write(&mut state, made);
+        }
+    }
+
+    fn write(&self, state: &mut State, made: Made) {
+        if let Some((codec, data)) = made.init {
+            // An encoder of the same settings makes the same section, which then stays.
+            let same = state.sent_init.as_ref() == Some(&data);
+            state.next_init = (!same).then_some((codec, data));
+        }
+        let Some((pts, duration, data)) = made.part else {
+            return;
+        };
         let position = self.cuts.locate(self.track, pts);
-        let independent = position.starts_segment || matches!(self.track, TrackId::Audio(_));
+        // A later section holds from the next segment on; until then the decoder takes what the key
+        // frame carries.
+        if position.part == 0 || state.sent_init.is_none() {
+            self.announce(state);
+        } else if state.next_init.is_some() {
+            self.cuts.cut_soon();
+        }
+        self.part(state, position, (pts, duration, data), made.first);
+    }
+
+    fn announce(&self, state: &mut State) {
+        if let Some((codec, data)) = state.next_init.take() {
+            state.sent_init = Some(data.clone());
+            self.outbox.send(FromWorker::Init {
+                track: self.track,
+                codec,
+                data,
+            });
+        }
+    }
+
+    fn part(
+        &self,
+        state: &mut State,
+        position: Position,
+        (pts, duration, mut data): (gst::ClockTime, gst::ClockTime, BytesMut),
+        first: bool,
+    ) {
+        state.fragment = state.fragment.wrapping_add(1);
+        mfhd::number(&mut data, state.fragment);
+        state.next_frame = self.cuts.part_end(position);
+        let audio = matches!(self.track, TrackId::Audio(_));
         self.outbox.send(FromWorker::Part(Part {
             track: self.track,
             msn: position.msn,
             index: position.part,
-            duration: head.duration().unwrap_or_default().into(),
-            independent,
+            duration: duration.into(),
+            independent: position.part == 0 || first || audio,
             last: self.cuts.ends_segment(self.track, position),
             date_ns: self.epoch.date_ns(pts.into()),
             data: data.freeze(),

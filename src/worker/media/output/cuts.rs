@@ -22,6 +22,12 @@ impl Cuts {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The log as it is now.
+    #[cfg(test)]
+    pub fn snapshot(&self) -> CutLog {
+        self.log().clone()
+    }
+
     /// The lengths that the cuts follow.
     pub fn lengths(&self) -> Lengths {
         *self.log().lengths()
@@ -42,14 +48,60 @@ impl Cuts {
         self.log().locate(frame).starts_part
     }
 
-    /// The rungs that are awake at canvas frame `frame`.
-    pub fn awake_at(&self, frame: u64) -> RungSet {
-        self.log().awake_at(frame)
+    /// Whether canvas frame `frame`, which is decided, begins a segment.
+    pub fn starts_segment(&self, frame: u64) -> bool {
+        self.log().locate(frame).starts_segment
+    }
+
+    /// The segment that canvas frame `frame` lies in, and the rungs that are awake in it.
+    pub fn segment_of(&self, frame: u64) -> (u64, RungSet) {
+        let cut = self.log().cut_of(frame);
+        (cut.msn, cut.awake)
     }
 
     /// Output time at which segment `msn` starts; `None` before that is decided.
     pub fn segment_time(&self, msn: u64) -> Option<Duration> {
         self.log().segment_time(msn)
+    }
+
+    /// Brings the next cut forward to the next part.
+    pub fn cut_soon(&self) {
+        self.log().cut_soon();
+    }
+
+    /// Makes `rung` awake from the next segment on.
+    pub fn wake(&self, rung: usize) {
+        let mut log = self.log();
+        let awake = log.awake_next().with(rung);
+        log.set_awake(awake);
+    }
+
+    /// Makes `rung` sleep from the next segment on.
+    pub fn put_to_sleep(&self, rung: usize) {
+        let mut log = self.log();
+        let awake = log.awake_next().without(rung);
+        log.set_awake(awake);
+    }
+
+    /// Keeps `rung` awake; false when it sleeps already.
+    pub fn stay_awake(&self, rung: usize) -> bool {
+        let mut log = self.log();
+        let still = log.last().awake.contains(rung);
+        if still {
+            let awake = log.awake_next().with(rung);
+            log.set_awake(awake);
+        }
+        still
+    }
+
+    /// The rungs that are awake from the next segment on.
+    pub fn awake_next(&self) -> RungSet {
+        self.log().awake_next()
+    }
+
+    /// The canvas frame after the last one of a part, as far as cuts are decided.
+    pub fn part_end(&self, position: Position) -> u64 {
+        self.log().part_end(position.msn, position.part)
     }
 
     /// Output time up to which cuts are decided.

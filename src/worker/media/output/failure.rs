@@ -1,12 +1,23 @@
-//! Finds out which part of the output half failed.
+//! Finds out which part of the output half failed, and when a pipeline has ended.
+
+use std::time::Duration;
 
 use gst::prelude::*;
 
 use crate::worker::media::events::{Event, Events};
 use crate::worker::media::graph::draw;
 
+/// How a pipeline ends.
+#[derive(Debug)]
+pub enum End {
+    /// All its sinks have the end of the stream.
+    Eos,
+    /// The named child of the pipeline failed, for this reason.
+    Failed(String, String),
+}
+
 /// Turns the error messages of a pipeline into events. Errors and the end of the stream also stay on
-/// the bus for [`super::Output::finish`]; every other message is dropped.
+/// the bus; every other message is dropped.
 ///
 /// `event_of` makes the event from the name of the failed child of the pipeline and the reason.
 pub fn watch(
@@ -14,28 +25,50 @@ pub fn watch(
     events: &Events,
     event_of: impl Fn(&str, String) -> Event + Send + Sync + 'static,
 ) {
+    watch_end(pipeline, events, move |end| match end {
+        End::Eos => None,
+        End::Failed(child, reason) => Some(event_of(&child, reason)),
+    });
+}
+
+/// As [`watch`], but tells of the end of the stream, too.
+pub fn watch_end(
+    pipeline: &gst::Pipeline,
+    events: &Events,
+    event_of: impl Fn(End) -> Option<Event> + Send + Sync + 'static,
+) {
     let Some(bus) = pipeline.bus() else { return };
     let events = events.clone();
     let top = pipeline.downgrade();
     bus.set_sync_handler(move |_, message| {
         draw(message);
-        if let gst::MessageView::Error(error) = message.view() {
-            let source = message.src().and_then(|source| child_of(&top, source));
-            let reason = format!(
-                "{}: {}",
-                message
-                    .src()
-                    .map(|s| s.name().to_string())
-                    .unwrap_or_default(),
-                error.error()
-            );
-            events.send(event_of(&source.unwrap_or_default(), reason));
+        let end = match message.view() {
+            gst::MessageView::Error(error) => {
+                let source = message.src().and_then(|source| child_of(&top, source));
+                let name = message.src().map(|s| s.name().to_string());
+                let reason = format!("{}: {}", name.unwrap_or_default(), error.error());
+                Some(End::Failed(source.unwrap_or_default(), reason))
+            }
+            gst::MessageView::Eos(_) => Some(End::Eos),
+            _ => None,
+        };
+        let ends = end.is_some();
+        if let Some(event) = end.and_then(&event_of) {
+            events.send(event);
         }
-        match message.type_() {
-            gst::MessageType::Eos | gst::MessageType::Error => gst::BusSyncReply::Pass,
-            _ => gst::BusSyncReply::Drop,
+        if ends {
+            gst::BusSyncReply::Pass
+        } else {
+            gst::BusSyncReply::Drop
         }
     });
+}
+
+/// Waits until the end of the stream or an error is on the bus, up to `wait_max`.
+pub fn wait_for_end(pipeline: &gst::Pipeline, wait_max: Duration) {
+    let Some(bus) = pipeline.bus() else { return };
+    let timeout = gst::ClockTime::try_from(wait_max).ok();
+    bus.timed_pop_filtered(timeout, &[gst::MessageType::Eos, gst::MessageType::Error]);
 }
 
 /// Name of the direct child of the pipeline that is or contains `source`.

@@ -55,6 +55,13 @@ impl Feed {
         opens
     }
 
+    /// Makes the buffers that follow have these caps.
+    pub fn retune(&self, caps: &gst::Caps) {
+        if self.source.caps().as_ref() != Some(caps) {
+            self.source.set_caps(Some(caps));
+        }
+    }
+
     /// Buffers that wait.
     pub fn waiting(&self) -> u64 {
         self.source.current_level_buffers()

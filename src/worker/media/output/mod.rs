@@ -1,141 +1,130 @@
-//! The output half of a worker's graph: one per session, fixed for its life.
+//! The output half of a worker's graph: one per session.
 //!
 //! ```text
-//! canvas ─┬─▶ encoder ─▶ cutter ─┬─▶ cmafmux ─▶ parts
-//!         │                      └─▶ hlssink3 ─▶ TS segments
-//!         └─▶ scale ─┬─▶ encoder ─▶ …
-//! samples ──▶ aac ──▶ cutter ─┬─▶ cmafmux ─▶ parts
-//!                             └─▶ every hlssink3 that wants it
+//! canvas ─▶ slot: encoder ─┬─▶ cmafmux ─▶ parts
+//!    │                     └─▶ hlssink3 ─▶ TS segments
+//!    └─▶ scale ─▶ slot …
+//! samples ──▶ aac ─┬─▶ cmafmux ─▶ parts
+//!                  └─▶ every hlssink3 that wants it
 //! ```
-//! Encoders and packagers are separate pipelines; the cutter joins them in Rust. So a slow TS branch
-//! cannot hold CMAF back, and an error names the pipeline that failed.
+//! Every piece is a pipeline of its own, joined in Rust. So an encoder that fails or hangs is replaced
+//! alone, a slow TS branch cannot hold CMAF back, and an error names the pipeline that failed.
 
+mod cascade;
 mod cmaf;
 mod cuts;
-mod cutter;
-mod encode;
 mod failure;
 mod feed;
+mod filling;
+mod grave;
+mod health;
 mod mfhd;
-mod spec;
+mod package;
+mod relay;
+mod slot;
+mod sound;
 mod thumbnail;
+mod tools;
 mod ts;
 
 pub use cuts::Cuts;
-pub use cutter::Counter;
-pub use encode::encoder_values;
-pub use spec::{Epoch, Spec};
+pub use filling::{Filling, encoder_values};
+pub use grave::Grave;
+pub use slot::Slot;
+pub use tools::{Epoch, Tools};
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use gst::prelude::*;
+use cascade::Cascade;
+use sound::Sound;
 
-use super::events::Events;
-use super::outbox::Outbox;
-use super::template::{self, Library};
+use super::template;
+use crate::base::units::FrameRate;
+use crate::model::ladder::Plan;
+use crate::model::ladder::lengths::aac_time;
 
-/// A running output half.
-#[derive(Debug)]
-pub struct Output {
-    encode: encode::Encode,
-    packagers: Vec<gst::Pipeline>,
-    counters: Vec<Arc<Counter>>,
-    rates: Vec<f64>,
-}
-
-/// Longest time a pipeline may take to flush before it is stopped anyway.
+/// Longest time that a pipeline may take to flush before it is stopped anyway.
 const DRAIN_MAX: Duration = Duration::from_secs(3);
 
+/// A running output half; cheap to clone.
+#[derive(Clone)]
+pub struct Output {
+    cascade: Arc<Cascade>,
+    sound: Arc<Sound>,
+    slots: Arc<[Arc<Slot>]>,
+    fps: FrameRate,
+}
+
+impl std::fmt::Debug for Output {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Output").finish_non_exhaustive()
+    }
+}
+
 impl Output {
-    /// Builds and starts the output half. Later failures go to `events`.
+    /// Builds and starts the output half of `plan`, also in MPEG-TS if `ts`. Its rungs have no encoders
+    /// yet. Later failures are events.
     ///
     /// # Errors
     /// When an element is missing or refuses its settings.
-    pub fn start(
-        spec: &Spec<'_>,
-        library: &Library,
-        outbox: &Outbox,
-        events: &Events,
-    ) -> Result<Self, template::Error> {
-        let mut packagers = Vec::new();
-        let mut video_ts = Vec::new();
-        let mut audio_ts = Vec::new();
-        if spec.ts {
-            for index in 0..spec.plan.video.len() {
-                let sink = ts::Sink::build(spec, index, library, outbox, events)?;
-                packagers.push(sink.pipeline.clone());
-                video_ts.push(sink.video);
-                audio_ts.push(sink.audio);
-            }
-        }
-        let cmaf = cmaf::build_all(spec, library, outbox, events)?;
-        packagers.push(cmaf.pipeline.clone());
-        let counters: Vec<_> = spec.plan.video.iter().map(|_| Arc::default()).collect();
-        let taps = cutter::taps(spec, cmaf, video_ts, audio_ts, &counters, events);
-        let encode = encode::Encode::build(spec, library, taps, outbox, events)?;
-        let output = Self {
-            encode,
-            packagers,
-            counters,
-            rates: spec.plan.rates(),
-        };
-        output.play()?;
-        Ok(output)
-    }
-
-    fn play(&self) -> Result<(), template::Error> {
-        for pipeline in self.packagers.iter().chain([&self.encode.pipeline]) {
-            let playing = pipeline.set_state(gst::State::Playing);
-            playing.map_err(|error| template::Error::build(&pipeline.name(), error))?;
-        }
-        Ok(())
+    pub fn start(plan: &Plan, ts: bool, tools: &Tools) -> Result<Self, template::Error> {
+        let slots = plan.video.iter().enumerate();
+        let slots = slots.map(|(index, rendition)| Slot::new(plan, index, rendition, ts, tools));
+        let slots: Vec<_> = slots.collect();
+        Ok(Self {
+            sound: Arc::new(Sound::start(plan, &slots, tools)?),
+            cascade: Cascade::start(plan.canvas, &slots, tools)?,
+            slots: slots.into(),
+            fps: plan.canvas.fps,
+        })
     }
 
     /// Whether the encoders keep up. When they do not, the caller should hold the picture back or
     /// leave it out.
     pub fn has_room(&self) -> bool {
-        self.encode.has_room()
+        self.cascade.has_room() && self.slots.iter().all(|slot| slot.has_room())
     }
 
-    /// Encodes canvas frame number `frame` in every rung that has it.
-    pub fn picture(&self, frame: u64, buffer: gst::Buffer) {
-        self.encode.picture(frame, buffer);
+    /// Encodes canvas frame number `frame` in every rung that is awake and has it.
+    pub fn picture(&self, frame: u64, mut picture: gst::Buffer) {
+        let start = self.fps.time_of(frame);
+        stamp(&mut picture, start, self.fps.time_of(frame + 1) - start);
+        self.cascade.picture(frame, &picture);
+        let now = Instant::now();
+        for slot in self.slots.iter() {
+            slot.check(now);
+        }
     }
 
     /// Encodes AAC frame number `index`, 1024 stereo samples, at every bitrate.
-    pub fn samples(&self, index: u64, buffer: gst::Buffer) {
-        self.encode.samples(index, buffer);
+    pub fn samples(&self, index: u64, mut samples: gst::Buffer) {
+        let start = aac_time(index);
+        stamp(&mut samples, start, aac_time(index + 1) - start);
+        self.sound.samples(samples);
     }
 
-    /// Counters of the video renditions, in the order of the plan.
-    pub fn counters(&self) -> &[Arc<Counter>] {
-        &self.counters
-    }
-
-    /// Frames per second of the video renditions, in the order of the plan.
-    pub fn rates(&self) -> &[f64] {
-        &self.rates
+    /// The rungs, in the order of the plan.
+    pub fn slots(&self) -> &[Arc<Slot>] {
+        &self.slots
     }
 
     /// Flushes encoders and packagers, so that everything encoded is sent, and stops them.
     pub fn finish(self) {
-        self.encode.end();
-        wait_for_end(&self.encode.pipeline);
-        for pipeline in &self.packagers {
-            wait_for_end(pipeline);
-        }
-        for pipeline in self.packagers.iter().chain([&self.encode.pipeline]) {
-            let _ = pipeline.set_state(gst::State::Null);
+        self.cascade.finish(DRAIN_MAX);
+        self.sound.finish(DRAIN_MAX);
+        for slot in self.slots.iter() {
+            slot.finish(DRAIN_MAX);
         }
     }
 }
 
-/// Waits until the end of the stream or an error is on the bus; the failure watch leaves both there.
-fn wait_for_end(pipeline: &gst::Pipeline) {
-    let Some(bus) = pipeline.bus() else { return };
-    let timeout = gst::ClockTime::try_from(DRAIN_MAX).ok();
-    bus.timed_pop_filtered(timeout, &[gst::MessageType::Eos, gst::MessageType::Error]);
+fn stamp(buffer: &mut gst::Buffer, start: Duration, duration: Duration) {
+    let buffer = buffer.make_mut();
+    let time = |d: Duration| gst::ClockTime::try_from(d).ok();
+    buffer.set_pts(time(start));
+    buffer.set_dts(gst::ClockTime::NONE);
+    buffer.set_duration(time(duration));
 }
 
 #[cfg(test)]

@@ -6,8 +6,9 @@ use std::time::Duration;
 use super::*;
 use crate::base::units::{Bitrate, FrameRate};
 use crate::model::hls::{Part, TrackId, TsSegment};
-use crate::model::ladder::clock::{LadderClock, Settings, aac_time};
-use crate::model::ladder::{AudioRendition, Canvas, Plan, VideoRendition};
+use crate::model::ladder::cuts::{Cut, CutLog};
+use crate::model::ladder::lengths::{Lengths, Settings, aac_time};
+use crate::model::ladder::{AudioRendition, Canvas, Plan, RungSet, VideoRendition};
 use crate::wire::protocol::FromWorker;
 use crate::worker::media::events::Event;
 use crate::worker::media::mailbox::Receiver;
@@ -49,7 +50,7 @@ fn picture(frame: u64) -> gst::Buffer {
 /// A running output half and what it has been fed.
 struct Fed {
     output: Output,
-    clock: LadderClock,
+    cuts: Cuts,
     fps: FrameRate,
     frame: u64,
     audio: u64,
@@ -61,29 +62,37 @@ impl Fed {
     fn new(fps: FrameRate) -> Self {
         crate::worker::media::init().unwrap();
         let plan = plan(fps);
-        let clock = LadderClock::new(Settings {
+        let lengths = Lengths::new(Settings {
             fps,
             grid: 2,
             segment: Duration::from_secs(2),
             part: Duration::from_millis(200),
-            first_msn: 5,
         });
+        let first = Cut {
+            msn: 5,
+            frame: 0,
+            awake: RungSet::first(2),
+        };
+        let cuts = Cuts::new(CutLog::new(lengths, first));
         let (outbox, messages) = Outbox::new(|| panic!("the outbox is full"));
         let (events, failed) = Events::new();
-        let spec = Spec {
-            plan: &plan,
-            clock: &clock,
-            encoders: &["x264".into(), "x264".into()],
-            ts: true,
-            epoch: Epoch::at(1_000_000_000),
-            first_msn: 5,
-        };
         let (library, errors) = Library::load(None);
         assert!(errors.is_empty(), "{errors:?}");
-        let output = Output::start(&spec, &library, &outbox, &events).unwrap();
+        let tools = Tools {
+            library: Arc::new(library),
+            cuts: cuts.clone(),
+            epoch: Epoch::at(1_000_000_000),
+            outbox,
+            grave: Grave::new(&events),
+            events,
+        };
+        let output = Output::start(&plan, true, &tools).unwrap();
+        for rung in [0, 1] {
+            fill(&output, rung);
+        }
         Self {
             output,
-            clock,
+            cuts,
             fps,
             frame: 0,
             audio: 0,
@@ -98,6 +107,7 @@ impl Fed {
             while !self.output.has_room() {
                 std::thread::yield_now();
             }
+            self.cuts.decide(self.frame + 1);
             self.output.picture(self.frame, picture(self.frame));
             self.frame += 1;
             while aac_time(self.audio) < self.fps.time_of(self.frame) {
@@ -108,14 +118,26 @@ impl Fed {
         }
     }
 
-    fn finish(self) -> (LadderClock, Vec<FromWorker>) {
+    /// Waits for a message that `wanted` takes.
+    fn wait_for(&self, mut wanted: impl FnMut(&FromWorker) -> bool) {
+        while !wanted(&self.messages.recv_timeout(WAIT).unwrap()) {}
+    }
+
+    fn finish(self) -> (CutLog, Vec<FromWorker>) {
         self.output.finish();
-        assert_eq!(self.failed.try_next(), None);
-        (self.clock, self.messages.collect())
+        let events = std::iter::from_fn(|| self.failed.try_next());
+        let failed: Vec<_> = events.filter(|e| *e != Event::Emptied).collect();
+        assert_eq!(failed, []);
+        (self.cuts.snapshot(), self.messages.collect())
     }
 }
 
-fn run(fps: FrameRate, seconds: u64) -> (LadderClock, Vec<FromWorker>) {
+fn fill(output: &Output, rung: usize) {
+    let slot = &output.slots()[rung];
+    slot.fill(slot.make(&"x264".into()).unwrap()).unwrap();
+}
+
+fn run(fps: FrameRate, seconds: u64) -> (CutLog, Vec<FromWorker>) {
     let mut fed = Fed::new(fps);
     fed.until(Duration::from_secs(seconds));
     fed.finish()
@@ -131,48 +153,54 @@ fn parts(messages: &[FromWorker]) -> BTreeMap<TrackId, Vec<Part>> {
     tracks
 }
 
+/// Checks that the parts of every track follow each other where the log cuts; returns the tracks.
+fn checked(log: &CutLog, messages: &[FromWorker]) -> BTreeMap<TrackId, Vec<Part>> {
+    let tracks = parts(messages);
+    for (track, parts) in &tracks {
+        let mut expected = (5, 0);
+        for part in parts {
+            assert_eq!((part.msn, part.index), expected, "{track:?}");
+            let target = log.lengths().part_target();
+            assert!(
+                part.duration <= target + Duration::from_nanos(1),
+                "{part:?}"
+            );
+            let last = match track {
+                TrackId::Video(_) => log.ends_segment(part.msn, part.index),
+                TrackId::Audio(_) => log.ends_audio_segment(part.msn, part.index),
+            };
+            assert_eq!(part.last, last);
+            expected = if part.last {
+                (part.msn + 1, 0)
+            } else {
+                (part.msn, part.index + 1)
+            };
+            if part.index == 0 && matches!(track, TrackId::Video(_)) {
+                let start = log.segment_time(part.msn).unwrap();
+                assert_eq!(part.date_ns, 1_000_000_000 + start.as_nanos() as u64);
+                assert!(part.independent);
+            }
+        }
+        assert!(expected.0 >= 8, "{track:?} stops at {expected:?}");
+    }
+    tracks
+}
+
 #[test]
-fn every_rendition_is_cut_where_the_clock_says() {
+fn every_rendition_is_cut_where_the_log_says() {
     for fps in [
         FrameRate::whole(30),
         FrameRate::new(30_000, 1001).unwrap(),
         FrameRate::whole(24),
     ] {
-        let (clock, messages) = run(fps, 6);
-        let tracks = parts(&messages);
-        assert_eq!(tracks.len(), 3);
-        for (track, parts) in tracks {
-            let mut expected = (5, 0);
-            for part in &parts {
-                assert_eq!((part.msn, part.index), expected, "{track:?} at {fps:?}");
-                assert!(
-                    part.duration <= clock.part_target() + Duration::from_nanos(1),
-                    "{part:?}"
-                );
-                let count = match track {
-                    TrackId::Video(_) => clock.parts_in_segment(part.msn),
-                    TrackId::Audio(_) => clock.audio().parts_in_segment(part.msn),
-                };
-                assert_eq!(part.last, part.index + 1 == count);
-                expected = if part.last {
-                    (part.msn + 1, 0)
-                } else {
-                    (part.msn, part.index + 1)
-                };
-                if part.index == 0 && matches!(track, TrackId::Video(_)) {
-                    let start = clock.segment_time(part.msn);
-                    assert_eq!(part.date_ns, 1_000_000_000 + start.as_nanos() as u64);
-                    assert!(part.independent);
-                }
-            }
-            assert!(expected.0 >= 8, "{track:?} stops at {expected:?}");
-        }
+        let (log, messages) = run(fps, 6);
+        assert_eq!(checked(&log, &messages).len(), 3);
     }
 }
 
 #[test]
-fn transport_stream_segments_match_the_clock() {
-    let (clock, messages) = run(FrameRate::whole(30), 6);
+fn transport_stream_segments_match_the_log() {
+    let (log, messages) = run(FrameRate::whole(30), 6);
     let segments = |video| {
         let of = move |m: &FromWorker| match m {
             FromWorker::TsSegment(s) if s.video == video => Some(s.clone()),
@@ -187,14 +215,12 @@ fn transport_stream_segments_match_the_clock() {
         for segment in &segments {
             assert_eq!(segment.data.len() % 188, 0);
             assert_eq!(segment.data.first(), Some(&0x47));
-            let start = clock.segment_time(segment.msn);
+            let start = log.segment_time(segment.msn).unwrap();
             assert_eq!(segment.date_ns, 1_000_000_000 + start.as_nanos() as u64);
             let frames = video_frames(&segment.data).count() as u64;
-            let expected = clock.segment_frames(segment.msn) / (u64::from(video) + 1);
-            assert!(
-                segment.msn == 8 || frames == expected,
-                "{frames} of {expected}"
-            );
+            let cut = |msn| log.cut(msn).map_or(180, |cut: &Cut| cut.frame);
+            let expected = (cut(segment.msn + 1) - cut(segment.msn)) / (u64::from(video) + 1);
+            assert_eq!(frames, expected, "{segment_msn}", segment_msn = segment.msn);
         }
     }
 }
@@ -236,7 +262,7 @@ fn only_key_frames_are_marked_as_random_access_points() {
 fn a_transport_stream_segment_is_there_soon_after_its_end() {
     let mut fed = Fed::new(FrameRate::whole(30));
     for msn in [5, 6] {
-        fed.until(fed.clock.segment_time(msn + 1) + Duration::from_millis(600));
+        fed.until(Duration::from_millis(1600 + (msn - 5) * 2000));
         // Nothing more is fed, so what comes now is all that viewers have at this time.
         let mut missing = vec![0, 1];
         while !missing.is_empty() {
@@ -284,4 +310,98 @@ fn codecs_are_named() {
     assert_eq!(codecs.len(), 3);
     assert!(codecs[0].1.starts_with("avc1.64"), "{codecs:?}");
     assert_eq!(codecs[2].1, "mp4a.40.2");
+}
+
+/// A picture of the whole life of one rung: its segments of both packagings, and its init sections.
+fn of_rung(messages: &[FromWorker], rung: u8) -> Vec<String> {
+    let mut life = Vec::new();
+    for message in messages {
+        let event = match message {
+            FromWorker::Part(part) if part.track == TrackId::Video(rung) && part.last => {
+                format!("{} of {}", part.msn, part.index + 1)
+            }
+            FromWorker::Init { track, .. } if *track == TrackId::Video(rung) => "init".into(),
+            _ => continue,
+        };
+        life.push(event);
+    }
+    life
+}
+
+#[test]
+fn a_rung_sleeps_and_wakes_at_cuts() {
+    let fps = FrameRate::whole(30);
+    let mut fed = Fed::new(fps);
+    fed.until(Duration::from_millis(1500));
+    fed.cuts.put_to_sleep(0);
+    fed.until(Duration::from_millis(5000));
+    // All that was made before the rung slept is out.
+    fed.wait_for(|m| matches!(m, FromWorker::TsSegment(s) if (s.video, s.msn) == (0, 6)));
+    while !fed.output.slots()[0].is_empty() {
+        std::thread::yield_now();
+    }
+    fill(&fed.output, 0);
+    fed.cuts.wake(0);
+    fed.until(Duration::from_millis(9000));
+    let (log, messages) = fed.finish();
+    let awake: Vec<bool> = (5..10)
+        .map(|msn| log.cut(msn).unwrap().awake.contains(0))
+        .collect();
+    assert_eq!(awake, [true, true, false, true, true]);
+    let ts: Vec<u64> = messages
+        .iter()
+        .filter_map(|m| match m {
+            FromWorker::TsSegment(s) if s.video == 0 => Some(s.msn),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(ts, [8, 9]);
+    let mut life = of_rung(&messages, 0);
+    life.retain(|event| !event.starts_with(['5', '6']) && event != "init");
+    assert_eq!(life, ["8 of 10", "9 of 10"]);
+}
+
+#[test]
+fn another_encoder_makes_again_what_was_not_sent() {
+    let fps = FrameRate::whole(30);
+    let mut fed = Fed::new(fps);
+    let mut messages = Vec::new();
+    for (end_ms, template) in [(1950, "openh264"), (3333, "x264"), (5000, "x264")] {
+        fed.until(Duration::from_millis(end_ms));
+        let slot = &fed.output.slots()[0];
+        slot.break_encoder();
+        let failed = fed.failed.recv_timeout(WAIT).unwrap();
+        assert!(
+            matches!(failed, Event::EncoderFailed { video: 0, .. }),
+            "{failed:?}"
+        );
+        fed.until(Duration::from_millis(end_ms + 300));
+        let slot = &fed.output.slots()[0];
+        slot.fill(slot.make(&template.into()).unwrap()).unwrap();
+        messages.extend(std::iter::from_fn(|| fed.messages.try_next()));
+    }
+    fed.until(Duration::from_secs(8));
+    let (log, rest) = fed.finish();
+    messages.extend(rest);
+    let tracks = checked(&log, &messages);
+    let frames: usize = tracks[&TrackId::Video(0)]
+        .iter()
+        .map(|part| samples(&part.data))
+        .sum();
+    assert_eq!(frames, 240);
+    // x264 and openh264 make sections of their own; an x264 that follows x264 makes the same again.
+    let inits = of_rung(&messages, 0);
+    let inits = inits.iter().filter(|event| *event == "init").count();
+    assert_eq!(inits, 3);
+    let ts = messages.iter().filter_map(|m| match m {
+        FromWorker::TsSegment(s) if s.video == 0 => Some(video_frames(&s.data).count()),
+        _ => None,
+    });
+    assert_eq!(ts.sum::<usize>(), 240);
+}
+
+/// Samples in `trun`, which has version and flags before their number.
+fn samples(part: &[u8]) -> usize {
+    let at = part.windows(4).position(|name| name == b"trun").unwrap() + 8;
+    u32::from_be_bytes(part[at..at + 4].try_into().unwrap()) as usize
 }

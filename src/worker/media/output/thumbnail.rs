@@ -1,63 +1,91 @@
-//! Makes a small JPEG of the stream every two seconds from the picture of the lowest rung.
+//! Makes a small JPEG of the stream every two seconds from the picture of the lowest rung that is
+//! awake.
+
+use std::time::Duration;
 
 use gst::prelude::*;
 use gst_app::{AppSink, AppSinkCallbacks};
 
+use super::failure;
+use super::feed::Feed;
+use super::tools::Tools;
 use crate::base::units::FrameRate;
 use crate::wire::protocol::FromWorker;
 use crate::worker::media::caps;
 use crate::worker::media::element;
+use crate::worker::media::events::Event;
 use crate::worker::media::outbox::Outbox;
 use crate::worker::media::template::{self, Kind, Library, Values};
 
-/// Seconds between two thumbnails.
-const INTERVAL_S: u64 = 2;
+/// Time between two thumbnails.
+const INTERVAL: Duration = Duration::from_secs(2);
 /// Pixels along the longer side.
 const LONG_SIDE: u32 = 400;
+/// Bytes of pictures that may wait: one picture, and at most one waits.
+const PICTURE_BYTES_MAX: u64 = 8192 * 8192 * 2;
 
-/// Adds the branch to `tee`, whose pictures are `size` large.
-pub fn build(
-    pipeline: &gst::Pipeline,
-    tee: &gst::Element,
-    size: (u32, u32),
+/// Makes the thumbnails.
+pub struct Thumbnail {
+    pipeline: gst::Pipeline,
+    feed: Feed,
+    sized: gst::Element,
     fps: FrameRate,
-    library: &Library,
-    outbox: &Outbox,
-) -> Result<(), template::Error> {
-    let fail = |error| template::Error::build("thumbnail", error);
-    let queue = element::add(pipeline, "queue", "thumbnail")?;
-    queue.set_property("max-size-buffers", 1u32);
-    queue.set_property_from_str("leaky", "downstream");
-    if let Some(pad) = queue.static_pad("sink") {
-        let frames = fps
-            .frame_at(std::time::Duration::from_secs(INTERVAL_S))
-            .max(1);
-        pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
-            let frame = info
-                .buffer()
-                .and_then(|b| b.pts())
-                .map(|pts| fps.frame_at(pts.into()));
-            // The very first picture is left out: many sources begin with a black one.
-            match frame {
-                Some(frame) if frame % frames == frames / 4 => gst::PadProbeReturn::Ok,
-                _ => gst::PadProbeReturn::Handled,
-            }
-        });
+}
+
+impl Thumbnail {
+    /// Starts the pipeline.
+    ///
+    /// # Errors
+    /// When an element is missing or the pipeline does not start.
+    pub fn start(fps: FrameRate, tools: &Tools) -> Result<Self, template::Error> {
+        let fail = |message: &str| template::Error::build("thumbnail", message);
+        let pipeline = gst::Pipeline::with_name("thumbnail");
+        let events = &tools.events;
+        let feed = Feed::add(&pipeline, "pictures", None, PICTURE_BYTES_MAX, events)?;
+        let build = |library: &Library, kind| {
+            let chain = library.build_kind(kind, &Values::default())?;
+            chain.add_to(pipeline.upcast_ref())
+        };
+        let (first, last) = build(&tools.library, Kind::Scale)?;
+        let sized = element::add(&pipeline, "capsfilter", "thumbnail")?;
+        let (jpeg_first, jpeg_last) = build(&tools.library, Kind::Thumbnail)?;
+        let sink = sink(tools.outbox.clone());
+        pipeline.add(&sink).map_err(|_| fail("no sink"))?;
+        let chain = [feed.element(), &first];
+        gst::Element::link_many(chain).map_err(|_| fail("takes no pictures"))?;
+        let chain = [&last, &sized, &jpeg_first];
+        gst::Element::link_many(chain).map_err(|_| fail("makes no pictures"))?;
+        jpeg_last.link(&sink).map_err(|_| fail("makes no JPEG"))?;
+        failure::watch(&pipeline, &tools.events, |_, reason| Event::Fatal(reason));
+        let playing = pipeline.set_state(gst::State::Playing);
+        playing.map_err(|_| fail("does not start"))?;
+        Ok(Self {
+            pipeline,
+            feed,
+            sized,
+            fps,
+        })
     }
-    let (first, last) = library
-        .build_kind(Kind::Scale, &Values::default())?
-        .add_to(pipeline.upcast_ref())?;
-    let (width, height) = fitted(size);
-    let sized = caps::picture(width, height).build();
-    let sized = element::add_filter(pipeline, &sized, "thumbnail")?;
-    let (jpeg_first, jpeg_last) = library
-        .build_kind(Kind::Thumbnail, &Values::default())?
-        .add_to(pipeline.upcast_ref())?;
-    let sink = sink(outbox.clone());
-    pipeline.add(&sink).map_err(fail)?;
-    gst::Element::link_many([tee, &queue, &first]).map_err(fail)?;
-    gst::Element::link_many([&last, &sized, &jpeg_first]).map_err(fail)?;
-    jpeg_last.link(&sink).map_err(fail)
+
+    /// Takes canvas frame `frame`, a picture of `size`, if a thumbnail is due.
+    pub fn picture(&self, frame: u64, size: (u32, u32), picture: &gst::Buffer) {
+        let every = self.fps.frame_at(INTERVAL).max(1);
+        // The very first picture is left out: many sources begin with a black one.
+        if frame % every != every / 4 || self.feed.waiting() > 0 {
+            return;
+        }
+        let (width, height) = fitted(size);
+        let small = caps::picture(width, height).build();
+        self.sized.set_property("caps", small);
+        self.feed.retune(&caps::picture(size.0, size.1).build());
+        // The source refuses a picture only while the worker ends.
+        let _ = self.feed.push(picture.clone());
+    }
+
+    /// Stops the pipeline.
+    pub fn stop(&self) {
+        let _ = self.pipeline.set_state(gst::State::Null);
+    }
 }
 
 fn fitted((width, height): (u32, u32)) -> (u32, u32) {

@@ -1,8 +1,8 @@
-//! MPEG-TS: one `hlssink3` per video rendition. Its inner `splitmuxsink` is told where to cut. weir
+//! MPEG-TS: one `hlssink3` per rung, for as long as the rung is awake. Its inner `splitmuxsink` is told where to cut. weir
 //! uses only its fragment streams and discards its playlist.
 
 use std::io::Write;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use gst::prelude::*;
@@ -10,19 +10,20 @@ use gst::prelude::*;
 use super::cuts::Cuts;
 use super::failure;
 use super::feed::{Feed, encoded_bytes_max};
-use super::spec::{Epoch, Spec};
+use super::tools::{Epoch, Tools};
+use crate::base::units::Bitrate;
 use crate::model::hls::TsSegment;
 use crate::model::ladder::cuts::Position;
 use crate::wire::protocol::FromWorker;
 use crate::worker::media::element;
-use crate::worker::media::events::{Event, Events};
+use crate::worker::media::events::Event;
 use crate::worker::media::outbox::Outbox;
-use crate::worker::media::template::{self, Kind, Library, Values};
+use crate::worker::media::template::{self, Kind, Values};
 
 /// Marks a frame that depends on others while `splitmuxsink` has it, see [`hand_on_each_frame`].
 const DEPENDENT: gst::BufferFlags = gst::BufferFlags::NON_DROPPABLE;
 
-/// One rendition's TS pipeline and its entries.
+/// One rung's TS pipeline and its entries.
 pub struct Sink {
     /// The pipeline.
     pub pipeline: gst::Pipeline,
@@ -30,6 +31,20 @@ pub struct Sink {
     pub video: Input,
     /// Entry for AAC.
     pub audio: Input,
+    segments: Arc<Mutex<Segments>>,
+}
+
+/// Whose MPEG-TS it is.
+#[derive(Debug, Clone, Copy)]
+pub struct Muxed<'a> {
+    /// Index into [`Plan::video`](crate::model::ladder::Plan::video).
+    pub video: u8,
+    /// The rung's name, for errors.
+    pub name: &'a str,
+    /// Bitrate of the picture.
+    pub picture: Bitrate,
+    /// Bitrate of the sound.
+    pub sound: Bitrate,
 }
 
 /// An entry of a TS pipeline.
@@ -63,52 +78,69 @@ impl Input {
 }
 
 impl Sink {
-    /// Builds the TS branch of video rendition `index`.
-    pub fn build(
-        spec: &Spec<'_>,
-        index: usize,
-        library: &Library,
-        outbox: &Outbox,
-        events: &Events,
+    /// Starts the TS branch of a rung; `ended` is called once its last segment is complete.
+    ///
+    /// # Errors
+    /// When an element is missing or the pipeline does not start.
+    pub fn start(
+        muxed: Muxed<'_>,
+        tools: &Tools,
+        ended: impl Fn() + Send + Sync + 'static,
     ) -> Result<Self, template::Error> {
-        let pipeline = gst::Pipeline::with_name(&format!("ts-{index}"));
-        let chain = library.build_kind(Kind::Ts, &Values::default())?;
+        let pipeline = gst::Pipeline::with_name(&format!("ts-{}", muxed.video));
+        let chain = tools.library.build_kind(Kind::Ts, &Values::default())?;
         let (sink, _) = chain.add_to(pipeline.upcast_ref())?;
         let splitter = sink
             .downcast_ref::<gst::Bin>()
             .and_then(|bin| bin.by_name("split_mux_sink"))
             .ok_or_else(|| fail("hlssink3 has no inner `split_mux_sink`"))?;
-        connect_streams(&sink, Segments::new(spec, index, outbox));
+        let segments = Arc::new(Mutex::new(Segments::new(muxed.video, tools)));
+        connect_streams(&sink, &segments);
 
-        let rendition = spec
-            .plan
-            .video
-            .get(index)
-            .ok_or_else(|| fail("no such rung"))?;
-        let sound = spec.plan.audio_of(rendition).map(|audio| audio.bitrate);
-        let source =
-            |name, bitrate| Feed::add(&pipeline, name, None, encoded_bytes_max(bitrate), events);
-        let video = source("video", rendition.bitrate)?;
-        let audio = source("audio", sound.unwrap_or(rendition.bitrate))?;
+        let source = |name, bitrate| {
+            let bytes_max = encoded_bytes_max(bitrate);
+            Feed::add(&pipeline, name, None, bytes_max, &tools.events)
+        };
+        let video = source("video", muxed.picture)?;
+        let audio = source("audio", muxed.sound)?;
         let caps = byte_stream();
         let out = branch(&pipeline, &video, "h264parse", &caps, &sink, "video")?;
         hand_on_each_frame(&out, &sink)?;
         branch(&pipeline, &audio, "aacparse", &adts(), &sink, "audio")?;
-        let rung = rendition.name.clone();
-        failure::watch(&pipeline, events, move |_, reason| {
-            Event::Fatal(format!("MPEG-TS of {rung}: {reason}"))
+        let (rung, written) = (muxed.name.to_owned(), segments.clone());
+        failure::watch_end(&pipeline, &tools.events, move |end| match end {
+            failure::End::Eos => {
+                lock(&written).close();
+                ended();
+                None
+            }
+            failure::End::Failed(_, reason) => {
+                Some(Event::Fatal(format!("MPEG-TS of {rung}: {reason}")))
+            }
         });
+        let playing = pipeline.set_state(gst::State::Playing);
+        playing.map_err(|error| template::Error::build(&pipeline.name(), error))?;
         let input = |source, splitter| Input {
             source,
             splitter,
-            cuts: spec.cuts.clone(),
+            cuts: tools.cuts.clone(),
         };
         Ok(Self {
             video: input(video, Some(splitter)),
             audio: input(audio, None),
             pipeline,
+            segments,
         })
     }
+
+    /// The first segment will be `msn`. Call it before the first frame.
+    pub fn begin(&self, msn: u64) {
+        lock(&self.segments).next_msn = msn;
+    }
+}
+
+fn lock(segments: &Mutex<Segments>) -> MutexGuard<'_, Segments> {
+    segments.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn fail(message: impl ToString) -> template::Error {
@@ -187,7 +219,7 @@ fn exchange(pad: &gst::Pad, from: gst::BufferFlags, to: gst::BufferFlags) {
     });
 }
 
-/// Collects the segments of one rendition and sends each when it is complete.
+/// Collects the segments of one rung and sends each when it is complete.
 struct Segments {
     video: u8,
     cuts: Cuts,
@@ -202,14 +234,14 @@ struct Segments {
 type Fragment = Arc<Mutex<Vec<u8>>>;
 
 impl Segments {
-    fn new(spec: &Spec<'_>, index: usize, outbox: &Outbox) -> Self {
+    fn new(video: u8, tools: &Tools) -> Self {
         Self {
-            video: u8::try_from(index).unwrap_or(u8::MAX),
-            cuts: spec.cuts.clone(),
-            epoch: spec.epoch.clone(),
-            outbox: outbox.clone(),
+            video,
+            cuts: tools.cuts.clone(),
+            epoch: tools.epoch.clone(),
+            outbox: tools.outbox.clone(),
             open: None,
-            next_msn: spec.first_msn,
+            next_msn: 0,
         }
     }
 
@@ -247,12 +279,6 @@ impl Segments {
     }
 }
 
-impl Drop for Segments {
-    fn drop(&mut self) {
-        self.close();
-    }
-}
-
 struct Writer(Fragment);
 
 impl Write for Writer {
@@ -269,11 +295,10 @@ impl Write for Writer {
     }
 }
 
-fn connect_streams(sink: &gst::Element, segments: Segments) {
-    let segments = Mutex::new(segments);
+fn connect_streams(sink: &gst::Element, segments: &Arc<Mutex<Segments>>) {
+    let segments = segments.clone();
     sink.connect("get-fragment-stream", false, move |_| {
-        let mut segments = segments.lock().unwrap_or_else(PoisonError::into_inner);
-        Some(segments.open().to_value())
+        Some(lock(&segments).open().to_value())
     });
     sink.connect("get-playlist-stream", false, |_| {
         let nowhere = gio::WriteOutputStream::new(std::io::sink());

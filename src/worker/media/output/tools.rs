@@ -1,27 +1,29 @@
-//! The specification of an output half.
+//! What the pieces of an output half share.
 
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use super::cuts::Cuts;
-use crate::model::encoder::TemplateName;
-use crate::model::ladder::Plan;
+use super::grave::Grave;
+use crate::worker::media::events::Events;
+use crate::worker::media::outbox::Outbox;
+use crate::worker::media::template::Library;
 
-/// Everything an output half is built from.
-#[derive(Debug)]
-pub struct Spec<'a> {
-    /// The renditions.
-    pub plan: &'a Plan,
-    /// Where parts and segments begin.
-    pub cuts: &'a Cuts,
-    /// Encoder template of every video rendition.
-    pub encoders: &'a [TemplateName],
-    /// Make the MPEG-TS set.
-    pub ts: bool,
+/// What the pieces of an output half share; cheap to clone.
+#[derive(Clone)]
+pub struct Tools {
+    /// Templates of all pieces.
+    pub library: Arc<Library>,
+    /// Where segments and parts begin.
+    pub cuts: Cuts,
     /// When canvas frame 0 is shown.
     pub epoch: Epoch,
-    /// Media sequence number of the first segment.
-    pub first_msn: u64,
+    /// The way to the daemon.
+    pub outbox: Outbox,
+    /// The way to the director.
+    pub events: Events,
+    /// Where pipelines end.
+    pub grave: Grave,
 }
 
 /// Wall-clock time of canvas frame 0. It is set once the output half has been built; no media needs a

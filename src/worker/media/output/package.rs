@@ -1,0 +1,262 @@
+//! The two packagings of one rung.
+
+use std::collections::VecDeque;
+
+use super::cmaf::{Muxer, Writer};
+use super::filling::Encoded;
+use super::tools::Tools;
+use super::ts;
+use crate::base::units::Bitrate;
+use crate::model::hls::TrackId;
+use crate::model::ladder::cuts::Position;
+use crate::model::ladder::{Plan, VideoRendition};
+use crate::worker::media::template;
+
+/// What a packager tells its rung.
+#[derive(Debug, Clone, Copy)]
+pub enum Packed {
+    /// The muxer of this number has written its last part.
+    Muxed(u64),
+    /// The last MPEG-TS segment is complete.
+    Ts,
+}
+
+/// Packs what the encoders of one rung make, one after the other.
+pub struct Package {
+    track: TrackId,
+    video: u8,
+    rendition: VideoRendition,
+    sound: Bitrate,
+    tools: Tools,
+    writer: Writer,
+    told: Box<dyn Fn() -> Told + Send>,
+    /// The last one takes frames.
+    muxers: Vec<Muxer>,
+    /// Number of the filling whose frames it takes.
+    filling: Option<u64>,
+    makes_ts: bool,
+    ts: Option<Ts>,
+    /// Frames of which no part has been sent. Where an encoder fails, the next one makes these frames
+    /// again, so MPEG-TS gets none of them before.
+    unsent: VecDeque<Encoded>,
+    ending: bool,
+}
+
+/// The way back to the rung.
+pub type Told = Box<dyn Fn(Packed) + Send + Sync>;
+
+/// The MPEG-TS of a rung that is awake.
+struct Ts {
+    sink: ts::Sink,
+    /// Its first segment, once that is known.
+    from_msn: Option<u64>,
+    /// The segment in which the rung sleeps, once that is known.
+    until_msn: Option<u64>,
+}
+
+impl Package {
+    /// The packagings of video rendition `video`. `told` makes the way back to the rung.
+    pub fn new(
+        plan: &Plan,
+        video: u8,
+        rendition: &VideoRendition,
+        makes_ts: bool,
+        tools: &Tools,
+        told: impl Fn() -> Told + Send + 'static,
+    ) -> Self {
+        let track = TrackId::Video(video);
+        let sound = plan.audio_of(rendition).map(|audio| audio.bitrate);
+        Self {
+            track,
+            video,
+            rendition: rendition.clone(),
+            sound: sound.unwrap_or(rendition.bitrate),
+            writer: Writer::new(track, &tools.cuts, &tools.epoch, &tools.outbox),
+            tools: tools.clone(),
+            told: Box::new(told),
+            muxers: Vec::new(),
+            filling: None,
+            makes_ts,
+            ts: None,
+            unsent: VecDeque::new(),
+            ending: false,
+        }
+    }
+
+    /// Makes ready for a rung that wakes.
+    ///
+    /// # Errors
+    /// When an element is missing or a pipeline does not start.
+    pub fn prepare(&mut self) -> Result<(), template::Error> {
+        if self.makes_ts && self.ts.is_none() {
+            let muxed = ts::Muxed {
+                video: self.video,
+                name: &self.rendition.name,
+                picture: self.rendition.bitrate,
+                sound: self.sound,
+            };
+            let told = (self.told)();
+            let sink = ts::Sink::start(muxed, &self.tools, move || told(Packed::Ts))?;
+            self.ts = Some(Ts {
+                sink,
+                from_msn: None,
+                until_msn: None,
+            });
+        }
+        Ok(())
+    }
+
+    /// The rung is awake from segment `msn` on.
+    pub fn begin(&mut self, msn: u64) {
+        self.ending = false;
+        if let Some(ts) = &mut self.ts {
+            ts.sink.begin(msn);
+            ts.from_msn = Some(msn);
+        }
+    }
+
+    /// The rung sleeps from segment `msn` on.
+    pub fn until(&mut self, msn: u64) {
+        if let Some(ts) = &mut self.ts {
+            ts.until_msn = Some(msn);
+        }
+    }
+
+    /// Takes a frame.
+    ///
+    /// # Errors
+    /// When another muxer is needed and does not start.
+    pub fn push(&mut self, encoded: Encoded) -> Result<(), template::Error> {
+        if self.filling != Some(encoded.filling) {
+            self.follow(&encoded)?;
+        }
+        if let Some(muxer) = self.muxers.last() {
+            // The muxer's source refuses a frame only when the worker ends.
+            let _ = muxer.push(encoded.buffer.clone());
+        }
+        self.unsent.push_back(encoded);
+        self.release();
+        Ok(())
+    }
+
+    /// Another filling goes on, in a muxer of its own, which takes its caps from the first frame.
+    fn follow(&mut self, encoded: &Encoded) -> Result<(), template::Error> {
+        if let Some(muxer) = self.muxers.last() {
+            muxer.end();
+        }
+        let told = (self.told)();
+        let tools = &self.tools;
+        let bitrate = self.rendition.bitrate;
+        let ended = move |number| told(Packed::Muxed(number));
+        let muxer = Muxer::start(&self.writer, bitrate, &tools.library, &tools.events, ended)?;
+        muxer.open(&encoded.caps);
+        self.muxers.push(muxer);
+        self.filling = Some(encoded.filling);
+        Ok(())
+    }
+
+    /// Gives MPEG-TS the frames whose part was sent.
+    pub fn release(&mut self) {
+        let next = self.writer.next_frame();
+        while self
+            .unsent
+            .front()
+            .is_some_and(|frame| self.frame_of(frame) < next)
+        {
+            self.release_one();
+        }
+    }
+
+    fn frame_of(&self, encoded: &Encoded) -> u64 {
+        let fps = self.tools.cuts.lengths().fps;
+        fps.frame_at(encoded.start.into())
+    }
+
+    fn release_one(&mut self) {
+        let Some(frame) = self.unsent.pop_front() else {
+            return;
+        };
+        if let Some(ts) = &self.ts {
+            let position = self.tools.cuts.locate(self.track, frame.start);
+            ts.sink.video.push(&frame.buffer, &frame.caps, position);
+        }
+    }
+
+    /// Drops what is not in a part that was sent; returns the first frame that has to be made again.
+    pub fn abandon(&mut self) -> u64 {
+        let next = self.writer.forget();
+        self.release();
+        self.unsent.clear();
+        for muxer in self.muxers.drain(..) {
+            self.tools.grave.bury(muxer.pipeline());
+        }
+        self.filling = None;
+        next
+    }
+
+    /// The first frame that is in no part that was sent.
+    pub fn next_frame(&self) -> u64 {
+        self.writer.next_frame()
+    }
+
+    /// No frame follows before the rung wakes again.
+    pub fn end(&mut self) {
+        self.ending = true;
+        self.filling = None;
+        match self.muxers.last() {
+            Some(muxer) => muxer.end(),
+            None => self.end_ts(),
+        }
+    }
+
+    /// Takes sound of the rendition that is played with this rung.
+    pub fn sound(&self, buffer: &gst::Buffer, caps: &gst::CapsRef, position: Position) {
+        let Some(ts) = &self.ts else { return };
+        if ts.until_msn.is_some_and(|until| position.msn >= until) {
+            ts.sink.audio.end();
+        } else if ts.from_msn.is_some_and(|from| position.msn >= from) {
+            ts.sink.audio.push(buffer, caps, position);
+        }
+    }
+
+    /// The sound has ended.
+    pub fn end_sound(&self) {
+        if let Some(ts) = &self.ts {
+            ts.sink.audio.end();
+        }
+    }
+
+    /// A packager has told something.
+    pub fn packed(&mut self, packed: Packed) {
+        match packed {
+            Packed::Muxed(number) => {
+                for muxer in self.muxers.extract_if(.., |muxer| muxer.number() == number) {
+                    self.tools.grave.bury(muxer.pipeline());
+                }
+                if self.ending && self.muxers.is_empty() {
+                    self.end_ts();
+                }
+            }
+            Packed::Ts => {
+                if let Some(ts) = self.ts.take() {
+                    self.tools.grave.bury(&ts.sink.pipeline);
+                }
+            }
+        }
+    }
+
+    /// All parts have been sent.
+    fn end_ts(&mut self) {
+        while !self.unsent.is_empty() {
+            self.release_one();
+        }
+        if let Some(ts) = &self.ts {
+            ts.sink.video.end();
+        }
+    }
+
+    /// Whether everything has been packed that was pushed before the [end](Self::end).
+    pub fn is_empty(&self) -> bool {
+        self.muxers.is_empty() && self.ts.is_none()
+    }
+}

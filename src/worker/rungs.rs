@@ -1,0 +1,317 @@
+//! Fills and empties the rungs: another encoder where one has failed, none where nobody watches.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use super::choice::Choice;
+use crate::model::encoder::{Filling, OnFailure, TemplateName};
+use crate::model::ladder::RungSet;
+use crate::wire::protocol::{FromWorker, Start};
+use crate::worker::media::Outbox;
+use crate::worker::media::events::{Event, Events};
+use crate::worker::media::output::{Cuts, Output};
+
+/// How long an encoder may take to be built.
+const BUILD_MAX: Duration = Duration::from_secs(3);
+
+/// The rungs of a running output half.
+pub struct Rungs {
+    output: Output,
+    cuts: Cuts,
+    on_failure: OnFailure,
+    rungs: Vec<Rung>,
+    /// The rungs that somebody watches, or that are to be encoded in any case.
+    wanted: RungSet,
+    /// Rungs that were given up with their encoder.
+    shed: RungSet,
+    orders: u64,
+    outbox: Outbox,
+    events: Events,
+}
+
+struct Rung {
+    name: String,
+    choice: Choice,
+    order: Option<Order>,
+}
+
+/// An encoder that is being built.
+struct Order {
+    number: u64,
+    encoder: TemplateName,
+    deadline: Instant,
+    /// It took too long, and is not to be used any more.
+    cancelled: Arc<AtomicBool>,
+    /// What the daemon is told when the rung has it.
+    cause: Option<String>,
+}
+
+impl Rungs {
+    /// The rungs of `output`, all of which are awake.
+    pub fn new(
+        output: &Output,
+        cuts: &Cuts,
+        start: &Start,
+        outbox: &Outbox,
+        events: &Events,
+    ) -> Self {
+        let rung = |name: &str| Rung {
+            name: name.to_owned(),
+            choice: Choice::new(&start.encoders),
+            order: None,
+        };
+        let slots = output.slots().iter();
+        let rungs: Vec<Rung> = slots.map(|slot| rung(&slot.rendition().name)).collect();
+        Self {
+            output: output.clone(),
+            cuts: cuts.clone(),
+            on_failure: start.on_failure,
+            wanted: RungSet::first(rungs.len()),
+            shed: RungSet::EMPTY,
+            rungs,
+            orders: 0,
+            outbox: outbox.clone(),
+            events: events.clone(),
+        }
+    }
+
+    /// Builds the first encoder of every rung; waits a while for them, so that the session begins when
+    /// they are there. A rung whose encoder is late or refused goes on looking for another one.
+    pub fn build(&mut self) {
+        let (events, reports) = Events::new();
+        for video in 0..self.rungs.len() {
+            let encoder = self
+                .rungs
+                .get(video)
+                .map(|rung| rung.choice.current().clone());
+            self.order_to(video, encoder.unwrap_or_default(), None, &events);
+        }
+        drop(events);
+        let deadline = Instant::now() + BUILD_MAX;
+        while let Ok(Event::Ordered {
+            video,
+            order,
+            refused,
+        }) = reports.recv_timeout(deadline.saturating_duration_since(Instant::now()))
+        {
+            self.ordered(video, order, refused);
+        }
+    }
+
+    /// An encoder has failed.
+    pub fn failed(&mut self, video: usize, encoder: &TemplateName, reason: &str) {
+        let now = Instant::now();
+        let Some(rung) = self.rungs.get_mut(video) else {
+            return;
+        };
+        let failure = format!("encoder {encoder} failed: {reason}");
+        let rest = rung.choice.failed(encoder, now);
+        let next = rung.choice.next(now).cloned();
+        // A better encoder that failed before it took over changes nothing.
+        if rung.choice.current() != encoder {
+            rung.order = None;
+            let message = format!("{failure}; it will be tried again in {rest:?}");
+            let filling = Filling::Encoder(rung.choice.current().clone());
+            return self.tell(video, filling, Some(message));
+        }
+        match (self.on_failure, next) {
+            (OnFailure::Fail, _) | (_, None) => self.give_up(video, encoder, reason),
+            (OnFailure::Fallback, Some(next)) => {
+                let cause = format!(
+                    "{failure}; {next} has taken over, and {encoder} will be tried again in {rest:?}"
+                );
+                self.order(video, next, Some(cause));
+            }
+            (OnFailure::Shed, Some(next)) => {
+                self.shed = self.shed.with(video);
+                let cause = format!(
+                    "{failure}; {next} ends the segment, and then the rung shows another one, \
+                     as encoder.on_failure says"
+                );
+                self.order(video, next, Some(cause));
+            }
+        }
+    }
+
+    fn give_up(&self, video: usize, encoder: &TemplateName, reason: &str) {
+        self.outbox.send(FromWorker::EncoderFailed {
+            rung: self
+                .rungs
+                .get(video)
+                .map(|rung| rung.name.clone())
+                .unwrap_or_default(),
+            encoder: encoder.clone(),
+            reason: reason.to_owned(),
+        });
+    }
+
+    /// Builds an encoder in a thread of its own, because a driver may take any time.
+    fn order(&mut self, video: usize, encoder: TemplateName, cause: Option<String>) {
+        let events = self.events.clone();
+        self.order_to(video, encoder, cause, &events);
+    }
+
+    fn order_to(
+        &mut self,
+        video: usize,
+        encoder: TemplateName,
+        cause: Option<String>,
+        events: &Events,
+    ) {
+        self.orders += 1;
+        let number = self.orders;
+        let cancelled = Arc::new(AtomicBool::new(false));
+        let (Some(rung), Some(slot)) = (self.rungs.get_mut(video), self.output.slots().get(video))
+        else {
+            return;
+        };
+        rung.order = Some(Order {
+            number,
+            encoder: encoder.clone(),
+            deadline: Instant::now() + BUILD_MAX,
+            cancelled: cancelled.clone(),
+            cause,
+        });
+        let (slot, events) = (slot.clone(), events.clone());
+        let build = move || {
+            let made = slot.make(&encoder).map_err(|error| error.to_string());
+            let filled = made.and_then(|filling| match cancelled.load(Ordering::Relaxed) {
+                true => Err("took too long to start".to_owned()),
+                false => slot.fill(filling),
+            });
+            events.send(Event::Ordered {
+                video,
+                order: number,
+                refused: filled.err(),
+            });
+        };
+        let thread = std::thread::Builder::new().name(format!("fill-{video}"));
+        if thread.spawn(build).is_err() {
+            let cause = "the system gives no thread to build an encoder".to_owned();
+            self.events.send(Event::Fatal(cause));
+        }
+    }
+
+    /// An encoder that was ordered is there, or was refused.
+    pub fn ordered(&mut self, video: usize, number: u64, refused: Option<String>) {
+        let Some(rung) = self.rungs.get_mut(video) else {
+            return;
+        };
+        let Some(order) = rung.order.take_if(|order| order.number == number) else {
+            return;
+        };
+        if let Some(reason) = refused {
+            return self.failed_to_start(video, &order.encoder, &reason);
+        }
+        rung.choice.taken(&order.encoder);
+        self.cuts.wake(video);
+        self.tell(video, Filling::Encoder(order.encoder), order.cause);
+        self.settle();
+    }
+
+    fn failed_to_start(&mut self, video: usize, encoder: &TemplateName, reason: &str) {
+        let sleeping = !self.cuts.awake_next().contains(video);
+        if let Some(rung) = self.rungs.get_mut(video)
+            && sleeping
+        {
+            // The next one is ordered when the rung is wanted, which it still is.
+            rung.choice.taken(encoder);
+        }
+        self.failed(video, encoder, reason);
+    }
+
+    /// Looks for encoders that take too long, and tries better ones again.
+    pub fn tick(&mut self, now: Instant) {
+        for video in 0..self.rungs.len() {
+            let Some(rung) = self.rungs.get_mut(video) else {
+                continue;
+            };
+            let late = rung.order.take_if(|order| order.deadline <= now);
+            if let Some(order) = late {
+                order.cancelled.store(true, Ordering::Relaxed);
+                self.failed_to_start(video, &order.encoder, "does not start");
+                continue;
+            }
+            let awake = self.cuts.awake_next().contains(video);
+            let better = rung.choice.better(now).cloned();
+            if let Some(better) = better.filter(|_| awake && rung.order.is_none()) {
+                let cause = format!("{better} is tried again and takes over from the next segment");
+                self.order(video, better, Some(cause));
+            }
+        }
+    }
+
+    /// These rungs are wanted now.
+    pub fn want(&mut self, wanted: RungSet) {
+        self.wanted = wanted;
+        self.settle();
+    }
+
+    /// Wakes and puts to sleep what has to.
+    pub fn settle(&mut self) {
+        let now = Instant::now();
+        let keep = self.kept_awake();
+        for video in 0..self.rungs.len() {
+            let awake = self.cuts.awake_next().contains(video);
+            match (keep.contains(video), awake) {
+                (true, false) => self.wake(video, now),
+                (false, true) => {
+                    self.cuts.put_to_sleep(video);
+                    self.tell(video, Filling::Asleep, None);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// The wanted rungs without those that were given up; the lowest rung if that leaves none.
+    fn kept_awake(&self) -> RungSet {
+        let all = 0..self.rungs.len();
+        let wanted = |video: &usize| self.wanted.contains(*video) && !self.shed.contains(*video);
+        let keep = all
+            .clone()
+            .filter(wanted)
+            .fold(RungSet::EMPTY, RungSet::with);
+        if !keep.is_empty() {
+            return keep;
+        }
+        let last = all.clone().rev().find(|video| !self.shed.contains(*video));
+        let last = last.or(all.last());
+        last.map_or(keep, |video| keep.with(video))
+    }
+
+    fn wake(&mut self, video: usize, now: Instant) {
+        // Its encoder is still at work: the cut at which it was to sleep has not come.
+        if self.cuts.stay_awake(video) {
+            if let Some(rung) = self.rungs.get(video) {
+                let filling = Filling::Encoder(rung.choice.current().clone());
+                self.tell(video, filling, None);
+            }
+            return;
+        }
+        let empty = self
+            .output
+            .slots()
+            .get(video)
+            .is_some_and(|slot| slot.is_empty());
+        let Some(rung) = self.rungs.get(video) else {
+            return;
+        };
+        // `Event::Emptied` comes once the rung is empty.
+        if empty
+            && rung.order.is_none()
+            && let Some(encoder) = rung.choice.next(now).cloned()
+        {
+            self.order(video, encoder, None);
+        }
+    }
+
+    fn tell(&self, video: usize, filling: Filling, cause: Option<String>) {
+        self.outbox.send(FromWorker::Filled {
+            video: u8::try_from(video).unwrap_or(u8::MAX),
+            filling,
+            cause,
+        });
+    }
+}
