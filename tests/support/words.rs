@@ -25,6 +25,7 @@ use weir::daemon::session::claims::{Moment, segment_bytes_max};
 use weir::daemon::session::distribution::Distribution;
 use weir::daemon::session::notes::Speaker;
 use weir::daemon::supervisor::voice::{Voice, Word};
+use weir::model::encoder::OnFailure;
 use weir::model::hls::SEGMENTS_KEPT_MAX;
 use weir::model::ladder::{Plan, Rung, SourceFormat, plan};
 use weir::model::source::Source;
@@ -68,6 +69,7 @@ fn start() -> Start {
             ts: true,
         },
         encoders: vec!["x264".into()],
+        on_failure: OnFailure::Fallback,
         plan: None,
         first_msn: 1,
     }
@@ -136,6 +138,7 @@ impl Daemon {
             FromWorker::TsSegment(segment) => {
                 return distribution.ts_segment(segment, heard).is_ok();
             }
+            FromWorker::Cut(cut) => return distribution.cut(cut, heard).is_ok(),
             message => match self.voice.word(at) {
                 Word::Heard => message,
                 Word::LeftOut => return true,
@@ -157,6 +160,9 @@ impl Daemon {
                 .is_ok(),
             FromWorker::Init { track, codec, data } => {
                 distribution.init(track, &codec, data).is_ok()
+            }
+            FromWorker::Filled { video, filling, .. } => {
+                distribution.filled(video, filling).is_ok()
             }
             FromWorker::Thumbnail(jpeg) => distribution.thumbnail(jpeg).is_ok(),
             FromWorker::Stats(stats) => {

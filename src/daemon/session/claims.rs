@@ -1,15 +1,16 @@
 //! Holds what a worker says against what it was told to do. Pure: callers pass the time.
 //!
 //! The plan and the cutting say how long segments and parts are, and the worker tells each cut before
-//! the media that depends on it ([`CutLog`](crate::model::ladder::cuts::CutLog)). So the daemon knows which part comes next, whether it is
-//! the last of its segment, how long it may be and when it can be there at the earliest. What is left
-//! to the worker are the bytes, and they are bounded by the bitrate.
+//! the media that depends on it (see [`crate::model::ladder::cuts`]). So the daemon knows which part
+//! comes next, whether it is the last of its segment, how long it may be and when it can be there at
+//! the earliest. What is left to the worker are the bytes, and they are bounded by the bitrate.
 
 mod planned;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use planned::Planned;
+pub use planned::{Moment, segment_bytes_max};
 
 use super::fault::Fault;
 use super::machine::{Late, Limits};
@@ -22,38 +23,8 @@ use crate::wire::protocol::{Cutting, Start};
 /// GStreamer rounds durations to the nanosecond. A part that is longer than PART-TARGET by this much
 /// is not printed above it, because playlists have microseconds.
 const ROUNDING_MAX: Duration = Duration::from_nanos(400);
-/// How far media may be ahead of real time: what waits in a worker's queue and its socket while the
-/// daemon is busy.
-const AHEAD_MAX: Duration = Duration::from_secs(10);
-/// How far the first date of a worker may be from the daemon's clock, which the system may set while
-/// a worker starts.
-const DATE_OFF_MAX: Duration = Duration::from_secs(3600);
-/// How far later dates may be from the first one plus the media in between.
-const DATE_DRIFT_MAX: Duration = Duration::from_secs(10);
-/// Cuts may come this much more often than nominal, because an early cut is how a rung gets another
-/// encoder and how the key frames of a publisher are followed...
-const CUTS_FACTOR: u64 = 2;
-/// ...and this many more at once.
-const CUTS_BURST_MAX: u64 = 16;
 /// Longest initialization section; real ones have one or two kilobytes.
 const INIT_BYTES_MAX: usize = 64 * 1024;
-/// A segment may have this many times the bytes that its bitrate gives, because an encoder may
-/// exceed its bitrate for a while...
-const BYTES_FACTOR: u64 = 4;
-/// ...and the rate buffer of an encoder holds up to this much more.
-const BUFFER: Duration = Duration::from_secs(1);
-/// The least limit of a segment: at a low bitrate one key frame may be all of it.
-const SEGMENT_BYTES_FLOOR: u64 = 1024 * 1024;
-
-/// When something was heard.
-#[derive(Debug, Clone, Copy)]
-pub struct Moment {
-    /// On the clock that never jumps.
-    pub at: Instant,
-    /// On the wall clock, nanoseconds since the Unix epoch.
-    pub unix_ns: u64,
-}
-
 /// What one worker was told, and what it has claimed so far.
 #[derive(Debug)]
 pub struct Claims {
@@ -220,17 +191,6 @@ impl Claims {
             heard,
         )
     }
-}
-
-/// Most bytes of one segment of a rendition with that bitrate. The origin holds at most
-/// [`SEGMENTS_KEPT_MAX`](crate::model::hls::SEGMENTS_KEPT_MAX) of them, and the open one, when memory
-/// is short.
-pub fn segment_bytes_max(bitrate_bps: u64, target: Duration) -> u64 {
-    let time_ms = u64::try_from((target + BUFFER).as_millis()).unwrap_or(u64::MAX);
-    let bytes = bitrate_bps.saturating_mul(time_ms) / 8000;
-    bytes
-        .saturating_mul(BYTES_FACTOR)
-        .saturating_add(SEGMENT_BYTES_FLOOR)
 }
 
 #[cfg(test)]

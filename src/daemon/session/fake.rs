@@ -22,8 +22,9 @@ use crate::daemon::supervisor::process::{Exit, Orders, Process};
 use crate::daemon::supervisor::spawner::{Launch, Launched};
 use crate::model::frame::{AudioCodec, AudioFormat, InputFormat, VideoCodec, VideoFormat};
 use crate::model::hls::{Part, TrackId};
-use crate::model::ladder::clock::{LadderClock, Settings};
-use crate::model::ladder::{self, Plan, Rung, SourceFormat};
+use crate::model::ladder::cuts::{Cut, CutLog};
+use crate::model::ladder::lengths::{Lengths, Settings};
+use crate::model::ladder::{self, Plan, Rung, RungSet, SourceFormat};
 use crate::wire::codec::{Codec, encode, write_message};
 use crate::wire::protocol::{Cutting, FromWorker, Start, Stats, ToWorker, VERSION};
 
@@ -131,6 +132,7 @@ impl Launch for FakeLaunch {
                 orders,
                 report,
                 plan: plan(),
+                log: log(&plan(), 1),
             };
             tokio::spawn(worker.until_started(self.started.clone()));
             Ok(Launched { socket, process })
@@ -146,6 +148,7 @@ pub struct FakeWorker {
     orders: Orders,
     report: watch::Sender<Option<Exit>>,
     plan: Plan,
+    log: CutLog,
 }
 
 impl FakeWorker {
@@ -154,6 +157,7 @@ impl FakeWorker {
             if let ToWorker::Start(start) = message {
                 let made = || ladder::plan(&start.rungs, source(720));
                 self.plan = start.plan.clone().unwrap_or_else(made);
+                self.log = log(&self.plan, start.first_msn);
                 let _ = started.send((*start, self));
                 return;
             }
@@ -185,6 +189,7 @@ impl FakeWorker {
             plan,
         })
         .await;
+        self.say(FromWorker::Cut(self.log.last())).await;
         for track in self.tracks() {
             let (codec, data) = (codec(track).into(), Bytes::from_static(b"init"));
             self.say(FromWorker::Init { track, codec, data }).await;
@@ -208,8 +213,21 @@ impl FakeWorker {
             input: None,
         };
         self.say(FromWorker::Stats(stats)).await;
+        while self.log.last().msn <= msn {
+            let frames = self.log.lengths().segment_frames;
+            for cut in self.log.decide(self.log.last().frame + frames) {
+                self.say(FromWorker::Cut(cut)).await;
+            }
+        }
+        let awake = self.log.cut(msn).map(|cut| cut.awake);
         for track in self.tracks() {
-            self.say(FromWorker::Part(part(track, msn))).await;
+            let sleeps = match track {
+                TrackId::Video(n) => awake.is_some_and(|awake| !awake.contains(n.into())),
+                TrackId::Audio(_) => false,
+            };
+            if !sleeps {
+                self.say(FromWorker::Part(part(track, msn))).await;
+            }
         }
     }
 
@@ -305,15 +323,28 @@ pub fn source(height: u32) -> SourceFormat {
 
 /// The part target that follows from `plan` and [`cutting`].
 pub fn part_target(plan: &Plan) -> Duration {
-    let (cutting, first_msn) = (cutting(), 1);
-    let clock = LadderClock::new(Settings {
+    lengths(plan).part_target()
+}
+
+fn lengths(plan: &Plan) -> Lengths {
+    let cutting = cutting();
+    Lengths::new(Settings {
         fps: plan.canvas.fps,
         grid: plan.grid(),
         segment: cutting.segment,
         part: cutting.part,
-        first_msn,
-    });
-    clock.part_target()
+    })
+}
+
+/// The cuts of a worker that begins with segment `msn`.
+pub fn log(plan: &Plan, msn: u64) -> CutLog {
+    let awake = RungSet::first(plan.video.len());
+    let first = Cut {
+        msn,
+        frame: 0,
+        awake,
+    };
+    CutLog::new(lengths(plan), first)
 }
 
 pub fn codec(track: TrackId) -> &'static str {

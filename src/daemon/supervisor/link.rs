@@ -121,7 +121,11 @@ impl Link {
     pub async fn next(&mut self) -> Result<FromWorker, Gone> {
         loop {
             let message = self.read().await?;
-            if matches!(message, FromWorker::Part(_) | FromWorker::TsSegment(_)) {
+            // Cuts are accepted no faster than real time, as media is.
+            if matches!(
+                message,
+                FromWorker::Part(_) | FromWorker::TsSegment(_) | FromWorker::Cut(_)
+            ) {
                 return Ok(message);
             }
             match self.voice().word(Instant::now()) {

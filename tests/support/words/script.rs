@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use weir::base::units::{Bitrate, FrameRate};
-use weir::model::encoder::TemplateName;
+use weir::model::encoder::{Filling, TemplateName};
 use weir::model::hls::{Part, TrackId, TsSegment};
-use weir::model::ladder::Plan;
-use weir::model::ladder::clock::{LadderClock, Settings, aac_time};
+use weir::model::ladder::cuts::{Cut, CutLog};
+use weir::model::ladder::lengths::{Lengths, Settings, aac_time};
+use weir::model::ladder::{Plan, RungSet};
 use weir::wire::protocol::{FromWorker, InputState, InputStats, Level, Log, RungStats, Stats};
 
 use super::{PART, PLAN, SEGMENT, START_NS};
@@ -37,7 +38,9 @@ pub enum Step {
 pub struct Script<'a> {
     bytes: &'a [u8],
     queue: VecDeque<Step>,
-    clock: LadderClock,
+    log: CutLog,
+    /// Number of the last cut that was told.
+    told: u64,
     /// Number of the segment and index of the part that comes next, by track.
     next: HashMap<TrackId, (u64, u32)>,
     next_ts: [u64; 2],
@@ -47,14 +50,19 @@ pub struct Script<'a> {
     hired: Duration,
 }
 
-fn clock(first_msn: u64) -> LadderClock {
-    LadderClock::new(Settings {
+fn log(first_msn: u64) -> CutLog {
+    let lengths = Lengths::new(Settings {
         fps: PLAN.canvas.fps,
         grid: PLAN.grid(),
         segment: SEGMENT,
         part: PART,
-        first_msn,
-    })
+    });
+    let first = Cut {
+        msn: first_msn,
+        frame: 0,
+        awake: RungSet::first(2),
+    };
+    CutLog::new(lengths, first)
 }
 
 impl<'a> Script<'a> {
@@ -63,7 +71,8 @@ impl<'a> Script<'a> {
         let mut script = Self {
             bytes,
             queue: VecDeque::new(),
-            clock: clock(first_msn),
+            log: log(first_msn),
+            told: first_msn,
             next: HashMap::new(),
             next_ts: [first_msn; 2],
             first_msn,
@@ -80,7 +89,8 @@ impl<'a> Script<'a> {
         self.next.clear();
         self.next_ts = [first_msn; 2];
         self.first_msn = first_msn;
-        self.clock = clock(first_msn);
+        self.log = log(first_msn);
+        self.told = first_msn;
         self.hired = self.elapsed;
     }
 
@@ -181,40 +191,129 @@ impl<'a> Script<'a> {
         }
     }
 
-    /// The next part of a track, as the clock says.
-    fn part(&mut self, track: TrackId, data: Bytes) -> Part {
-        let (msn, index) = *self.next.entry(track).or_insert((self.first_msn, 0));
-        let start = self.clock.segment_time(msn);
-        let (parts, nominal, end) = match track {
-            TrackId::Video(_) => {
-                let end = self.clock.segment_time(msn + 1);
-                (self.clock.parts_in_segment(msn), PART, end - start)
+    /// Tells the cuts up to that of segment `msn`.
+    fn tell(&mut self, msn: u64) {
+        while self.told < msn {
+            let mut frames = self.log.last().frame..;
+            while self.log.last().msn <= self.told {
+                self.log.decide(frames.next().expect("another frame"));
             }
-            TrackId::Audio(_) => {
-                let audio = self.clock.audio();
-                let end = aac_time(audio.segment_frames(msn));
-                (audio.parts_in_segment(msn), aac_time(9), end)
+            self.told += 1;
+            if let Some(cut) = self.log.cut(self.told).copied() {
+                self.says(FromWorker::Cut(cut));
             }
+        }
+    }
+
+    /// Segment and index of the next part of a track; segments that it sleeps through are passed over.
+    fn place(&self, track: TrackId) -> (u64, u32) {
+        let next = self.next.get(&track).copied();
+        let (mut msn, index) = next.unwrap_or((self.first_msn, 0));
+        while index == 0 && self.asleep(track, msn) {
+            msn += 1;
+        }
+        (msn, index)
+    }
+
+    fn asleep(&self, track: TrackId, msn: u64) -> bool {
+        let TrackId::Video(rung) = track else {
+            return false;
         };
-        let before = nominal * index;
-        let duration = end.saturating_sub(before).min(nominal);
-        let last = index + 1 >= parts;
+        let cut = self.log.cut(msn);
+        cut.is_some_and(|cut| !cut.awake.contains(rung.into()))
+    }
+
+    /// Begin and end of a segment, in frames of a track; of one so old that it was forgotten, those of
+    /// the newest. The cut that ends the segment is told.
+    fn frames(&mut self, track: TrackId, msn: u64) -> (u64, u64) {
+        self.tell(msn + 1);
+        let frame = |msn| self.log.cut(msn).map_or(self.log.last().frame, |c| c.frame);
+        let (from, to) = (frame(msn), frame(msn + 1));
+        match track {
+            TrackId::Video(_) => (from, to),
+            TrackId::Audio(_) => {
+                let lengths = self.log.lengths();
+                (lengths.aac_frame_from(from), lengths.aac_frame_from(to))
+            }
+        }
+    }
+
+    fn time(&self, track: TrackId, frame: u64) -> Duration {
+        match track {
+            TrackId::Video(_) => self.log.lengths().fps.time_of(frame),
+            TrackId::Audio(_) => aac_time(frame),
+        }
+    }
+
+    /// The next part of a track, as the log says.
+    fn part(&mut self, track: TrackId, data: Bytes) -> Part {
+        let (msn, index) = self.place(track);
+        let (from, to) = self.frames(track, msn);
+        let length = match track {
+            TrackId::Video(_) => self.log.lengths().part_frames,
+            TrackId::Audio(_) => self.log.lengths().audio_part_frames,
+        };
+        let begin = from + u64::from(index) * length;
+        let end = (begin + length).min(to);
+        let last = begin + length >= to;
         let after = if last { (msn + 1, 0) } else { (msn, index + 1) };
         self.next.insert(track, after);
-        self.elapsed = self.elapsed.max(self.hired + start + before + duration);
+        let (start, stop) = (self.time(track, begin), self.time(track, end));
+        self.elapsed = self.elapsed.max(self.hired + stop);
         Part {
             track,
             msn,
             index,
-            duration,
+            duration: stop.saturating_sub(start),
             independent: index == 0,
             last,
-            date_ns: self.date_ns(start + before),
+            date_ns: self.date_ns(start),
             data,
         }
     }
 
-    /// Date of the present worker's output position.
+    /// An early cut, a sleep or a wake, told when the segment is made; or a lie.
+    fn cut(&mut self) {
+        let last = self.log.last();
+        let lie = match self.byte() % 12 {
+            0 => Cut {
+                msn: self.number(),
+                ..last
+            },
+            1 => Cut {
+                msn: last.msn + 1,
+                frame: self.number(),
+                ..last
+            },
+            2 => Cut {
+                msn: last.msn + 1,
+                frame: last.frame + 60,
+                awake: RungSet::first(usize::from(self.byte() % 4)),
+            },
+            n @ 3..=5 => return self.log.set_awake(RungSet::EMPTY.with(usize::from(n % 2))),
+            6..=8 => return self.log.set_awake(RungSet::first(2)),
+            _ => {
+                self.log.cut_soon();
+                return;
+            }
+        };
+        self.says(FromWorker::Cut(lie));
+    }
+
+    fn filled(&mut self) {
+        let filling = match self.byte() % 3 {
+            0 => Filling::Asleep,
+            1 => Filling::Encoder("x264".into()),
+            _ => Filling::Encoder(self.text().into()),
+        };
+        let (video, cause) = (self.byte() % 3, self.text());
+        self.says(FromWorker::Filled {
+            video,
+            filling,
+            cause,
+        });
+    }
+
     fn date_ns(&self, position: Duration) -> u64 {
         let since = (self.hired + position).as_nanos();
         START_NS + u64::try_from(since).expect("less than 500 years")
@@ -241,13 +340,18 @@ impl<'a> Script<'a> {
         part
     }
 
-    /// The next segment of a video rendition in MPEG-TS, as the clock says.
+    /// The next segment of a video rendition in MPEG-TS, as the log says.
     fn ts_segment(&mut self, video: u8, data: Bytes) -> TsSegment {
-        let msn = self.next_ts[usize::from(video)];
+        let track = TrackId::Video(video);
+        let mut msn = self.next_ts[usize::from(video)];
+        while self.asleep(track, msn) {
+            msn += 1;
+        }
         self.next_ts[usize::from(video)] = msn + 1;
-        let start = self.clock.segment_time(msn);
-        let duration = self.clock.segment_time(msn + 1) - start;
-        self.elapsed = self.elapsed.max(self.hired + start + duration);
+        let (from, to) = self.frames(track, msn);
+        let (start, end) = (self.time(track, from), self.time(track, to));
+        self.elapsed = self.elapsed.max(self.hired + end);
+        let duration = end.saturating_sub(start);
         TsSegment {
             video,
             msn,
@@ -274,16 +378,18 @@ impl<'a> Script<'a> {
     /// Everything that is left of a segment of all renditions.
     fn segment(&mut self) {
         let data = self.data();
-        let reached = TRACKS.map(|track| self.next.get(&track).map_or(self.first_msn, |n| n.0));
-        let msn = reached.into_iter().min().unwrap_or_default();
+        let msn = TRACKS.map(|track| self.place(track).0).into_iter().min();
+        let msn = msn.unwrap_or_default();
+        self.tell(msn + 1);
         for track in TRACKS {
-            while self.next.get(&track).map_or(self.first_msn, |n| n.0) <= msn {
+            while self.place(track).0 <= msn {
                 let part = self.part(track, data.clone());
                 self.says(FromWorker::Part(part));
             }
         }
         for video in 0..2 {
-            if self.next_ts[usize::from(video)] <= msn {
+            let wanted = self.next_ts[usize::from(video)] <= msn;
+            if wanted && !self.asleep(TrackId::Video(video), msn) {
                 let segment = self.ts_segment(video, data.clone());
                 self.says(FromWorker::TsSegment(segment));
             }
@@ -297,6 +403,9 @@ impl<'a> Script<'a> {
             encoders: vec!["x264".into(); 2],
             part_target: PART,
         });
+        if let Some(first) = self.log.cut(self.first_msn).copied() {
+            self.says(FromWorker::Cut(first));
+        }
         for track in TRACKS {
             let codec = match track {
                 TrackId::Video(_) => "avc1.64001f",
@@ -399,6 +508,10 @@ impl<'a> Script<'a> {
             }
             48..=95 => {
                 let (track, data) = (self.track(), self.data());
+                // A rung that sleeps has no next part yet.
+                if self.place(track).0 > self.log.last().msn {
+                    return self.segment();
+                }
                 let part = self.part(track, data);
                 self.says(FromWorker::Part(part));
             }
@@ -411,7 +524,9 @@ impl<'a> Script<'a> {
                 let segment = self.any_ts_segment();
                 self.says(FromWorker::TsSegment(segment));
             }
-            192..=207 => self.floods(),
+            192..=203 => self.floods(),
+            204..=206 => self.cut(),
+            207 => self.filled(),
             208..=215 => {
                 let wait = Duration::from_millis(self.byte().into());
                 self.elapsed += wait;

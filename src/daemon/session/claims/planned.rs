@@ -2,9 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use super::{
-    AHEAD_MAX, CUTS_BURST_MAX, CUTS_FACTOR, DATE_DRIFT_MAX, DATE_OFF_MAX, Moment, segment_bytes_max,
-};
 use crate::daemon::session::fault::Fault;
 use crate::daemon::session::machine::{Late, Limits};
 use crate::model::hls::{Part, Timing, TrackId};
@@ -13,9 +10,39 @@ use crate::model::ladder::lengths::{Lengths, Settings};
 use crate::model::ladder::{Plan, RungSet};
 use crate::wire::protocol::Start;
 
+/// How far media may be ahead of real time: what waits in a worker's queue and its socket while the
+/// daemon is busy.
+const AHEAD_MAX: Duration = Duration::from_secs(10);
+/// How far the first date of a worker may be from the daemon's clock, which the system may set while
+/// a worker starts.
+const DATE_OFF_MAX: Duration = Duration::from_secs(3600);
+/// How far later dates may be from the first one plus the media in between.
+const DATE_DRIFT_MAX: Duration = Duration::from_secs(10);
+/// Cuts may come this much more often than nominal, because an early cut is how a rung gets another
+/// encoder and how the key frames of a publisher are followed...
+pub(super) const CUTS_FACTOR: u64 = 2;
+/// ...and this many more at once.
+pub(super) const CUTS_BURST_MAX: u64 = 16;
+/// A segment may have this many times the bytes that its bitrate gives, because an encoder may
+/// exceed its bitrate for a while...
+const BYTES_FACTOR: u64 = 4;
+/// ...and the rate buffer of an encoder holds up to this much more.
+const BUFFER: Duration = Duration::from_secs(1);
+/// The least limit of a segment: at a low bitrate one key frame may be all of it.
+const SEGMENT_BYTES_FLOOR: u64 = 1024 * 1024;
+
 /// Of the time for which output may stand still, the part that an MPEG-TS segment may be late. A
 /// segment comes so seldom that the whole time on top of its duration would be long.
 const TS_PATIENCE: (u32, u32) = (2, 3);
+
+/// When something was heard.
+#[derive(Debug, Clone, Copy)]
+pub struct Moment {
+    /// On the clock that never jumps.
+    pub at: Instant,
+    /// On the wall clock, nanoseconds since the Unix epoch.
+    pub unix_ns: u64,
+}
 
 /// A worker's plan, and what has been heard since.
 #[derive(Debug)]
@@ -105,6 +132,8 @@ impl Planned {
             self.wake(TrackId::Video(rung));
             self.wake_ts(rung);
         }
+        let begins = self.lengths.fps.time_of(cut.frame);
+        let elapsed = heard.at.saturating_duration_since(self.at);
         let before = match &mut self.log {
             None if (cut.msn, cut.frame) == (first_msn, 0) => {
                 self.log = Some(CutLog::new(self.lengths, cut));
@@ -114,6 +143,10 @@ impl Planned {
                 let before = log.last().awake;
                 if !log.accept(cut) {
                     return Err(Fault::BadCut);
+                }
+                // The cut may be told a segment before the media that it ends.
+                if begins > elapsed.saturating_add(AHEAD_MAX + self.segment) {
+                    return Err(Fault::Hasty);
                 }
                 before
             }
@@ -287,4 +320,15 @@ impl Progress {
         }
         Ok(before)
     }
+}
+
+/// Most bytes of one segment of a rendition with that bitrate. The origin holds at most
+/// [`SEGMENTS_KEPT_MAX`](crate::model::hls::SEGMENTS_KEPT_MAX) of them, and the open one, when memory
+/// is short.
+pub fn segment_bytes_max(bitrate_bps: u64, target: Duration) -> u64 {
+    let time_ms = u64::try_from((target + BUFFER).as_millis()).unwrap_or(u64::MAX);
+    let bytes = bitrate_bps.saturating_mul(time_ms) / 8000;
+    bytes
+        .saturating_mul(BYTES_FACTOR)
+        .saturating_add(SEGMENT_BYTES_FLOOR)
 }

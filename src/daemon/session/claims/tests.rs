@@ -1,14 +1,21 @@
 //! Each lie of a worker, and that an honest one is believed.
 
+use std::time::Instant;
+
 use bytes::Bytes;
 use proptest::prelude::*;
 
+use super::planned::{CUTS_BURST_MAX, CUTS_FACTOR};
 use super::*;
 use crate::base::units::{Bitrate, FrameRate};
-use crate::model::ladder::{Rung, SourceFormat, clock::aac_time, plan};
+use crate::model::encoder::OnFailure;
+use crate::model::ladder::cuts::CutLog;
+use crate::model::ladder::lengths::{Lengths, Settings, aac_time};
+use crate::model::ladder::{Rung, RungSet, SourceFormat, plan};
 use crate::model::source::Source;
 
 const VIDEO: TrackId = TrackId::Video(0);
+const SECOND: TrackId = TrackId::Video(1);
 const AUDIO: TrackId = TrackId::Audio(0);
 /// Wall-clock time of the first frame.
 const EPOCH_NS: u64 = 1_767_225_600_000_000_000;
@@ -38,6 +45,7 @@ fn start(segment_ms: u64, part_ms: u64) -> Start {
             ts: true,
         },
         encoders: vec!["nvidia".into(), "x264".into()],
+        on_failure: OnFailure::Fallback,
         plan: None,
         first_msn: FIRST_MSN,
     }
@@ -51,41 +59,50 @@ fn made(start: &Start, fps: FrameRate) -> Plan {
 /// A worker, and the time at which the daemon hears it.
 struct Liar {
     claims: Claims,
-    clock: LadderClock,
+    log: CutLog,
+    /// Media sequence number of the last cut that was told.
+    told: u64,
     began: Instant,
     elapsed: Duration,
 }
 
 impl Liar {
-    /// One that has planned, and sent its initialization sections.
+    /// One that has planned, told its first cut, and sent its initialization sections.
     fn new(start: Start, fps: FrameRate) -> Self {
-        let plan = made(&start, fps);
-        let clock = LadderClock::new(Settings {
-            fps: plan.canvas.fps,
-            grid: plan.grid(),
-            segment: start.cutting.segment,
-            part: start.cutting.part,
-            first_msn: start.first_msn,
-        });
-        let mut liar = Self {
-            claims: Claims::new(start),
-            clock,
-            began: Instant::now(),
-            elapsed: Duration::ZERO,
-        };
-        let encoders = vec!["x264".into(); plan.video.len()];
-        let target = liar.clock.part_target();
-        let heard = liar.heard();
-        liar.claims
-            .planned(&plan, &encoders, target, heard)
-            .unwrap();
+        let mut liar = Self::silent(start, fps);
+        liar.tell(FIRST_MSN).unwrap();
         for (track, codec) in [
             (VIDEO, "avc1.64001f"),
-            (TrackId::Video(1), "avc1.64001f"),
+            (SECOND, "avc1.64001f"),
             (AUDIO, "mp4a.40.2"),
         ] {
             liar.claims.init(track, codec, 700).unwrap();
         }
+        liar
+    }
+
+    /// One that has planned.
+    fn silent(start: Start, fps: FrameRate) -> Self {
+        let plan = made(&start, fps);
+        let lengths = Lengths::new(Settings {
+            fps: plan.canvas.fps,
+            grid: plan.grid(),
+            segment: start.cutting.segment,
+            part: start.cutting.part,
+        });
+        let mut liar = Self {
+            claims: Claims::new(start),
+            log: CutLog::new(lengths, first_cut()),
+            told: FIRST_MSN - 1,
+            began: Instant::now(),
+            elapsed: Duration::ZERO,
+        };
+        let encoders = vec!["x264".into(); plan.video.len()];
+        let heard = liar.heard();
+        let target = lengths.part_target();
+        liar.claims
+            .planned(&plan, &encoders, target, heard)
+            .unwrap();
         liar
     }
 
@@ -100,19 +117,47 @@ impl Liar {
         }
     }
 
-    /// What an honest worker sends as this part, with the time at which it ends.
-    fn part(&self, track: TrackId, msn: u64, index: u32) -> (Part, Duration) {
-        let (time, parts): (fn(u64) -> Duration, _) = match track {
-            TrackId::Video(_) => (frame_time, self.clock.parts_in_segment(msn)),
-            TrackId::Audio(_) => (aac_time, self.clock.audio().parts_in_segment(msn)),
+    /// Decides the next cut.
+    fn decide(&mut self) {
+        let last = self.log.last().frame;
+        let mut frames = last + 1..;
+        while self.log.decide(frames.next().unwrap()).is_empty() {}
+    }
+
+    /// Tells the cuts up to that of segment `msn`.
+    fn tell(&mut self, msn: u64) -> Result<(), Fault> {
+        while self.told < msn {
+            while self.log.last().msn <= self.told {
+                self.decide();
+            }
+            self.told += 1;
+            let cut = *self.log.cut(self.told).unwrap();
+            self.says_cut(cut)?;
+        }
+        Ok(())
+    }
+
+    fn says_cut(&mut self, cut: Cut) -> Result<(), Fault> {
+        let heard = self.heard();
+        self.claims.cut(cut, heard)
+    }
+
+    /// What an honest worker sends as this part, with the time at which it ends. The cut that ends the
+    /// segment is told before.
+    fn part(&mut self, track: TrackId, msn: u64, index: u32) -> (Part, Duration) {
+        self.tell(msn + 1).unwrap();
+        let lengths = *self.log.lengths();
+        let (cut, next) = (self.log.cut(msn).unwrap(), self.log.cut(msn + 1).unwrap());
+        let first = |cut: &Cut| match track {
+            TrackId::Video(_) => cut.frame,
+            TrackId::Audio(_) => lengths.aac_frame_from(cut.frame),
         };
-        let starts = |frame| match track {
-            TrackId::Video(_) => self.clock.locate(frame),
-            TrackId::Audio(_) => self.clock.audio().locate(frame),
+        let (frames, time): (u64, &dyn Fn(u64) -> Duration) = match track {
+            TrackId::Video(_) => (lengths.part_frames, &|frame| lengths.fps.time_of(frame)),
+            TrackId::Audio(_) => (lengths.audio_part_frames, &aac_time),
         };
-        let from = (0..).find(|n| (starts(*n).msn, starts(*n).part) == (msn, index));
-        let from = from.unwrap();
-        let to = (from + 1..).find(|n| starts(*n).starts_part).unwrap();
+        let from = first(cut) + u64::from(index) * frames;
+        let to = (from + frames).min(first(next));
         let (begin, end) = (time(from), time(to));
         let part = Part {
             track,
@@ -120,11 +165,24 @@ impl Liar {
             index,
             duration: end - begin,
             independent: index == 0,
-            last: index + 1 == parts,
+            last: to == first(next),
             date_ns: EPOCH_NS + begin.as_nanos() as u64,
             data: Bytes::from_static(&[0; 1000]),
         };
         (part, end)
+    }
+
+    /// Sends all parts of a segment of a track.
+    fn makes(&mut self, track: TrackId, msn: u64) -> Result<(), Fault> {
+        for index in 0.. {
+            let (part, end) = self.part(track, msn, index);
+            self.elapsed = self.elapsed.max(end);
+            self.says(&part)?;
+            if part.last {
+                break;
+            }
+        }
+        Ok(())
     }
 
     fn says(&mut self, part: &Part) -> Result<(), Fault> {
@@ -132,39 +190,43 @@ impl Liar {
         self.claims.part(part, heard)
     }
 
-    fn ts(&mut self, msn: u64) -> TsSegment {
-        let start = self.clock.segment_time(msn);
+    /// The MPEG-TS segment of a rung. The cut that ends it is told before.
+    fn ts(&mut self, video: u8, msn: u64) -> TsSegment {
+        self.tell(msn + 1).unwrap();
+        let start = self.log.segment_time(msn).unwrap();
         TsSegment {
-            video: 0,
+            video,
             msn,
-            duration: self.clock.segment_time(msn + 1) - start,
+            duration: self.log.segment_time(msn + 1).unwrap() - start,
             date_ns: EPOCH_NS + start.as_nanos() as u64,
             data: Bytes::from_static(&[0; 1000]),
         }
     }
+
+    fn says_ts(&mut self, segment: &TsSegment) -> Result<(), Fault> {
+        let heard = self.heard();
+        self.claims.ts_segment(segment, heard)
+    }
 }
 
-/// Start of a frame of [`Liar::usual`].
-fn frame_time(frame: u64) -> Duration {
-    FrameRate::whole(30).time_of(frame)
+/// The cut with which a worker begins.
+fn first_cut() -> Cut {
+    Cut {
+        msn: FIRST_MSN,
+        frame: 0,
+        awake: RungSet::first(2),
+    }
 }
 
 #[test]
 fn a_working_worker_is_believed() {
     let mut worker = Liar::usual();
     for msn in FIRST_MSN..FIRST_MSN + 4 {
-        for track in [VIDEO, TrackId::Video(1), AUDIO] {
-            for index in 0..100 {
-                let (part, end) = worker.part(track, msn, index);
-                worker.elapsed = worker.elapsed.max(end);
-                assert_eq!(worker.says(&part), Ok(()), "{part:?}");
-                if part.last {
-                    break;
-                }
-            }
+        for track in [VIDEO, SECOND, AUDIO] {
+            assert_eq!(worker.makes(track, msn), Ok(()), "{track:?} {msn}");
         }
-        let (segment, heard) = (worker.ts(msn), worker.heard());
-        assert_eq!(worker.claims.ts_segment(&segment, heard), Ok(()));
+        let segment = worker.ts(0, msn);
+        assert_eq!(worker.says_ts(&segment), Ok(()));
     }
 }
 
@@ -238,9 +300,9 @@ fn a_segment_that_lasts_next_to_nothing_is_a_fault_until_the_worker_finishes() {
             Err(Fault::Absurd)
         };
         assert_eq!(worker.says(&part), expected);
-        let (mut segment, heard) = (worker.ts(FIRST_MSN), worker.heard());
+        let mut segment = worker.ts(0, FIRST_MSN);
         segment.duration = Duration::from_millis(100);
-        assert_eq!(worker.claims.ts_segment(&segment, heard), expected);
+        assert_eq!(worker.says_ts(&segment), expected);
     }
 }
 
@@ -307,19 +369,15 @@ fn each_wrong_ts_segment_is_a_fault() {
     ];
     for (case, (lie, fault)) in lies.iter().enumerate() {
         let mut worker = Liar::usual();
-        let (mut segment, heard) = (worker.ts(FIRST_MSN), worker.heard());
+        let mut segment = worker.ts(0, FIRST_MSN);
         lie(&mut segment);
-        assert_eq!(
-            worker.claims.ts_segment(&segment, heard),
-            Err(*fault),
-            "case {case}"
-        );
+        assert_eq!(worker.says_ts(&segment), Err(*fault), "case {case}");
     }
     let mut without = start(2000, 200);
     without.cutting.ts = false;
     let mut worker = Liar::new(without, FrameRate::whole(30));
-    let (segment, heard) = (worker.ts(FIRST_MSN), worker.heard());
-    let unasked = worker.claims.ts_segment(&segment, heard);
+    let segment = worker.ts(0, FIRST_MSN);
+    let unasked = worker.says_ts(&segment);
     assert_eq!(unasked, Err(Fault::NoSuchTrack), "no MPEG-TS was asked for");
 }
 
@@ -370,7 +428,8 @@ fn each_wrong_plan_is_a_fault() {
         let worker = Liar::usual();
         let start = start(2000, 200);
         let plan = made(&start, FrameRate::whole(30));
-        let mut said = (plan, vec!["x264".into(); 2], worker.clock.part_target());
+        let target = worker.log.lengths().part_target();
+        let mut said = (plan, vec!["x264".into(); 2], target);
         lie(&mut said);
         let mut claims = Claims::new(start);
         let result = claims.planned(&said.0, &said.1, said.2, worker.heard());
@@ -379,61 +438,43 @@ fn each_wrong_plan_is_a_fault() {
 }
 
 proptest! {
-    /// No cutting and no frame rate makes the checks refuse what the clock says.
+    /// No cutting, no frame rate and no early cut makes the checks refuse what the log says.
     #[test]
     fn the_clock_of_every_ladder_is_believed(
         segment_ms in 1000_u64..10_000,
         part_ms in prop_oneof![Just(0_u64), 100_u64..1000],
         rate in 0_usize..18,
-        segments in 2_u64..4,
+        early in prop::collection::vec(prop::option::of(0_u64..40), 2..5),
     ) {
         let fps = crate::model::ladder::standard_rates()[rate];
         let mut worker = Liar::new(start(segment_ms, part_ms), fps);
         worker.elapsed = Duration::from_secs(60);
-        let (clock, audio) = (worker.clock.clone(), worker.clock.audio());
-        let canvas = made(&start(segment_ms, part_ms), fps).canvas.fps;
-        for msn in FIRST_MSN..FIRST_MSN + segments {
-            // Where parts begin, and where the last one ends.
-            let frames = clock.segment_start(msn)..clock.segment_start(msn + 1);
-            let video = frames.clone().filter(|frame| clock.locate(*frame).starts_part);
-            let video = video.chain([frames.end]).map(|frame| canvas.time_of(frame));
-            let frames = audio.segment_start(msn)..audio.segment_start(msn + 1);
-            let sound = frames.clone().filter(|frame| audio.locate(*frame).starts_part);
-            let sound = sound.chain([frames.end]).map(aac_time);
-            let (video, sound): (Vec<Duration>, Vec<Duration>) = (video.collect(), sound.collect());
-            for (track, bounds) in [(VIDEO, video), (AUDIO, sound)] {
-                let parts = bounds.len() - 1;
-                for (index, bound) in bounds.windows(2).enumerate() {
-                    let (date, duration) = (bound[0], bound[1] - bound[0]);
-                    let part = Part {
-                        track,
-                        msn,
-                        index: u32::try_from(index).unwrap(),
-                        duration,
-                        independent: true,
-                        last: index + 1 == parts,
-                        date_ns: EPOCH_NS + date.as_nanos() as u64,
-                        data: Bytes::from_static(b"part"),
-                    };
-                    prop_assert_eq!(worker.says(&part), Ok(()), "{:?}", part);
-                }
+        let lengths = *worker.log.lengths();
+        for (msn, early) in (FIRST_MSN..).zip(early) {
+            // An early cut in steps of a quarter of a part; it may fall where none can be.
+            if let Some(quarters) = early {
+                let frames = quarters * lengths.part_frames / 4;
+                let frames = frames - frames % lengths.grid_frames;
+                worker.log.cut_at(worker.log.last().frame + frames);
             }
-            let segment = worker.ts(msn);
-            let heard = worker.heard();
-            prop_assert_eq!(worker.claims.ts_segment(&segment, heard), Ok(()));
+            worker.decide();
+            for track in [VIDEO, SECOND, AUDIO] {
+                prop_assert_eq!(worker.makes(track, msn), Ok(()), "{:?} {}", track, worker.log.last().frame);
+            }
+            let segment = worker.ts(0, msn);
+            prop_assert_eq!(worker.says_ts(&segment), Ok(()));
         }
     }
 }
 
 #[test]
 fn output_is_late_when_one_rendition_is() {
-    let second = TrackId::Video(1);
     let mut worker = Liar::usual();
     let late = |worker: &Liar| {
         let late = worker.claims.late(&Limits::default()).unwrap();
         let expected = match late.what {
             "MPEG-TS" => Duration::from_secs(2),
-            _ => worker.clock.part_target(),
+            _ => worker.log.lengths().part_target(),
         };
         (late.what, late.at - worker.began - expected)
     };
@@ -441,10 +482,10 @@ fn output_is_late_when_one_rendition_is() {
     // Until something comes, the encoders may still be built.
     assert_eq!(late(&worker), ("picture", secs(10 + 3)));
     for (heard_s, tracks, index, expected) in [
-        (5, vec![VIDEO, second], 0, ("picture", secs(5 + 3))),
+        (5, vec![VIDEO, SECOND], 0, ("picture", secs(5 + 3))),
         (6, vec![AUDIO, VIDEO], 0, ("picture", secs(5 + 3))),
-        (7, vec![VIDEO, second], 1, ("sound", secs(6 + 3))),
-        (13, vec![VIDEO, second, AUDIO], 2, ("MPEG-TS", secs(10 + 2))),
+        (7, vec![VIDEO, SECOND], 1, ("sound", secs(6 + 3))),
+        (13, vec![VIDEO, SECOND, AUDIO], 2, ("MPEG-TS", secs(10 + 2))),
     ] {
         worker.elapsed = secs(heard_s);
         for track in tracks {
@@ -457,7 +498,188 @@ fn output_is_late_when_one_rendition_is() {
         assert_eq!(late(&worker), expected);
     }
     // The other rendition's segment is missing still.
-    let (segment, heard) = (worker.ts(FIRST_MSN), worker.heard());
-    worker.claims.ts_segment(&segment, heard).unwrap();
+    let segment = worker.ts(0, FIRST_MSN);
+    worker.says_ts(&segment).unwrap();
     assert_eq!(late(&worker), ("MPEG-TS", secs(10 + 2)));
+}
+
+#[test]
+fn each_wrong_cut_is_a_fault() {
+    // The log of a usual worker: cuts at the frames 0, 30, 90, each part has 6.
+    let lies: [Lie<Cut>; 10] = [
+        (|cut| cut.msn = FIRST_MSN, Fault::BadCut),
+        (|cut| cut.msn += 1, Fault::BadCut),
+        (|cut| cut.msn = u64::MAX, Fault::BadCut),
+        (|cut| cut.frame = 0, Fault::BadCut),
+        (|cut| cut.frame = 31, Fault::BadCut),
+        (|cut| cut.frame = 5, Fault::BadCut),
+        (|cut| cut.frame = u64::MAX, Fault::BadCut),
+        (|cut| cut.awake = RungSet::EMPTY, Fault::NoSuchTrack),
+        (|cut| cut.awake = RungSet::first(3), Fault::NoSuchTrack),
+        (|cut| cut.awake = RungSet::first(32), Fault::NoSuchTrack),
+    ];
+    for (case, (lie, fault)) in lies.iter().enumerate() {
+        let mut worker = Liar::usual();
+        worker.decide();
+        let mut cut = worker.log.last();
+        assert_eq!((cut.msn, cut.frame), (FIRST_MSN + 1, 30));
+        lie(&mut cut);
+        assert_eq!(worker.says_cut(cut), Err(*fault), "case {case}");
+    }
+}
+
+#[test]
+fn the_first_cut_begins_the_first_segment() {
+    for (msn, frame, expected) in [
+        (FIRST_MSN, 0, Ok(())),
+        (FIRST_MSN + 1, 0, Err(Fault::BadCut)),
+        (1, 0, Err(Fault::BadCut)),
+        (FIRST_MSN, 60, Err(Fault::BadCut)),
+    ] {
+        let mut worker = Liar::silent(start(2000, 200), FrameRate::whole(30));
+        let awake = RungSet::first(2);
+        let cut = Cut { msn, frame, awake };
+        assert_eq!(worker.says_cut(cut), expected, "{cut:?}");
+    }
+    let mut unplanned = Claims::new(start(2000, 200));
+    let heard = Liar::usual().heard();
+    assert_eq!(unplanned.cut(first_cut(), heard), Err(Fault::NoPlan));
+}
+
+#[test]
+fn media_before_its_cut_is_a_fault() {
+    let mut truth = Liar::usual();
+    let parts: Vec<_> = (0..5).map(|n| truth.part(VIDEO, FIRST_MSN, n).0).collect();
+    let segment = truth.ts(0, FIRST_MSN);
+
+    let mut worker = Liar::silent(start(2000, 200), FrameRate::whole(30));
+    worker.claims.init(VIDEO, "avc1.64001f", 700).unwrap();
+    assert_eq!(worker.says(&parts[0]), Err(Fault::BadCut), "no cut at all");
+
+    let mut worker = Liar::usual();
+    for part in &parts[..4] {
+        assert_eq!(worker.says(part), Ok(()));
+    }
+    assert_eq!(worker.says_ts(&segment), Err(Fault::BadCut));
+    assert_eq!(worker.says(&parts[4]), Err(Fault::BadCut), "it ends where?");
+}
+
+/// Early cuts are allowed, but a playlist of nothing but short segments would never end its growth.
+#[test]
+fn too_many_early_cuts_are_a_fault() {
+    let mut worker = Liar::usual();
+    worker.elapsed = Duration::from_secs(600);
+    let part = worker.log.lengths().part_frames;
+    let nominal = worker.log.lengths().segment_frames;
+    let mut cuts = 1;
+    let fault = loop {
+        let next = worker.log.last().frame + part;
+        assert!(worker.log.cut_at(next));
+        worker.decide();
+        if let Err(fault) = worker.tell(FIRST_MSN + cuts) {
+            break fault;
+        }
+        cuts += 1;
+    };
+    let allowed = |cuts: u64| CUTS_BURST_MAX + CUTS_FACTOR * ((cuts - 1) * part / nominal);
+    assert_eq!(fault, Fault::BadCut);
+    assert!(
+        cuts <= allowed(cuts) && cuts + 1 > allowed(cuts + 1),
+        "{cuts}"
+    );
+}
+
+#[test]
+fn cuts_do_not_come_faster_than_real_time() {
+    let mut worker = Liar::usual();
+    let fault = worker.tell(FIRST_MSN + 100).unwrap_err();
+    // The cut that begins at 13 s is more than a segment ahead of the media that may be there.
+    assert_eq!((fault, worker.told), (Fault::Hasty, FIRST_MSN + 7));
+}
+
+#[test]
+fn a_rung_that_sleeps_sends_nothing() {
+    let mut worker = Liar::usual();
+    worker.log.set_awake(RungSet::EMPTY.with(1));
+    worker.makes(VIDEO, FIRST_MSN).unwrap();
+    let segment = worker.ts(0, FIRST_MSN);
+    worker.says_ts(&segment).unwrap();
+    let (part, _) = worker.part(VIDEO, FIRST_MSN + 1, 0);
+    assert_eq!(worker.says(&part), Err(Fault::LeftOut));
+    let segment = worker.ts(0, FIRST_MSN + 1);
+    assert_eq!(worker.says_ts(&segment), Err(Fault::LeftOut));
+    let (part, _) = worker.part(SECOND, FIRST_MSN, 0);
+    assert_eq!(worker.says(&part), Ok(()), "the other one does not sleep");
+}
+
+/// A rung ends its segment after the cut with which it falls asleep was told, and goes on with the
+/// first segment in which it is awake again, perhaps with another initialization section.
+#[test]
+fn a_rung_that_sleeps_and_wakes_is_believed() {
+    let mut worker = Liar::usual();
+    let awake = [0b11, 0b10, 0b10, 0b01, 0b11, 0b10, 0b11];
+    let set = |bits: u8| {
+        let rungs = (0..2).filter(|rung| bits & (1 << rung) != 0);
+        rungs.fold(RungSet::EMPTY, RungSet::with)
+    };
+    for (msn, bits) in (FIRST_MSN..).zip(awake) {
+        if let Some(next) = awake.get((msn + 1 - FIRST_MSN) as usize) {
+            worker.log.set_awake(set(*next));
+        }
+        // The cut that ends a segment is told first, and the rung falls asleep with it.
+        worker.tell(msn + 1).unwrap();
+        assert_eq!(worker.makes(AUDIO, msn), Ok(()));
+        for (rung, track) in [(1, SECOND), (0, VIDEO)] {
+            if !set(bits).contains(rung.into()) {
+                continue;
+            }
+            let codec = format!("avc1.64001{}", msn % 10);
+            assert_eq!(worker.claims.init(track, &codec, 700), Ok(()));
+            assert_eq!(worker.makes(track, msn), Ok(()), "{track:?} {msn}");
+            let segment = worker.ts(rung, msn);
+            assert_eq!(worker.says_ts(&segment), Ok(()), "{track:?} {msn}");
+        }
+    }
+}
+
+/// Nothing is expected of a rung that sleeps, for however long, but what it made before.
+#[test]
+fn a_rung_that_sleeps_is_not_late() {
+    let mut worker = Liar::usual();
+    let limits = Limits::default();
+    let after = |worker: &Liar| worker.claims.late(&limits).unwrap().at - worker.began;
+    worker.log.set_awake(RungSet::EMPTY.with(1));
+    for track in [VIDEO, SECOND, AUDIO] {
+        worker.makes(track, FIRST_MSN).unwrap();
+    }
+    for video in [0, 1] {
+        let segment = worker.ts(video, FIRST_MSN);
+        worker.says_ts(&segment).unwrap();
+    }
+    for msn in FIRST_MSN + 1..FIRST_MSN + 200 {
+        worker.makes(SECOND, msn).unwrap();
+        worker.makes(AUDIO, msn).unwrap();
+        let segment = worker.ts(1, msn);
+        worker.says_ts(&segment).unwrap();
+        assert!(after(&worker) > worker.elapsed, "{msn}");
+    }
+    // From the cut with which it wakes on, it has the usual time.
+    let msn = FIRST_MSN + 200;
+    worker.log.set_awake(RungSet::first(2));
+    worker.decide();
+    worker.tell(msn + 1).unwrap();
+    worker.makes(SECOND, msn).unwrap();
+    worker.makes(AUDIO, msn).unwrap();
+    let woken = worker.elapsed;
+    let part = worker.log.lengths().part_target();
+    let what = |worker: &Liar| worker.claims.late(&limits).unwrap().what;
+    worker.elapsed += limits.stall_max;
+    for index in 0..3 {
+        for track in [SECOND, AUDIO] {
+            let (next, _) = worker.part(track, msn + 1, index);
+            worker.says(&next).unwrap();
+        }
+    }
+    assert_eq!(what(&worker), "picture");
+    assert!(after(&worker) <= woken + part + limits.stall_max);
 }

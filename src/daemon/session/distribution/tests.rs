@@ -4,8 +4,9 @@ use std::time::Instant;
 
 use super::*;
 use crate::daemon::session::fake::{
-    Recorder, codec, cutting, origin, part, part_target, plan, rung, unix_ns,
+    Recorder, codec, cutting, log, origin, part, part_target, plan, rung, unix_ns,
 };
+use crate::model::encoder::OnFailure;
 use crate::model::source::Source;
 
 fn heard() -> Moment {
@@ -22,6 +23,7 @@ fn start() -> Start {
         rungs: vec![rung("720p"), rung("360p")],
         cutting: cutting(),
         encoders: vec!["x264".into()],
+        on_failure: OnFailure::Fallback,
         plan: None,
         first_msn: 1,
     }
@@ -43,9 +45,14 @@ fn init(distribution: &mut Distribution, track: TrackId, codec: &str) -> Result<
     distribution.init(track, codec, Bytes::from_static(b"init"))
 }
 
-/// Initialization section and first part of the video.
+/// The first two cuts, initialization section and first part of the video.
 fn makes(distribution: &mut Distribution, msn: u64) {
     let video = TrackId::Video(0);
+    let mut log = log(&plan(), msn);
+    distribution.cut(log.last(), heard()).unwrap();
+    for cut in log.decide(log.lengths().segment_frames) {
+        distribution.cut(cut, heard()).unwrap();
+    }
     init(distribution, video, codec(video)).unwrap();
     distribution.part(part(video, msn), heard()).unwrap();
 }
