@@ -94,12 +94,14 @@ impl CutLog {
     }
 
     /// Takes a cut that another log has decided; false when it cannot follow the last one: cuts are
-    /// numbered without a gap, and a segment is neither shorter than a part nor longer than nominal.
+    /// numbered without a gap, and a segment is neither shorter than the least one nor longer than
+    /// nominal.
     pub fn accept(&mut self, cut: Cut) -> bool {
         let last = self.last();
         let frames = cut.frame.saturating_sub(last.frame);
         let follows = last.msn.checked_add(1) == Some(cut.msn)
-            && (self.least_frames()..=self.due.saturating_sub(last.frame)).contains(&frames)
+            && (self.lengths.least_segment_frames..=self.due.saturating_sub(last.frame))
+                .contains(&frames)
             && cut.frame.is_multiple_of(self.lengths.grid_frames);
         if follows {
             self.add(cut);
@@ -118,9 +120,10 @@ impl CutLog {
     }
 
     /// Brings the next cut forward to `frame`; false when that is decided already, is off the grid, or
-    /// makes a segment shorter than a part. The cut is never put off.
+    /// makes a segment shorter than the least one. The cut is never put off.
     pub fn cut_at(&mut self, frame: u64) -> bool {
-        let long_enough = frame >= self.last().frame.saturating_add(self.least_frames());
+        let least = self.lengths.least_segment_frames;
+        let long_enough = frame >= self.last().frame.saturating_add(least);
         let fits = frame > self.decided
             && frame <= self.due
             && long_enough
@@ -131,13 +134,13 @@ impl CutLog {
         fits
     }
 
-    /// Brings the next cut forward to the next part that is not decided; returns its first frame.
+    /// Brings the next cut forward to the next part that is not decided and makes the segment no
+    /// shorter than the least one; returns its first frame.
     pub fn cut_soon(&mut self) -> u64 {
-        let start = self.last().frame;
-        let parts = self.decided.saturating_sub(start) / self.lengths.part_frames;
-        let next = parts
-            .saturating_add(1)
-            .saturating_mul(self.lengths.part_frames);
+        let (start, part) = (self.last().frame, self.lengths.part_frames);
+        let parts = (self.decided.saturating_sub(start) / part).saturating_add(1);
+        let least = self.lengths.least_segment_frames.div_ceil(part);
+        let next = parts.max(least).saturating_mul(part);
         self.due = self.due.min(start.saturating_add(next));
         self.due
     }
@@ -231,13 +234,6 @@ impl CutLog {
         let found = self.cuts.iter().rev().find(|cut| cut.frame <= frame);
         let oldest = || self.cuts.front().copied();
         found.copied().or_else(oldest).unwrap_or(self.last())
-    }
-
-    /// Canvas frames that every segment has at least: those of a part.
-    fn least_frames(&self) -> u64 {
-        self.lengths
-            .part_frames
-            .min(self.lengths.first_segment_frames)
     }
 }
 

@@ -9,6 +9,9 @@ use crate::base::units::FrameRate;
 pub const AAC_FRAME_SAMPLES: u64 = 1024;
 /// Sample rate of all audio inside weir, in Hz.
 pub const SAMPLE_RATE_HZ: u64 = 48_000;
+/// Frames of the slowest rung between two key frames: more than any lookahead, because an encoder may
+/// take a second wish that comes while the first is in its lookahead for the same one.
+const KEY_FRAME_DISTANCE_FRAMES_MIN: u64 = 8;
 /// Nominal length of the first segment: short, so that the first viewer can start early.
 const FIRST_SEGMENT: Duration = Duration::from_secs(1);
 const NANOS: u128 = 1_000_000_000;
@@ -38,6 +41,8 @@ pub struct Lengths {
     pub first_segment_frames: u64,
     /// Canvas frames in every other segment that nobody asked to be shorter.
     pub segment_frames: u64,
+    /// Canvas frames that every segment has at least, whoever asks for a cut.
+    pub least_segment_frames: u64,
     /// Canvas frames in every part but the last of a segment, which may be shorter.
     pub part_frames: u64,
     /// AAC frames in every part but the last of a segment, which may be shorter.
@@ -59,12 +64,18 @@ impl Lengths {
         } else {
             (part_frames, audio_part(settings.fps, part_frames))
         };
+        let part_frames = part_frames.max(1);
+        let apart = KEY_FRAME_DISTANCE_FRAMES_MIN.saturating_mul(u64::from(grid));
+        let first_segment_frames = whole(FIRST_SEGMENT).min(segment_frames);
         Self {
             fps: settings.fps,
             grid_frames: u64::from(grid),
-            first_segment_frames: whole(FIRST_SEGMENT).min(segment_frames),
+            first_segment_frames,
             segment_frames,
-            part_frames: part_frames.max(1),
+            least_segment_frames: apart
+                .next_multiple_of(part_frames)
+                .min(first_segment_frames),
+            part_frames,
             audio_part_frames: audio_part_frames.max(1),
         }
     }

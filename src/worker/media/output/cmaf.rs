@@ -11,10 +11,10 @@ use bytes::{Bytes, BytesMut};
 use gst::prelude::*;
 use gst_app::{AppSink, AppSinkCallbacks};
 
+use super::boxes;
 use super::cuts::Cuts;
 use super::failure;
 use super::feed::{Feed, encoded_bytes_max};
-use super::mfhd;
 use super::relay::Relay;
 use super::tools::Epoch;
 use crate::base::units::Bitrate;
@@ -25,6 +25,15 @@ use crate::worker::media::caps;
 use crate::worker::media::events::{Event, Events};
 use crate::worker::media::outbox::Outbox;
 use crate::worker::media::template::{self, Kind, Library, Values};
+
+/// What a muxer has written.
+#[derive(Debug, Clone, Copy)]
+pub enum Written {
+    /// A part.
+    Part,
+    /// The last part of the muxer of this number.
+    All(u64),
+}
 
 /// A running muxer.
 #[derive(Debug)]
@@ -37,7 +46,7 @@ pub struct Muxer {
 
 impl Muxer {
     /// Starts a muxer whose parts come after those of the muxers that `writer` has begun before.
-    /// `ended` is called once it has written its last part.
+    /// `told` is called when it has written something.
     ///
     /// # Errors
     /// When an element is missing or the pipeline does not start.
@@ -46,7 +55,7 @@ impl Muxer {
         bitrate: Bitrate,
         library: &Library,
         events: &Events,
-        ended: impl Fn(u64) + Send + Sync + 'static,
+        told: impl Fn(Written) + Clone + Send + Sync + 'static,
     ) -> Result<Self, template::Error> {
         let track = writer.track;
         let fail = |error| template::Error::build("cmaf", error);
@@ -69,7 +78,7 @@ impl Muxer {
             cut(&pad, track, writer.cuts.clone());
         }
         let codec = Arc::default();
-        let sink = sink(writer, number, &codec, ended);
+        let sink = sink(writer, number, &codec, told);
         pipeline.add(&sink).map_err(fail)?;
         source.element().link(&first).map_err(fail)?;
         last.link(&sink).map_err(fail)?;
@@ -120,8 +129,9 @@ fn sink(
     writer: &Writer,
     number: u64,
     codec: &Arc<OnceLock<String>>,
-    ended: impl Fn(u64) + Send + Sync + 'static,
+    told: impl Fn(Written) + Clone + Send + Sync + 'static,
 ) -> AppSink {
+    let ended = told.clone();
     let (mut taking, mut ending) = (writer.clone(), writer.clone());
     let codec = codec.clone();
     AppSink::builder()
@@ -132,11 +142,12 @@ fn sink(
             AppSinkCallbacks::builder()
                 .eos(move |_| {
                     ending.ended(number);
-                    ended(number);
+                    ended(Written::All(number));
                 })
                 .new_sample(move |sink| {
                     let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
                     taking.take(number, Made::new(&sample, codec.get()));
+                    told(Written::Part);
                     Ok(gst::FlowSuccess::Ok)
                 })
                 .build(),
@@ -195,11 +206,13 @@ impl Made {
         };
         let (init, part): (Vec<_>, Vec<_>) = buffers.into_iter().partition(is_init);
         let codec = codec.cloned().unwrap_or_default();
+        let mut section = join(&init);
+        boxes::forget_times(&mut section);
         let timed = |head: &gst::Buffer| Some((head.pts()?, head.duration().unwrap_or_default()));
         let times = part.first().and_then(timed);
         Self {
             first: !init.is_empty(),
-            init: (!init.is_empty()).then(|| (codec, join(&init).freeze())),
+            init: (!init.is_empty()).then(|| (codec, section.freeze())),
             part: times.map(|(pts, duration)| (pts, duration, join(&part))),
         }
     }
@@ -295,7 +308,7 @@ impl Writer {
         if position.part == 0 || state.sent_init.is_none() {
             self.announce(state);
         } else if state.next_init.is_some() {
-            self.cuts.cut_soon();
+            self.cuts.end_segment(position.msn);
         }
         self.part(state, position, (pts, duration, data), made.first);
     }
@@ -319,7 +332,7 @@ impl Writer {
         first: bool,
     ) {
         state.fragment = state.fragment.wrapping_add(1);
-        mfhd::number(&mut data, state.fragment);
+        boxes::number(&mut data, state.fragment);
         state.next_frame = self.cuts.part_end(position);
         let audio = matches!(self.track, TrackId::Audio(_));
         self.outbox.send(FromWorker::Part(Part {

@@ -64,9 +64,12 @@ impl Cuts {
         self.log().segment_time(msn)
     }
 
-    /// Brings the next cut forward to the next part.
-    pub fn cut_soon(&self) {
-        self.log().cut_soon();
+    /// Ends segment `msn` as soon as it can be, unless its end is decided.
+    pub fn end_segment(&self, msn: u64) {
+        let mut log = self.log();
+        if log.last().msn == msn {
+            log.cut_soon();
+        }
     }
 
     /// Makes `rung` awake from the next segment on.

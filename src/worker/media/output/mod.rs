@@ -10,6 +10,7 @@
 //! Every piece is a pipeline of its own, joined in Rust. So an encoder that fails or hangs is replaced
 //! alone, a slow TS branch cannot hold CMAF back, and an error names the pipeline that failed.
 
+mod boxes;
 mod cascade;
 mod cmaf;
 mod cuts;
@@ -18,7 +19,6 @@ mod feed;
 mod filling;
 mod grave;
 mod health;
-mod mfhd;
 mod package;
 mod relay;
 mod slot;

@@ -1,8 +1,9 @@
 //! The two packagings of one rung.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
-use super::cmaf::{Muxer, Writer};
+use super::cmaf::{Muxer, Writer, Written};
 use super::filling::Encoded;
 use super::tools::Tools;
 use super::ts;
@@ -15,8 +16,8 @@ use crate::worker::media::template;
 /// What a packager tells its rung.
 #[derive(Debug, Clone, Copy)]
 pub enum Packed {
-    /// The muxer of this number has written its last part.
-    Muxed(u64),
+    /// A muxer has written something.
+    Cmaf(Written),
     /// The last MPEG-TS segment is complete.
     Ts,
 }
@@ -43,7 +44,7 @@ pub struct Package {
 }
 
 /// The way back to the rung.
-pub type Told = Box<dyn Fn(Packed) + Send + Sync>;
+pub type Told = Arc<dyn Fn(Packed) + Send + Sync>;
 
 /// The MPEG-TS of a rung that is awake.
 struct Ts {
@@ -145,10 +146,11 @@ impl Package {
             muxer.end();
         }
         let told = (self.told)();
-        let tools = &self.tools;
-        let bitrate = self.rendition.bitrate;
-        let ended = move |number| told(Packed::Muxed(number));
-        let muxer = Muxer::start(&self.writer, bitrate, &tools.library, &tools.events, ended)?;
+        let (tools, bitrate) = (&self.tools, self.rendition.bitrate);
+        let (library, events) = (&tools.library, &tools.events);
+        let muxer = Muxer::start(&self.writer, bitrate, library, events, move |written| {
+            told(Packed::Cmaf(written));
+        })?;
         muxer.open(&encoded.caps);
         self.muxers.push(muxer);
         self.filling = Some(encoded.filling);
@@ -229,7 +231,8 @@ impl Package {
     /// A packager has told something.
     pub fn packed(&mut self, packed: Packed) {
         match packed {
-            Packed::Muxed(number) => {
+            Packed::Cmaf(Written::Part) => self.release(),
+            Packed::Cmaf(Written::All(number)) => {
                 for muxer in self.muxers.extract_if(.., |muxer| muxer.number() == number) {
                     self.tools.grave.bury(muxer.pipeline());
                 }

@@ -77,7 +77,7 @@ impl Slot {
             let back = this.clone();
             let told = move || -> Told {
                 let back = back.clone();
-                Box::new(move |packed| {
+                Arc::new(move |packed| {
                     if let Some(slot) = back.upgrade() {
                         slot.packed(packed);
                     }

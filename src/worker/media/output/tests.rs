@@ -10,8 +10,10 @@ use crate::model::ladder::cuts::{Cut, CutLog};
 use crate::model::ladder::lengths::{Lengths, Settings, aac_time};
 use crate::model::ladder::{AudioRendition, Canvas, Plan, RungSet, VideoRendition};
 use crate::wire::protocol::FromWorker;
-use crate::worker::media::events::Event;
+use crate::worker::media::events::{Event, Events};
 use crate::worker::media::mailbox::Receiver;
+use crate::worker::media::outbox::Outbox;
+use crate::worker::media::template::Library;
 
 /// Longest wait for a message.
 const WAIT: Duration = Duration::from_secs(10);
@@ -334,7 +336,7 @@ fn a_rung_sleeps_and_wakes_at_cuts() {
     let mut fed = Fed::new(fps);
     fed.until(Duration::from_millis(1500));
     fed.cuts.put_to_sleep(0);
-    fed.until(Duration::from_millis(5000));
+    fed.until(Duration::from_millis(4900));
     // All that was made before the rung slept is out.
     fed.wait_for(|m| matches!(m, FromWorker::TsSegment(s) if (s.video, s.msn) == (0, 6)));
     while !fed.output.slots()[0].is_empty() {

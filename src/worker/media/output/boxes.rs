@@ -1,4 +1,5 @@
-//! Numbers the fragments of a rendition. `cmafmux` gives all parts of a segment the segment's number.
+//! Corrects boxes of `cmafmux`: it gives all parts of a segment the segment's number, and writes the
+//! present time into initialization sections.
 
 /// Boxes of one level that are looked at. `cmafmux` writes three at most before `mfhd`.
 const BOXES_MAX: usize = 16;
@@ -19,6 +20,27 @@ pub fn number(part: &mut [u8], number: u32) -> bool {
     };
     field.copy_from_slice(&number.to_be_bytes());
     true
+}
+
+/// Clears the times of creation and modification in an initialization section, so that an encoder of
+/// the same settings makes the same section. The times "declare" only (ISO/IEC 14496-12 sections
+/// 8.2.2, 8.3.2 and 8.4.2) and do not place any sample.
+pub fn forget_times(init: &mut [u8]) {
+    let paths: [&[[u8; 4]]; 3] = [
+        &[*b"moov", *b"mvhd"],
+        &[*b"moov", *b"trak", *b"tkhd"],
+        &[*b"moov", *b"trak", *b"mdia", *b"mdhd"],
+    ];
+    for path in paths {
+        let header = path
+            .iter()
+            .try_fold(&mut *init, |boxes, name| content(boxes, *name));
+        if let Some([version, _, _, _, fields @ ..]) = header {
+            // Version 1 has two times of 64 bits, version 0 of 32 bits.
+            let bytes = if *version == 1 { 16 } else { 8 };
+            fields.iter_mut().take(bytes).for_each(|byte| *byte = 0);
+        }
+    }
 }
 
 /// The content of the first box called `name` in `boxes`.
@@ -59,6 +81,26 @@ mod tests {
         let mut bytes = part(1);
         assert!(number(&mut bytes, 7));
         assert_eq!(bytes, part(7));
+    }
+
+    #[test]
+    fn an_init_section_forgets_its_times() {
+        let section = |time: u8| {
+            let header = |name, version: u8| {
+                let times = [time; 16];
+                boxed(name, &[&[version, 0, 0, 0], &times[..], &[7; 20]].concat())
+            };
+            let media = boxed("mdia", &header("mdhd", 1));
+            let track = boxed("trak", &[header("tkhd", 1), media].concat());
+            let movie = boxed("moov", &[header("mvhd", 1), track].concat());
+            [boxed("ftyp", b"cmf2"), movie].concat()
+        };
+        let mut bytes = section(9);
+        forget_times(&mut bytes);
+        assert_eq!(bytes, section(0));
+        let mut short = section(9)[..40].to_vec();
+        forget_times(&mut short);
+        assert_eq!(short, section(9)[..40]);
     }
 
     #[test]
