@@ -26,7 +26,7 @@ use weir::daemon::session::distribution::Distribution;
 use weir::daemon::session::notes::Speaker;
 use weir::daemon::supervisor::voice::{Voice, Word};
 use weir::model::encoder::OnFailure;
-use weir::model::hls::SEGMENTS_KEPT_MAX;
+use weir::model::hls::{HELD_SEGMENTS_MAX, SEGMENTS_KEPT_MAX};
 use weir::model::ladder::{Plan, Rung, SourceFormat, plan};
 use weir::model::source::Source;
 use weir::wire::protocol::{Cutting, FromWorker, Start};
@@ -82,9 +82,10 @@ static PLAN: LazyLock<Plan> = LazyLock::new(|| {
 });
 
 /// What the origin may hold above its memory, whatever a worker says: of each rendition the segments
-/// that a playlist keeps when memory is short, the one that is open and the one that was just closed.
+/// that a playlist keeps when memory is short, the one that is open and the one that was just closed;
+/// and of a rung that has woken, those that wait until its stand-in ends.
 static ABOVE_BYTES: LazyLock<u64> = LazyLock::new(|| {
-    let kept = SEGMENTS_KEPT_MAX as u64 + 2;
+    let kept = SEGMENTS_KEPT_MAX as u64 + 2 + HELD_SEGMENTS_MAX as u64;
     let held = |bps: u64| kept * (segment_bytes_max(bps, SEGMENT) + OVERHEAD_BYTES);
     let audio: u64 = PLAN.audio.iter().map(|a| held(a.bitrate.bps())).sum();
     let muxed = |bps: u64| held(bps) + held(bps + PLAN.audio[0].bitrate.bps());

@@ -13,6 +13,7 @@ use super::answer::{Document, Missing, Object};
 use super::limits::Limits;
 use super::spec::SessionSpec;
 use crate::model::hls::{Lookup, Packaging, Presentation, Readiness, Reload, Timing};
+use crate::model::ladder::cuts::Cut;
 
 /// What a reader finds; with `None` it waits for the next change.
 pub(super) type Found<T> = Option<Result<T, Missing>>;
@@ -113,6 +114,11 @@ impl Session {
         state.version = state.version.saturating_add(1);
         self.bytes.store(state.media.bytes(), Ordering::Relaxed);
         result
+    }
+
+    /// Takes a cut, which changes no playlist by itself.
+    pub(super) fn cut(&self, cut: &Cut) {
+        self.lock().media.cut(cut);
     }
 
     /// Wakes those who wait for a change of the rendition.

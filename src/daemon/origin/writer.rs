@@ -9,6 +9,7 @@ use super::session::Session;
 use super::spec::SessionSpec;
 use super::streams::{Origin, Stream};
 use crate::model::hls::{Packaging, Part, Refused, TrackId, TsSegment};
+use crate::model::ladder::cuts::Cut;
 
 impl Origin {
     /// Opens a new session under addresses that were never used before. The stream's previous
@@ -54,11 +55,14 @@ impl SessionWriter {
         }
     }
 
-    /// Takes a rendition's initialization section; a later one starts a discontinuity.
+    /// Takes a cut: the rungs that are not awake show another one from its segment on.
+    pub fn cut(&self, cut: &Cut) {
+        self.session.cut(cut);
+    }
+
+    /// Takes a rendition's initialization section; a later one holds from its next segment on.
     pub fn init(&mut self, track: TrackId, codec: &str, data: Bytes) {
-        let taken = self
-            .session
-            .change(|media| media.init(track, codec, data).map(drop));
+        let taken = self.session.change(|media| media.init(track, codec, data));
         if let Err(reason) = taken {
             tracing::warn!(stream = self.stream, ?track, %reason, "init section dropped");
         }
@@ -78,8 +82,7 @@ impl SessionWriter {
             }
             taken
         });
-        self.appended(taken, track, (msn, index), closes);
-        taken.is_ok()
+        self.appended(taken, track, (msn, index), closes)
     }
 
     /// Appends an MPEG-TS segment; false when it is not the next one of its rendition, in which
@@ -92,21 +95,22 @@ impl SessionWriter {
             media.slide(window);
             taken
         });
-        self.appended(taken, track, (msn, 0), true);
-        taken.is_ok()
+        self.appended(taken, track, (msn, 0), true)
     }
 
     fn appended(
         &mut self,
-        taken: Result<usize, Refused>,
+        taken: Result<Vec<usize>, Refused>,
         track: TrackId,
         (msn, part): (u64, u32),
         closes: bool,
-    ) {
+    ) -> bool {
         match taken {
-            Ok(rendition) => {
+            Ok(renditions) => {
                 self.dropped = 0;
-                self.session.wake(rendition);
+                for rendition in renditions {
+                    self.session.wake(rendition);
+                }
             }
             Err(reason) => {
                 self.dropped = self.dropped.saturating_add(1);
@@ -115,7 +119,7 @@ impl SessionWriter {
                     let stream = self.stream.as_str();
                     tracing::warn!(stream, ?track, msn, part, %reason, "media dropped");
                 }
-                return;
+                return false;
             }
         }
         if closes {
@@ -123,6 +127,7 @@ impl SessionWriter {
             self.warn_of_bandwidth();
         }
         self.origin.relieve();
+        true
     }
 
     fn announce(&mut self) {
@@ -158,8 +163,7 @@ impl SessionWriter {
     /// rendition an `EXT-X-GAP` segment for every segment that it lacks.
     ///
     /// Returns the media sequence number at which all renditions go on, after a discontinuity.
-    /// Each rendition's next part must be the first of that segment and must follow a new
-    /// initialization section.
+    /// Each rendition's next part must be the first of that segment.
     pub fn interrupt(&mut self) -> u64 {
         let next = self.session.change(|media| media.interrupt());
         self.session.wake_all();

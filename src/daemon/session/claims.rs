@@ -14,7 +14,7 @@ pub use planned::{Moment, segment_bytes_max};
 
 use super::fault::Fault;
 use super::machine::{Late, Limits};
-use crate::model::encoder::TemplateName;
+use crate::model::encoder::{Filling, TemplateName};
 use crate::model::hls::{Part, TrackId, TsSegment, is_codec};
 use crate::model::ladder::cuts::Cut;
 use crate::model::ladder::{Plan, can_make};
@@ -103,6 +103,16 @@ impl Claims {
         let first_msn = self.orders.first_msn;
         let planned = self.planned.as_mut().ok_or(Fault::NoPlan)?;
         planned.cut(cut, first_msn, heard)
+    }
+
+    /// Checks what a rung is made by.
+    pub fn filled(&self, filling: &Filling) -> Result<(), Fault> {
+        match filling {
+            Filling::Encoder(encoder) if !self.orders.encoders.contains(encoder) => {
+                Err(Fault::BadEncoders)
+            }
+            Filling::Encoder(_) | Filling::Asleep => Ok(()),
+        }
     }
 
     /// Checks an initialization section.

@@ -129,13 +129,16 @@ impl Distribution {
 
     /// The worker has decided where the next segment begins.
     pub fn cut(&mut self, cut: Cut, heard: Moment) -> Result<(), Fault> {
-        let (claims, _) = self.working()?;
-        claims.cut(cut, heard)
+        let (claims, open) = self.working()?;
+        claims.cut(cut, heard)?;
+        open.writer.cut(&cut);
+        Ok(())
     }
 
     /// A rung is made by something else now; returns the rung's name.
     pub fn filled(&mut self, video: u8, filling: Filling) -> Result<String, Fault> {
-        let (_, open) = self.working()?;
+        let (claims, open) = self.working()?;
+        claims.filled(&filling)?;
         let video = usize::from(video);
         let rung = open.plan.video.get(video).ok_or(Fault::NoSuchTrack)?;
         if let Filling::Encoder(template) = filling

@@ -34,7 +34,8 @@ pub trait Recipient: fmt::Debug + Send {
 /// What a session made. Cheap to clone.
 #[derive(Debug, Clone)]
 pub enum Made {
-    /// A rendition's initialization section. A later one starts a discontinuity.
+    /// A rendition's initialization section. A later one holds from the rendition's next part on,
+    /// which begins a segment.
     Init {
         /// Rendition.
         track: TrackId,
@@ -43,9 +44,10 @@ pub enum Made {
         /// The bytes.
         data: Bytes,
     },
-    /// The next part of a rendition.
+    /// The next part of a rendition. Nothing is missing where its segment does not follow the last
+    /// one: a rung that nobody watches sleeps, and is not made for some segments.
     Part(Part),
-    /// The next MPEG-TS segment of a rendition.
+    /// The next MPEG-TS segment of a rendition; it may sleep like a part's.
     TsSegment(TsSegment),
     /// A thumbnail, as JPEG.
     Thumbnail(Bytes),

@@ -26,6 +26,48 @@ pub fn is_codec(track: TrackId, text: &str) -> bool {
     }
 }
 
+/// The fewest codec strings that cover all of `codecs`: one for the H.264 of a rendition, whatever
+/// encoders have made it, and each other one as it is.
+///
+/// RFC 6381 section 3.3: the string of H.264 is "the hexadecimal representation of the following
+/// three bytes in the (subset) sequence parameter set NAL unit": `profile_idc`, the constraint flags,
+/// and `level_idc`. A decoder of the highest profile plays the lower ones: Baseline (66, as it is made
+/// by encoders: without its tools for errors), Main (77), High (100). A constraint holds for all only
+/// if each has it (ISO/IEC 14496-15 section 5.3.3.1.2 says so of `profile_compatibility`), and the
+/// level is the highest.
+pub(super) fn cover<'a>(codecs: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let mut covers: Vec<String> = Vec::new();
+    for codec in codecs {
+        let both = |cover: &String| h264(cover).zip(h264(codec)).filter(|(a, b)| a.0 == b.0);
+        if let Some((cover, (a, b))) = covers
+            .iter_mut()
+            .find_map(|cover| both(cover).map(|pair| (cover, pair)))
+        {
+            let (entry, [profile, flags, level], [p, f, l]) = (b.0, a.1, b.1);
+            let (profile, flags, level) = (profile.max(p), flags & f, level.max(l));
+            *cover = format!("{entry}.{profile:02x}{flags:02x}{level:02x}");
+        } else if !covers.iter().any(|cover| cover == codec) {
+            covers.push(codec.to_owned());
+        }
+    }
+    covers
+}
+
+/// Sample entry, and profile, constraint flags and level of a codec string of H.264.
+fn h264(codec: &str) -> Option<(&'static str, [u8; 3])> {
+    let (entry, rest) = codec.split_once('.')?;
+    let entry = match entry {
+        "avc1" => "avc1",
+        "avc3" => "avc3",
+        _ => return None,
+    };
+    let number = u32::from_str_radix(rest, 16).ok()?;
+    let [0, profile, flags, level] = number.to_be_bytes() else {
+        return None;
+    };
+    Some((entry, [profile, flags, level]))
+}
+
 /// `[A-C]PROFILE.COMPATIBILITY.[LH]LEVEL`, then up to six bytes of constraints.
 fn is_hevc(text: &str) -> bool {
     let mut fields = text.split('.');
@@ -80,6 +122,42 @@ mod tests {
             (audio, "mp4a.6b", false),
         ] {
             assert_eq!(is_codec(track, text), right, "{track:?} {text:?}");
+        }
+    }
+
+    #[test]
+    fn one_profile_and_level_covers_the_encoders_of_a_rung() {
+        for (codecs, cover) in [
+            (&["avc1.64001f"][..], "avc1.64001f"),
+            (&["avc1.64001f", "avc1.64001f"], "avc1.64001f"),
+            // Constrained Baseline of OpenH264, Main, High of x264.
+            (&["avc1.42c01f", "avc1.64001f"], "avc1.64001f"),
+            (&["avc1.64001e", "avc1.42c01f"], "avc1.64001f"),
+            (&["avc1.42c01f", "avc1.4d401e"], "avc1.4d401f"),
+            (
+                &["avc1.4d4028", "avc1.640c1f", "avc1.42e01e"],
+                "avc1.640028",
+            ),
+            // Constrained High of two encoders stays constrained.
+            (&["avc1.640c1f", "avc1.640c20"], "avc1.640c20"),
+            (&["avc1.42e01f", "avc1.42c01f"], "avc1.42c01f"),
+            (&["avc1.64001F", "avc1.64001e"], "avc1.64001f"),
+            (&["avc1.64001f", "avc3.64001f"], "avc1.64001f,avc3.64001f"),
+            (
+                &["hvc1.1.6.L93.B0", "avc1.64001f"],
+                "hvc1.1.6.L93.B0,avc1.64001f",
+            ),
+            (
+                &["mp4a.40.2", "mp4a.40.2", "mp4a.40.5"],
+                "mp4a.40.2,mp4a.40.5",
+            ),
+            (&[], ""),
+        ] {
+            assert_eq!(
+                super::cover(codecs.iter().copied()).join(","),
+                cover,
+                "{codecs:?}"
+            );
         }
     }
 }

@@ -6,13 +6,17 @@
 //! windows and renders all playlists. Section numbers in comments are those of
 //! draft-pantos-hls-rfc8216bis-22.
 
+mod awake;
 mod codecs;
+mod init;
 mod level;
 mod media;
 mod multivariant;
 mod playlist;
 mod presentation;
 mod reload;
+mod rendition;
+mod stand_in;
 mod text;
 mod timing;
 mod window;
@@ -21,6 +25,7 @@ pub use codecs::is_codec;
 pub use media::{Packaging, Part, TrackId, TsSegment};
 pub use presentation::{Presentation, Refused, SEGMENTS_KEPT_MAX};
 pub use reload::{Readiness, Reload};
+pub use rendition::HELD_SEGMENTS_MAX;
 pub use timing::Timing;
 pub use window::{Init, Lookup, Segment, Window};
 

@@ -5,13 +5,19 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::awake::Awake;
+use super::codecs;
+use super::init::InitSection;
 use super::level;
 use super::media::{Packaging, Part, TrackId, TsSegment};
 use super::multivariant::{self, Variant};
 use super::playlist::{Page, Report};
 use super::reload::{Readiness, Reload};
+use super::rendition::Rendition;
+use super::stand_in;
 use super::timing::Timing;
 use super::window::Window;
+use crate::model::ladder::cuts::Cut;
 use crate::model::ladder::{Plan, VideoRendition};
 
 /// Closed segments that each playlist keeps when memory is short, however short they are. Regular
@@ -32,14 +38,6 @@ pub enum Refused {
     Ended,
 }
 
-#[derive(Debug)]
-struct Rendition {
-    name: String,
-    packaging: Packaging,
-    track: TrackId,
-    window: Window,
-}
-
 /// The state of one session. Renditions are numbered from 0 in an order that never changes:
 /// video, audio, then MPEG-TS.
 #[derive(Debug)]
@@ -47,6 +45,7 @@ pub struct Presentation {
     plan: Plan,
     timing: Timing,
     renditions: Vec<Rendition>,
+    awake: Awake,
     ended: bool,
     /// `BANDWIDTH` in the last multivariant playlist, by packaging and variant.
     advertised: BTreeMap<(Packaging, usize), u64>,
@@ -65,17 +64,13 @@ impl Presentation {
         let renditions = video(Packaging::Cmaf)
             .chain(audio)
             .chain(video(Packaging::Ts).filter(|_| ts))
-            .map(|(name, packaging, track)| Rendition {
-                name: name.clone(),
-                packaging,
-                track,
-                window: Window::new(timing.target()),
-            })
+            .map(|(name, packaging, track)| Rendition::new(name, packaging, track, timing.target()))
             .collect();
         Self {
             plan,
             timing,
             renditions,
+            awake: Awake::default(),
             ended: false,
             advertised: BTreeMap::new(),
             bandwidth_raised: 0,
@@ -116,34 +111,41 @@ impl Presentation {
             .ok_or(Refused::UnknownTrack)
     }
 
+    /// Takes a cut: from its segment on, a rung that is not awake shows the media of its stand-in.
+    pub fn cut(&mut self, cut: &Cut) {
+        self.awake.cut(cut);
+    }
+
     /// Takes an init section. A later one takes effect at the rendition's next segment, which then
-    /// begins with a discontinuity; callers must change the init sections of all renditions at the
-    /// same segment.
+    /// begins with another `EXT-X-MAP`; one with the same bytes changes nothing.
     ///
     /// # Errors
     /// If the plan has no such rendition or the session has ended.
-    pub fn init(&mut self, track: TrackId, codec: &str, data: Bytes) -> Result<usize, Refused> {
+    pub fn init(&mut self, track: TrackId, codec: &str, data: Bytes) -> Result<(), Refused> {
         let n = self.track(Packaging::Cmaf, track)?;
+        let codec = codec.to_owned();
         if let Some(rendition) = self.renditions.get_mut(n) {
-            rendition.window.init(codec, data);
+            rendition.init(InitSection { codec, data });
+            rendition.settle_own(&self.awake);
         }
-        Ok(n)
+        Ok(())
     }
 
-    /// Appends a part and returns its rendition's number.
+    /// Appends a part; returns the numbers of the renditions that changed: the part's own unless it
+    /// has to wait for its stand-in, and those that show it while they sleep.
     ///
     /// # Errors
     /// If it is not the next part of its rendition.
-    pub fn part(&mut self, part: &Part) -> Result<usize, Refused> {
+    pub fn part(&mut self, part: &Part) -> Result<Vec<usize>, Refused> {
         let n = self.track(Packaging::Cmaf, part.track)?;
-        self.push(n, part, true)
+        self.push(n, part)
     }
 
-    /// Appends an MPEG-TS segment and returns its rendition's number.
+    /// Appends an MPEG-TS segment; returns the numbers of the renditions that changed.
     ///
     /// # Errors
     /// If it is not the next segment of its rendition.
-    pub fn ts_segment(&mut self, segment: TsSegment) -> Result<usize, Refused> {
+    pub fn ts_segment(&mut self, segment: TsSegment) -> Result<Vec<usize>, Refused> {
         let track = TrackId::Video(segment.video);
         let n = self.track(Packaging::Ts, track)?;
         let whole = Part {
@@ -156,30 +158,33 @@ impl Presentation {
             date_ns: segment.date_ns,
             data: segment.data,
         };
-        self.push(n, &whole, false)
+        self.push(n, &whole)
     }
 
-    fn push(&mut self, n: usize, part: &Part, mapped: bool) -> Result<usize, Refused> {
+    fn push(&mut self, n: usize, part: &Part) -> Result<Vec<usize>, Refused> {
         let rendition = self.renditions.get_mut(n).ok_or(Refused::UnknownTrack)?;
-        if !rendition.window.push(part, mapped) {
+        if !rendition.part(part, &self.awake) {
             return Err(Refused::OutOfOrder);
         }
+        let changed = stand_in::settle(&mut self.renditions, &self.awake);
         if part.last {
             self.compare_bandwidth();
         }
-        Ok(n)
+        Ok(changed)
     }
 
     /// Handles the loss of a worker: closes all open segments with the parts they have, and adds an
     /// `EXT-X-GAP` segment wherever a rendition lacks one. Returns the number of the next segment,
     /// with which all renditions continue after a discontinuity.
     pub fn interrupt(&mut self) -> u64 {
+        stand_in::catch_up(&mut self.renditions, &self.awake);
         level::interrupt(&mut self.windows())
     }
 
     /// Ends the session: closes all segments; nothing more is accepted. The renditions of a packaging
     /// end with the same segment: one that lacks it, because a worker was lost at the end, gets a gap.
     pub fn end(&mut self) {
+        stand_in::catch_up(&mut self.renditions, &self.awake);
         for packaging in [Packaging::Cmaf, Packaging::Ts] {
             let set = self.renditions.iter_mut();
             let set = set.filter(|r| r.packaging == packaging);
@@ -227,9 +232,9 @@ impl Presentation {
         windows.map(Window::drop_unlisted).sum()
     }
 
-    /// Bytes held by all windows.
+    /// Bytes held by all renditions. What a rung shows of another one counts there.
     pub fn bytes(&self) -> u64 {
-        self.renditions.iter().map(|r| r.window.bytes()).sum()
+        self.renditions.iter().map(Rendition::bytes).sum()
     }
 
     /// Duration of the longest playlist so far.
@@ -362,12 +367,8 @@ impl Presentation {
         let picture = find(&video.name, Packaging::Cmaf);
         // "The attribute value MUST include every media format [RFC6381] present in any Media
         // Segment in any of the Renditions" (section 6.2.4).
-        let mut codecs: Vec<&str> = Vec::new();
-        for codec in picture.into_iter().chain(sound).flat_map(Window::codecs) {
-            if !codecs.contains(&codec) {
-                codecs.push(codec);
-            }
-        }
+        let mut named = codecs::cover(picture.into_iter().flat_map(Window::codecs));
+        named.extend(codecs::cover(sound.into_iter().flat_map(Window::codecs)));
         let measured_bps = match packaging {
             Packaging::Cmaf => [picture, sound],
             Packaging::Ts => [find(&video.name, Packaging::Ts), None],
@@ -384,7 +385,7 @@ impl Presentation {
                 .max(measured_bps)
                 .max(before_bps.unwrap_or_default()),
             average_bps,
-            codecs: codecs.join(","),
+            codecs: named.join(","),
             frame_rate: self.plan.canvas.fps.divided(video.divisor),
         }
     }

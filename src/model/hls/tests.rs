@@ -1,20 +1,25 @@
 //! Exact playlist texts for each situation and packaging, and invariants over random sessions.
 
 mod properties;
+mod sleep;
 
 use std::time::Duration;
 
 use bytes::Bytes;
 use proptest::prelude::*;
 
+use sleep::{refilled, slept};
+
 use super::*;
 use crate::base::units::{Bitrate, FrameRate};
-use crate::model::ladder::{AudioRendition, Canvas, Plan, VideoRendition};
+use crate::model::ladder::cuts::Cut;
+use crate::model::ladder::{AudioRendition, Canvas, Plan, RungSet, VideoRendition};
 
 const PART: Duration = Duration::from_millis(500);
 const START_NS: u64 = 1_700_000_000_000_000_000;
 const PARTS_PER_SEGMENT: u32 = 2;
 const VIDEO: TrackId = TrackId::Video(0);
+const LOW: TrackId = TrackId::Video(1);
 const AUDIO: TrackId = TrackId::Audio(0);
 
 fn plan() -> Plan {
@@ -44,6 +49,9 @@ fn plan() -> Plan {
 struct Show {
     media: Presentation,
     date_ns: u64,
+    /// The worker that is lost makes another initialization section than the next one.
+    worker: u32,
+    awake: RungSet,
 }
 
 impl Show {
@@ -58,6 +66,8 @@ impl Show {
         let mut show = Self {
             media: Presentation::new(plan, timing, true),
             date_ns: START_NS,
+            worker: 0,
+            awake: RungSet::first(2),
         };
         show.inits();
         show
@@ -66,15 +76,34 @@ impl Show {
     fn inits(&mut self) {
         for (track, codec) in [
             (VIDEO, "avc1.64001f"),
-            (TrackId::Video(1), "avc1.64001e"),
+            (LOW, "avc1.64001e"),
             (AUDIO, "mp4a.40.2"),
         ] {
-            let data = Bytes::from_static(b"init");
+            let data = Bytes::from(format!("{track:?} of worker {}", self.worker));
             self.media.init(track, codec, data).unwrap();
+        }
+        self.worker += 1;
+    }
+
+    /// From segment `msn` on, these rungs are awake.
+    fn cut(&mut self, msn: u64, awake: &[usize]) {
+        self.awake = awake.iter().copied().fold(RungSet::EMPTY, RungSet::with);
+        self.media.cut(&Cut {
+            msn,
+            frame: 0,
+            awake: self.awake,
+        });
+    }
+
+    fn is_awake(&self, track: TrackId) -> bool {
+        match track {
+            TrackId::Video(n) => self.awake.contains(n.into()),
+            TrackId::Audio(_) => true,
         }
     }
 
-    fn part(&mut self, track: TrackId, msn: u64, index: u32) {
+    /// Returns the renditions that changed.
+    fn part(&mut self, track: TrackId, msn: u64, index: u32) -> Vec<usize> {
         let part = Part {
             track,
             msn,
@@ -85,12 +114,14 @@ impl Show {
             date_ns: self.date_ns + u64::from(index) * PART.as_nanos() as u64,
             data: Bytes::from(vec![0; 1000]),
         };
-        self.media.part(&part).unwrap();
+        self.media.part(&part).unwrap()
     }
 
     fn parts(&mut self, msn: u64, index: u32) {
-        for track in [VIDEO, TrackId::Video(1), AUDIO] {
-            self.part(track, msn, index);
+        for track in [VIDEO, LOW, AUDIO] {
+            if self.is_awake(track) {
+                self.part(track, msn, index);
+            }
         }
     }
 
@@ -98,7 +129,7 @@ impl Show {
         for index in 0..PARTS_PER_SEGMENT {
             self.parts(msn, index);
         }
-        for video in 0..2 {
+        for video in (0..2).filter(|n| self.awake.contains(usize::from(*n))) {
             let segment = TsSegment {
                 video,
                 msn,
@@ -219,6 +250,8 @@ texts! {
     delta, skip = true;
     no_low_latency, skip = false;
     held_back, skip = false;
+    slept, skip = false;
+    refilled, skip = false;
 }
 
 /// The playlist of the rung that had no part of segment 3 when the worker died.
@@ -301,8 +334,8 @@ fn media_out_of_order_is_refused() {
         (VIDEO, 2, 1, Err(Refused::OutOfOrder)),
         (VIDEO, u64::MAX, 0, Err(Refused::OutOfOrder)),
         (TrackId::Video(9), 2, 0, Err(Refused::UnknownTrack)),
-        (VIDEO, 2, 0, Ok(0)),
-        (AUDIO, 2, 0, Ok(2)),
+        (VIDEO, 2, 0, Ok(vec![0])),
+        (AUDIO, 2, 0, Ok(vec![2])),
     ] {
         assert_eq!(show.media.part(&part(track, msn, index)), expected);
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::init::InitSection;
 use super::media::Part;
 
 /// Memory of a part without its media.
@@ -49,6 +50,8 @@ pub struct Segment {
     /// Number of its init section.
     pub(super) init: Option<u32>,
     pub(super) parts: Vec<Part>,
+    /// Another rendition's window holds its media too, and counts the bytes.
+    lent: bool,
     state: State,
 }
 
@@ -92,13 +95,12 @@ impl Segment {
         self.parts.iter().map(|part| part.data.len() as u64).sum()
     }
 
-    /// Bytes held in memory. What holds the media is counted too: a day of parts that have hardly a
+    /// Bytes held in memory, without media that is counted elsewhere. What holds the media is counted too: a day of parts that have hardly a
     /// byte each takes hundreds of megabytes.
     fn bytes(&self) -> u64 {
         let parts = PART_BYTES.saturating_mul(self.parts.len() as u64);
-        SEGMENT_BYTES
-            .saturating_add(parts)
-            .saturating_add(self.media_bytes())
+        let media = if self.lent { 0 } else { self.media_bytes() };
+        SEGMENT_BYTES.saturating_add(parts).saturating_add(media)
     }
 }
 
@@ -117,7 +119,12 @@ pub enum Lookup<T> {
 #[derive(Debug, Default)]
 pub struct Window {
     target: Duration,
-    inits: VecDeque<Init>,
+    /// Those of all segments and of the next one.
+    inits: Vec<Init>,
+    /// Number of the next segment's init section.
+    init: Option<u32>,
+    /// Highest number of an init section that a segment has referred to.
+    inits_used: u32,
     segments: VecDeque<Segment>,
     /// Media sequence number of the first segment ever.
     first: Option<u64>,
@@ -143,25 +150,25 @@ impl Window {
         }
     }
 
-    /// Takes an init section for the next segment. If a segment uses the current init section, the
-    /// new one gets the next number; otherwise it replaces the current one. Unless it is for the
-    /// first segment, that segment begins with a discontinuity.
-    pub(super) fn init(&mut self, codec: &str, data: Bytes) {
-        let number = match self.inits.back() {
-            Some(last) if last.used => last.number.saturating_add(1),
-            Some(last) => last.number,
-            None => 1,
+    /// Takes an init section for the next segment. One with the same bytes as one that the window
+    /// holds is that one, under its number. Until a segment refers to it, a later one replaces it.
+    pub(super) fn init(&mut self, section: &InitSection) {
+        let InitSection { codec, data } = section;
+        let same = |init: &&Init| init.used && init.data == data && init.codec == *codec;
+        let number = match self.inits.iter().find(same) {
+            Some(known) => known.number,
+            None => self.inits_used.saturating_add(1),
         };
-        if self.inits.back().is_some_and(|last| !last.used) {
-            self.inits.pop_back();
+        self.inits.retain(|init| init.used);
+        if number > self.inits_used {
+            self.inits.push(Init {
+                number,
+                codec: codec.clone(),
+                data: data.clone(),
+                used: false,
+            });
         }
-        self.discontinuity_pending |= !self.segments.is_empty();
-        self.inits.push_back(Init {
-            number,
-            codec: codec.to_owned(),
-            data,
-            used: false,
-        });
+        self.init = Some(number);
         self.count_bytes();
     }
 
@@ -202,32 +209,42 @@ impl Window {
         self.segments.iter().any(|s| s.state == State::Complete)
     }
 
-    /// Appends `part`. Returns `false` if it is not the next one, or if the playlist needs an init
-    /// section (`mapped`) and there is none.
-    pub(super) fn push(&mut self, part: &Part, mapped: bool) -> bool {
+    /// Appends `part`; false if it is not the next one.
+    pub(super) fn push(&mut self, part: &Part) -> bool {
+        self.append_part(part, false)
+    }
+
+    /// Appends a part of another rendition, which counts its bytes; false if it is not the next one.
+    pub(super) fn push_lent(&mut self, part: &Part) -> bool {
+        self.append_part(part, true)
+    }
+
+    fn append_part(&mut self, part: &Part, lent: bool) -> bool {
         let expected = self.next_part().unwrap_or((part.msn, 0));
-        if (part.msn, part.index) != expected || (mapped && self.inits.is_empty()) {
+        if (part.msn, part.index) != expected {
             return false;
         }
         if part.index == 0 {
-            self.begin(part.msn, part.date_ns);
+            self.begin(part.msn, part.date_ns, lent);
         }
         let Some(open) = self.segments.back_mut() else {
             return false;
         };
         open.duration = open.duration.saturating_add(part.duration);
         open.parts.push(part.clone());
-        let held = PART_BYTES.saturating_add(part.data.len() as u64);
-        self.bytes = self.bytes.saturating_add(held);
+        let media = if lent { 0 } else { part.data.len() as u64 };
+        self.bytes = self.bytes.saturating_add(PART_BYTES).saturating_add(media);
         if part.last {
             self.close();
         }
         true
     }
 
-    fn begin(&mut self, msn: u64, date_ns: u64) {
-        if let Some(init) = self.inits.back_mut() {
+    fn begin(&mut self, msn: u64, date_ns: u64, lent: bool) {
+        let number = self.init;
+        if let Some(init) = self.inits.iter_mut().find(|i| Some(i.number) == number) {
             init.used = true;
+            self.inits_used = self.inits_used.max(init.number);
         }
         let discontinuity = std::mem::take(&mut self.discontinuity_pending);
         self.discontinuities = self
@@ -239,8 +256,9 @@ impl Window {
             duration: Duration::ZERO,
             discontinuity,
             discontinuities: self.discontinuities,
-            init: self.inits.back().map(|init| init.number),
+            init: number,
             parts: Vec::new(),
+            lent,
             state: State::Open,
         });
     }
@@ -256,8 +274,8 @@ impl Window {
         let bps = bits.div_ceil(open.duration.as_nanos().max(1));
         // The peak segment bit rate is that of "any contiguous set of segments whose total
         // duration is between 0.5 and 1.5 times the Target Duration" (section 4.4.6.2). The short
-        // segment that an interruption leaves does not count.
-        if open.duration.saturating_mul(2) >= self.target {
+        // segment that an interruption leaves does not count, nor does the media of another rendition.
+        if open.duration.saturating_mul(2) >= self.target && !open.lent {
             self.peak_bps = self.peak_bps.max(u64::try_from(bps).unwrap_or(u64::MAX));
         }
         self.longest = self.longest.max(self.listed_duration());
@@ -268,8 +286,10 @@ impl Window {
         self.discontinuity_pending = false;
         self.discontinuities = like.discontinuities;
         self.next = Some(like.msn.saturating_add(1));
-        let init = self.inits.iter().rev().find(|init| init.used);
-        self.append(like.as_gap(init.map(|init| init.number)));
+        // The window's last segment has the newest init section that was used; before the first
+        // segment there is none.
+        let last = self.segments.back().and_then(|segment| segment.init);
+        self.append(like.as_gap(last));
         self.longest = self.longest.max(self.listed_duration());
     }
 
@@ -367,11 +387,11 @@ impl Window {
 
     /// Counts the bytes held, after dropping init sections that no segment refers to any more.
     fn count_bytes(&mut self) {
-        if let Some(oldest) = self.segments.iter().find_map(|s| s.init) {
-            while self.inits.front().is_some_and(|init| init.number < oldest) {
-                self.inits.pop_front();
-            }
-        }
+        let (segments, next) = (&self.segments, self.init);
+        self.inits.retain(|init| {
+            let number = Some(init.number);
+            number == next || segments.iter().any(|segment| segment.init == number)
+        });
         let inits: u64 = self.inits.iter().map(|init| init.data.len() as u64).sum();
         let segments: u64 = self.segments.iter().map(Segment::bytes).sum();
         self.bytes = inits.saturating_add(segments);
@@ -397,15 +417,27 @@ impl Window {
         self.inits.iter().map(|init| init.codec.as_str())
     }
 
+    /// A segment among the newest ones.
+    pub(super) fn segment(&self, msn: u64) -> Option<&Segment> {
+        self.segments.iter().rev().find(|s| s.msn == msn)
+    }
+
+    /// The init section with this number.
+    pub(super) fn section(&self, number: u32) -> Option<InitSection> {
+        let found = self.inits.iter().find(|init| init.number == number);
+        found.map(|init| InitSection {
+            codec: init.codec.clone(),
+            data: init.data.clone(),
+        })
+    }
+
     /// Finds an init section by its number. One that no segment refers to yet counts as absent: it
     /// may still be replaced, and caches keep the bytes of its URL for ever.
     pub fn find_init(&self, number: u32) -> Lookup<&Init> {
         let mut used = self.inits.iter().filter(|init| init.used);
         match used.find(|init| init.number == number) {
             Some(init) => Lookup::Found(init),
-            None if (1..self.inits.front().map_or(1, |i| i.number)).contains(&number) => {
-                Lookup::Gone
-            }
+            None if (1..=self.inits_used).contains(&number) => Lookup::Gone,
             None => Lookup::Absent,
         }
     }

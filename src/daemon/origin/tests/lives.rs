@@ -73,15 +73,16 @@ async fn evicted_is_gone_and_never_was_is_not_found() {
 async fn init_sections_go_with_their_segments() {
     let mut show = Show::new(2).await;
     let next = show.writer.interrupt();
-    inits(&mut show.writer);
+    let another = Bytes::from_static(b"another init");
+    show.writer.init(VIDEO, "avc1.64001e", another);
     segment(&mut show.writer, next);
     assert_eq!(show.file("init-1.mp4").await.unwrap(), "video init");
-    assert_eq!(show.file("init-2.mp4").await.unwrap(), "video init");
+    assert_eq!(show.file("init-2.mp4").await.unwrap(), "another init");
     for msn in next + 1..next + 30 {
         segment(&mut show.writer, msn);
     }
     assert_eq!(show.file("init-1.mp4").await.unwrap_err(), Missing::Gone);
-    assert_eq!(show.file("init-2.mp4").await.unwrap(), "video init");
+    assert_eq!(show.file("init-2.mp4").await.unwrap(), "another init");
     let playlist = show.playlist(None, None).await.unwrap();
     assert!(has(&playlist, "#EXT-X-DISCONTINUITY-SEQUENCE:1"));
 }
