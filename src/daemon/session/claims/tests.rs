@@ -569,11 +569,11 @@ fn media_before_its_cut_is_a_fault() {
 fn too_many_early_cuts_are_a_fault() {
     let mut worker = Liar::usual();
     worker.elapsed = Duration::from_secs(600);
-    let part = worker.log.lengths().part_frames;
+    let least = worker.log.lengths().least_segment_frames;
     let nominal = worker.log.lengths().segment_frames;
     let mut cuts = 1;
     let fault = loop {
-        let next = worker.log.last().frame + part;
+        let next = worker.log.last().frame + least;
         assert!(worker.log.cut_at(next));
         worker.decide();
         if let Err(fault) = worker.tell(FIRST_MSN + cuts) {
@@ -581,7 +581,7 @@ fn too_many_early_cuts_are_a_fault() {
         }
         cuts += 1;
     };
-    let allowed = |cuts: u64| CUTS_BURST_MAX + CUTS_FACTOR * ((cuts - 1) * part / nominal);
+    let allowed = |cuts: u64| CUTS_BURST_MAX + CUTS_FACTOR * ((cuts - 1) * least / nominal);
     assert_eq!(fault, Fault::BadCut);
     assert!(
         cuts <= allowed(cuts) && cuts + 1 > allowed(cuts + 1),
