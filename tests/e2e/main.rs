@@ -19,6 +19,8 @@ mod conformance;
 #[cfg(test)]
 mod dialects;
 #[cfg(test)]
+mod encoders;
+#[cfg(test)]
 mod front_door;
 #[cfg(test)]
 mod hostile_sources;

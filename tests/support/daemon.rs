@@ -1,5 +1,6 @@
 //! A weir daemon with ports and a folder of its own.
 
+use std::ffi::OsString;
 use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -44,21 +45,31 @@ pub struct Daemon {
     pub rtmp: u16,
     /// Port of metrics, health and the full API; chosen by the system at each start.
     pub admin: u16,
+    environment: Environment,
     dir: TempDir,
 }
+
+/// Variables for a daemon, beyond those of the test run.
+pub type Environment = Vec<(&'static str, OsString)>;
 
 impl Daemon {
     /// Starts weir with `config`, which has no `[server]` table, and waits until it is ready.
     pub fn start(config: &str) -> Self {
         let dir = tempfile::tempdir().expect("a temporary folder");
+        Self::start_in(dir, Environment::new(), config)
+    }
+
+    /// Starts weir with `config` and in `environment`; `dir` becomes the daemon's folder.
+    pub fn start_in(dir: TempDir, environment: Environment, config: &str) -> Self {
         let (http, rtmp) = (free_port(), free_port());
         write_config(dir.path(), http, rtmp, config);
         let mut daemon = Self {
-            process: spawn(dir.path()),
+            process: spawn(dir.path(), &environment),
             client: Client::new(),
             http,
             rtmp,
             admin: 0,
+            environment,
             dir,
         };
         daemon.wait_ready(0);
@@ -68,7 +79,7 @@ impl Daemon {
     /// Starts the daemon again after it has ended, with the same folder and ports.
     pub fn start_again(&mut self) {
         let logged = self.log().len();
-        self.process = spawn(self.dir.path());
+        self.process = spawn(self.dir.path(), &self.environment);
         self.wait_ready(logged);
     }
 
@@ -215,7 +226,7 @@ pub fn admin_port(log: &str) -> Option<u16> {
     port.split_whitespace().next()?.parse().ok()
 }
 
-fn spawn(dir: &Path) -> Owned {
+fn spawn(dir: &Path, environment: &Environment) -> Owned {
     let log = fs::File::options()
         .create(true)
         .append(true)
@@ -226,6 +237,7 @@ fn spawn(dir: &Path) -> Owned {
         command()
             .args(["run", "--config"])
             .arg(dir.join("config.toml"))
+            .envs(environment.iter().cloned())
             .stdout(Stdio::from(log))
             .stderr(Stdio::from(error_log)),
     )

@@ -5,6 +5,7 @@ pub mod camera;
 pub mod clips;
 pub mod daemon;
 pub mod doctor;
+pub mod faulty;
 pub mod freeze;
 pub mod http;
 pub mod playlist;

@@ -1,0 +1,446 @@
+//! Encoders that fail on air: the stream goes on, with another encoder.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use url::Url;
+
+use crate::llhls::{Checker, Fetch, Kind, Rendition, cross};
+use crate::support::clips::Clip;
+use crate::support::daemon::{Daemon, command};
+use crate::support::faulty::{self, Fault, NVIDIA, QUICKSYNC, Rule, VAAPI};
+use crate::support::http::Client;
+use crate::support::playlist::MediaPlaylist;
+use crate::support::publisher::Publisher;
+use crate::support::viewer::Viewer;
+use crate::support::{KEY, probe, small_ladder, turn, wait_for, wait_until};
+
+const LIMIT: Duration = Duration::from_secs(30);
+const CLIP: Clip = Clip::new(426, 240, 30);
+const FPS: f64 = 30.0;
+/// Rounding error of a timescale.
+const ROUNDING: Duration = Duration::from_millis(1);
+
+/// The rung whose encoder fails, its bitrate, and the rung whose encoder is healthy.
+const RUNG: &str = "240p";
+const RUNG_KBPS: u32 = 400;
+const HEALTHY_RUNG: &str = "120p";
+
+/// Frames until an encoder fails on air: six seconds, enough for viewers to begin. A test encode has
+/// 30 frames.
+const ON_AIR: u64 = 180;
+/// Segments that are watched after the failure.
+const SEGMENTS_AFTER: u64 = 3;
+
+/// Frames of one part of 200 ms: the next encoder begins at the next part.
+const PART_FRAMES: u64 = 6;
+/// Raw frames that wait for one encoder, at most.
+const BACKLOG_FRAMES: u64 = 6;
+/// Frames of 500 ms: an encoder that is silent for longer has failed.
+const SILENCE_FRAMES: u64 = 15;
+
+/// The encoder of each rung, by name, as the API tells it.
+fn encoders(daemon: &Daemon) -> BTreeMap<String, String> {
+    let status = daemon.status("s");
+    let rungs = status["rungs"].as_array().cloned().unwrap_or_default();
+    let text = |value: &serde_json::Value| value.as_str().expect("a name").to_owned();
+    rungs
+        .iter()
+        .map(|rung| (text(&rung["name"]), text(&rung["encoder"])))
+        .collect()
+}
+
+/// Waits until `encoder` fills `rung`.
+fn wait_encoder(daemon: &Daemon, rung: &str, encoder: &str) {
+    wait_until(&format!("{encoder} in {rung}"), LIMIT, || {
+        encoders(daemon).get(rung).is_some_and(|it| it == encoder)
+    });
+}
+
+/// What `weir doctor` says of each of these encoders: `None` if it works.
+fn examine(rules: &[Rule]) -> BTreeMap<String, Option<String>> {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let doctor = command()
+        .args(["doctor", "--json"])
+        .current_dir(dir.path())
+        .envs(faulty::environment(dir.path(), rules))
+        .output()
+        .expect("weir");
+    let said: serde_json::Value = serde_json::from_slice(&doctor.stdout).expect("JSON");
+    let candidates = said["candidates"].as_array().expect("a list").iter();
+    let hardware = candidates.filter(|it| it["kind"] == "video encoder");
+    let outcome = |it: &serde_json::Value| {
+        let template = it["template"].as_str().expect("a name").to_owned();
+        (template, it["failure"].as_str().map(str::to_owned))
+    };
+    hardware.map(outcome).collect()
+}
+
+#[test]
+fn encoders_that_fail_on_air_pass_their_test() {
+    let _turn = turn();
+    let late = [
+        [
+            Fault::FailAfter(ON_AIR),
+            Fault::HangAfter(ON_AIR),
+            Fault::SilentAfter(ON_AIR),
+        ],
+        [
+            Fault::GarbageAfter(ON_AIR),
+            Fault::NoKeyFramesAfter(ON_AIR),
+            Fault::RefuseAfterSessions(1),
+        ],
+    ];
+    for [one, two, three] in late {
+        let found = examine(&[
+            Rule::all(NVIDIA, one),
+            Rule::all(VAAPI, two),
+            Rule::all(QUICKSYNC, three),
+        ]);
+        for template in ["nvidia", "vaapi", "quicksync"] {
+            assert_eq!(found[template], None, "{template}: {one} {two} {three}");
+        }
+    }
+}
+
+#[test]
+fn encoders_that_fail_at_once_fail_their_test() {
+    let _turn = turn();
+    let early = [
+        [
+            (Fault::FailAfter(5), "lost the session"),
+            (Fault::HangAfter(5), "hung"),
+            (Fault::SilentAfter(5), "gave 5 of 30 frames"),
+        ],
+        [
+            (Fault::GarbageAfter(5), "gave 5 of 30 frames"),
+            (Fault::Refuse, "does not start"),
+            (Fault::RefuseAfterSessions(0), "does not start"),
+        ],
+    ];
+    for faults in early {
+        let elements = [NVIDIA, VAAPI, QUICKSYNC].iter().zip(faults);
+        let rules: Vec<Rule> = elements
+            .map(|(element, (fault, _))| Rule::all(element, fault))
+            .collect();
+        let found = examine(&rules);
+        for (template, (fault, reason)) in ["nvidia", "vaapi", "quicksync"].iter().zip(faults) {
+            let failure = found[*template].clone().unwrap_or_default();
+            assert!(failure.contains(reason), "{template} {fault}: {failure:?}");
+        }
+    }
+}
+
+#[test]
+fn a_stream_whose_encoder_fails_goes_on_with_the_next() {
+    let _turn = turn();
+    let rules = [Rule::all(NVIDIA, Fault::FailAfter(ON_AIR))];
+    let daemon = faulty::start(&["nvidia", "x264"], &rules, &small_ladder(&["s"]));
+    let mut publisher = Publisher::ffmpeg(CLIP, &daemon.publish_url("s", KEY));
+    let viewer = Viewer::open(&daemon, "s");
+    wait_encoder(&daemon, RUNG, "nvidia");
+    for rung in [RUNG, HEALTHY_RUNG] {
+        wait_encoder(&daemon, rung, "x264");
+    }
+    daemon.wait_state("s", "live", LIMIT);
+    let now = viewer.playlist(&viewer.master.variants[0].uri).last_msn();
+    for (uri, playlist) in viewer.all_with(now + SEGMENTS_AFTER, LIMIT) {
+        assert!(!playlist.ended, "{uri}");
+        let numbers: Vec<u64> = playlist.segments.iter().map(|s| s.msn).collect();
+        assert!(
+            numbers.is_sorted_by(|a, b| a + 1 == *b),
+            "{uri}: {numbers:?}"
+        );
+        if viewer.master.media.iter().all(|sound| sound.uri != uri) {
+            let last = playlist.segments.last();
+            let frames = probe::video_frames(&viewer.download(&uri, last));
+            let due = last.map_or(0.0, |segment| segment.duration_s * FPS).round();
+            assert_eq!(frames.len() as f64, due, "{uri}");
+        }
+    }
+    assert!(publisher.is_running());
+    let log = daemon.log();
+    assert!(log.contains("the driver has lost the session"), "{log}");
+}
+
+/// A playlist that a player follows.
+struct Seat {
+    uri: String,
+    kind: Kind,
+}
+
+fn seats(cmaf: &Viewer, ts: &Viewer) -> Vec<Seat> {
+    let variants = |viewer: &Viewer, kind| {
+        let variants = viewer.master.variants.clone().into_iter();
+        variants.map(move |it| Seat { uri: it.uri, kind })
+    };
+    let sound = cmaf.master.media.clone().into_iter();
+    let sound = sound.map(|it| Seat {
+        uri: it.uri,
+        kind: Kind::Audio,
+    });
+    variants(cmaf, Kind::Video)
+        .chain(sound)
+        .chain(variants(ts, Kind::Ts))
+        .collect()
+}
+
+/// Follows a playlist as a low-latency player does, until it lists the segment that `last_msn` names.
+/// No fetch may show a broken rule, a discontinuity or a gap.
+fn follow(url: &Url, kind: Kind, started: Instant, last_msn: &AtomicU64) -> Checker {
+    let (client, mut checker) = (Client::new(), Checker::new());
+    let (mut ask, mut fetch) = (url.clone(), Fetch::default());
+    loop {
+        fetch.asked = started.elapsed();
+        let answer = client.get(ask.as_str());
+        let answer = answer.unwrap_or_else(|error| panic!("{ask}: {error}"));
+        let text = answer.text();
+        fetch.answered = started.elapsed();
+        assert_eq!(answer.status, 200, "{ask}: {text}");
+        assert_eq!(checker.observe(&text, fetch), [], "{ask}\n{text}");
+        for tag in ["#EXT-X-DISCONTINUITY\n", "#EXT-X-GAP", "#EXT-X-ENDLIST"] {
+            assert!(!text.contains(tag), "{ask}\n{text}");
+        }
+        let page = MediaPlaylist::parse(&text);
+        if page.last_msn() >= last_msn.load(Ordering::Relaxed) {
+            return checker;
+        }
+        assert!(started.elapsed() < 3 * LIMIT, "{url} stands still\n{text}");
+        fetch.msn = Some(page.last_msn() + 1);
+        fetch.part = (kind != Kind::Ts).then_some(page.open_parts as u64);
+        let part = fetch.part.map(|part| format!("&_HLS_part={part}"));
+        let query = format!(
+            "_HLS_msn={}{}",
+            page.last_msn() + 1,
+            part.unwrap_or_default()
+        );
+        ask.set_query(Some(&query));
+    }
+}
+
+/// Follows all playlists while `happens` runs, and for [`SEGMENTS_AFTER`] segments more; returns the
+/// number of the last segment.
+fn watch_while(cmaf: &Viewer, ts: &Viewer, happens: impl FnOnce()) -> u64 {
+    let seats = seats(cmaf, ts);
+    let (started, last_msn) = (Instant::now(), AtomicU64::new(u64::MAX));
+    let checkers: Vec<Checker> = thread::scope(|scope| {
+        let followed: Vec<_> = seats
+            .iter()
+            .map(|seat| {
+                let (url, last_msn) = (cmaf.playlist_url(&seat.uri), &last_msn);
+                scope.spawn(move || follow(&url, seat.kind, started, last_msn))
+            })
+            .collect();
+        happens();
+        let now = cmaf.playlist(&seats[0].uri).last_msn();
+        last_msn.store(now + SEGMENTS_AFTER, Ordering::Relaxed);
+        let all = followed.into_iter();
+        all.map(|one| one.join().expect("no violation")).collect()
+    });
+    let renditions: Vec<Rendition<'_>> = seats
+        .iter()
+        .zip(&checkers)
+        .map(|(seat, checker)| Rendition {
+            uri: &seat.uri,
+            kind: seat.kind,
+            checker,
+        })
+        .collect();
+    assert_eq!(cross(&renditions), []);
+    last_msn.into_inner()
+}
+
+/// Decodes all segments of every picture up to `last_msn`, each playlist as one file; returns the times
+/// of the key frames by playlist. At most `lost_max` frames may be missing, in one place.
+fn decode(viewer: &Viewer, last_msn: u64, lost_max: u64) -> Vec<Vec<Duration>> {
+    let all = viewer.all_with(last_msn, LIMIT).into_iter();
+    let pictures = all.take(viewer.master.variants.len());
+    pictures
+        .map(|(uri, playlist)| {
+            let segments = || playlist.segments.iter().filter(|it| it.msn <= last_msn);
+            let frames = probe::video_frames(&viewer.download(&uri, segments()));
+            let seconds: f64 = segments().map(|segment| segment.duration_s).sum();
+            let due = (seconds * FPS).round() as u64;
+            let lost = due.checked_sub(frames.len() as u64);
+            let lost = lost.unwrap_or_else(|| panic!("{uri}: more than {due} frames"));
+            assert!(lost <= lost_max, "{uri}: {lost} of {due} frames are lost");
+            let steps = frames.iter().zip(frames.iter().skip(1));
+            let steps = steps.map(|(one, next)| next.pts.saturating_sub(one.pts));
+            let frame = Duration::from_secs_f64(1.0 / FPS);
+            let holes: Vec<_> = steps
+                .filter(|step| step.abs_diff(frame) > ROUNDING)
+                .collect();
+            assert!(holes.len() <= usize::from(lost > 0), "{uri}: {holes:?}");
+            let keys = frames.iter().filter(|frame| frame.key);
+            keys.map(|frame| frame.pts).collect()
+        })
+        .collect()
+}
+
+/// A key frame of a healthy rung is a key frame of every rung; the next encoder of a rung may begin
+/// with one more.
+fn assert_keys_agree(keys: &[Vec<Duration>]) {
+    let fewest = keys.iter().min_by_key(|keys| keys.len());
+    for key in fewest.expect("a rung") {
+        for other in keys {
+            let found = other.iter().any(|it| it.abs_diff(*key) <= ROUNDING);
+            assert!(found, "{key:?} is no key frame of every rung: {keys:?}");
+        }
+    }
+}
+
+/// The lines of the log that warn about the stream.
+fn warnings(daemon: &Daemon) -> Vec<String> {
+    let log = daemon.log();
+    let of_stream = |line: &&str| line.contains(" WARN ") && line.contains("stream=\"s\"");
+    log.lines().filter(of_stream).map(str::to_owned).collect()
+}
+
+/// What a test expects of a fault.
+struct Case {
+    rule: Rule,
+    /// The encoder opens and works until it has taken [`ON_AIR`] frames.
+    begins: bool,
+    /// Frames that may be missing.
+    lost_max: u64,
+    /// What the log must say of the cause.
+    cause: &'static str,
+}
+
+/// The rung of the failing encoder goes on with x264: same worker, same playlists, same timeline.
+fn is_replaced_in_place(case: Case) {
+    let _turn = turn();
+    let config = small_ladder(&["s"]);
+    let daemon = faulty::start(&["nvidia", "x264"], &[case.rule], &config);
+    let mut publisher = Publisher::ffmpeg(CLIP, &daemon.publish_url("s", KEY));
+    let worker = daemon.worker("s");
+    let (cmaf, ts) = (Viewer::open(&daemon, "s"), Viewer::open_ts(&daemon, "s"));
+    if case.begins {
+        let on_air = encoders(&daemon).into_values();
+        assert_eq!(on_air.collect::<Vec<_>>(), ["nvidia", "nvidia"]);
+    }
+    let last_msn = watch_while(&cmaf, &ts, || wait_replaced(&daemon));
+    let keys = [&cmaf, &ts].map(|viewer| decode(viewer, last_msn, case.lost_max));
+    for keys in &keys {
+        assert_keys_agree(keys);
+    }
+    assert_eq!(daemon.worker("s"), worker, "another worker");
+    assert!(publisher.is_running());
+    let rung = replaced(&daemon).expect("x264 stays");
+    let [warning] = &warnings(&daemon)[..] else {
+        panic!("not one warning:\n{}", warnings(&daemon).join("\n"));
+    };
+    // The stream is named in each of these lines. The next step names the next encoder.
+    for word in [&rung, "nvidia", "cause=", case.cause, "next=", "x264"] {
+        assert!(warning.contains(word), "no {word} in {warning}");
+    }
+}
+
+/// The one rung that x264 fills, if `nvidia` fills the other.
+fn replaced(daemon: &Daemon) -> Option<String> {
+    let encoders = encoders(daemon);
+    let of = |name: &str| encoders.iter().filter(|(_, it)| *it == name).count();
+    let one = encoders.iter().find(|(_, encoder)| *encoder == "x264");
+    one.filter(|_| of("x264") == 1 && of("nvidia") == 1)
+        .map(|(rung, _)| rung.clone())
+}
+
+fn wait_replaced(daemon: &Daemon) {
+    wait_for("x264 in one rung", LIMIT, || replaced(daemon));
+}
+
+/// The encoder of [`RUNG`] has this fault on air; the test encode has another bitrate.
+fn on_air(fault: Fault) -> Rule {
+    Rule::at(NVIDIA, RUNG_KBPS, fault)
+}
+
+#[test]
+#[ignore = "needs rung slots"]
+fn an_encoder_that_reports_an_error_is_replaced_in_place() {
+    is_replaced_in_place(Case {
+        rule: on_air(Fault::FailAfter(ON_AIR)),
+        begins: true,
+        lost_max: PART_FRAMES + BACKLOG_FRAMES,
+        cause: "the driver has lost the session",
+    });
+}
+
+#[test]
+#[ignore = "needs rung slots"]
+fn an_encoder_that_hangs_is_replaced_in_place() {
+    is_replaced_in_place(Case {
+        rule: on_air(Fault::HangAfter(ON_AIR)),
+        begins: true,
+        lost_max: PART_FRAMES + SILENCE_FRAMES + BACKLOG_FRAMES,
+        cause: "500",
+    });
+}
+
+#[test]
+#[ignore = "needs rung slots"]
+fn an_encoder_that_falls_silent_is_replaced_in_place() {
+    is_replaced_in_place(Case {
+        rule: on_air(Fault::SilentAfter(ON_AIR)),
+        begins: true,
+        lost_max: PART_FRAMES + SILENCE_FRAMES + BACKLOG_FRAMES,
+        cause: "500",
+    });
+}
+
+#[test]
+#[ignore = "needs rung slots"]
+fn an_encoder_that_makes_garbage_is_replaced_in_place() {
+    is_replaced_in_place(Case {
+        rule: on_air(Fault::GarbageAfter(ON_AIR)),
+        begins: true,
+        lost_max: PART_FRAMES + SILENCE_FRAMES + BACKLOG_FRAMES,
+        cause: "",
+    });
+}
+
+#[test]
+#[ignore = "needs rung slots"]
+fn an_encoder_that_misses_a_key_frame_is_replaced_in_place() {
+    is_replaced_in_place(Case {
+        rule: on_air(Fault::NoKeyFramesAfter(ON_AIR)),
+        begins: true,
+        lost_max: PART_FRAMES + BACKLOG_FRAMES,
+        cause: "key frame",
+    });
+}
+
+#[test]
+#[ignore = "needs rung slots"]
+fn an_encoder_that_is_too_slow_is_replaced_in_place() {
+    is_replaced_in_place(Case {
+        // A third of the frame rate. A test encode ends in time all the same.
+        rule: on_air(Fault::Slow(Duration::from_millis(100))),
+        begins: false,
+        lost_max: PART_FRAMES + BACKLOG_FRAMES,
+        cause: "",
+    });
+}
+
+#[test]
+#[ignore = "needs rung slots"]
+fn an_encoder_that_does_not_open_is_replaced_in_place() {
+    is_replaced_in_place(Case {
+        rule: on_air(Fault::Refuse),
+        begins: false,
+        lost_max: 0,
+        cause: "no more sessions",
+    });
+}
+
+#[test]
+#[ignore = "needs rung slots"]
+fn an_encoder_without_another_session_is_replaced_in_place() {
+    is_replaced_in_place(Case {
+        rule: Rule::all(NVIDIA, Fault::RefuseAfterSessions(1)),
+        begins: false,
+        lost_max: 0,
+        cause: "no more sessions",
+    });
+}
