@@ -338,6 +338,25 @@ fn is_replaced_in_place(case: Case) {
     }
 }
 
+/// The control of the tests below: a healthy encoder of the same kind stays, and nothing is lost.
+#[test]
+fn a_healthy_encoder_stays() {
+    let _turn = turn();
+    let rules = [on_air(Fault::None)];
+    let daemon = faulty::start(&["nvidia", "x264"], &rules, &small_ladder(&["s"]));
+    let _publisher = Publisher::ffmpeg(CLIP, &daemon.publish_url("s", KEY));
+    let worker = daemon.worker("s");
+    let (cmaf, ts) = (Viewer::open(&daemon, "s"), Viewer::open_ts(&daemon, "s"));
+    let last_msn = watch_while(&cmaf, &ts, || ());
+    for viewer in [&cmaf, &ts] {
+        assert_keys_agree(&decode(viewer, last_msn, 0));
+    }
+    let on_air = encoders(&daemon).into_values();
+    assert_eq!(on_air.collect::<Vec<_>>(), ["nvidia", "nvidia"]);
+    assert_eq!(daemon.worker("s"), worker, "another worker");
+    assert_eq!(warnings(&daemon), [""; 0]);
+}
+
 /// The one rung that x264 fills, if `nvidia` fills the other.
 fn replaced(daemon: &Daemon) -> Option<String> {
     let encoders = encoders(daemon);
