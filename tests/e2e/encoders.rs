@@ -12,7 +12,7 @@ use crate::support::clips::Clip;
 use crate::support::daemon::{Daemon, command};
 use crate::support::faulty::{self, Fault, NVIDIA, QUICKSYNC, Rule, VAAPI};
 use crate::support::http::Client;
-use crate::support::playlist::MediaPlaylist;
+use crate::support::playlist::{MediaPlaylist, Segment};
 use crate::support::publisher::Publisher;
 use crate::support::viewer::Viewer;
 use crate::support::{KEY, probe, small_ladder, turn, wait_for, wait_until};
@@ -35,11 +35,17 @@ const ON_AIR: u64 = 180;
 const SEGMENTS_AFTER: u64 = 3;
 
 /// Frames of one part of 200 ms: the next encoder begins at the next part.
-const PART_FRAMES: u64 = 6;
+const PART_FRAMES: usize = 6;
 /// Raw frames that wait for one encoder, at most.
-const BACKLOG_FRAMES: u64 = 6;
+const BACKLOG_FRAMES: usize = 6;
 /// Frames of 500 ms: an encoder that is silent for longer has failed.
-const SILENCE_FRAMES: u64 = 15;
+const SILENCE_FRAMES: usize = 15;
+
+/// Number of frames that these segments should have.
+fn frames_in<'a>(segments: impl IntoIterator<Item = &'a Segment>) -> usize {
+    let seconds: f64 = segments.into_iter().map(|it| it.duration_s).sum();
+    (seconds * FPS).round() as usize
+}
 
 /// The encoder of each rung, by name, as the API tells it.
 fn encoders(daemon: &Daemon) -> BTreeMap<String, String> {
@@ -156,8 +162,7 @@ fn a_stream_whose_encoder_fails_goes_on_with_the_next() {
         if viewer.master.media.iter().all(|sound| sound.uri != uri) {
             let last = playlist.segments.last();
             let frames = probe::video_frames(&viewer.download(&uri, last));
-            let due = last.map_or(0.0, |segment| segment.duration_s * FPS).round();
-            assert_eq!(frames.len() as f64, due, "{uri}");
+            assert_eq!(frames.len(), frames_in(last), "{uri}");
         }
     }
     assert!(publisher.is_running());
@@ -220,12 +225,22 @@ fn follow(url: &Url, kind: Kind, started: Instant, last_msn: &AtomicU64) -> Chec
     }
 }
 
+/// Lets all followers go when dropped, so that a test that has failed ends at once.
+struct Release<'a>(&'a AtomicU64);
+
+impl Drop for Release<'_> {
+    fn drop(&mut self) {
+        self.0.store(0, Ordering::Relaxed);
+    }
+}
+
 /// Follows all playlists while `happens` runs, and for [`SEGMENTS_AFTER`] segments more; returns the
 /// number of the last segment.
 fn watch_while(cmaf: &Viewer, ts: &Viewer, happens: impl FnOnce()) -> u64 {
     let seats = seats(cmaf, ts);
     let (started, last_msn) = (Instant::now(), AtomicU64::new(u64::MAX));
-    let checkers: Vec<Checker> = thread::scope(|scope| {
+    let (last, checkers): (u64, Vec<Checker>) = thread::scope(|scope| {
+        let _release = Release(&last_msn);
         let followed: Vec<_> = seats
             .iter()
             .map(|seat| {
@@ -234,10 +249,11 @@ fn watch_while(cmaf: &Viewer, ts: &Viewer, happens: impl FnOnce()) -> u64 {
             })
             .collect();
         happens();
-        let now = cmaf.playlist(&seats[0].uri).last_msn();
-        last_msn.store(now + SEGMENTS_AFTER, Ordering::Relaxed);
+        let last = cmaf.playlist(&seats[0].uri).last_msn() + SEGMENTS_AFTER;
+        last_msn.store(last, Ordering::Relaxed);
         let all = followed.into_iter();
-        all.map(|one| one.join().expect("no violation")).collect()
+        let all = all.map(|one| one.join().expect("no violation"));
+        (last, all.collect())
     });
     let renditions: Vec<Rendition<'_>> = seats
         .iter()
@@ -249,21 +265,20 @@ fn watch_while(cmaf: &Viewer, ts: &Viewer, happens: impl FnOnce()) -> u64 {
         })
         .collect();
     assert_eq!(cross(&renditions), []);
-    last_msn.into_inner()
+    last
 }
 
 /// Decodes all segments of every picture up to `last_msn`, each playlist as one file; returns the times
 /// of the key frames by playlist. At most `lost_max` frames may be missing, in one place.
-fn decode(viewer: &Viewer, last_msn: u64, lost_max: u64) -> Vec<Vec<Duration>> {
+fn decode(viewer: &Viewer, last_msn: u64, lost_max: usize) -> Vec<Vec<Duration>> {
     let all = viewer.all_with(last_msn, LIMIT).into_iter();
     let pictures = all.take(viewer.master.variants.len());
     pictures
         .map(|(uri, playlist)| {
             let segments = || playlist.segments.iter().filter(|it| it.msn <= last_msn);
             let frames = probe::video_frames(&viewer.download(&uri, segments()));
-            let seconds: f64 = segments().map(|segment| segment.duration_s).sum();
-            let due = (seconds * FPS).round() as u64;
-            let lost = due.checked_sub(frames.len() as u64);
+            let due = frames_in(segments());
+            let lost = due.checked_sub(frames.len());
             let lost = lost.unwrap_or_else(|| panic!("{uri}: more than {due} frames"));
             assert!(lost <= lost_max, "{uri}: {lost} of {due} frames are lost");
             let steps = frames.iter().zip(frames.iter().skip(1));
@@ -273,6 +288,10 @@ fn decode(viewer: &Viewer, last_msn: u64, lost_max: u64) -> Vec<Vec<Duration>> {
                 .filter(|step| step.abs_diff(frame) > ROUNDING)
                 .collect();
             assert!(holes.len() <= usize::from(lost > 0), "{uri}: {holes:?}");
+            // A viewer who comes later reads the last init section only.
+            let last = segments().next_back();
+            let late = probe::video_frames(&viewer.download(&uri, last));
+            assert_eq!(late.len(), frames_in(last), "{uri}: the last segment alone");
             let keys = frames.iter().filter(|frame| frame.key);
             keys.map(|frame| frame.pts).collect()
         })
@@ -304,7 +323,7 @@ struct Case {
     /// The encoder opens and works until it has taken [`ON_AIR`] frames.
     begins: bool,
     /// Frames that may be missing.
-    lost_max: u64,
+    lost_max: usize,
     /// What the log must say of the cause.
     cause: &'static str,
 }
