@@ -395,7 +395,6 @@ fn on_air(fault: Fault) -> Rule {
 }
 
 #[test]
-#[ignore = "needs rung slots"]
 fn an_encoder_that_reports_an_error_is_replaced_in_place() {
     is_replaced_in_place(Case {
         rule: on_air(Fault::FailAfter(ON_AIR)),
@@ -406,7 +405,6 @@ fn an_encoder_that_reports_an_error_is_replaced_in_place() {
 }
 
 #[test]
-#[ignore = "needs rung slots"]
 fn an_encoder_that_hangs_is_replaced_in_place() {
     is_replaced_in_place(Case {
         rule: on_air(Fault::HangAfter(ON_AIR)),
@@ -417,7 +415,6 @@ fn an_encoder_that_hangs_is_replaced_in_place() {
 }
 
 #[test]
-#[ignore = "needs rung slots"]
 fn an_encoder_that_falls_silent_is_replaced_in_place() {
     is_replaced_in_place(Case {
         rule: on_air(Fault::SilentAfter(ON_AIR)),
@@ -428,7 +425,6 @@ fn an_encoder_that_falls_silent_is_replaced_in_place() {
 }
 
 #[test]
-#[ignore = "needs rung slots"]
 fn an_encoder_that_makes_garbage_is_replaced_in_place() {
     is_replaced_in_place(Case {
         rule: on_air(Fault::GarbageAfter(ON_AIR)),
@@ -439,7 +435,6 @@ fn an_encoder_that_makes_garbage_is_replaced_in_place() {
 }
 
 #[test]
-#[ignore = "needs rung slots"]
 fn an_encoder_that_misses_a_key_frame_is_replaced_in_place() {
     is_replaced_in_place(Case {
         rule: on_air(Fault::NoKeyFramesAfter(ON_AIR)),
@@ -450,7 +445,6 @@ fn an_encoder_that_misses_a_key_frame_is_replaced_in_place() {
 }
 
 #[test]
-#[ignore = "needs rung slots"]
 fn an_encoder_that_is_too_slow_is_replaced_in_place() {
     is_replaced_in_place(Case {
         // A third of the frame rate. A test encode ends in time all the same.
@@ -462,7 +456,6 @@ fn an_encoder_that_is_too_slow_is_replaced_in_place() {
 }
 
 #[test]
-#[ignore = "needs rung slots"]
 fn an_encoder_that_does_not_open_is_replaced_in_place() {
     is_replaced_in_place(Case {
         rule: on_air(Fault::Refuse),
@@ -473,7 +466,6 @@ fn an_encoder_that_does_not_open_is_replaced_in_place() {
 }
 
 #[test]
-#[ignore = "needs rung slots"]
 fn an_encoder_without_another_session_is_replaced_in_place() {
     is_replaced_in_place(Case {
         rule: Rule::all(NVIDIA, Fault::RefuseAfterSessions(1)),
