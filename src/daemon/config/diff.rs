@@ -55,6 +55,10 @@ pub fn diff(started: &Settings, old: &Settings, new: &Settings) -> Changes {
             "encoder.on_failure",
             old.encoder.on_failure != new.encoder.on_failure,
         ),
+        (
+            "encoder.rungs_on_demand",
+            old.encoder.rungs_on_demand != new.encoder.rungs_on_demand,
+        ),
     ]);
     changes.needs_restart = needs_restart(started, new);
     changes
@@ -169,7 +173,7 @@ mod tests {
     }
 
     /// Every key outside of streams and rungs, with a value that is not its default.
-    const KEYS: [(&str, &str, &str); 20] = [
+    const KEYS: [(&str, &str, &str); 21] = [
         ("server", "http", "\"\""),
         ("server", "rtmp", "\"\""),
         ("server", "data", "\"/srv\""),
@@ -190,6 +194,7 @@ mod tests {
         ("session", "grace", "\"1s\""),
         ("encoder", "order", "[\"x264\"]"),
         ("encoder", "on_failure", "\"fail\""),
+        ("encoder", "rungs_on_demand", "true"),
     ];
 
     #[test]
@@ -211,6 +216,22 @@ mod tests {
             let begins_anew = spec(&old) != spec(&new);
             assert_eq!(begins_anew, !changes.all_sessions.is_empty(), "{name}");
         }
+    }
+
+    #[test]
+    fn a_stream_may_differ_in_its_rungs_on_demand() {
+        let with = |on_demand: &str| {
+            format!("[[stream]]\nname = \"a\"\n{on_demand}\n[[stream]]\nname = \"b\"")
+        };
+        let (off, on) = (with(""), with("rungs_on_demand = true"));
+        assert_eq!(between(&off, &on).changed, ["a"]);
+        let settings = settings(&on);
+        let specs = settings
+            .streams
+            .iter()
+            .map(|stream| Spec::of(&settings, stream));
+        let on_demand: Vec<bool> = specs.map(|spec| spec.rungs_on_demand).collect();
+        assert_eq!(on_demand, [true, false]);
     }
 
     #[test]

@@ -115,6 +115,8 @@ pub struct Encoder {
     pub order: Vec<Family>,
     /// What happens to a rung whose encoder fails.
     pub on_failure: OnFailure,
+    /// Rungs that nobody watches are not encoded, unless a stream says otherwise.
+    pub rungs_on_demand: bool,
 }
 
 /// `[worker]`: the processes that handle media.
@@ -135,4 +137,6 @@ pub struct Stream {
     pub publish_key: Option<Secret>,
     /// Its rungs of the ladder, top first; never empty.
     pub rungs: Vec<Rung>,
+    /// Whether its rungs that nobody watches are not encoded; `None` leaves it to `[encoder]`.
+    pub rungs_on_demand: Option<bool>,
 }

@@ -19,6 +19,7 @@ pub(super) const KEYS: &[&str] = &[
     "name",
     "source",
     "rungs",
+    "rungs_on_demand",
     "publish_key",
     "publish_key_file",
     "user",
@@ -100,12 +101,14 @@ fn stream(
     };
     let source = source(&section, kind.value, base, problems);
     let rungs = rungs(&section, ladder, problems);
+    let rungs_on_demand = section.get("rungs_on_demand", values::boolean, problems);
     let name = name?;
     let stream = Stream {
         name: name.value.clone(),
         source,
         publish_key,
         rungs,
+        rungs_on_demand: rungs_on_demand.map(|on_demand| on_demand.value),
     };
     Some((name, stream))
 }

@@ -60,6 +60,7 @@ fn nothing_written_is_all_defaults() {
         encoder: Encoder {
             order: ENCODER_FAMILIES.map(Family::from).to_vec(),
             on_failure: OnFailure::Fallback,
+            rungs_on_demand: false,
         },
         worker: Worker {
             sandbox: Sandbox::Auto,

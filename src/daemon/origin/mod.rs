@@ -5,13 +5,15 @@
 //! that waits first subscribes to changes of its rendition and then looks, so it misses no change.
 //!
 //! In reading order: `streams` is the map; `writer` the end that a session writes to; `read` the
-//! end that HTTP reads from; `session` one session between them; `memory` keeps all sessions
+//! end that HTTP reads from; `session` one session between them; `demand` says which of its rungs are
+//! watched; `memory` keeps all sessions
 //! within [`Limits`].
 //!
 //! [`Presentation`]: crate::model::hls::Presentation
 
 mod address;
 mod answer;
+mod demand;
 mod limits;
 mod memory;
 mod read;
@@ -22,6 +24,7 @@ mod writer;
 
 pub use crate::model::hls::{Packaging, Reload};
 pub use answer::{Document, Missing, Object};
+pub use demand::RungDemand;
 pub use limits::Limits;
 pub use read::Usage;
 pub use spec::SessionSpec;

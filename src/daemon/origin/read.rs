@@ -103,7 +103,8 @@ impl Origin {
     ) -> Result<Document, Missing> {
         let session = self.session(stream, session)?;
         let look = |index| session.playlist(index, reload);
-        wait_for(&session, rendition, packaging, look).await
+        let asks = reload.msn.is_some();
+        wait_for(&session, rendition, packaging, asks, look).await
     }
 
     /// An initialization section, a part or a segment by its file name. For the part that the
@@ -125,7 +126,8 @@ impl Origin {
             File::Init(_) | File::Segment(_) | File::Part(..) => Packaging::Cmaf,
         };
         let look = |index| session.object(index, file);
-        wait_for(&session, rendition, packaging, look).await
+        let asks = !matches!(file, File::Init(_));
+        wait_for(&session, rendition, packaging, asks, look).await
     }
 
     fn session(&self, stream: &str, session: &str) -> Result<Arc<Session>, Missing> {
@@ -154,17 +156,22 @@ impl Origin {
     }
 }
 
-/// Looks again at each change of the rendition until there is an answer or the time is up.
+/// Looks again at each change of the rendition until there is an answer or the time is up. Somebody
+/// who `asks` for media, or for a playlist that will have it, watches the rendition.
 async fn wait_for<T>(
     session: &Session,
     rendition: &str,
     packaging: Packaging,
+    asks: bool,
     look: impl Fn(usize) -> Found<T>,
 ) -> Result<T, Missing> {
     let deadline = Instant::now() + session.wait_max();
     let (index, mut edge) = session
         .watch(rendition, packaging)
         .ok_or(Missing::NotFound)?;
+    if asks {
+        session.ask(index);
+    }
     loop {
         // Marking before looking means that no change is missed.
         edge.mark_unchanged();

@@ -1,7 +1,7 @@
 //! One session: its presentation, the texts rendered of it, and those who wait for more.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::address::File;
 use super::answer::{Document, Missing, Object};
+use super::demand::RungDemand;
 use super::limits::Limits;
 use super::spec::SessionSpec;
 use crate::model::hls::{Lookup, Packaging, Presentation, Readiness, Reload, Timing};
@@ -26,6 +27,9 @@ pub(super) struct Session {
     state: Mutex<State>,
     /// Tells readers that the playlist has changed: one channel per rendition.
     edges: Vec<watch::Sender<()>>,
+    /// The rung of each rendition; audio has none.
+    rungs: Vec<Option<usize>>,
+    demand: Arc<RungDemand>,
     bytes: AtomicU64,
 }
 
@@ -66,9 +70,11 @@ impl Rendered {
 
 impl Session {
     pub(super) fn new(name: String, spec: SessionSpec, limits: &Limits) -> Self {
+        let demand = Arc::new(RungDemand::new(spec.plan.video.len()));
         let timing = Timing::new(&spec.plan, spec.segment, spec.part_target, limits.hold_back);
         let media = Presentation::new(spec.plan, timing, spec.ts);
         let renditions = media.rendition_count();
+        let rungs = (0..renditions).map(|n| media.rung(n)).collect();
         Self {
             name,
             window: limits.window,
@@ -83,6 +89,8 @@ impl Session {
             edges: std::iter::repeat_with(|| watch::Sender::new(()))
                 .take(renditions)
                 .collect(),
+            rungs,
+            demand,
             bytes: AtomicU64::new(0),
         }
     }
@@ -101,6 +109,18 @@ impl Session {
     /// Bytes held, without a lock.
     pub(super) fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Somebody asks for a rendition's media.
+    pub(super) fn ask(&self, rendition: usize) {
+        if let Some(Some(rung)) = self.rungs.get(rendition) {
+            self.demand.ask(*rung);
+        }
+    }
+
+    /// The requests for its rungs.
+    pub(super) fn demand(&self) -> &Arc<RungDemand> {
+        &self.demand
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

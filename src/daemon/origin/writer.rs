@@ -5,6 +5,7 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 
+use super::demand::RungDemand;
 use super::session::Session;
 use super::spec::SessionSpec;
 use super::streams::{Origin, Stream};
@@ -53,6 +54,11 @@ impl SessionWriter {
             dropped: 0,
             bandwidth_raised: 0,
         }
+    }
+
+    /// The requests for its rungs.
+    pub fn demand(&self) -> Arc<RungDemand> {
+        self.session.demand().clone()
     }
 
     /// Takes a cut: the rungs that are not awake show another one from its segment on.

@@ -8,16 +8,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::time::Instant;
 
 use super::claims::{Claims, Moment};
 use super::fault::Fault;
 use super::machine::{Late, Limits};
 use super::subscribers::{Made, Recipient, Subscriber};
-use crate::daemon::origin::{Origin, SessionSpec, SessionWriter};
+use crate::daemon::origin::{Origin, RungDemand, SessionSpec, SessionWriter};
 use crate::model::encoder::{Filling, TemplateName};
 use crate::model::hls::{Part, TrackId, TsSegment};
 use crate::model::ladder::cuts::Cut;
-use crate::model::ladder::{Plan, VideoRendition};
+use crate::model::ladder::{Plan, RungSet, VideoRendition};
 use crate::model::status::{InputStatus, RungStatus};
 use crate::wire::protocol::{InputStats, RungStats, Start, Stats, THUMBNAIL_BYTES_MAX};
 
@@ -50,6 +51,13 @@ struct Open {
     codecs: BTreeSet<(TrackId, String)>,
     /// The present worker has made something.
     dirty: bool,
+    demand: Arc<RungDemand>,
+    /// The rungs that are watched, where that matters.
+    watched: Option<RungSet>,
+    /// When a rung that is watched is not any more, if it is not asked for before.
+    lapses: Option<Instant>,
+    /// The rungs that the present worker is to make.
+    wanted: RungSet,
 }
 
 impl Open {
@@ -75,9 +83,10 @@ impl Distribution {
 
     /// A worker is told to `start`; makes it continue the session that is open, if there is one.
     pub fn begin(&mut self, start: &mut Start) {
-        if let Some(open) = &self.open {
+        if let Some(open) = &mut self.open {
             start.plan = Some(open.plan.clone());
             start.first_msn = self.next_msn.max(start.first_msn);
+            open.wanted = RungSet::first(open.plan.video.len());
         }
         self.claims = Some(Claims::new(start.clone()));
     }
@@ -113,9 +122,14 @@ impl Distribution {
             ts: cutting.ts,
         };
         let subscribers = self.subscribers.iter();
+        let writer = self.origin.open(stream, spec.clone());
         self.open = Some(Open {
-            writer: self.origin.open(stream, spec.clone()),
+            demand: writer.demand(),
+            writer,
             recipients: subscribers.map(|s| s.opened(stream, &spec)).collect(),
+            watched: None,
+            lapses: None,
+            wanted: RungSet::first(plan.video.len()),
             plan,
             part_target,
             encoders,
@@ -133,6 +147,32 @@ impl Distribution {
         claims.cut(cut, heard)?;
         open.writer.cut(&cut);
         Ok(())
+    }
+
+    /// The requests for the rungs of the open session.
+    pub fn demand(&self) -> Option<&Arc<RungDemand>> {
+        self.open.as_ref().map(|open| &open.demand)
+    }
+
+    /// When [`want`](Self::want) must be called, unless there is news of the demand before.
+    pub fn lapses(&self) -> Option<Instant> {
+        self.open.as_ref()?.lapses
+    }
+
+    /// Looks which rungs are watched; returns those that the worker is to make, if they are others
+    /// than before. The lowest one is always among them, so that a player starts at once. Until the
+    /// session can be played, all are.
+    pub fn want(&mut self) -> Option<RungSet> {
+        let open = self.open.as_mut()?;
+        if !open.writer.playable() {
+            return None;
+        }
+        let (watched, lapses) = open.demand.watched();
+        (open.watched, open.lapses) = (Some(watched), lapses);
+        let lowest = open.plan.video.len().saturating_sub(1);
+        let wanted = watched.with(lowest);
+        let before = std::mem::replace(&mut open.wanted, wanted);
+        Some(wanted).filter(|wanted| *wanted != before)
     }
 
     /// A rung is made by something else now; returns the rung's name.

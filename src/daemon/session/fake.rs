@@ -175,6 +175,16 @@ impl FakeWorker {
         bounded(self.read.next()).await.expect("a message").unwrap()
     }
 
+    /// The next message, however long it takes; for tests whose time is paused.
+    pub async fn hear_at_last(&mut self) -> ToWorker {
+        self.read.next().await.expect("a message").unwrap()
+    }
+
+    /// Only these rungs are awake from the next cut on that is not told.
+    pub fn keeps_awake(&mut self, awake: RungSet) {
+        self.log.set_awake(awake);
+    }
+
     /// Plans, and makes segment `msn` in one part.
     pub async fn goes_live(&mut self, msn: u64) {
         self.plans().await;

@@ -32,6 +32,8 @@ pub struct Spec {
     pub order: Vec<Family>,
     /// What happens when an encoder fails.
     pub on_failure: OnFailure,
+    /// Rungs that nobody watches may sleep.
+    pub rungs_on_demand: bool,
 }
 
 impl Spec {
@@ -48,6 +50,9 @@ impl Spec {
             },
             order: settings.encoder.order.clone(),
             on_failure: settings.encoder.on_failure,
+            rungs_on_demand: stream
+                .rungs_on_demand
+                .unwrap_or(settings.encoder.rungs_on_demand),
         }
     }
 

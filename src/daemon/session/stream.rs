@@ -3,6 +3,7 @@
 
 mod heard;
 mod publishing;
+mod wanted;
 
 use std::future::pending;
 use std::panic::AssertUnwindSafe;
@@ -24,7 +25,7 @@ use super::panics::Panics;
 use super::spec::Spec;
 use super::subscribers::Subscriber;
 use crate::daemon::ingest::MediaEvent;
-use crate::daemon::origin::Origin;
+use crate::daemon::origin::{Origin, RungDemand};
 use crate::daemon::supervisor::inbox::WorkerInbox;
 use crate::daemon::supervisor::link::{Gone, Link};
 use crate::daemon::supervisor::spare::Spares;
@@ -108,6 +109,7 @@ struct Stream {
 enum Input {
     Command(Command),
     Demand,
+    RungDemand,
     Media(Option<MediaEvent>),
     Said(Result<FromWorker, Gone>),
     Hired(Result<Link, String>),
@@ -180,11 +182,15 @@ impl Stream {
     /// Whatever happens next. Cancel-safe, as each branch is.
     async fn next(&mut self) -> Input {
         let key_by = self.contribution.key_by().map(Instant::into_std);
-        let deadline = self.machine.deadline().into_iter().chain(key_by).min();
+        let lapses = self.distribution.lapses().map(Instant::into_std);
+        let deadlines = [self.machine.deadline(), key_by, lapses];
+        let deadline = deadlines.into_iter().flatten().min();
+        let demand = self.rung_demand();
         let inbox = self.link.as_ref().map(Link::inbox).cloned();
         tokio::select! {
             Some(command) = self.setup.commands.recv() => Input::Command(command),
             () = self.setup.cell.demanded.notified() => Input::Demand,
+            () = news(demand.as_deref()) => Input::RungDemand,
             event = self.contribution.next(inbox.as_ref()) => Input::Media(event),
             said = said(&mut self.link) => Input::Said(said),
             hired = hired(&mut self.hiring) => Input::Hired(hired),
@@ -213,6 +219,7 @@ impl Stream {
             Input::Command(Command::Publish(publisher)) => self.publish(publisher),
             Input::Command(Command::Grace(grace)) => self.machine.set_grace(grace),
             Input::Demand => self.tell(Event::Demand),
+            Input::RungDemand => self.want(),
             Input::Media(Some(event)) => {
                 let inbox = self.link.as_ref().map(Link::inbox);
                 let (stream, metrics) = (&self.setup.spec.name, &self.setup.metrics);
@@ -233,6 +240,7 @@ impl Stream {
             Input::Hired(Err(cause)) => self.tell(Event::Lost(cause)),
             Input::Time => {
                 self.miss_key_frame();
+                self.want();
                 let actions = self.machine.on_time(now());
                 self.perform(actions);
             }
@@ -338,6 +346,7 @@ impl Stream {
         self.contribution.replay(link.inbox());
         self.link = Some(link);
         self.tell(Event::Hired);
+        self.want();
     }
 
     fn replace(&mut self, cause: &str, again_in: Duration) {
@@ -400,6 +409,13 @@ impl Stream {
 async fn said(link: &mut Option<Link>) -> Result<FromWorker, Gone> {
     match link {
         Some(link) => link.next().await,
+        None => pending().await,
+    }
+}
+
+async fn news(demand: Option<&RungDemand>) {
+    match demand {
+        Some(demand) => demand.news().await,
         None => pending().await,
     }
 }

@@ -96,6 +96,11 @@ impl Presentation {
         Some((&rendition.window, audio))
     }
 
+    /// The place in the ladder of a rendition; `None` for audio.
+    pub fn rung(&self, rendition: usize) -> Option<usize> {
+        self.renditions.get(rendition).and_then(Rendition::rung)
+    }
+
     /// Durations that all playlists share.
     pub fn timing(&self) -> &Timing {
         &self.timing

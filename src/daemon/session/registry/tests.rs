@@ -1,5 +1,6 @@
 //! Whole streams with scripted workers: every test waits for what it expects, none for time.
 
+mod demand;
 mod encoders;
 mod reload;
 mod subscribers;
@@ -166,6 +167,7 @@ fn stream(name: &str, source: Source) -> Stream {
         source,
         publish_key: None,
         rungs,
+        rungs_on_demand: None,
     }
 }
 
@@ -201,6 +203,7 @@ fn settings(grace: Duration, streams: Vec<Stream>) -> Settings {
         encoder: Encoder {
             order: vec!["nvidia".into(), "vaapi".into(), "x264".into()],
             on_failure: OnFailure::Fallback,
+            rungs_on_demand: false,
         },
         worker: Worker {
             sandbox: Sandbox::Auto,

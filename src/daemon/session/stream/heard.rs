@@ -101,6 +101,7 @@ impl Stream {
         self.expect_output();
         if self.machine.state() == State::Starting && self.distribution.playable() {
             self.tell(Event::Playable);
+            self.want();
         }
     }
 
