@@ -175,9 +175,18 @@ pub enum FromWorker {
         video: u8,
         /// What it is made by now.
         filling: Filling,
-        /// What went wrong and what happens now; `None` when the daemon has wished it.
-        cause: Option<String>,
+        /// What went wrong; `None` when the daemon has wished it.
+        trouble: Option<Trouble>,
     },
+}
+
+/// Something that went wrong with a rung.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trouble {
+    /// What failed and how.
+    pub cause: String,
+    /// What happens now.
+    pub next: String,
 }
 
 impl FromWorker {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::choice::Choice;
 use crate::model::encoder::{Filling, OnFailure, TemplateName};
 use crate::model::ladder::RungSet;
-use crate::wire::protocol::{FromWorker, Start};
+use crate::wire::protocol::{FromWorker, Start, Trouble};
 use crate::worker::media::Outbox;
 use crate::worker::media::events::{Event, Events};
 use crate::worker::media::output::{Cuts, Output};
@@ -44,7 +44,7 @@ struct Order {
     /// It took too long, and is not to be used any more.
     cancelled: Arc<AtomicBool>,
     /// What the daemon is told when the rung has it.
-    cause: Option<String>,
+    trouble: Option<Trouble>,
 }
 
 impl Rungs {
@@ -105,31 +105,34 @@ impl Rungs {
         let Some(rung) = self.rungs.get_mut(video) else {
             return;
         };
-        let failure = format!("encoder {encoder} failed: {reason}");
+        let cause = format!("encoder {encoder} failed: {reason}");
         let rest = rung.choice.failed(encoder, now);
-        let next = rung.choice.next(now).cloned();
-        // A better encoder that failed before it took over changes nothing.
-        if rung.choice.current() != encoder {
-            rung.order = None;
-            let message = format!("{failure}; it will be tried again in {rest:?}");
-            let filling = Filling::Encoder(rung.choice.current().clone());
-            return self.tell(video, filling, Some(message));
+        let heir = rung.choice.next(now).cloned();
+        let slot = self.output.slots().get(video);
+        if slot.is_some_and(|slot| !slot.is_vacant()) {
+            // The encoder failed before it took over.
+            let next = format!("{encoder} will be tried again in {rest:?}");
+            let filling = match self.cuts.awake_next().contains(video) {
+                true => Filling::Encoder(rung.choice.current().clone()),
+                false => Filling::Asleep,
+            };
+            self.tell(video, filling, Some(Trouble { cause, next }));
+            return self.settle();
         }
-        match (self.on_failure, next) {
+        match (self.on_failure, heir) {
             (OnFailure::Fail, _) | (_, None) => self.give_up(video, encoder, reason),
-            (OnFailure::Fallback, Some(next)) => {
-                let cause = format!(
-                    "{failure}; {next} has taken over, and {encoder} will be tried again in {rest:?}"
-                );
-                self.order(video, next, Some(cause));
+            (OnFailure::Fallback, Some(heir)) => {
+                let next =
+                    format!("{heir} has taken over, and {encoder} will be tried again in {rest:?}");
+                self.order(video, heir, Some(Trouble { cause, next }));
             }
-            (OnFailure::Shed, Some(next)) => {
+            (OnFailure::Shed, Some(heir)) => {
                 self.shed = self.shed.with(video);
-                let cause = format!(
-                    "{failure}; {next} ends the segment, and then the rung shows another one, \
-                     as encoder.on_failure says"
+                let next = format!(
+                    "{heir} ends the segment, and then the rung shows another one, as \
+                     encoder.on_failure says"
                 );
-                self.order(video, next, Some(cause));
+                self.order(video, heir, Some(Trouble { cause, next }));
             }
         }
     }
@@ -147,16 +150,16 @@ impl Rungs {
     }
 
     /// Builds an encoder in a thread of its own, because a driver may take any time.
-    fn order(&mut self, video: usize, encoder: TemplateName, cause: Option<String>) {
+    fn order(&mut self, video: usize, encoder: TemplateName, trouble: Option<Trouble>) {
         let events = self.events.clone();
-        self.order_to(video, encoder, cause, &events);
+        self.order_to(video, encoder, trouble, &events);
     }
 
     fn order_to(
         &mut self,
         video: usize,
         encoder: TemplateName,
-        cause: Option<String>,
+        trouble: Option<Trouble>,
         events: &Events,
     ) {
         self.orders += 1;
@@ -171,7 +174,7 @@ impl Rungs {
             encoder: encoder.clone(),
             deadline: Instant::now() + BUILD_MAX,
             cancelled: cancelled.clone(),
-            cause,
+            trouble,
         });
         let (slot, events) = (slot.clone(), events.clone());
         let build = move || {
@@ -202,23 +205,12 @@ impl Rungs {
             return;
         };
         if let Some(reason) = refused {
-            return self.failed_to_start(video, &order.encoder, &reason);
+            return self.failed(video, &order.encoder, &reason);
         }
         rung.choice.taken(&order.encoder);
         self.cuts.wake(video);
-        self.tell(video, Filling::Encoder(order.encoder), order.cause);
+        self.tell(video, Filling::Encoder(order.encoder), order.trouble);
         self.settle();
-    }
-
-    fn failed_to_start(&mut self, video: usize, encoder: &TemplateName, reason: &str) {
-        let sleeping = !self.cuts.awake_next().contains(video);
-        if let Some(rung) = self.rungs.get_mut(video)
-            && sleeping
-        {
-            // The next one is ordered when the rung is wanted, which it still is.
-            rung.choice.taken(encoder);
-        }
-        self.failed(video, encoder, reason);
     }
 
     /// Looks for encoders that take too long, and tries better ones again.
@@ -230,14 +222,15 @@ impl Rungs {
             let late = rung.order.take_if(|order| order.deadline <= now);
             if let Some(order) = late {
                 order.cancelled.store(true, Ordering::Relaxed);
-                self.failed_to_start(video, &order.encoder, "does not start");
+                self.failed(video, &order.encoder, "does not start");
                 continue;
             }
             let awake = self.cuts.awake_next().contains(video);
             let better = rung.choice.better(now).cloned();
             if let Some(better) = better.filter(|_| awake && rung.order.is_none()) {
-                let cause = format!("{better} is tried again and takes over from the next segment");
-                self.order(video, better, Some(cause));
+                let cause = format!("encoder {better} has rested since it failed");
+                let next = format!("{better} takes over again from the next segment");
+                self.order(video, better, Some(Trouble { cause, next }));
             }
         }
     }
@@ -307,11 +300,11 @@ impl Rungs {
         }
     }
 
-    fn tell(&self, video: usize, filling: Filling, cause: Option<String>) {
+    fn tell(&self, video: usize, filling: Filling, trouble: Option<Trouble>) {
         self.outbox.send(FromWorker::Filled {
             video: u8::try_from(video).unwrap_or(u8::MAX),
             filling,
-            cause,
+            trouble,
         });
     }
 }

@@ -410,7 +410,7 @@ fn an_encoder_that_hangs_is_replaced_in_place() {
         rule: on_air(Fault::HangAfter(ON_AIR)),
         begins: true,
         lost_max: PART_FRAMES + SILENCE_FRAMES + BACKLOG_FRAMES,
-        cause: "500",
+        cause: "500 ms",
     });
 }
 
@@ -420,7 +420,7 @@ fn an_encoder_that_falls_silent_is_replaced_in_place() {
         rule: on_air(Fault::SilentAfter(ON_AIR)),
         begins: true,
         lost_max: PART_FRAMES + SILENCE_FRAMES + BACKLOG_FRAMES,
-        cause: "500",
+        cause: "500 ms",
     });
 }
 

@@ -6,7 +6,7 @@ use std::time::Instant;
 use crate::base::names::NAME_CHARS_MAX;
 use crate::base::text::printable;
 use crate::daemon::supervisor::voice::Voice;
-use crate::wire::protocol::{InputState, Level, Log};
+use crate::wire::protocol::{InputState, Level, Log, Trouble};
 
 /// Longest text of a worker that is logged or shown.
 pub const TEXT_CHARS_MAX: usize = 500;
@@ -39,6 +39,16 @@ impl Speaker<'_> {
             Level::Warn => tracing::warn!(stream, rung, pid, "{message}"),
             Level::Info => tracing::info!(stream, rung, pid, "{message}"),
             Level::Debug => tracing::debug!(stream, rung, pid, "{message}"),
+        }
+    }
+
+    /// Logs what went wrong with a rung.
+    pub fn trouble(self, rung: &str, trouble: &Trouble, now: Instant) {
+        if self.passes(now) {
+            let (stream, pid) = (self.stream, self.pid);
+            let cause = printable(&trouble.cause, TEXT_CHARS_MAX);
+            let next = printable(&trouble.next, TEXT_CHARS_MAX);
+            tracing::warn!(stream, rung, pid, cause, next, "encoder trouble");
         }
     }
 

@@ -10,7 +10,9 @@ use weir::model::hls::{Part, TrackId, TsSegment};
 use weir::model::ladder::cuts::{Cut, CutLog};
 use weir::model::ladder::lengths::{Lengths, Settings, aac_time};
 use weir::model::ladder::{Plan, RungSet};
-use weir::wire::protocol::{FromWorker, InputState, InputStats, Level, Log, RungStats, Stats};
+use weir::wire::protocol::{
+    FromWorker, InputState, InputStats, Level, Log, RungStats, Stats, Trouble,
+};
 
 use super::{PART, PLAN, SEGMENT, START_NS};
 
@@ -306,11 +308,11 @@ impl<'a> Script<'a> {
             1 => Filling::Encoder("x264".into()),
             _ => Filling::Encoder(self.text().into()),
         };
-        let (video, cause) = (self.byte() % 3, self.text());
+        let (video, cause, next) = (self.byte() % 3, self.text(), self.text());
         self.says(FromWorker::Filled {
             video,
             filling,
-            cause,
+            trouble: Some(Trouble { cause, next }),
         });
     }
 

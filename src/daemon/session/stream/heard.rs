@@ -11,7 +11,7 @@ use crate::daemon::session::notes::{Speaker, TEXT_CHARS_MAX};
 use crate::model::encoder::{Filling, OnFailure, TemplateName};
 use crate::model::ladder::Plan;
 use crate::model::status::State;
-use crate::wire::protocol::{FromWorker, InputState, Level, Log, Stats};
+use crate::wire::protocol::{FromWorker, InputState, Log, Stats, Trouble};
 
 /// The present time on both clocks.
 fn moment() -> Moment {
@@ -43,8 +43,8 @@ impl Stream {
             FromWorker::Filled {
                 video,
                 filling,
-                cause,
-            } => self.filled(video, filling, cause.as_deref()),
+                trouble,
+            } => self.filled(video, filling, trouble.as_ref()),
             FromWorker::Thumbnail(jpeg) => self.distribution.thumbnail(jpeg),
             FromWorker::Stats(stats) => return self.stats(stats),
             FromWorker::Log(log) => return self.log(&log),
@@ -76,16 +76,15 @@ impl Stream {
     }
 
     /// A rung has another encoder, or none.
-    fn filled(&mut self, video: u8, filling: Filling, cause: Option<&str>) -> Result<(), Fault> {
+    fn filled(
+        &mut self,
+        video: u8,
+        filling: Filling,
+        trouble: Option<&Trouble>,
+    ) -> Result<(), Fault> {
         let rung = self.distribution.filled(video, filling)?;
-        if let Some((speaker, cause)) = self.speaker().zip(cause) {
-            let message = printable(cause, TEXT_CHARS_MAX);
-            let log = Log {
-                level: Level::Warn,
-                rung: Some(rung),
-                message,
-            };
-            speaker.log(&log, now());
+        if let Some((speaker, trouble)) = self.speaker().zip(trouble) {
+            speaker.trouble(&rung, trouble, now());
         }
         self.news = true;
         Ok(())

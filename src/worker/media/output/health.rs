@@ -69,13 +69,23 @@ impl Health {
             true => SILENCE_MAX,
             false => SOFTWARE_SILENCE_MAX,
         };
-        let (since, allowed, pictures) = match (self.heard, self.began) {
-            (Some(heard), _) => (heard, silence.max(self.frame * 6), 2),
-            (None, Some(began)) => (began, OPENING_MAX, LOOKAHEAD_FRAMES_MAX),
+        let (since, allowed, pictures, complaint) = match (self.heard, self.began) {
+            (Some(heard), _) => {
+                let allowed = silence.max(self.frame * 6);
+                let complaint = match hardware {
+                    true => "gave no frame for 500 ms",
+                    false => "gave no frame for 2 s",
+                };
+                (heard, allowed, 2, complaint)
+            }
+            (None, Some(began)) => {
+                let complaint = "gave no frame within 2 s of its start";
+                (began, OPENING_MAX, LOOKAHEAD_FRAMES_MAX, complaint)
+            }
             (None, None) => return None,
         };
         if self.unanswered > pictures && now.saturating_duration_since(since) > allowed {
-            return Some("gives no more frames");
+            return Some(complaint);
         }
         if !behind {
             self.behind_since = None;
@@ -105,8 +115,9 @@ mod tests {
             health.pushed(start + FRAME * n);
         }
         assert_eq!(health.complaint(start + ms(1900), true, false), None);
-        let silent = Some("gives no more frames");
-        assert_eq!(health.complaint(start + ms(2100), true, false), silent);
+        let dead = Some("gave no frame within 2 s of its start");
+        assert_eq!(health.complaint(start + ms(2100), true, false), dead);
+        let silent = Some("gave no frame for 500 ms");
         health.encoded(start + ms(2100));
         // Nobody feeds it.
         assert_eq!(health.complaint(start + ms(9000), true, false), None);
@@ -116,6 +127,7 @@ mod tests {
         assert_eq!(health.complaint(start + ms(2590), true, false), None);
         assert_eq!(health.complaint(start + ms(2610), true, false), silent);
         assert_eq!(health.complaint(start + ms(2610), false, false), None);
+        let silent = Some("gave no frame for 2 s");
         assert_eq!(health.complaint(start + ms(4200), false, false), silent);
     }
 

@@ -301,6 +301,8 @@ impl Slot {
         let is = |filling: &Filling| filling.number() == number;
         if state.ready.as_ref().is_some_and(is) {
             if let Some(filling) = state.ready.take() {
+                // Nobody else makes the frames from the next cut on.
+                state.vacant = state.fillings.is_empty();
                 self.tools.grave.bury(filling.pipeline());
                 self.tell(&filling, reason);
             }
@@ -338,9 +340,15 @@ impl Slot {
     fn look_empty(&self, state: &mut State) {
         if state.is_empty() {
             state.kept.clear();
+            state.due = None;
             self.emptied.notify_all();
             self.tools.events.send(Event::Emptied);
         }
+    }
+
+    /// Whether the rung needs an encoder at once.
+    pub fn is_vacant(&self) -> bool {
+        self.lock().vacant
     }
 
     /// Whether the rung has nothing left of the time when it was awake.
