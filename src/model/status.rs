@@ -68,8 +68,21 @@ pub struct RungStatus {
     pub fps: f64,
     /// Bits per second.
     pub bitrate: u64,
-    /// Pipeline template of the encoder.
+    /// Pipeline template of the last encoder.
     pub encoder: TemplateName,
+    /// What makes its media: `encoder NAME`, or `asleep` while it shows another rung.
+    pub filling: String,
+    /// Why.
+    pub reason: String,
+    /// It is being made.
+    #[serde(skip)]
+    pub awake: bool,
+    /// How often it has woken in this session.
+    #[serde(skip)]
+    pub wakes: u64,
+    /// How often another encoder has taken over in this session.
+    #[serde(skip)]
+    pub encoder_replacements: u64,
     /// Seconds of video encoded per second of wall-clock time.
     pub speed: f32,
     /// Frames left out because the encoder was too slow.
@@ -104,7 +117,7 @@ pub struct PublicRung {
     pub fps: f64,
     /// Bits per second.
     pub bitrate: u64,
-    /// It is being made.
+    /// It is being made; otherwise it shows another rung until somebody watches it.
     pub awake: bool,
 }
 
@@ -128,8 +141,7 @@ impl From<RungStatus> for PublicRung {
             height: rung.height,
             fps: rung.fps,
             bitrate: rung.bitrate,
-            // A stream lists only rungs that its worker encodes.
-            awake: true,
+            awake: rung.awake,
         }
     }
 }

@@ -38,7 +38,10 @@ async fn operators_learn_everything() {
     assert_eq!(one["source"], SOURCE);
     assert_eq!(one["worker_pid"], WORKER);
     assert_eq!(one["last_error"], LAST_ERROR);
-    assert_eq!(one["rungs"][0]["encoder"], "x264");
+    let rung = &one["rungs"][0];
+    assert_eq!(rung["encoder"], "x264");
+    assert_eq!(rung["filling"], "encoder x264");
+    assert_eq!(rung["reason"], "watched");
     server.stop().await;
 }
 

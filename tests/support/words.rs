@@ -162,8 +162,13 @@ impl Daemon {
             FromWorker::Init { track, codec, data } => {
                 distribution.init(track, &codec, data).is_ok()
             }
-            FromWorker::Filled { video, filling, .. } => {
-                distribution.filled(video, filling).is_ok()
+            FromWorker::Filled {
+                video,
+                filling,
+                trouble,
+            } => {
+                let filled = distribution.filled(video, filling, trouble.as_ref());
+                filled.is_ok()
             }
             FromWorker::Thumbnail(jpeg) => distribution.thumbnail(jpeg).is_ok(),
             FromWorker::Stats(stats) => {

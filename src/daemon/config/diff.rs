@@ -112,7 +112,7 @@ fn needs_restart(old: &Settings, new: &Settings) -> Vec<&'static str> {
 }
 
 fn differs_in_key_alone(old: &Stream, new: &Stream) -> bool {
-    old.source == new.source && old.rungs == new.rungs
+    old.source == new.source && old.rungs == new.rungs && old.rungs_on_demand == new.rungs_on_demand
 }
 
 fn differing<const N: usize>(keys: [(&'static str, bool); N]) -> Vec<&'static str> {

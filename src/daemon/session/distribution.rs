@@ -13,20 +13,21 @@ use tokio::time::Instant;
 use super::claims::{Claims, Moment};
 use super::fault::Fault;
 use super::machine::{Late, Limits};
+use super::notes::TEXT_CHARS_MAX;
+use super::slots::{Slots, Wishes};
 use super::subscribers::{Made, Recipient, Subscriber};
+use crate::base::text::printable;
 use crate::daemon::origin::{Origin, RungDemand, SessionSpec, SessionWriter};
 use crate::model::encoder::{Filling, TemplateName};
 use crate::model::hls::{Part, TrackId, TsSegment};
 use crate::model::ladder::cuts::Cut;
-use crate::model::ladder::{Plan, RungSet, VideoRendition};
+use crate::model::ladder::{Plan, RungSet};
 use crate::model::status::{InputStatus, RungStatus};
-use crate::wire::protocol::{InputStats, RungStats, Start, Stats, THUMBNAIL_BYTES_MAX};
+use crate::wire::protocol::{InputStats, Start, Stats, THUMBNAIL_BYTES_MAX, Trouble};
 
-/// Codecs that the workers of one session may name for one rendition: `CODECS` lists all of them.
+/// Codecs that the workers of one session may name for one rendition: `CODECS` covers all of them.
 /// Each encoder family may have a profile of its own, and there are fewer families.
 const CODECS_MAX: usize = 8;
-/// Highest speed of an encoder that is shown.
-const SPEED_MAX: f32 = 1000.0;
 
 /// The session in the making, if any.
 pub struct Distribution {
@@ -44,8 +45,7 @@ struct Open {
     recipients: Vec<Box<dyn Recipient>>,
     plan: Plan,
     part_target: Duration,
-    encoders: Vec<TemplateName>,
-    video: Vec<RungStats>,
+    slots: Slots,
     input: Option<InputStats>,
     /// Codecs that were named, by rendition.
     codecs: BTreeSet<(TrackId, String)>,
@@ -111,7 +111,7 @@ impl Distribution {
             if open.plan != plan || open.part_target != part_target {
                 return Err(Fault::OtherPlan);
             }
-            open.encoders = encoders;
+            open.slots.renew(encoders);
             return Ok(());
         }
         let (stream, cutting) = (claims.stream(), claims.cutting());
@@ -132,8 +132,7 @@ impl Distribution {
             wanted: RungSet::first(plan.video.len()),
             plan,
             part_target,
-            encoders,
-            video: Vec::new(),
+            slots: Slots::new(encoders),
             input: None,
             codecs: BTreeSet::new(),
             dirty: false,
@@ -141,12 +140,12 @@ impl Distribution {
         Ok(())
     }
 
-    /// The worker has decided where the next segment begins.
-    pub fn cut(&mut self, cut: Cut, heard: Moment) -> Result<(), Fault> {
+    /// The worker has decided where the next segment begins; true when other rungs are awake in it.
+    pub fn cut(&mut self, cut: Cut, heard: Moment) -> Result<bool, Fault> {
         let (claims, open) = self.working()?;
         claims.cut(cut, heard)?;
         open.writer.cut(&cut);
-        Ok(())
+        Ok(open.slots.wake(cut.awake))
     }
 
     /// The requests for the rungs of the open session.
@@ -175,18 +174,24 @@ impl Distribution {
         Some(wanted).filter(|wanted| *wanted != before)
     }
 
-    /// A rung is made by something else now; returns the rung's name.
-    pub fn filled(&mut self, video: u8, filling: Filling) -> Result<String, Fault> {
+    /// A rung is made by something else now, perhaps because of some trouble; returns the rung's name,
+    /// and the trouble in bounded and printable words.
+    pub fn filled(
+        &mut self,
+        video: u8,
+        filling: Filling,
+        trouble: Option<&Trouble>,
+    ) -> Result<(String, Option<Trouble>), Fault> {
         let (claims, open) = self.working()?;
         claims.filled(&filling)?;
         let video = usize::from(video);
         let rung = open.plan.video.get(video).ok_or(Fault::NoSuchTrack)?;
-        if let Filling::Encoder(template) = filling
-            && let Some(encoder) = open.encoders.get_mut(video)
-        {
-            *encoder = template;
-        }
-        Ok(rung.name.clone())
+        let trouble = trouble.map(|trouble| Trouble {
+            cause: printable(&trouble.cause, TEXT_CHARS_MAX),
+            next: printable(&trouble.next, TEXT_CHARS_MAX),
+        });
+        open.slots.fill(video, filling, trouble.as_ref());
+        Ok((rung.name.clone(), trouble))
     }
 
     /// The worker made an initialization section.
@@ -250,10 +255,9 @@ impl Distribution {
     }
 
     /// The worker tells how its input and its encoders do.
-    pub fn stats(&mut self, mut stats: Stats) {
+    pub fn stats(&mut self, stats: Stats) {
         if let Some(open) = &mut self.open {
-            stats.video.truncate(open.plan.video.len());
-            open.video = stats.video;
+            open.slots.measured(&stats.video);
             open.input = stats.input;
         }
     }
@@ -303,24 +307,8 @@ impl Distribution {
         let Some(open) = &self.open else {
             return Vec::new();
         };
-        let mut encoders = open.encoders.iter();
-        let mut stats = open.video.iter();
-        // JSON has no number for infinity.
-        let speed = |stats: &RungStats| match stats.speed {
-            speed if speed.is_finite() => speed.clamp(0.0, SPEED_MAX),
-            _ => 0.0,
-        };
-        let rung = |video: &VideoRendition| RungStatus {
-            name: video.name.clone(),
-            width: video.width,
-            height: video.height,
-            fps: open.plan.canvas.fps.divided(video.divisor).as_f64(),
-            bitrate: video.bitrate.bps(),
-            encoder: encoders.next().cloned().unwrap_or_default(),
-            speed: stats.clone().next().map_or(0.0, speed),
-            dropped: stats.next().map_or(0, |stats| stats.dropped),
-        };
-        open.plan.video.iter().map(rung).collect()
+        let (watched, wanted) = (open.watched, open.wanted);
+        open.slots.statuses(&open.plan, Wishes { watched, wanted })
     }
 }
 

@@ -98,7 +98,6 @@ impl Machine {
             }
             Event::Hired => self.hired(now),
             Event::Lost(cause) => self.lost(cause, now),
-            Event::EncoderLost(cause) => self.encoder_lost(cause),
             Event::Planned => self.planned(now),
             Event::Produced => self.produced(),
             Event::Playable => self.playable(),
@@ -113,7 +112,6 @@ impl Machine {
                 }
                 _ => self.lost("worker finished unasked".into(), now),
             },
-            Event::Renew => self.conclude(now),
             Event::Abandon(cause) => self.abandon(cause, now),
             Event::Stop => {
                 self.stopping = true;
@@ -295,16 +293,6 @@ impl Machine {
         let again_in = self.limits.paced(again_in);
         self.failed |= self.restarts.hopeless();
         self.replace(cause, again_in, now);
-    }
-
-    /// There are few encoder families, so trying one after the other needs no back-off.
-    fn encoder_lost(&mut self, cause: String) {
-        if matches!(self.worker, Worker::Up(_)) {
-            self.worker = Worker::Hiring;
-            let again_in = Duration::ZERO;
-            self.actions.push(Action::Replace { cause, again_in });
-            self.actions.push(Action::Hire);
-        }
     }
 
     fn replace(&mut self, cause: String, again_in: Duration, now: Instant) {

@@ -20,6 +20,7 @@ pub mod machine;
 pub mod notes;
 mod panics;
 pub mod registry;
+mod slots;
 pub mod spec;
 mod stream;
 pub mod subscribers;

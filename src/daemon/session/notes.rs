@@ -42,12 +42,11 @@ impl Speaker<'_> {
         }
     }
 
-    /// Logs what went wrong with a rung.
+    /// Logs what went wrong with a rung, in printable words.
     pub fn trouble(self, rung: &str, trouble: &Trouble, now: Instant) {
         if self.passes(now) {
             let (stream, pid) = (self.stream, self.pid);
-            let cause = printable(&trouble.cause, TEXT_CHARS_MAX);
-            let next = printable(&trouble.next, TEXT_CHARS_MAX);
+            let Trouble { cause, next } = trouble;
             tracing::warn!(stream, rung, pid, cause, next, "encoder trouble");
         }
     }

@@ -97,10 +97,6 @@ struct Stream {
     distribution: Distribution,
     link: Option<Link>,
     hiring: Option<Hiring>,
-    /// Templates of encoders that failed in this session.
-    failed_encoders: Vec<TemplateName>,
-    /// Rungs that were dropped with their encoder.
-    shed: Vec<String>,
     /// Something has changed since the last report.
     news: bool,
     reported: State,
@@ -132,8 +128,6 @@ pub async fn run(mut setup: Setup) {
         distribution: Distribution::new(setup.origin.clone(), setup.subscribers.clone()),
         link: None,
         hiring: None,
-        failed_encoders: Vec::new(),
-        shed: Vec::new(),
         news: true,
         reported: State::Idle,
         setup,
@@ -182,7 +176,10 @@ impl Stream {
     /// Whatever happens next. Cancel-safe, as each branch is.
     async fn next(&mut self) -> Input {
         let key_by = self.contribution.key_by().map(Instant::into_std);
-        let lapses = self.distribution.lapses().map(Instant::into_std);
+        // Without a worker there is nobody to tell; the next one is told when it starts.
+        let worker = self.link.as_ref();
+        let lapses = worker.and_then(|_| self.distribution.lapses());
+        let lapses = lapses.map(Instant::into_std);
         let deadlines = [self.machine.deadline(), key_by, lapses];
         let deadline = deadlines.into_iter().flatten().min();
         let demand = self.rung_demand();
@@ -287,7 +284,6 @@ impl Stream {
                     let setup = &self.setup;
                     let give_up = || setup.origin.give_up(&setup.spec.name);
                     setup.cell.give_up(setup.task, give_up);
-                    self.forget_failures();
                 }
                 Action::EndSession => self.end_session(),
                 Action::Abandon(cause) => self.abandoned(&cause),
@@ -312,8 +308,7 @@ impl Stream {
         })
     }
 
-    /// Encoders that may be used, in the configured order: those that passed their test and have
-    /// not failed in this session.
+    /// Encoders that may be used, in the configured order: those that passed their test.
     fn encoders(&self) -> Vec<TemplateName> {
         let tested = self.setup.tested.borrow();
         let tested = tested.as_deref().unwrap_or_default();
@@ -323,12 +318,8 @@ impl Stream {
                 .iter()
                 .filter(move |encoder| encoder.family == family)
         };
-        let usable = |encoder: &&Tested| !self.failed_encoders.contains(&encoder.template);
         let order = self.setup.spec.order.iter().flat_map(of_family);
-        order
-            .filter(usable)
-            .map(|encoder| encoder.template.clone())
-            .collect()
+        order.map(|encoder| encoder.template.clone()).collect()
     }
 
     fn start(&mut self, link: Link) {
@@ -338,7 +329,6 @@ impl Stream {
             drop(link);
             return self.tell(Event::Abandon("no configured encoder works".into()));
         }
-        start.rungs.retain(|rung| !self.shed.contains(&rung.name));
         self.distribution.begin(&mut start);
         let (pid, first_msn) = (link.pid(), start.first_msn);
         tracing::info!(stream = self.name(), pid, first_msn, "worker starts");
@@ -371,13 +361,6 @@ impl Stream {
         if self.distribution.end() {
             self.setup.cell.ended(now());
         }
-        self.forget_failures();
-    }
-
-    /// The next session tries all encoders and rungs again.
-    fn forget_failures(&mut self) {
-        self.failed_encoders.clear();
-        self.shed.clear();
     }
 
     fn abandoned(&mut self, cause: &str) {

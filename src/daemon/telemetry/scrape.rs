@@ -169,6 +169,9 @@ fn rungs(registry: &mut Registry, streams: &[StreamStatus]) {
     let speed = Family::<RungLabels, Real>::default();
     let bitrate = Family::<RungLabels, Gauge>::default();
     let dropped = Family::<RungLabels, Counter>::default();
+    let awake = Family::<RungLabels, Gauge>::default();
+    let wakes = Family::<RungLabels, Counter>::default();
+    let replacements = Family::<RungLabels, Counter>::default();
     for (stream, rung) in streams
         .iter()
         .flat_map(|stream| stream.rungs.iter().map(move |rung| (stream, rung)))
@@ -180,6 +183,10 @@ fn rungs(registry: &mut Registry, streams: &[StreamStatus]) {
         speed.get_or_create(&labels).set(f64::from(rung.speed));
         bitrate.get_or_create(&labels).set(signed(rung.bitrate));
         dropped.get_or_create(&labels).inc_by(rung.dropped);
+        awake.get_or_create(&labels).set(i64::from(rung.awake));
+        wakes.get_or_create(&labels).inc_by(rung.wakes);
+        let replaced = rung.encoder_replacements;
+        replacements.get_or_create(&labels).inc_by(replaced);
     }
     registry.register_with_unit(
         "weir_rung_speed",
@@ -197,6 +204,21 @@ fn rungs(registry: &mut Registry, streams: &[StreamStatus]) {
         "weir_rung_dropped_frames",
         "Frames that a rung skipped because its encoder was too slow",
         dropped,
+    );
+    registry.register(
+        "weir_rung_awake",
+        "Whether a rung is being made, 1 or 0",
+        awake,
+    );
+    registry.register(
+        "weir_rung_wakes",
+        "How often a rung that nobody watched was made again",
+        wakes,
+    );
+    registry.register(
+        "weir_rung_encoder_replacements",
+        "How often another encoder took over a rung",
+        replacements,
     );
 }
 
@@ -259,6 +281,11 @@ mod tests {
                 fps: 30.0,
                 bitrate: 2_800_000,
                 encoder: "x264".into(),
+                filling: "encoder x264".to_owned(),
+                reason: "watched".to_owned(),
+                awake: true,
+                wakes: 5,
+                encoder_replacements: 2,
                 speed: 1.5,
                 dropped: 4,
             }],
@@ -295,6 +322,9 @@ mod tests {
             "weir_rung_speed_ratio{stream=\"demo\",rung=\"720p\"} 1.5",
             "weir_rung_bitrate_bits_per_second{stream=\"demo\",rung=\"720p\"} 2800000",
             "weir_rung_dropped_frames_total{stream=\"demo\",rung=\"720p\"} 4",
+            "weir_rung_awake{stream=\"demo\",rung=\"720p\"} 1",
+            "weir_rung_wakes_total{stream=\"demo\",rung=\"720p\"} 5",
+            "weir_rung_encoder_replacements_total{stream=\"demo\",rung=\"720p\"} 2",
             "weir_input_delay_seconds{stream=\"demo\"} 0.06",
             "weir_input_repeated_frames_total{stream=\"demo\"} 8",
             "weir_input_skipped_frames_total{stream=\"demo\"} 9",

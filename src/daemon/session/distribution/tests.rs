@@ -8,6 +8,7 @@ use crate::daemon::session::fake::{
 };
 use crate::model::encoder::OnFailure;
 use crate::model::source::Source;
+use crate::wire::protocol::RungStats;
 
 fn heard() -> Moment {
     Moment {

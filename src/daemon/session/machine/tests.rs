@@ -202,14 +202,6 @@ fn an_abandoned_pull_is_tried_again_after_a_while() {
 }
 
 #[test]
-fn a_renewed_session_ends_the_old_one_first() {
-    let mut rig = Rig::live_push();
-    use Action::{Dismiss, EndSession, Expect, Hire};
-    rig.on(Event::Renew, &[Dismiss, EndSession, Expect, Hire]);
-    rig.state(State::Starting);
-}
-
-#[test]
 fn on_demand_runs_while_somebody_watches() {
     let mut rig = Rig::new(Schedule::WhileWatched);
     assert_eq!(rig.machine.on_time(rig.now), []);

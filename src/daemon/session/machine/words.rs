@@ -92,8 +92,6 @@ pub enum Event {
     Hired,
     /// The worker is lost, or could not be started.
     Lost(String),
-    /// The worker is lost with its encoder; another family takes over at once.
-    EncoderLost(String),
     /// The worker knows its source and has planned its renditions.
     Planned,
     /// The worker made a part.
@@ -111,8 +109,6 @@ pub enum Event {
     InputLost,
     /// The worker has flushed everything.
     Finished,
-    /// The session must end, and one with other renditions begin.
-    Renew,
     /// The stream cannot be made.
     Abandon(String),
     /// The stream is removed or the daemon stops.

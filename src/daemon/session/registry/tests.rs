@@ -18,15 +18,14 @@ use crate::daemon::config::settings::{self, Encoder, Hls, Server, Session, Worke
 use crate::daemon::ingest::{MediaEvent, Revocation};
 use crate::daemon::origin::Missing;
 use crate::daemon::session::fake::{
-    FakeLaunch, FakeWorker, Recorder, Started, bounded, cutting, format, origin, part_target, rung,
-    source, with_sound,
+    FakeLaunch, FakeWorker, Recorder, Started, bounded, cutting, format, origin, rung, with_sound,
 };
 use crate::model::encoder::OnFailure;
 use crate::model::frame::{EncodedFrame, Track};
 use crate::model::sandbox::Sandbox;
 use crate::model::source::{Pull, Source};
 use crate::model::status::State;
-use crate::wire::protocol::{FromWorker, InputState, Start, ToWorker};
+use crate::wire::protocol::{FromWorker, InputState, ToWorker};
 
 const LONG: Duration = Duration::from_secs(3600);
 const SHORT: Duration = Duration::from_millis(1);

@@ -39,7 +39,10 @@ impl Stream {
                 let taken = self.distribution.ts_segment(segment, moment());
                 taken.map(|()| self.produced())
             }
-            FromWorker::Cut(cut) => self.distribution.cut(cut, moment()),
+            FromWorker::Cut(cut) => {
+                let taken = self.distribution.cut(cut, moment());
+                taken.map(|changed| self.news |= changed)
+            }
             FromWorker::Filled {
                 video,
                 filling,
@@ -53,7 +56,7 @@ impl Stream {
                 rung,
                 encoder,
                 reason,
-            } => return self.encoder_failed(&rung, encoder, &reason),
+            } => return self.encoder_failed(&rung, &encoder, &reason),
             FromWorker::Finished => return self.tell(Event::Finished),
             FromWorker::Failed(reason) => {
                 return self.tell(Event::Lost(printable(&reason, TEXT_CHARS_MAX)));
@@ -82,9 +85,12 @@ impl Stream {
         filling: Filling,
         trouble: Option<&Trouble>,
     ) -> Result<(), Fault> {
-        let rung = self.distribution.filled(video, filling)?;
-        if let Some((speaker, trouble)) = self.speaker().zip(trouble) {
+        let (rung, trouble) = self.distribution.filled(video, filling, trouble)?;
+        if let Some((speaker, trouble)) = self.speaker().zip(trouble.as_ref()) {
             speaker.trouble(&rung, trouble, now());
+        }
+        if let Some(Trouble { cause, next }) = trouble {
+            self.setup.cell.error(&format!("{cause}; {next}"));
         }
         self.news = true;
         Ok(())
@@ -139,69 +145,23 @@ impl Stream {
         self.news = true;
     }
 
-    /// An encoder failed. `encoder.on_failure` in the configuration decides what happens.
-    fn encoder_failed(&mut self, rung: &str, encoder: TemplateName, reason: &str) {
-        let usable = self.encoders();
+    /// An encoder failed, and no other one may take over: the stream cannot be made.
+    fn encoder_failed(&mut self, rung: &str, encoder: &TemplateName, reason: &str) {
         let whose = if rung.is_empty() {
             String::new()
         } else {
             format!(" of rung {rung}")
         };
+        let next = match self.setup.spec.on_failure {
+            OnFailure::Fail => "on_failure = \"fail\" ends the stream",
+            OnFailure::Fallback | OnFailure::Shed => "no other encoder is left",
+        };
         let cause = format!("encoder {encoder}{whose} failed: {reason}");
         let cause = printable(&cause, TEXT_CHARS_MAX);
-        if !usable.contains(&encoder) {
-            return self.tell(Event::Lost(cause));
+        if self.encoders().contains(encoder) {
+            self.tell(Event::Abandon(format!("{cause}; {next}")));
+        } else {
+            self.tell(Event::Lost(cause));
         }
-        match self.setup.spec.on_failure {
-            OnFailure::Fail => self.tell(Event::Abandon(cause)),
-            // An encoder that cannot be built may not name its rung.
-            OnFailure::Shed if !rung.is_empty() => self.shed(rung, &cause),
-            OnFailure::Fallback | OnFailure::Shed if usable.len() > 1 => {
-                self.failed_encoders.push(encoder);
-                self.tell(Event::EncoderLost(cause));
-            }
-            OnFailure::Fallback | OnFailure::Shed => {
-                self.tell(Event::Abandon(format!("{cause}; no other family is left")));
-            }
-        }
-    }
-
-    /// Goes on without a rung. The playlists list all renditions of a session, and one without new
-    /// segments would stall its viewers. So this session ends and another begins.
-    fn shed(&mut self, rung: &str, cause: &str) {
-        let mut shed = self.shed.clone();
-        shed.extend(self.configured(rung));
-        let rungs = &self.setup.spec.rungs;
-        if shed == self.shed || rungs.iter().all(|rung| shed.contains(&rung.name)) {
-            return self.tell(Event::Abandon(format!("{cause}; no rung is left")));
-        }
-        tracing::warn!(
-            stream = self.name(),
-            rung,
-            cause,
-            "rung dropped; a new session begins"
-        );
-        self.setup
-            .cell
-            .error(&format!("{cause}; going on without the rung"));
-        self.tell(Event::Renew);
-        self.shed = shed;
-    }
-
-    /// The configured rung that a rendition was made from: the one of its name, or the lowest one
-    /// above it, when the source is smaller than the rung (see [`crate::model::ladder::plan`]).
-    fn configured(&self, rendition: &str) -> Option<String> {
-        let rungs = self.setup.spec.rungs.iter();
-        let left: Vec<_> = rungs.filter(|r| !self.shed.contains(&r.name)).collect();
-        if let Some(rung) = left.iter().find(|rung| rung.name == rendition) {
-            return Some(rung.name.clone());
-        }
-        let made = self.distribution.rungs();
-        let made = made.iter().find(|made| made.name == rendition)?;
-        let higher = left
-            .iter()
-            .filter(|r| r.height > made.width.min(made.height));
-        let rung = higher.min_by_key(|rung| rung.height)?;
-        Some(rung.name.clone())
     }
 }

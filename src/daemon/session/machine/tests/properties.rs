@@ -18,7 +18,7 @@ proptest::proptest! {
             let possible = match event {
                 Event::Hired => balance.hiring,
                 Event::Planned | Event::Produced | Event::Finished => balance.up,
-                Event::EncoderLost(_) | Event::Renew | Event::Abandon(_) => balance.up,
+                Event::Abandon(_) => balance.up,
                 Event::InputLive | Event::InputLost => balance.up,
                 Event::Playable => balance.up && balance.open,
                 _ => true,
@@ -78,8 +78,7 @@ fn event_of(number: usize) -> Event {
         1 => Event::Demand,
         2 | 3 => Event::Hired,
         4 => Event::Lost("lost".into()),
-        5 => Event::EncoderLost("encoder".into()),
-        6 | 7 => Event::Planned,
+        5..=7 => Event::Planned,
         8 => Event::Produced,
         9 => Event::Playable,
         10 => Event::Due(Late {
@@ -88,8 +87,7 @@ fn event_of(number: usize) -> Event {
         }),
         11 => Event::InputLive,
         12 => Event::InputLost,
-        13 => Event::Finished,
-        14 => Event::Renew,
+        13 | 14 => Event::Finished,
         15 => Event::Abandon("abandoned".into()),
         16 => Event::Decodable,
         _ => Event::PublisherArrived,

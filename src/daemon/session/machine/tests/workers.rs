@@ -110,16 +110,6 @@ fn grace_runs_out_between_two_workers() {
 }
 
 #[test]
-fn going_through_encoder_families_is_never_slowed_down() {
-    let mut rig = Rig::live_push();
-    for _ in 0..5 {
-        rig.on(Event::EncoderLost("e".into()), &replaced_at_once("e"));
-        rig.on(Event::Hired, &[]).on(Event::Planned, &[]);
-    }
-    rig.state(State::Live);
-}
-
-#[test]
 fn a_stream_starts_workers_at_its_own_pace() {
     let limits = Limits {
         restart_pace_per_mille: 1250,

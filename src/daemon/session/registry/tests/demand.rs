@@ -101,7 +101,20 @@ async fn a_rung_sleeps_and_wakes() {
     let (_lease, mut worker) = rig.live().await;
     worker.keeps_awake(rungs(&[1]));
     worker.makes(2).await;
+    // Who waits for a rung that sleeps is woken by what it shows.
+    let (origin, session) = (rig.origin.clone(), session(&rig).await);
+    let reader = tokio::spawn(async move {
+        let reload = Reload {
+            msn: Some(3),
+            ..Reload::default()
+        };
+        let cmaf = Packaging::Cmaf;
+        let playlist = origin.playlist("cam", &session, "720p", cmaf, reload);
+        playlist.await.map(drop)
+    });
+    tokio::task::yield_now().await;
     worker.makes(3).await;
+    assert_eq!(bounded(reader).await.unwrap(), Ok(()));
     worker.keeps_awake(rungs(&[0, 1]));
     worker.makes(4).await;
     worker.makes(5).await;

@@ -1,6 +1,10 @@
 //! Encoders that fail, or have not been tested yet.
 
 use super::*;
+use crate::model::encoder::Filling;
+use crate::model::ladder::RungSet;
+use crate::model::status::PublicStatus;
+use crate::wire::protocol::Trouble;
 
 fn encoder_failed(rung: &str, encoder: &str) -> FromWorker {
     FromWorker::EncoderFailed {
@@ -10,99 +14,100 @@ fn encoder_failed(rung: &str, encoder: &str) -> FromWorker {
     }
 }
 
-#[tokio::test]
-async fn a_failed_encoder_gives_way_to_the_next_family() {
-    let mut rig = Rig::push(LONG);
-    let lease = rig.publish("sesame").await.unwrap();
-    let (start, mut worker) = rig.started.next().await;
-    assert_eq!(
-        start.encoders,
-        ["nvidia", "x264"],
-        "vaapi did not pass its test"
-    );
-    worker.goes_live(1).await;
-    worker.say(encoder_failed("720p", "nvidia")).await;
-    let (start, mut worker) = rig.started.next().await;
-    assert_eq!(start.encoders, ["x264"]);
-    assert_eq!(start.first_msn, 2);
-    worker.plans().await;
-    worker.say(encoder_failed("720p", "x264")).await;
-    bounded(lease.revoked.revoked()).await;
-    rig.state(State::Failed).await;
-    rig.recorder.last("end").await;
-    let error = rig.registry.status("cam").unwrap().last_error.unwrap();
-    assert!(error.contains("no other family"), "{error}");
-    let _lease = rig.publish("sesame").await.unwrap();
-    let (start, _worker) = rig.started.next().await;
-    assert_eq!(
-        start.encoders,
-        ["nvidia", "x264"],
-        "a new publisher is a new try"
-    );
+fn filled(video: u8, filling: Filling, next: &str) -> FromWorker {
+    let (cause, next) = ("encoder x264 failed: no".into(), next.into());
+    FromWorker::Filled {
+        video,
+        filling,
+        trouble: Some(Trouble { cause, next }),
+    }
 }
 
 #[tokio::test]
-async fn a_shed_rung_is_missing_from_the_next_session() {
+async fn an_encoder_that_takes_over_is_shown_with_the_cause() {
     let mut rig = Rig::push(LONG);
-    rig.settings.encoder.on_failure = OnFailure::Shed;
-    rig.apply();
-    let lease = rig.publish("sesame").await.unwrap();
-    let rungs = |start: &Start| {
-        start
-            .rungs
-            .iter()
-            .map(|r| r.name.clone())
-            .collect::<Vec<_>>()
-    };
-    let (start, mut worker) = rig.started.next().await;
-    assert_eq!(rungs(&start), ["720p", "360p"]);
-    worker.goes_live(1).await;
-    worker.say(encoder_failed("720p", "nvidia")).await;
-    let (start, mut worker) = rig.started.next().await;
-    assert_eq!(
-        (rungs(&start), start.plan.is_none()),
-        (vec!["360p".to_owned()], true)
-    );
-    assert_eq!(rig.recorder.log().last().unwrap(), "end");
-    assert_eq!(rig.missing("cam").await, Missing::NotReady);
-    worker.say(encoder_failed("360p", "nvidia")).await;
-    bounded(lease.revoked.revoked()).await;
-    rig.state(State::Failed).await;
-}
-
-/// A source smaller than a rung gets a rendition of its own size, under another name.
-#[tokio::test]
-async fn a_rung_brought_down_to_the_source_can_be_shed() {
-    let mut rig = Rig::push(LONG);
-    rig.settings.encoder.on_failure = OnFailure::Shed;
-    rig.apply();
-    let _lease = rig.publish("sesame").await.unwrap();
-    let (start, mut worker) = rig.started.next().await;
-    let plan = crate::model::ladder::plan(&start.rungs, source(600));
-    worker
-        .say(FromWorker::Planned {
-            encoders: vec!["nvidia".into(); plan.video.len()],
-            part_target: part_target(&plan),
-            plan,
-        })
+    let (lease, mut worker) = rig.live().await;
+    let cause = "encoder x264 failed: no; nvidia takes over";
+    let other = Filling::Encoder("nvidia".into());
+    worker.say(filled(0, other, "nvidia takes over")).await;
+    let status = rig
+        .until(|status| status.rungs[0].encoder == "nvidia")
         .await;
-    worker.say(encoder_failed("600p", "nvidia")).await;
-    let (start, _worker) = rig.started.next().await;
-    let names: Vec<_> = start.rungs.iter().map(|rung| rung.name.as_str()).collect();
-    assert_eq!(names, ["360p"]);
+    let rung = &status.rungs[0];
+    assert_eq!(
+        (rung.filling.as_str(), rung.reason.as_str()),
+        ("encoder nvidia", cause)
+    );
+    assert_eq!((rung.awake, rung.encoder_replacements), (true, 1));
+    let below = &status.rungs[1];
+    let made = (below.filling.as_str(), below.reason.as_str());
+    assert_eq!(made, ("encoder x264", "all rungs are made"));
+    assert_eq!(below.encoder_replacements, 0);
+    assert_eq!(status.last_error.unwrap(), cause);
+    assert_eq!(status.state, State::Live);
+    worker.makes(2).await;
+    rig.recorder.last("part 2.0").await;
+    assert_eq!(rig.recorder.log(), ["open cam", "part 1.0", "part 2.0"]);
+    assert!(!lease.revoked.is_revoked());
 }
 
 #[tokio::test]
-async fn an_encoder_that_cannot_be_built_is_replaced_even_where_rungs_are_shed() {
+async fn a_rung_that_no_encoder_can_make_sleeps() {
     let mut rig = Rig::push(LONG);
-    rig.settings.encoder.on_failure = OnFailure::Shed;
-    rig.apply();
-    let _lease = rig.publish("sesame").await.unwrap();
-    let (_, mut worker) = rig.started.next().await;
-    worker.say(encoder_failed("", "nvidia")).await;
-    let (start, _worker) = rig.started.next().await;
-    assert_eq!(start.encoders, ["x264"]);
-    assert_eq!(start.rungs.len(), 2);
+    let (_lease, mut worker) = rig.live().await;
+    let cause = "encoder x264 failed: no; the rung is shed";
+    let shed = filled(0, Filling::Asleep, "the rung is shed");
+    worker.say(shed).await;
+    worker.keeps_awake(RungSet::EMPTY.with(1));
+    worker.makes(2).await;
+    let status = rig.until(|status| !status.rungs[0].awake).await;
+    let rung = &status.rungs[0];
+    assert_eq!(
+        (rung.filling.as_str(), rung.reason.as_str()),
+        ("asleep", cause)
+    );
+    assert_eq!(rung.encoder, "x264", "the last one");
+    let public = PublicStatus::from(status);
+    let awake: Vec<bool> = public.rungs.iter().map(|rung| rung.awake).collect();
+    assert_eq!(awake, [false, true]);
+}
+
+#[tokio::test]
+async fn a_worker_that_names_an_encoder_of_its_own_is_replaced() {
+    let mut rig = Rig::push(LONG);
+    let (_lease, mut worker) = rig.live().await;
+    worker
+        .say(filled(0, Filling::Encoder("vaapi".into()), ""))
+        .await;
+    worker.is_killed().await;
+}
+
+#[tokio::test]
+async fn without_another_encoder_the_stream_fails_until_the_next_publisher() {
+    for (on_failure, next) in [
+        (OnFailure::Fallback, "no other encoder is left"),
+        (OnFailure::Fail, "on_failure"),
+    ] {
+        let mut rig = Rig::push(LONG);
+        rig.settings.encoder.on_failure = on_failure;
+        rig.apply();
+        let lease = rig.publish("sesame").await.unwrap();
+        let (start, mut worker) = rig.started.next().await;
+        assert_eq!(start.on_failure, on_failure);
+        let encoders = ["nvidia", "x264"];
+        assert_eq!(start.encoders, encoders, "vaapi did not pass its test");
+        worker.goes_live(1).await;
+        worker.say(encoder_failed("720p", "x264")).await;
+        bounded(lease.revoked.revoked()).await;
+        rig.state(State::Failed).await;
+        rig.recorder.last("end").await;
+        let error = rig.registry.status("cam").unwrap().last_error.unwrap();
+        let cause = "encoder x264 of rung 720p failed: no; ";
+        assert!(error.starts_with(cause) && error.contains(next), "{error}");
+        let _lease = rig.publish("sesame").await.unwrap();
+        let (start, _worker) = rig.started.next().await;
+        assert_eq!(start.encoders, encoders, "a new publisher is a new try");
+    }
 }
 
 #[tokio::test]
@@ -120,17 +125,6 @@ async fn workers_wait_while_encoders_are_tested_again() {
     assert_eq!(start.encoders, ["x264"]);
     rig.registry.set_encoders(Vec::new());
     assert!(!rig.registry.ready());
-}
-
-#[tokio::test]
-async fn a_failed_encoder_can_end_the_stream() {
-    let mut rig = Rig::push(LONG);
-    rig.settings.encoder.on_failure = OnFailure::Fail;
-    rig.apply();
-    let (lease, mut worker) = rig.live().await;
-    worker.say(encoder_failed("720p", "nvidia")).await;
-    bounded(lease.revoked.revoked()).await;
-    rig.recorder.last("end").await;
 }
 
 #[tokio::test]
