@@ -212,7 +212,7 @@ fn rungs(registry: &mut Registry, streams: &[StreamStatus]) {
     );
     registry.register(
         "weir_rung_wakes",
-        "How often a rung that nobody watched was made again",
+        "How often a rung that slept was made again",
         wakes,
     );
     registry.register(

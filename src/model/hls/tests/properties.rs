@@ -88,7 +88,7 @@ impl Encoders {
             })
         };
         // Only what waits for a stand-in may be too much.
-        if taken.is_ok() || show.media.bytes() == 0 {
+        if taken.is_ok() {
             self.next[n] = if last { (msn + 1, 0) } else { (msn, index + 1) };
         } else {
             let (window, _) = show.media.window(n).unwrap();
