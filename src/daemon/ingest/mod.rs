@@ -16,7 +16,8 @@ use crate::base::secret::Secret;
 use crate::model::frame::{EncodedFrame, InputFormat};
 
 /// Capacity of the queue of media events between an ingest and its session. While the queue is
-/// full, the ingest does not read its socket, so TCP slows the publisher down.
+/// full, the ingest does not read its socket. The session takes events at once, whatever its worker does,
+/// so the queue is full for an instant only.
 pub const LEASE_EVENTS_MAX: usize = 512;
 
 /// A publisher's request to publish a stream.

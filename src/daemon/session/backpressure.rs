@@ -1,20 +1,11 @@
-//! What happens when a worker does not keep up with its publisher.
-//!
-//! First the session stops reading the publisher's lease, so that TCP slows the publisher down.
-//! After [`HOLD_MAX`] it drops frames up to the next key frame, so that the picture that comes
-//! back is whole.
-
-use std::time::{Duration, Instant};
+//! What happens when a worker does not keep up with its publisher: nothing holds the publisher up, and
+//! frames are dropped up to the next key frame, so that the picture that comes back is whole.
 
 use crate::model::frame::{EncodedFrame, Track};
-
-/// How long a publisher is slowed down before frames are dropped.
-pub const HOLD_MAX: Duration = Duration::from_secs(1);
 
 /// Decides which frames go to the worker.
 #[derive(Debug, Default)]
 pub struct Backpressure {
-    held_since: Option<Instant>,
     skipping: bool,
     has_video: bool,
     dropped: u64,
@@ -37,16 +28,6 @@ impl Backpressure {
     /// The input's format has changed.
     pub fn format(&mut self, has_video: bool) {
         self.has_video = has_video;
-    }
-
-    /// Until when to wait for room before the next frame is taken; `None` when not to wait.
-    pub fn hold_until(&mut self, has_room: bool, now: Instant) -> Option<Instant> {
-        if has_room {
-            self.held_since = None;
-            return None;
-        }
-        let since = *self.held_since.get_or_insert(now);
-        (!self.skipping).then(|| since + HOLD_MAX)
     }
 
     /// Decides about a frame that was taken.
@@ -73,7 +54,6 @@ impl Backpressure {
     /// Another publisher follows, or the worker begins again with the GOP cache. Both start with a
     /// key frame.
     pub fn restart(&mut self) {
-        self.held_since = None;
         self.skipping = false;
         self.dropped = 0;
     }
@@ -97,27 +77,6 @@ mod tests {
     }
 
     #[test]
-    fn a_publisher_is_held_up_for_a_bounded_time() {
-        let start = Instant::now();
-        let mut backpressure = Backpressure::default();
-        assert_eq!(backpressure.hold_until(true, start), None);
-        assert_eq!(
-            backpressure.hold_until(false, start),
-            Some(start + HOLD_MAX)
-        );
-        let later = start + HOLD_MAX / 2;
-        assert_eq!(
-            backpressure.hold_until(false, later),
-            Some(start + HOLD_MAX)
-        );
-        assert_eq!(backpressure.hold_until(true, later), None);
-        assert_eq!(
-            backpressure.hold_until(false, later),
-            Some(later + HOLD_MAX)
-        );
-    }
-
-    #[test]
     fn after_a_drop_only_a_key_frame_resumes() {
         let (key, delta) = (frame(Track::Video, true), frame(Track::Video, false));
         let audio = frame(Track::Audio, true);
@@ -125,7 +84,6 @@ mod tests {
         backpressure.format(true);
         assert_eq!(backpressure.pass(&delta, true), Pass::Send);
         assert_eq!(backpressure.pass(&delta, false), Pass::DropFirst);
-        assert_eq!(backpressure.hold_until(false, Instant::now()), None);
         assert_eq!(backpressure.pass(&key, false), Pass::Drop);
         assert_eq!(backpressure.pass(&delta, true), Pass::Drop);
         assert_eq!(backpressure.pass(&audio, true), Pass::Drop);

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use super::backpressure::{Backpressure, Pass};
 use super::gop::GopCache;
@@ -91,20 +91,12 @@ impl Contribution {
     }
 
     /// The publisher's next event; `None` when the publisher has gone. Without a publisher this
-    /// never completes. While the worker has no room, it waits for a bounded time, which slows the
-    /// publisher down. Cancel-safe.
-    pub async fn next(&mut self, inbox: Option<&WorkerInbox>) -> Option<MediaEvent> {
-        let Some(publisher) = &mut self.publisher else {
-            return pending().await;
-        };
-        if let Some(inbox) = inbox {
-            let now = Instant::now().into_std();
-            if let Some(until) = self.backpressure.hold_until(inbox.has_room(), now) {
-                // If there is still no room then, the frame is dropped.
-                let _ = timeout_at(until.into(), inbox.room()).await;
-            }
+    /// never completes. A worker without room holds nobody up: see [`Backpressure`]. Cancel-safe.
+    pub async fn next(&mut self) -> Option<MediaEvent> {
+        match &mut self.publisher {
+            Some(publisher) => publisher.media.recv().await,
+            None => pending().await,
         }
-        publisher.media.recv().await
     }
 
     /// When the publisher must have sent a key frame, or sound where it has no pictures.
@@ -150,7 +142,7 @@ impl Contribution {
                     );
                 }
                 if let Some(inbox) = inbox {
-                    self.send(frame, inbox, stream);
+                    self.send(frame, inbox, stream, metrics);
                 }
                 if first {
                     Taken::Decodable
@@ -179,8 +171,18 @@ impl Contribution {
         }
     }
 
-    fn send(&mut self, frame: EncodedFrame, inbox: &WorkerInbox, stream: &str) {
-        match self.backpressure.pass(&frame, inbox.has_room()) {
+    fn send(
+        &mut self,
+        frame: EncodedFrame,
+        inbox: &WorkerInbox,
+        stream: &str,
+        metrics: &OneStream,
+    ) {
+        let pass = self.backpressure.pass(&frame, inbox.has_room());
+        if matches!(pass, Pass::DropFirst | Pass::Drop) {
+            metrics.ingest_dropped.inc();
+        }
+        match pass {
             Pass::Send => inbox.push(ToWorker::Frame(frame)),
             Pass::Resume(dropped) => {
                 tracing::warn!(stream, dropped, "worker takes frames again");
@@ -188,7 +190,8 @@ impl Contribution {
             }
             Pass::DropFirst => tracing::warn!(
                 stream,
-                "worker does not keep up; frames are dropped until it has room at a key frame"
+                "worker does not keep up; frames are dropped until it has room at a key frame; take \
+                 rungs away or give the machine more cores"
             ),
             Pass::Drop => {}
         }

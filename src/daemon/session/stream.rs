@@ -183,12 +183,11 @@ impl Stream {
         let deadlines = [self.machine.deadline(), key_by, lapses];
         let deadline = deadlines.into_iter().flatten().min();
         let demand = self.rung_demand();
-        let inbox = self.link.as_ref().map(Link::inbox).cloned();
         tokio::select! {
             Some(command) = self.setup.commands.recv() => Input::Command(command),
             () = self.setup.cell.demanded.notified() => Input::Demand,
             () = news(demand.as_deref()) => Input::RungDemand,
-            event = self.contribution.next(inbox.as_ref()) => Input::Media(event),
+            event = self.contribution.next() => Input::Media(event),
             said = said(&mut self.link) => Input::Said(said),
             hired = hired(&mut self.hiring) => Input::Hired(hired),
             () = until(deadline) => Input::Time,

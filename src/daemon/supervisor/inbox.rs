@@ -17,7 +17,7 @@ pub(super) const QUEUE_MESSAGES_MAX: usize = 8192;
 
 /// The queue of messages for a worker. Cheap to clone.
 ///
-/// Frames may be pushed only while there is [room](WorkerInbox::room). All other messages may be
+/// Frames may be pushed only while there is [room](WorkerInbox::has_room). All other messages may be
 /// pushed at any time; above [`QUEUE_MESSAGES_MAX`] the worker counts as stuck.
 #[derive(Debug, Clone, Default)]
 pub struct WorkerInbox(Arc<Shared>);
@@ -26,7 +26,6 @@ pub struct WorkerInbox(Arc<Shared>);
 struct Shared {
     queue: Mutex<Queue>,
     pushed: Notify,
-    popped: Notify,
     stuck: CancellationToken,
 }
 
@@ -55,18 +54,10 @@ impl WorkerInbox {
         queue.messages.len() < QUEUE_MESSAGES_SOFT_MAX && queue.bytes < QUEUE_BYTES_SOFT_MAX
     }
 
-    /// Waits until there is room for a frame. Cancel-safe; for one waiter at a time.
-    pub async fn room(&self) {
-        while !self.has_room() {
-            self.0.popped.notified().await;
-        }
-    }
-
     /// Removes the oldest message, waiting for one. Cancel-safe; for one caller at a time.
     pub(super) async fn pop(&self) -> ToWorker {
         loop {
             if let Some(message) = self.try_pop() {
-                self.0.popped.notify_one();
                 return message;
             }
             self.0.pushed.notified().await;

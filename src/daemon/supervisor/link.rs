@@ -364,7 +364,9 @@ mod tests {
                 drop(message);
             }
         });
-        link.inbox().room().await;
+        while !link.inbox().has_room() {
+            tokio::task::yield_now().await;
+        }
         drop(link);
         tokio::task::spawn_blocking(move || reader.join().unwrap())
             .await

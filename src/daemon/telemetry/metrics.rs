@@ -61,6 +61,7 @@ pub struct StreamMetrics {
     takeovers: Family<StreamLabels, Counter>,
     ingest_bytes: Family<StreamLabels, Counter>,
     ingest_frames: Family<StreamLabels, Counter>,
+    ingest_dropped: Family<StreamLabels, Counter>,
 }
 
 /// The counters of one stream, without a look-up at each use.
@@ -74,6 +75,8 @@ pub struct OneStream {
     pub ingest_bytes: Counter,
     /// Encoded video and audio frames received.
     pub ingest_frames: Counter,
+    /// Those of them that were dropped because the worker did not keep up.
+    pub ingest_dropped: Counter,
 }
 
 impl Metrics {
@@ -221,6 +224,7 @@ impl StreamMetrics {
             takeovers: self.takeovers.get_or_create_owned(&labels),
             ingest_bytes: self.ingest_bytes.get_or_create_owned(&labels),
             ingest_frames: self.ingest_frames.get_or_create_owned(&labels),
+            ingest_dropped: self.ingest_dropped.get_or_create_owned(&labels),
         }
     }
 
@@ -232,12 +236,13 @@ impl StreamMetrics {
         }
     }
 
-    fn families(&self) -> [&Family<StreamLabels, Counter>; 4] {
+    fn families(&self) -> [&Family<StreamLabels, Counter>; 5] {
         [
             &self.worker_restarts,
             &self.takeovers,
             &self.ingest_bytes,
             &self.ingest_frames,
+            &self.ingest_dropped,
         ]
     }
 
@@ -262,6 +267,11 @@ impl StreamMetrics {
             "ingest_frames",
             "Encoded video and audio frames received",
             self.ingest_frames.clone(),
+        );
+        registry.register(
+            "ingest_frames_dropped",
+            "Encoded frames dropped up to a key frame because the worker did not keep up",
+            self.ingest_dropped.clone(),
         );
     }
 }

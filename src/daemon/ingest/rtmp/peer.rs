@@ -272,7 +272,7 @@ impl Link {
             self.connection.accept()?;
             loop {
                 match self.connection.poll()? {
-                    // While the queue is full, nothing is read, and TCP slows the publisher down.
+                    // The session takes events at once, so this waits for an instant only.
                     Some(Event::Media(event)) => {
                         let sent = lease.media.send(event).await;
                         sent.map_err(|_| End::Revoked(lease.revoked.reason()))?;
