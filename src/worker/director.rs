@@ -162,7 +162,9 @@ impl Director {
     }
 
     fn tick(&mut self) {
-        self.with_rungs(|rungs| rungs.tick(Instant::now()));
+        if let Some((rungs, engine)) = self.rungs.as_mut().zip(self.engine.as_ref()) {
+            rungs.tick(engine.strain(), Instant::now());
+        }
         if self.dark_at.is_some_and(|at| at <= Instant::now()) {
             self.dark_at = None;
             let plan = ladder::plan(&self.start.rungs, NO_PICTURE);

@@ -8,6 +8,7 @@
 mod choice;
 mod director;
 mod input;
+mod load;
 pub mod media;
 mod rungs;
 pub mod walls;

@@ -35,6 +35,7 @@ mod llhls;
 mod many_pulls;
 #[cfg(test)]
 mod operations;
+mod overload;
 #[cfg(test)]
 #[path = "../players/mod.rs"]
 mod players;

@@ -47,7 +47,7 @@ impl Speaker<'_> {
         if self.passes(now) {
             let (stream, pid) = (self.stream, self.pid);
             let Trouble { cause, next } = trouble;
-            tracing::warn!(stream, rung, pid, cause, next, "encoder trouble");
+            tracing::warn!(stream, rung, pid, cause, next, "rung changed");
         }
     }
 

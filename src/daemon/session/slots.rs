@@ -19,7 +19,7 @@ pub(super) struct Slots {
 #[derive(Debug, Default)]
 struct Slot {
     encoder: TemplateName,
-    /// Why it has another encoder than at first.
+    /// Why it is made in another way than at first.
     replaced: Option<String>,
     /// Why it sleeps although it is wanted.
     halted: Option<String>,
@@ -77,14 +77,19 @@ impl Slots {
         };
         let why = trouble.map(|Trouble { cause, next }| format!("{cause}; {next}"));
         match filling {
-            Filling::Encoder(encoder) if encoder == slot.encoder => {}
+            Filling::Encoder(encoder) if encoder == slot.encoder => {
+                slot.replaced = why.or_else(|| slot.replaced.take());
+            }
             Filling::Encoder(encoder) => {
                 slot.encoder = encoder;
                 slot.replacements = slot.replacements.saturating_add(1);
                 slot.replaced = why;
             }
             // A rung that is given up was filled before, until its segment had ended.
-            Filling::Asleep => slot.halted = why.or_else(|| slot.replaced.clone()),
+            Filling::Asleep => {
+                let before = slot.halted.take().or_else(|| slot.replaced.clone());
+                slot.halted = why.or(before);
+            }
         }
     }
 

@@ -5,7 +5,7 @@
 //! last one, then shows it dimmed under a note, with silence. When that is, the source's own pace
 //! says.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -49,9 +49,33 @@ pub enum Inputs {
     Test(Box<TestSource>),
 }
 
+/// How the output keeps up with the clock.
+#[derive(Debug, Default)]
+pub struct Strain {
+    /// Pictures left out since the start, because the encoders were behind.
+    dropped: AtomicU64,
+    /// The latest that a picture was since the last look, in milliseconds.
+    late_ms: AtomicU64,
+}
+
+impl Strain {
+    /// Pictures left out since the start, and the latest that a picture was since the last call.
+    pub fn take(&self) -> (u64, Duration) {
+        let late_ms = self.late_ms.swap(0, Ordering::Relaxed);
+        let dropped = self.dropped.load(Ordering::Relaxed);
+        (dropped, Duration::from_millis(late_ms))
+    }
+
+    fn late(&self, late: Duration) {
+        let ms = u64::try_from(late.as_millis()).unwrap_or(u64::MAX);
+        self.late_ms.fetch_max(ms, Ordering::Relaxed);
+    }
+}
+
 /// A running pacer.
 #[derive(Debug)]
 pub struct Engine {
+    strain: Arc<Strain>,
     stop: Arc<AtomicBool>,
     thread: JoinHandle<Output>,
 }
@@ -69,7 +93,7 @@ impl Engine {
         start: Instant,
         outbox: Outbox,
     ) -> std::io::Result<Self> {
-        let stop = Arc::new(AtomicBool::new(false));
+        let (stop, strain) = (Arc::new(AtomicBool::new(false)), Arc::<Strain>::default());
         let pacer = Pacer {
             stop: stop.clone(),
             inputs,
@@ -78,14 +102,23 @@ impl Engine {
             start,
             stills: Stills::new(canvas),
             reported: start,
-            dropped: 0,
+            strain: strain.clone(),
             outbox,
             output,
         };
         let thread = std::thread::Builder::new()
             .name("pacer".to_owned())
             .spawn(move || pacer.run())?;
-        Ok(Self { stop, thread })
+        Ok(Self {
+            strain,
+            stop,
+            thread,
+        })
+    }
+
+    /// How the output keeps up.
+    pub fn strain(&self) -> &Strain {
+        &self.strain
     }
 
     /// Stops pacing, and flushes the output half.
@@ -106,8 +139,7 @@ struct Pacer {
     stills: Stills,
     /// When statistics were last sent.
     reported: Instant,
-    /// Pictures dropped since the start, because the encoders were behind.
-    dropped: u64,
+    strain: Arc<Strain>,
     outbox: Outbox,
     output: Output,
 }
@@ -127,6 +159,8 @@ impl Pacer {
             if picture_due <= sound_due {
                 self.sleep_until(picture_due);
                 self.picture(frame, picture_due);
+                self.strain
+                    .late(self.start.elapsed().saturating_sub(picture_due));
                 frame += 1;
             } else {
                 self.sleep_until(sound_due);
@@ -172,7 +206,7 @@ impl Pacer {
         if self.has_room(slot) || self.cuts.starts_part(frame) {
             self.output.picture(frame, picture);
         } else {
-            self.dropped += 1;
+            self.strain.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
 
@@ -214,7 +248,7 @@ impl Pacer {
             let fps = self.canvas.fps.divided(slot.rendition().divisor).as_f64();
             RungStats {
                 speed: (slot.take_count() as f64 / fps / period.as_secs_f64()) as f32,
-                dropped: self.dropped,
+                dropped: self.strain.dropped.load(Ordering::Relaxed),
             }
         };
         let video = self.output.slots().iter().map(rung).collect();

@@ -53,6 +53,12 @@ impl Cuts {
         self.log().locate(frame).starts_segment
     }
 
+    /// Number of canvas frame `frame`, which is decided, in its part, from 0.
+    pub fn offset_in_part(&self, frame: u64) -> u64 {
+        let log = self.log();
+        frame.saturating_sub(log.cut_of(frame).frame) % log.lengths().part_frames
+    }
+
     /// The segment that canvas frame `frame` lies in, and the rungs that are awake in it.
     pub fn segment_of(&self, frame: u64) -> (u64, RungSet) {
         let cut = self.log().cut_of(frame);

@@ -5,7 +5,7 @@
 //! makes them again, and the playlist goes on with the very part that comes next.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -37,6 +37,8 @@ pub struct Slot {
     tools: Tools,
     fillings: AtomicU64,
     encoded: AtomicU64,
+    /// Every second picture is left out.
+    halved: AtomicBool,
     state: Mutex<State>,
     emptied: Condvar,
     this: Weak<Self>,
@@ -91,6 +93,7 @@ impl Slot {
                 tools: tools.clone(),
                 fillings: AtomicU64::new(0),
                 encoded: AtomicU64::new(0),
+                halved: AtomicBool::new(false),
                 state: Mutex::new(State {
                     fillings: VecDeque::new(),
                     relay: Relay::default(),
@@ -207,14 +210,29 @@ impl Slot {
         frame.is_multiple_of(u64::from(self.rendition.divisor.max(1)))
     }
 
+    /// Encodes every second picture only, or all of them again.
+    pub fn halve(&self, halved: bool) {
+        self.halved.store(halved, Ordering::Relaxed);
+    }
+
+    /// Whether a rung of half its rate has the picture: every second one of each part, so that each
+    /// part keeps its first one.
+    fn is_kept(&self, frame: u64) -> bool {
+        let own = self.tools.cuts.offset_in_part(frame) / u64::from(self.rendition.divisor.max(1));
+        own.is_multiple_of(2)
+    }
+
     /// Encodes a picture.
     pub fn picture(&self, frame: u64, picture: &gst::Buffer) {
         if !self.takes(frame) {
             return;
         }
         let mut state = self.lock();
-        let starts = self.tools.cuts.starts_segment(frame);
         state.came = Some(frame);
+        if self.halved.load(Ordering::Relaxed) && !self.is_kept(frame) {
+            return state.rest();
+        }
+        let starts = self.tools.cuts.starts_segment(frame);
         let next = state.package.next_frame();
         while state.kept.front().is_some_and(|(kept, _)| *kept < next) {
             state.kept.pop_front();
