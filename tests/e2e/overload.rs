@@ -14,7 +14,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 const CLIP: Clip = Clip::new(426, 240, 30);
 const TOP_KBPS: u32 = 400;
 /// Too long for 30 frames per second, but not for 15.
-const FRAME: Duration = Duration::from_millis(50);
+const FRAME: Duration = Duration::from_millis(40);
 /// Segments that are watched afterwards.
 const SEGMENTS_AFTER: u64 = 3;
 

@@ -1,11 +1,11 @@
-//! Stops one thread of a worker, as a deadlock would. The other threads go on.
+//! Stops one piece of a worker, as a deadlock would. The other threads go on.
 
 use std::fs;
 
 use super::process::Identity;
 
-/// Stops the first thread of `process` that is called `name`, for as long as the calling thread lives.
-/// The worker must stand outside its walls (`worker.sandbox = "off"`), or only root may trace it.
+/// Stops the threads of `process` that are called `name`, for as long as the calling thread lives:
+/// among them may be one that has ended its work and keeps the name. The worker must stand outside its walls (`worker.sandbox = "off"`), or only root may trace it.
 pub fn freeze(process: Identity, name: &str) {
     let tasks = format!("/proc/{}/task", process.pid);
     let threads = fs::read_dir(&tasks).unwrap_or_else(|error| panic!("{tasks}: {error}"));
@@ -17,9 +17,15 @@ pub fn freeze(process: Identity, name: &str) {
             Some((comm.trim().to_owned(), id))
         })
         .collect();
-    let thread = names.iter().find(|(comm, _)| comm == name);
-    let (_, id) = thread.unwrap_or_else(|| panic!("no thread {name} among {names:?}"));
-    let id: libc::pid_t = id.parse().expect("a number");
+    let called = names.iter().filter(|(comm, _)| comm == name);
+    let ids: Vec<&String> = called.map(|(_, id)| id).collect();
+    assert!(!ids.is_empty(), "no thread {name} among {names:?}");
+    for id in ids {
+        stop(id.parse().expect("a number"), name);
+    }
+}
+
+fn stop(id: libc::pid_t, name: &str) {
     for request in [libc::PTRACE_SEIZE, libc::PTRACE_INTERRUPT] {
         let (address, data) = (0usize, 0usize);
         // SAFETY: both requests take no pointer; they change nothing in this process.
