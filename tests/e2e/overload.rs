@@ -59,21 +59,26 @@ fn a_machine_that_is_too_slow_makes_less_of_the_ladder_and_says_so() {
     });
     let dropped = || top()["dropped"].as_u64().expect("a number");
     assert!(dropped() > 0, "the machine was not too slow");
-    // What waited is encoded first. From then on nothing is left out any more.
+    // What waited is encoded first, and the numbers are those of the last second. From then on nothing is
+    // left out any more.
     let uri = &viewer.master.variants[0].uri;
+    let segments = |count| {
+        let last = viewer.playlist(uri).last_msn() + count;
+        wait_until("segments", LIMIT, || {
+            viewer.playlist(uri).last_msn() >= last
+        });
+        dropped()
+    };
     let mut before = dropped();
-    wait_until("no picture left out during a segment", LIMIT, || {
-        let msn = viewer.playlist(uri).last_msn();
-        wait_until("a segment", LIMIT, || viewer.playlist(uri).last_msn() > msn);
-        let (earlier, now) = (std::mem::replace(&mut before, dropped()), dropped());
-        earlier == now
+    wait_until("no picture left out", LIMIT, || {
+        let earlier = std::mem::replace(&mut before, segments(2));
+        earlier == before
     });
-    let msn = viewer.playlist(uri).last_msn();
-    let last = msn + SEGMENTS_AFTER;
-    wait_until("segments", LIMIT, || {
-        viewer.playlist(uri).last_msn() >= last
-    });
-    assert_eq!(dropped(), before, "pictures are left out still");
+    assert_eq!(
+        segments(SEGMENTS_AFTER),
+        before,
+        "pictures are left out still"
+    );
     let playlist = viewer.playlist(uri);
     assert!(playlist.segments.iter().all(|it| !it.discontinuity));
     assert_eq!(daemon.worker("s"), worker, "another worker");

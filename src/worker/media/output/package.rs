@@ -107,13 +107,18 @@ impl Package {
         Ok(())
     }
 
-    /// The rung is awake from segment `msn` on.
-    pub fn begin(&mut self, msn: u64) {
+    /// The rung is awake from segment `msn` on, whether or not it has an encoder.
+    ///
+    /// # Errors
+    /// As [`prepare`](Self::prepare), if that has not been called.
+    pub fn begin(&mut self, msn: u64) -> Result<(), template::Error> {
+        self.prepare()?;
         self.ending = false;
         if let Some(ts) = &mut self.ts {
             ts.sink.begin(msn);
             ts.from_msn = Some(msn);
         }
+        Ok(())
     }
 
     /// The rung sleeps from segment `msn` on.

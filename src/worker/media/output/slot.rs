@@ -192,7 +192,9 @@ impl Slot {
         state.due = Some(frame);
         if !state.awake {
             state.awake = true;
-            state.package.begin(msn);
+            if let Err(error) = state.package.begin(msn) {
+                self.tools.events.send(Event::Fatal(error.to_string()));
+            }
         }
     }
 

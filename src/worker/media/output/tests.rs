@@ -62,6 +62,14 @@ struct Fed {
 
 impl Fed {
     fn new(fps: FrameRate) -> Self {
+        let fed = Self::without_encoders(fps);
+        for rung in [0, 1] {
+            fill(&fed.output, rung);
+        }
+        fed
+    }
+
+    fn without_encoders(fps: FrameRate) -> Self {
         crate::worker::media::init().unwrap();
         let plan = plan(fps);
         let lengths = Lengths::new(Settings {
@@ -89,9 +97,6 @@ impl Fed {
             events,
         };
         let output = Output::start(&plan, true, &tools).unwrap();
-        for rung in [0, 1] {
-            fill(&output, rung);
-        }
         Self {
             output,
             cuts,
@@ -361,6 +366,25 @@ fn a_rung_sleeps_and_wakes_at_cuts() {
     let mut life = of_rung(&messages, 0);
     life.retain(|event| !event.starts_with(['5', '6']) && event != "init");
     assert_eq!(life, ["8 of 10", "9 of 10"]);
+}
+
+#[test]
+fn an_encoder_that_comes_late_makes_everything() {
+    let mut fed = Fed::without_encoders(FrameRate::whole(30));
+    fed.until(Duration::from_millis(1200));
+    for rung in [0, 1] {
+        fill(&fed.output, rung);
+    }
+    fed.until(Duration::from_secs(6));
+    let (log, messages) = fed.finish();
+    checked(&log, &messages);
+    for rung in [0, 1] {
+        let ts = messages.iter().filter_map(|m| match m {
+            FromWorker::TsSegment(s) if s.video == rung => Some(video_frames(&s.data).count()),
+            _ => None,
+        });
+        assert_eq!(ts.sum::<usize>(), 180 / (usize::from(rung) + 1));
+    }
 }
 
 #[test]
