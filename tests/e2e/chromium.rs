@@ -109,10 +109,15 @@ impl Chromium {
         self.ask(&json!({"do": "screenshot", "path": path}));
     }
 
-    /// Asserts that no script has failed and that hls.js has reported no fatal error.
-    pub fn assert_healthy(&mut self) {
+    /// Asserts that no script has failed.
+    pub fn assert_scripts_healthy(&mut self) {
         let complaints = self.ask(&json!({"do": "complaints"}));
         assert_eq!(complaints, json!([]), "scripts failed");
+    }
+
+    /// Asserts that no script has failed and that hls.js has reported no fatal error.
+    pub fn assert_healthy(&mut self) {
+        self.assert_scripts_healthy();
         assert_eq!(
             self.eval("window.seen.fatal"),
             json!([]),

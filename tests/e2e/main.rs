@@ -34,6 +34,8 @@ mod llhls;
 #[cfg(test)]
 mod many_pulls;
 #[cfg(test)]
+mod on_demand;
+#[cfg(test)]
 mod operations;
 mod overload;
 #[cfg(test)]

@@ -48,7 +48,7 @@ pub struct Seen {
 impl Page {
     /// Opens `url` in `player`, which is `hls.js`, `Shaka` or `video.js`.
     pub fn open(browser: Browser, player: &'static str, url: &str) -> Self {
-        let server = Server::start(serve);
+        let server = pages();
         let address = format!("/?player={player}&url={url}");
         let profile = tempfile::tempdir().expect("a temporary folder");
         let mut command = browser.command(profile.path());
@@ -125,6 +125,11 @@ impl Browser {
         }
         command
     }
+}
+
+/// Serves the page that plays.
+pub fn pages() -> Server {
+    Server::start(serve)
 }
 
 fn serve(asked: &Asked) -> Reply {

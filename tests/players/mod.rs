@@ -3,8 +3,10 @@
 //! `docs/COMPATIBILITY.md`.
 
 mod browsers;
-mod programs;
+pub mod programs;
 mod runs;
+
+pub use browsers::pages;
 
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -13,7 +15,7 @@ use std::time::Duration;
 const PLAYED: Duration = Duration::from_secs(15);
 
 /// Whether a program of that name can be started.
-fn is_installed(name: &str) -> bool {
+pub fn is_installed(name: &str) -> bool {
     let found = Command::new("sh")
         .args(["-c", "command -v \"$0\"", name])
         .stdout(Stdio::null())

@@ -1,11 +1,10 @@
-//! Players that are programs: they play the stream for a while without a screen.
+//! Players that are programs: they play the stream without a screen, for a while or to its end.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
-
-use super::PLAYED;
+use std::time::Duration;
 
 /// What a player got.
 #[derive(Debug, Clone, Default)]
@@ -15,6 +14,9 @@ pub struct Played {
     /// What the player complained of.
     pub complaints: Vec<String>,
 }
+
+/// Plays an address for at most this long.
+pub type Program = fn(&str, Duration) -> Played;
 
 fn run(command: &mut Command) -> Output {
     let output = command.stdin(Stdio::null()).output();
@@ -44,7 +46,7 @@ fn with(lines: Vec<String>, words: &[&str]) -> Vec<String> {
 }
 
 /// `ffmpeg` decodes the best variant.
-pub fn ffmpeg(url: &str) -> Played {
+pub fn ffmpeg(url: &str, time: Duration) -> Played {
     let output = run(Command::new("ffmpeg")
         .args([
             "-nostdin",
@@ -55,7 +57,7 @@ pub fn ffmpeg(url: &str) -> Played {
             "-i",
             url,
         ])
-        .args(["-t", &PLAYED.as_secs().to_string(), "-f", "null", "-"]));
+        .args(["-t", &time.as_secs().to_string(), "-f", "null", "-"]));
     let lines = lines(&output);
     Played {
         pictures: last_number(&lines, "frame="),
@@ -64,7 +66,7 @@ pub fn ffmpeg(url: &str) -> Played {
 }
 
 /// mpv plays to nowhere, in real time.
-pub fn mpv(url: &str) -> Played {
+pub fn mpv(url: &str, time: Duration) -> Played {
     let output = run(Command::new("mpv")
         .args([
             "--no-config",
@@ -74,7 +76,7 @@ pub fn mpv(url: &str) -> Played {
         ])
         .args(["--msg-level=all=warn,statusline=status"])
         .args(["--term-status-msg=pictures ${estimated-frame-number} end"])
-        .arg(format!("--length={}", PLAYED.as_secs()))
+        .arg(format!("--length={}", time.as_secs()))
         .arg(url));
     let lines = lines(&output);
     Played {
@@ -84,7 +86,7 @@ pub fn mpv(url: &str) -> Played {
 }
 
 /// VLC plays the best variant into a file of raw pictures, in real time. It refuses to run as root.
-pub fn vlc(url: &str) -> Played {
+pub fn vlc(url: &str, time: Duration) -> Played {
     let home = tempfile::tempdir().expect("a temporary folder");
     let pictures = home.path().join("pictures.y4m");
     let mut command = if rustix::process::getuid().is_root() {
@@ -114,12 +116,7 @@ pub fn vlc(url: &str) -> Played {
             "--adaptive-logic=highest",
             "--play-and-exit",
         ])
-        .args([
-            "--run-time",
-            &PLAYED.as_secs().to_string(),
-            url,
-            "vlc://quit",
-        ]));
+        .args(["--run-time", &time.as_secs().to_string(), url, "vlc://quit"]));
     let bytes = fs::metadata(&pictures).map_or(0, |file| file.len());
     Played {
         // 4:2:0, of the size of the best variant.
@@ -132,11 +129,11 @@ pub fn vlc(url: &str) -> Played {
 }
 
 /// GStreamer's `uridecodebin3`, as `playbin3` uses it.
-pub fn gstreamer(url: &str) -> Played {
+pub fn gstreamer(url: &str, time: Duration) -> Played {
     let mut command = Command::new("timeout");
     command.args([
         "--signal=INT",
-        &PLAYED.as_secs().to_string(),
+        &time.as_secs().to_string(),
         "gst-launch-1.0",
         "-e",
         "-v",
@@ -173,7 +170,7 @@ pub fn gstreamer(url: &str) -> Played {
 }
 
 /// The client of gohlslib, with which MediaMTX reads streams. Needs Go.
-pub fn gohlslib(url: &str) -> Played {
+pub fn gohlslib(url: &str, time: Duration) -> Played {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/players/gohlslib");
     let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join("gohlslib");
     let built = Command::new("go")
@@ -184,7 +181,7 @@ pub fn gohlslib(url: &str) -> Played {
     assert!(built.expect("go is installed").success());
     let output = run(Command::new(program)
         .arg(url)
-        .arg(PLAYED.as_secs().to_string()));
+        .arg(time.as_secs().to_string()));
     let lines = lines(&output);
     Played {
         pictures: last_number(&lines, "pictures="),

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use super::browsers::{Browser, Page, Seen};
-use super::programs::{self, Played};
+use super::programs;
 use super::{PLAYED, is_installed};
 use crate::sources::Clip;
 use crate::support::daemon::Daemon;
@@ -98,9 +98,9 @@ fn complaints(lines: &[String]) -> String {
 }
 
 /// Plays in a program.
-fn in_program(program: fn(&str) -> Played, set: &str) -> Result<String, String> {
+fn in_program(program: programs::Program, set: &str) -> Result<String, String> {
     let stage = Stage::new();
-    let played = program(&stage.url(set));
+    let played = program(&stage.url(set), PLAYED);
     let text = format!(
         "{} pictures in {} s{}",
         played.pictures,

@@ -98,6 +98,8 @@ pub struct MediaPlaylist {
     pub segments: Vec<Segment>,
     /// Number of listed parts of the segment that is still open.
     pub open_parts: usize,
+    /// URI of the `EXT-X-MAP` that applies at the end.
+    pub map: Option<String>,
     /// `PART-TARGET` in seconds.
     pub part_target: Option<f64>,
     /// `EXT-X-ENDLIST`.
@@ -140,7 +142,10 @@ impl MediaPlaylist {
                 }
                 "#EXT-X-PROGRAM-DATE-TIME" => date = Some(value.to_owned()),
                 "#EXT-X-DISCONTINUITY" => discontinuity = true,
-                "#EXT-X-MAP" => map = attributes(value).remove("URI"),
+                "#EXT-X-MAP" => {
+                    map = attributes(value).remove("URI");
+                    playlist.map.clone_from(&map);
+                }
                 "#EXT-X-PART" => playlist.open_parts += 1,
                 "#EXT-X-PART-INF" => {
                     let target = &attributes(value)["PART-TARGET"];
