@@ -358,19 +358,19 @@ impl Rungs {
     }
 
     fn wake(&mut self, video: usize, now: Instant) {
-        // Its encoder is still at work: the cut at which it was to sleep has not come.
-        if self.cuts.stay_awake(video) {
+        let slot = self.output.slots().get(video);
+        // Its encoder is still at work, for the cut at which it was to sleep has not come; or it has one
+        // that waits, for it was put to sleep before the cut at which it was to wake.
+        let stays = self.cuts.stay_awake(video);
+        if stays || slot.is_some_and(|slot| slot.is_ready()) {
+            self.cuts.wake(video);
             if let Some(rung) = self.rungs.get(video) {
                 let filling = Filling::Encoder(rung.choice.current().clone());
                 self.tell(video, filling, None);
             }
             return;
         }
-        let empty = self
-            .output
-            .slots()
-            .get(video)
-            .is_some_and(|slot| slot.is_empty());
+        let empty = slot.is_some_and(|slot| slot.is_empty());
         let Some(rung) = self.rungs.get(video) else {
             return;
         };

@@ -47,6 +47,8 @@ pub struct CutLog {
     lengths: Lengths,
     /// Decided cuts, oldest first; never empty.
     cuts: VecDeque<Cut>,
+    /// Parts of a video rendition before the oldest cut.
+    parts: u64,
     /// For every frame up to this one it is decided whether it begins a segment.
     decided: u64,
     /// First frame of the next segment, which may still be brought forward.
@@ -66,6 +68,7 @@ impl CutLog {
         Self {
             lengths,
             cuts: VecDeque::from([first]),
+            parts: 0,
             decided: first.frame,
             due: first.frame.saturating_add(frames),
             awake: first.awake,
@@ -111,8 +114,10 @@ impl CutLog {
 
     fn add(&mut self, cut: Cut) {
         self.cuts.push_back(cut);
-        if self.cuts.len() > CUTS_MAX {
-            self.cuts.pop_front();
+        if self.cuts.len() > CUTS_MAX
+            && let Some(oldest) = self.cuts.pop_front()
+        {
+            self.parts = self.parts.saturating_add(self.parts_in(oldest));
         }
         self.decided = self.decided.max(cut.frame);
         self.due = cut.frame.saturating_add(self.lengths.segment_frames);
@@ -180,6 +185,23 @@ impl CutLog {
         let cut = self.cut_of(self.lengths.canvas_frame_at(index));
         let offset = index.saturating_sub(self.lengths.aac_frame_from(cut.frame));
         position(cut.msn, offset, self.lengths.audio_part_frames)
+    }
+
+    /// Parts of a video rendition in the segment that begins with `cut` and has ended.
+    fn parts_in(&self, cut: Cut) -> u64 {
+        let next = self.cut(cut.msn.saturating_add(1));
+        let frames = next.map_or(0, |next| next.frame.saturating_sub(cut.frame));
+        frames.div_ceil(self.lengths.part_frames)
+    }
+
+    /// Number of a part among all parts of a video rendition, from 0; the same in every rung, whether
+    /// or not the rung has media of its own.
+    pub fn part_number(&self, msn: u64, part: u32) -> u64 {
+        let before = self.cuts.iter().take_while(|cut| cut.msn < msn);
+        let before: u64 = before.map(|cut| self.parts_in(*cut)).sum();
+        self.parts
+            .saturating_add(before)
+            .saturating_add(u64::from(part))
     }
 
     /// The canvas frame after the last one of a part of a video rendition, as far as cuts are decided;

@@ -143,6 +143,23 @@ fn a_log_is_bounded_and_never_overflows() {
     assert_eq!(log.locate(0).msn, log.cuts[0].msn);
 }
 
+#[test]
+fn parts_are_numbered_without_gaps_however_segments_are_cut() {
+    let mut log = usual();
+    let mut expected = 0;
+    for frame in 0..60_000 {
+        log.decide(frame + 1);
+        if frame % 777 == 0 {
+            log.cut_soon();
+        }
+        let position = log.locate(frame);
+        if position.starts_part {
+            assert_eq!(log.part_number(position.msn, position.part), expected);
+            expected += 1;
+        }
+    }
+}
+
 /// Lengths in frames of the parts of segment `msn`, found by locating each frame.
 fn parts(frames: std::ops::Range<u64>, locate: impl Fn(u64) -> Position, msn: u64) -> Vec<u64> {
     let mut parts = Vec::new();

@@ -234,7 +234,7 @@ struct State {
     /// Number of the newest muxer.
     muxer: u64,
     /// Number of the last fragment, counted from 1 over the worker's life.
-    fragment: u32,
+    fragment: u64,
     /// The initialization section that was sent last.
     sent_init: Option<Bytes>,
     /// One that has to wait for the next segment.
@@ -331,8 +331,12 @@ impl Writer {
         (pts, duration, mut data): (gst::ClockTime, gst::ClockTime, BytesMut),
         first: bool,
     ) {
-        state.fragment = state.fragment.wrapping_add(1);
-        boxes::number(&mut data, state.fragment);
+        state.fragment = match self.track {
+            // A rung that sleeps shows the parts of another one, whose numbers must go on from its own.
+            TrackId::Video(_) => self.cuts.part_number(position).wrapping_add(1),
+            TrackId::Audio(_) => state.fragment.wrapping_add(1),
+        };
+        boxes::number(&mut data, state.fragment as u32);
         state.next_frame = self.cuts.part_end(position);
         let audio = matches!(self.track, TrackId::Audio(_));
         self.outbox.send(FromWorker::Part(Part {

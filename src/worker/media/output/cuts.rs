@@ -113,6 +113,11 @@ impl Cuts {
         self.log().part_end(position.msn, position.part)
     }
 
+    /// Number of a part among all parts of a video rendition, from 0; the same in every rung.
+    pub fn part_number(&self, position: Position) -> u64 {
+        self.log().part_number(position.msn, position.part)
+    }
+
     /// Output time up to which cuts are decided.
     pub fn decided(&self) -> Duration {
         self.log().decided()

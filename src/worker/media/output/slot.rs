@@ -366,6 +366,11 @@ impl Slot {
         }
     }
 
+    /// Whether an encoder waits for the next segment in which the rung is awake.
+    pub fn is_ready(&self) -> bool {
+        self.lock().ready.is_some()
+    }
+
     /// Whether the rung needs an encoder at once.
     pub fn is_vacant(&self) -> bool {
         self.lock().vacant
