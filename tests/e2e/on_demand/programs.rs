@@ -94,10 +94,10 @@ fn kept(stage: &Stage) -> (HashMap<String, Vec<u8>>, Vec<String>) {
     (files, paths)
 }
 
-const PROGRAMS: [(&str, &str, Program); 4] = [
+/// VLC is not among them: what writes its pictures into a file takes one size only.
+const PROGRAMS: [(&str, &str, Program); 3] = [
     ("ffmpeg", "ffmpeg", programs::ffmpeg),
     ("mpv", "mpv", programs::mpv),
-    ("VLC", "cvlc", programs::vlc),
     ("GStreamer", "gst-launch-1.0", programs::gstreamer),
 ];
 
