@@ -12,7 +12,7 @@ pub enum Fault {
     /// It names an encoder that it was not offered, or not one for each rendition.
     #[error("worker uses encoders that it was not offered")]
     BadEncoders,
-    /// Its part target is not the one of the plan's clock.
+    /// Its part target does not follow from the plan.
     #[error("worker sent a part target that does not follow from its plan")]
     BadPartTarget,
     /// It continues a session, but with another plan.
@@ -38,7 +38,7 @@ pub enum Fault {
     /// The session's workers named more codecs for one rendition than there are encoders.
     #[error("worker named one codec too many for a rendition")]
     TooManyCodecs,
-    /// It ended a segment where the ladder clock does not, or did not end it where the clock does.
+    /// It ended a segment where no cut was told, or did not end it at a cut.
     #[error("worker cut a segment in the wrong place")]
     BadCut,
     /// It began a segment with a part that no decoder can start at.
