@@ -1,6 +1,15 @@
-//! Dates as text.
+//! Dates as text, and the clock that all processes of a machine share.
+
+use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat};
+
+/// The time on `CLOCK_MONOTONIC`, which counts from the start of the machine: clock_gettime(2).
+pub fn monotonic() -> Duration {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    let seconds = u64::try_from(now.tv_sec).unwrap_or(0);
+    Duration::new(seconds, u32::try_from(now.tv_nsec).unwrap_or(0))
+}
 
 /// The date `unix_ms` milliseconds after the Unix epoch, in UTC (RFC 3339 section 5.6), to the
 /// fraction of a second that `precision` names; digits beyond it are cut off.

@@ -15,12 +15,12 @@ use serde::{Deserialize, Serialize};
 use crate::model::encoder::{Filling, OnFailure, TemplateName};
 use crate::model::frame::{EncodedFrame, InputFormat};
 use crate::model::hls::{Part, TrackId, TsSegment};
-use crate::model::ladder::cuts::Cut;
+use crate::model::ladder::cuts::{Cut, Tail};
 use crate::model::ladder::{Plan, Rung, RungSet};
 use crate::model::source::Source;
 
 /// Version of this protocol. Raise it with every change of a message.
-pub const VERSION: u16 = 6;
+pub const VERSION: u16 = 7;
 /// Length of the longest message that either side accepts.
 pub const MESSAGE_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Length of the longest message of a worker that carries no media. Texts and lists are longer in
@@ -100,6 +100,52 @@ pub struct Start {
     pub plan: Option<Plan>,
     /// Media sequence number of the first segment.
     pub first_msn: u64,
+    /// Where the worker before has stopped, if this one goes on without a trace; `plan` is set then.
+    pub resume: Option<Resume>,
+}
+
+/// Where a worker has stopped, for the one that goes on in the middle of a segment: on the same
+/// timeline, with the first part that each rendition lacks.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Resume {
+    /// The cuts that were told, from those that something lacking depends on.
+    pub cuts: Tail,
+    /// The session's clock.
+    pub clock: Clock,
+    /// What is added to the times of the frames that follow [`Start`] to get output times, in
+    /// nanoseconds; `None` where no such frames are there.
+    pub offset_ns: Option<i64>,
+    /// The first part that each rendition lacks, in the order of the plan.
+    pub video: Vec<Place>,
+    /// The same of the sound.
+    pub audio: Vec<Place>,
+    /// Media sequence number of the first MPEG-TS segment that each rung lacks; empty without
+    /// MPEG-TS.
+    pub ts: Vec<u64>,
+    /// The initialization sections that hold now.
+    pub inits: Vec<(TrackId, Bytes)>,
+    /// The last picture, a JPEG, which is shown until there is another.
+    pub picture: Option<Bytes>,
+}
+
+/// A place in a rendition's playlist.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Place {
+    /// Media sequence number of the segment.
+    pub msn: u64,
+    /// Number of the part inside it, from 0.
+    pub part: u32,
+    /// Parts that the rendition's workers made before it.
+    pub made: u64,
+}
+
+/// A session's clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Clock {
+    /// Output time zero on `CLOCK_MONOTONIC`, which all processes of a machine share.
+    pub zero: Duration,
+    /// Wall-clock time of output time zero, in nanoseconds since the Unix epoch.
+    pub date_ns: u64,
 }
 
 /// How the output is cut.
@@ -178,6 +224,11 @@ pub enum FromWorker {
         /// What went wrong; `None` when the daemon has wished it.
         trouble: Option<Trouble>,
     },
+    /// The session's clock runs; sent once, before the first part, by the worker that starts it.
+    Began(Clock),
+    /// What is added to the times of the publisher's frames to get output times, in nanoseconds; sent
+    /// when it has changed.
+    Mapped(i64),
 }
 
 /// Something that went wrong with a rung.

@@ -5,18 +5,21 @@ use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
 use crate::base::backoff::Backoff;
+use crate::base::time;
 use crate::base::units::FrameRate;
 use crate::model::frame::Track;
-use crate::model::ladder::cuts::{Cut, CutLog};
+use crate::model::ladder::cuts::Cut;
 use crate::model::ladder::lengths::{Lengths, Settings};
-use crate::model::ladder::{self, Plan, RungSet, SourceFormat};
+use crate::model::ladder::{self, Canvas, Plan, RungSet, SourceFormat};
 use crate::model::source::Source;
-use crate::wire::protocol::{FromWorker, InputState, Start};
-use crate::worker::media::engine::{Engine, Inputs};
+use crate::wire::protocol::{Clock, FromWorker, InputState, Start};
+use crate::worker::media::catch_up::{CATCH_UP_MAX, CatchUp};
+use crate::worker::media::engine::{Beginning, Engine, Inputs};
 use crate::worker::media::events::{Event, Events};
-use crate::worker::media::input::{Intake, Puller, Rules};
+use crate::worker::media::input::{Intake, Opening, Puller, Rules};
+use crate::worker::media::jpeg;
 use crate::worker::media::mailbox::Receiver;
-use crate::worker::media::output::{Cuts, Epoch, Grave, Output, Tools};
+use crate::worker::media::output::{Cuts, Epoch, Grave, Joint, Output, Tools};
 use crate::worker::media::template::Library;
 use crate::worker::media::test_source::{self, TestSource};
 use crate::worker::media::{Outbox, template};
@@ -213,13 +216,10 @@ impl Director {
             segment: cutting.segment,
             part: cutting.part,
         });
-        let first = Cut {
-            msn: self.start.first_msn,
-            frame: 0,
-            awake: RungSet::first(plan.video.len()),
-        };
-        let cuts = Cuts::new(CutLog::new(lengths, first));
-        let epoch = Epoch::default();
+        let joint = self.joint(plan, lengths)?;
+        let cuts = Cuts::new(joint.cuts.clone());
+        let resume = self.start.resume.as_ref();
+        let epoch = resume.map_or_else(Epoch::default, |resume| Epoch::at(resume.clock.date_ns));
         let tools = Tools {
             library: self.library.clone(),
             cuts: cuts.clone(),
@@ -234,24 +234,75 @@ impl Director {
             encoders: vec![encoder; plan.video.len()],
             part_target: lengths.part_target(),
         });
-        self.outbox.send(FromWorker::Cut(first));
-        let output = Output::start(plan, cutting.ts, &tools)?;
+        if resume.is_none() {
+            self.outbox.send(FromWorker::Cut(joint.cuts.last()));
+        }
+        let output = Output::start(plan, &joint, cutting.ts, &tools)?;
         let mut rungs = Rungs::new(&output, &cuts, &self.start, &self.outbox, &self.events);
         rungs.build();
-        // The session begins only now: a hardware encoder may need seconds to open.
-        let begin = Instant::now();
-        let epoch_ns = epoch.begin();
-        let inputs = match self.start.source {
-            Source::Test => Inputs::Test(Box::new(TestSource::new(plan.canvas, epoch_ns))),
-            _ => {
-                self.intake.begin(plan.canvas, begin);
-                Inputs::Intake(self.intake.clone())
-            }
-        };
+        let beginning = self.beginning(plan, &joint, &epoch);
+        let inputs = self.inputs(plan.canvas, &beginning, &epoch);
         let outbox = self.outbox.clone();
-        let engine = Engine::start(output, inputs, plan.canvas, &cuts, begin, outbox);
+        let engine = Engine::start(output, inputs, plan.canvas, &cuts, beginning, outbox);
         let engine = engine.map_err(|error| template::Error::build("pacer", error))?;
         Ok((engine, rungs))
+    }
+
+    /// Where the output begins.
+    fn joint(&self, plan: &Plan, lengths: Lengths) -> Result<Joint, template::Error> {
+        if let Some(resume) = &self.start.resume {
+            let joint = Joint::resume(plan, lengths, resume);
+            let fail = || template::Error::build("ladder", "there is no place to go on at");
+            return joint.ok_or_else(fail);
+        }
+        let first = Cut {
+            msn: self.start.first_msn,
+            frame: 0,
+            awake: RungSet::first(plan.video.len()),
+        };
+        Ok(Joint::begin(plan, lengths, first))
+    }
+
+    /// Starts the session's clock, or takes over the one that runs. A session begins only when its
+    /// encoders are there, for one in hardware may need seconds to open.
+    fn beginning(&self, plan: &Plan, joint: &Joint, epoch: &Epoch) -> Beginning {
+        let (now, monotonic) = (Instant::now(), time::monotonic());
+        let resume = self.start.resume.as_ref();
+        let zero = resume.map_or(monotonic, |resume| resume.clock.zero);
+        let start = now
+            .checked_sub(monotonic.saturating_sub(zero))
+            .unwrap_or(now);
+        let date_ns = epoch.begin();
+        if resume.is_none() {
+            self.outbox.send(FromWorker::Began(Clock { zero, date_ns }));
+        }
+        let replayed = resume.is_some_and(|resume| resume.offset_ns.is_some());
+        let from = plan.canvas.fps.time_of(joint.frame);
+        let jpeg = resume.and_then(|resume| resume.picture.clone());
+        let picture = jpeg.map(|jpeg| jpeg::picture(jpeg, plan.canvas, &self.library));
+        Beginning {
+            start,
+            frame: joint.frame,
+            block: joint.block,
+            catch_up: CatchUp::new(start, from, replayed),
+            picture: picture.and_then(Result::ok),
+        }
+    }
+
+    fn inputs(&self, canvas: Canvas, beginning: &Beginning, epoch: &Epoch) -> Inputs {
+        if self.start.source == Source::Test {
+            return Inputs::Test(Box::new(TestSource::new(canvas, epoch.begin())));
+        }
+        let resume = self.start.resume.as_ref();
+        let elapsed = beginning.start.elapsed();
+        let opening = Opening {
+            start: beginning.start,
+            from: canvas.fps.time_of(beginning.frame),
+            offset_ns: resume.and_then(|resume| resume.offset_ns),
+            late_until: resume.map_or(Duration::ZERO, |_| elapsed + CATCH_UP_MAX),
+        };
+        self.intake.begin(canvas, opening);
+        Inputs::Intake(self.intake.clone())
     }
 
     /// Announces a pull once it delivers media. The feeder announces a push.

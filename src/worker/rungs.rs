@@ -57,7 +57,7 @@ struct Order {
 }
 
 impl Rungs {
-    /// The rungs of `output`, all of which are awake.
+    /// The rungs of `output`.
     pub fn new(
         output: &Output,
         cuts: &Cuts,
@@ -76,7 +76,7 @@ impl Rungs {
             output: output.clone(),
             cuts: cuts.clone(),
             on_failure: start.on_failure,
-            wanted: RungSet::first(rungs.len()),
+            wanted: cuts.awake_next(),
             shed: RungSet::EMPTY,
             too_much: RungSet::EMPTY,
             load: Load::new(Instant::now()),
@@ -92,12 +92,15 @@ impl Rungs {
     /// they are there. A rung whose encoder is late or refused goes on looking for another one.
     pub fn build(&mut self) {
         let (events, reports) = Events::new();
-        for video in 0..self.rungs.len() {
-            let encoder = self
-                .rungs
-                .get(video)
-                .map(|rung| rung.choice.current().clone());
-            self.order_to(video, encoder.unwrap_or_default(), None, &events);
+        let needs = |output: &Output, count| -> Vec<usize> {
+            let slots = output.slots().iter().enumerate();
+            let slots = slots.filter(|(_, slot)| slot.encoders_needed() >= count);
+            slots.map(|(video, _)| video).collect()
+        };
+        for video in needs(&self.output, 1) {
+            if let Some(encoder) = self.first_of(video) {
+                self.order_to(video, encoder, None, &events);
+            }
         }
         drop(events);
         let deadline = Instant::now() + BUILD_MAX;
@@ -109,6 +112,16 @@ impl Rungs {
         {
             self.ordered(video, order, refused);
         }
+        for video in needs(&self.output, 2) {
+            if let Some(encoder) = self.first_of(video) {
+                self.order(video, encoder, None);
+            }
+        }
+    }
+
+    fn first_of(&self, video: usize) -> Option<TemplateName> {
+        let rung = self.rungs.get(video)?;
+        Some(rung.choice.current().clone())
     }
 
     /// An encoder has failed.

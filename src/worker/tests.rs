@@ -49,6 +49,7 @@ fn start(source: Source) -> Start {
         on_failure: OnFailure::Fallback,
         plan: None,
         first_msn: 1,
+        resume: None,
     }
 }
 

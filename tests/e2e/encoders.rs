@@ -1,18 +1,12 @@
 //! Encoders that fail on air: the stream goes on, with another encoder.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use url::Url;
-
-use crate::llhls::{Checker, Fetch, Kind, Rendition, cross};
+use crate::followed::{self, Follower};
 use crate::support::clips::Clip;
 use crate::support::daemon::{Daemon, command};
 use crate::support::faulty::{self, Fault, NVIDIA, QUICKSYNC, Rule, VAAPI};
-use crate::support::http::Client;
-use crate::support::playlist::{MediaPlaylist, Segment};
 use crate::support::publisher::Publisher;
 use crate::support::viewer::Viewer;
 use crate::support::{KEY, probe, small_ladder, turn, wait_for, wait_until};
@@ -20,8 +14,6 @@ use crate::support::{KEY, probe, small_ladder, turn, wait_for, wait_until};
 const LIMIT: Duration = Duration::from_secs(30);
 const CLIP: Clip = Clip::new(426, 240, 30);
 const FPS: f64 = 30.0;
-/// Rounding error of a timescale.
-const ROUNDING: Duration = Duration::from_millis(1);
 
 /// The rung whose encoder fails, its bitrate, and the rung whose encoder is healthy.
 const RUNG: &str = "240p";
@@ -33,12 +25,6 @@ const HEALTHY_RUNG: &str = "120p";
 const ON_AIR: u64 = 180;
 /// Segments that are watched after the failure.
 const SEGMENTS_AFTER: u64 = 3;
-
-/// Number of frames that these segments should have.
-fn frames_in<'a>(segments: impl IntoIterator<Item = &'a Segment>) -> usize {
-    let seconds: f64 = segments.into_iter().map(|it| it.duration_s).sum();
-    (seconds * FPS).round() as usize
-}
 
 /// The encoder of each rung, by name, as the API tells it.
 fn encoders(daemon: &Daemon) -> BTreeMap<String, String> {
@@ -155,149 +141,12 @@ fn a_stream_whose_encoder_fails_goes_on_with_the_next() {
         if viewer.master.media.iter().all(|sound| sound.uri != uri) {
             let last = playlist.segments.last();
             let frames = probe::video_frames(&viewer.download(&uri, last));
-            assert_eq!(frames.len(), frames_in(last), "{uri}");
+            assert_eq!(frames.len(), followed::frames_in(last, FPS), "{uri}");
         }
     }
     assert!(publisher.is_running());
     let log = daemon.log();
     assert!(log.contains("the driver has lost the session"), "{log}");
-}
-
-/// A playlist that a player follows.
-struct Seat {
-    uri: String,
-    kind: Kind,
-}
-
-fn seats(cmaf: &Viewer, ts: &Viewer) -> Vec<Seat> {
-    let variants = |viewer: &Viewer, kind| {
-        let variants = viewer.master.variants.clone().into_iter();
-        variants.map(move |it| Seat { uri: it.uri, kind })
-    };
-    let sound = cmaf.master.media.clone().into_iter();
-    let sound = sound.map(|it| Seat {
-        uri: it.uri,
-        kind: Kind::Audio,
-    });
-    variants(cmaf, Kind::Video)
-        .chain(sound)
-        .chain(variants(ts, Kind::Ts))
-        .collect()
-}
-
-/// Follows a playlist as a low-latency player does, until it lists the segment that `last_msn` names.
-/// No fetch may show a broken rule, a discontinuity or a gap.
-fn follow(url: &Url, kind: Kind, started: Instant, last_msn: &AtomicU64) -> Checker {
-    let (client, mut checker) = (Client::new(), Checker::new());
-    let (mut ask, mut fetch) = (url.clone(), Fetch::default());
-    loop {
-        fetch.asked = started.elapsed();
-        let answer = client.get(ask.as_str());
-        let answer = answer.unwrap_or_else(|error| panic!("{ask}: {error}"));
-        let text = answer.text();
-        fetch.answered = started.elapsed();
-        assert_eq!(answer.status, 200, "{ask}: {text}");
-        assert_eq!(checker.observe(&text, fetch), [], "{ask}\n{text}");
-        for tag in ["#EXT-X-DISCONTINUITY\n", "#EXT-X-GAP", "#EXT-X-ENDLIST"] {
-            assert!(!text.contains(tag), "{ask}\n{text}");
-        }
-        let page = MediaPlaylist::parse(&text);
-        if page.last_msn() >= last_msn.load(Ordering::Relaxed) {
-            return checker;
-        }
-        assert!(started.elapsed() < 3 * LIMIT, "{url} stands still\n{text}");
-        fetch.msn = Some(page.last_msn() + 1);
-        fetch.part = (kind != Kind::Ts).then_some(page.open_parts as u64);
-        let part = fetch.part.map(|part| format!("&_HLS_part={part}"));
-        let query = format!(
-            "_HLS_msn={}{}",
-            page.last_msn() + 1,
-            part.unwrap_or_default()
-        );
-        ask.set_query(Some(&query));
-    }
-}
-
-/// Lets all followers go when dropped, so that a test that has failed ends at once.
-struct Release<'a>(&'a AtomicU64);
-
-impl Drop for Release<'_> {
-    fn drop(&mut self) {
-        self.0.store(0, Ordering::Relaxed);
-    }
-}
-
-/// Follows all playlists while `happens` runs, and for [`SEGMENTS_AFTER`] segments more; returns the
-/// number of the last segment.
-fn watch_while(cmaf: &Viewer, ts: &Viewer, happens: impl FnOnce()) -> u64 {
-    let seats = seats(cmaf, ts);
-    let (started, last_msn) = (Instant::now(), AtomicU64::new(u64::MAX));
-    let (last, checkers): (u64, Vec<Checker>) = thread::scope(|scope| {
-        let _release = Release(&last_msn);
-        let followed: Vec<_> = seats
-            .iter()
-            .map(|seat| {
-                let (url, last_msn) = (cmaf.playlist_url(&seat.uri), &last_msn);
-                scope.spawn(move || follow(&url, seat.kind, started, last_msn))
-            })
-            .collect();
-        happens();
-        let last = cmaf.playlist(&seats[0].uri).last_msn() + SEGMENTS_AFTER;
-        last_msn.store(last, Ordering::Relaxed);
-        let all = followed.into_iter();
-        let all = all.map(|one| one.join().expect("no violation"));
-        (last, all.collect())
-    });
-    let renditions: Vec<Rendition<'_>> = seats
-        .iter()
-        .zip(&checkers)
-        .map(|(seat, checker)| Rendition {
-            uri: &seat.uri,
-            kind: seat.kind,
-            checker,
-        })
-        .collect();
-    assert_eq!(cross(&renditions), []);
-    last
-}
-
-/// Decodes all segments of every picture up to `last_msn`, each playlist as one file; returns the times
-/// of the key frames by playlist. No frame is missing: the next encoder makes the backlog again.
-fn decode(viewer: &Viewer, last_msn: u64) -> Vec<Vec<Duration>> {
-    let all = viewer.all_with(last_msn, LIMIT).into_iter();
-    let pictures = all.take(viewer.master.variants.len());
-    pictures
-        .map(|(uri, playlist)| {
-            let segments = || playlist.segments.iter().filter(|it| it.msn <= last_msn);
-            let frames = probe::video_frames(&viewer.download(&uri, segments()));
-            assert_eq!(frames.len(), frames_in(segments()), "{uri}");
-            let steps = frames.iter().zip(frames.iter().skip(1));
-            let steps = steps.map(|(one, next)| next.pts.saturating_sub(one.pts));
-            let frame = Duration::from_secs_f64(1.0 / FPS);
-            let holes: Vec<_> = steps
-                .filter(|step| step.abs_diff(frame) > ROUNDING)
-                .collect();
-            assert_eq!(holes, [Duration::ZERO; 0], "{uri}");
-            // A viewer who comes later reads the last init section only.
-            let last = segments().next_back();
-            let late = probe::video_frames(&viewer.download(&uri, last));
-            assert_eq!(late.len(), frames_in(last), "{uri}: the last segment alone");
-            let keys = frames.iter().filter(|frame| frame.key);
-            keys.map(|frame| frame.pts).collect()
-        })
-        .collect()
-}
-
-/// A key frame of a healthy rung is a key frame of every rung; the next encoder of a rung may begin
-/// with one more.
-fn assert_keys_agree(keys: &[Vec<Duration>]) {
-    let fewest = keys.iter().min_by_key(|keys| keys.len());
-    for key in fewest.expect("a rung") {
-        for other in keys {
-            let found = other.iter().any(|it| it.abs_diff(*key) <= ROUNDING);
-            assert!(found, "{key:?} is no key frame of every rung: {keys:?}");
-        }
-    }
 }
 
 /// The lines of the log that warn about the stream.
@@ -328,10 +177,10 @@ fn is_replaced_in_place(case: Case) {
         let on_air = encoders(&daemon).into_values();
         assert_eq!(on_air.collect::<Vec<_>>(), ["nvidia", "nvidia"]);
     }
-    let last_msn = watch_while(&cmaf, &ts, || wait_replaced(&daemon));
-    let keys = [&cmaf, &ts].map(|viewer| decode(viewer, last_msn));
+    let last_msn = followed::while_this(&cmaf, &ts, Follower::Player, || wait_replaced(&daemon));
+    let keys = [&cmaf, &ts].map(|viewer| followed::decode(viewer, last_msn, FPS));
     for keys in &keys {
-        assert_keys_agree(keys);
+        followed::assert_keys_agree(keys);
     }
     assert_eq!(daemon.worker("s"), worker, "another worker");
     assert!(publisher.is_running());
@@ -354,9 +203,9 @@ fn a_healthy_encoder_stays() {
     let _publisher = Publisher::ffmpeg(CLIP, &daemon.publish_url("s", KEY));
     let worker = daemon.worker("s");
     let (cmaf, ts) = (Viewer::open(&daemon, "s"), Viewer::open_ts(&daemon, "s"));
-    let last_msn = watch_while(&cmaf, &ts, || ());
+    let last_msn = followed::while_this(&cmaf, &ts, Follower::Player, || ());
     for viewer in [&cmaf, &ts] {
-        assert_keys_agree(&decode(viewer, last_msn));
+        followed::assert_keys_agree(&followed::decode(viewer, last_msn, FPS));
     }
     let on_air = encoders(&daemon).into_values();
     assert_eq!(on_air.collect::<Vec<_>>(), ["nvidia", "nvidia"]);

@@ -21,6 +21,8 @@ mod dialects;
 #[cfg(test)]
 mod encoders;
 #[cfg(test)]
+mod followed;
+#[cfg(test)]
 mod front_door;
 #[cfg(test)]
 mod hostile_sources;
@@ -37,6 +39,7 @@ mod many_pulls;
 mod on_demand;
 #[cfg(test)]
 mod operations;
+#[cfg(test)]
 mod overload;
 #[cfg(test)]
 #[path = "../players/mod.rs"]

@@ -1,13 +1,13 @@
 //! Rungs that sleep while nobody watches them, and wake for viewers.
 
 mod browsers;
-mod followed;
 mod programs;
 
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::followed::{self, Follower};
 use crate::support::clips::Clip;
 use crate::support::daemon::Daemon;
 use crate::support::playlist::{MediaPlaylist, Segment};
@@ -253,7 +253,7 @@ fn rungs_sleep_and_wake_without_a_seam() {
     // Nobody has asked for media.
     stage.wait_awake([false, false, true], LIMIT);
     let mut wakes = Vec::new();
-    let last_msn = followed::while_this(&stage, || {
+    let last_msn = followed::while_this(&stage.cmaf, &stage.ts, Follower::Onlooker, || {
         stage.wait_stand_in();
         stage.assert_only_lowest();
 

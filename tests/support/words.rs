@@ -72,6 +72,7 @@ fn start() -> Start {
         on_failure: OnFailure::Fallback,
         plan: None,
         first_msn: 1,
+        resume: None,
     }
 }
 
@@ -122,7 +123,7 @@ impl Daemon {
     /// Starts a worker; returns the number of its first segment.
     fn hire(&mut self) -> u64 {
         let mut start = start();
-        self.distribution.begin(&mut start);
+        self.distribution.begin(&mut start, Duration::ZERO);
         self.voice = Voice::default();
         start.first_msn
     }

@@ -6,11 +6,13 @@
 //! the earliest. What is left to the worker are the bytes, and they are bounded by the bitrate.
 
 mod planned;
+mod stopped;
 
 use std::time::Duration;
 
 use planned::Planned;
 pub use planned::{Moment, segment_bytes_max};
+pub use stopped::Stopped;
 
 use super::fault::Fault;
 use super::machine::{Late, Limits};
@@ -30,6 +32,10 @@ const INIT_BYTES_MAX: usize = 64 * 1024;
 pub struct Claims {
     orders: Start,
     planned: Option<Planned>,
+    /// The worker goes on where another one has stopped, and has not said so far that it does.
+    resumes: bool,
+    /// The worker has made a part.
+    productive: bool,
     /// The worker was asked to finish, so its last segments may be short.
     finishing: bool,
 }
@@ -40,8 +46,48 @@ impl Claims {
         Self {
             orders,
             planned: None,
+            resumes: false,
+            productive: false,
             finishing: false,
         }
+    }
+
+    /// Where the worker is; `None` before it has made something of every rendition.
+    pub fn stopped(&self) -> Option<Stopped> {
+        self.planned.as_ref()?.stopped()
+    }
+
+    /// Output time of the first frame that some rendition lacks; `None` before there is a plan.
+    pub fn lacks_from(&self) -> Option<Duration> {
+        self.planned.as_ref()?.lacks().map(|(from, _)| from)
+    }
+
+    /// The worker has made a part.
+    pub fn is_productive(&self) -> bool {
+        self.productive
+    }
+
+    /// Another worker, which was told `orders`, goes on where this one has stopped.
+    pub fn succeeded_by(self, orders: Start) -> Self {
+        Self {
+            orders,
+            planned: self.planned,
+            resumes: true,
+            productive: false,
+            finishing: false,
+        }
+    }
+
+    /// Checks the plan of a worker that goes on where another one has stopped.
+    fn resumed(&mut self, plan: &Plan, heard: Moment) -> Result<Duration, Fault> {
+        let given = self.orders.plan.as_ref();
+        if given != Some(plan) {
+            return Err(Fault::OtherPlan);
+        }
+        let planned = self.planned.as_mut().ok_or(Fault::NoPlan)?;
+        planned.resume(heard);
+        self.resumes = false;
+        Ok(planned.part_target)
     }
 
     /// Name of the stream that the worker serves.
@@ -63,7 +109,8 @@ impl Claims {
     /// segment will be overdue. Every rendition counts by what has arrived here, so an encoder, a
     /// packager or a whole worker that stops is noticed alike. `None` before the plan.
     pub fn late(&self, limits: &Limits) -> Option<Late> {
-        self.planned.as_ref()?.late(limits)
+        let planned = self.planned.as_ref().filter(|_| !self.resumes)?;
+        planned.late(limits)
     }
 
     /// Checks the worker's plan.
@@ -78,7 +125,7 @@ impl Claims {
         heard: Moment,
     ) -> Result<(), Fault> {
         let orders = &self.orders;
-        if self.planned.is_some() {
+        if self.planned.is_some() && !self.resumes {
             return Err(Fault::PlannedTwice);
         }
         match &orders.plan {
@@ -89,6 +136,12 @@ impl Claims {
         let offered = |encoder: &TemplateName| orders.encoders.contains(encoder);
         if encoders.len() != plan.video.len() || !encoders.iter().all(offered) {
             return Err(Fault::BadEncoders);
+        }
+        if self.resumes {
+            return match self.resumed(plan, heard)? {
+                target if target == part_target => Ok(()),
+                _ => Err(Fault::BadPartTarget),
+            };
         }
         let planned = Planned::new(orders, plan, heard.at);
         if planned.part_target != part_target {
@@ -164,6 +217,7 @@ impl Claims {
         if part.duration.is_zero() || part.duration > target + ROUNDING_MAX || short {
             return Err(Fault::Absurd);
         }
+        self.productive = true;
         progress.heard = Some(heard.at);
         let before = progress.take(part.duration, part.data.len(), part.last)?;
         let through = before.saturating_add(part.duration);

@@ -15,6 +15,13 @@ use crate::daemon::telemetry::metrics::OneStream;
 use crate::model::frame::{EncodedFrame, InputFormat, Track};
 use crate::wire::protocol::ToWorker;
 
+/// How far the newest frame may be from the present by the offset that a worker told: a late network,
+/// and a worker that shows frames late.
+const OFFSET_OFF_MAX: Duration = Duration::from_secs(15);
+/// What is kept before the first frame that some rendition lacks: sound settles, and frames may be
+/// shown in another order than they come.
+const LEAD: Duration = Duration::from_secs(1);
+
 /// A publisher that was let in.
 #[derive(Debug)]
 pub struct Publisher {
@@ -36,6 +43,8 @@ pub struct Contribution {
     publisher: Option<Publisher>,
     format: Option<InputFormat>,
     cache: GopCache,
+    /// What a worker adds to the publisher's times to get output times, in nanoseconds.
+    offset_ns: Option<i64>,
     backpressure: Backpressure,
     /// When the publisher must have sent a frame that can be decoded; `None` once it has.
     key_by: Option<Instant>,
@@ -60,6 +69,7 @@ impl Contribution {
             publisher: None,
             format: None,
             cache: GopCache::default(),
+            offset_ns: None,
             backpressure: Backpressure::default(),
             key_by: None,
         }
@@ -81,6 +91,7 @@ impl Contribution {
         publisher.revoked.revoke(reason);
         self.key_by = None;
         self.cache = GopCache::default();
+        self.offset_ns = None;
         self.backpressure.restart();
         if self.format.take().is_some()
             && let Some(inbox) = inbox
@@ -195,6 +206,32 @@ impl Contribution {
             ),
             Pass::Drop => {}
         }
+    }
+
+    /// The worker has told what it adds to the publisher's times to get output times.
+    pub fn mapped(&mut self, offset_ns: i64) {
+        self.offset_ns = self.publisher.is_some().then_some(offset_ns);
+    }
+
+    /// What is to be added to the times of the frames that are kept, of which the last is about as old
+    /// as the output time `now`; `None` where no frames are kept, or nobody knows.
+    pub fn offset_ns(&self, now: Duration) -> Option<i64> {
+        let offset_ns = self.offset_ns?;
+        let last = self.cache.frames().next_back()?;
+        let due_ns = i128::from(last.pts_ns) + i128::from(offset_ns);
+        let now_ns = i128::try_from(now.as_nanos()).ok()?;
+        let off_max_ns = OFFSET_OFF_MAX.as_nanos().cast_signed();
+        ((due_ns - now_ns).abs() <= off_max_ns).then_some(offset_ns)
+    }
+
+    /// Some rendition lacks the frames from output time `from` on, so a new worker would need them.
+    pub fn keep_from(&mut self, from: Option<Duration>) {
+        let from_ns = from.zip(self.offset_ns).map(|(from, offset_ns)| {
+            let from_ns = i64::try_from(from.as_nanos()).unwrap_or(i64::MAX);
+            let lead_ns = i64::try_from(LEAD.as_nanos()).unwrap_or(0);
+            from_ns.saturating_sub(offset_ns).saturating_sub(lead_ns)
+        });
+        self.cache.keep_from(from_ns);
     }
 
     /// Gives a new worker all it needs to go on at once.

@@ -3,7 +3,7 @@
 //!
 //! A worker handles hostile input, so nothing that it says is trusted.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,11 +23,20 @@ use crate::model::hls::{Part, TrackId, TsSegment};
 use crate::model::ladder::cuts::Cut;
 use crate::model::ladder::{Plan, RungSet};
 use crate::model::status::{InputStatus, RungStatus};
-use crate::wire::protocol::{InputStats, Start, Stats, THUMBNAIL_BYTES_MAX, Trouble};
+use crate::wire::protocol::{
+    Clock, InputStats, Resume, Start, Stats, THUMBNAIL_BYTES_MAX, Trouble,
+};
 
 /// Codecs that the workers of one session may name for one rendition: `CODECS` covers all of them.
 /// Each encoder family may have a profile of its own, and there are fewer families.
 const CODECS_MAX: usize = 8;
+
+/// How much may be lacking at most where another worker goes on without a trace. It makes all of
+/// that faster than real time, and viewers wait meanwhile.
+const RESUME_MAX: Duration = Duration::from_secs(12);
+/// Workers in a row that may go on without a trace and make nothing. Then the fault may be in what is
+/// replayed, or in where it goes on.
+const BARREN_MAX: u32 = 1;
 
 /// The session in the making, if any.
 pub struct Distribution {
@@ -37,6 +46,10 @@ pub struct Distribution {
     next_msn: u64,
     /// What the present worker was told and has claimed.
     claims: Option<Claims>,
+    /// What the worker before was told and has claimed, where another one may go on without a trace.
+    lost: Option<Claims>,
+    /// Workers in a row that were to go on without a trace, and have made nothing.
+    barren: u32,
 }
 
 #[derive(Debug)]
@@ -51,6 +64,11 @@ struct Open {
     codecs: BTreeSet<(TrackId, String)>,
     /// The present worker has made something.
     dirty: bool,
+    /// The session's clock, once its first worker has started it.
+    clock: Option<Clock>,
+    /// The initialization sections that hold now.
+    inits: BTreeMap<TrackId, Bytes>,
+    thumbnail: Option<Bytes>,
     demand: Arc<RungDemand>,
     /// The rungs that are watched, where that matters.
     watched: Option<RungSet>,
@@ -61,6 +79,31 @@ struct Open {
 }
 
 impl Open {
+    /// How another worker goes on where that of `claims` has stopped; `None` when it has stopped too
+    /// long before `now`.
+    fn resume(&self, claims: &Claims, now: Duration) -> Option<Resume> {
+        let clock = self.clock?;
+        let stopped = claims.stopped()?;
+        let elapsed = now.checked_sub(clock.zero)?;
+        if elapsed.saturating_sub(stopped.from) > RESUME_MAX {
+            return None;
+        }
+        Some(Resume {
+            cuts: stopped.cuts,
+            clock,
+            offset_ns: None,
+            video: stopped.video,
+            audio: stopped.audio,
+            ts: stopped.ts,
+            inits: self
+                .inits
+                .iter()
+                .map(|(track, data)| (*track, data.clone()))
+                .collect(),
+            picture: self.thumbnail.clone(),
+        })
+    }
+
     /// Tells the subscribers what the origin has taken.
     fn publish(&mut self, made: &Made) {
         for recipient in &mut self.recipients {
@@ -78,11 +121,24 @@ impl Distribution {
             open: None,
             next_msn: 0,
             claims: None,
+            lost: None,
+            barren: 0,
         }
     }
 
-    /// A worker is told to `start`; makes it continue the session that is open, if there is one.
-    pub fn begin(&mut self, start: &mut Start) {
+    /// A worker is told to `start`; makes it continue the session that is open, if there is one: without
+    /// a trace if it can, else after a discontinuity. `now` is the time on the clock that all processes
+    /// share.
+    pub fn begin(&mut self, start: &mut Start, now: Duration) {
+        if let Some((claims, open)) = self.lost.take().zip(self.open.as_ref())
+            && let Some(resume) = open.resume(&claims, now)
+        {
+            start.plan = Some(open.plan.clone());
+            start.resume = Some(resume);
+            self.claims = Some(claims.succeeded_by(start.clone()));
+            return;
+        }
+        self.interrupt();
         if let Some(open) = &mut self.open {
             start.plan = Some(open.plan.clone());
             start.first_msn = self.next_msn.max(start.first_msn);
@@ -136,6 +192,9 @@ impl Distribution {
             input: None,
             codecs: BTreeSet::new(),
             dirty: false,
+            clock: None,
+            inits: BTreeMap::new(),
+            thumbnail: None,
         });
         Ok(())
     }
@@ -203,6 +262,7 @@ impl Distribution {
             return Err(Fault::TooManyCodecs);
         }
         open.dirty = true;
+        open.inits.insert(track, data.clone());
         open.writer.init(track, codec, data.clone());
         let codec = codec.to_owned();
         open.publish(&Made::Init { track, codec, data });
@@ -237,6 +297,7 @@ impl Distribution {
     pub fn thumbnail(&mut self, jpeg: Bytes) -> Result<(), Fault> {
         let open = self.open.as_mut().ok_or(Fault::NoPlan)?;
         if jpeg.len() <= THUMBNAIL_BYTES_MAX {
+            open.thumbnail = Some(jpeg.clone());
             open.writer.thumbnail(jpeg.clone());
             open.publish(&Made::Thumbnail(jpeg));
         }
@@ -262,9 +323,54 @@ impl Distribution {
         }
     }
 
-    /// The worker is lost: brings all renditions to the segment at which the next worker goes on.
+    /// The worker is not believed any more: nobody goes on where it says that it has stopped.
+    pub fn distrust(&mut self) {
+        self.claims = None;
+    }
+
+    /// The session's clock runs.
+    pub fn began(&mut self, clock: Clock) -> Result<(), Fault> {
+        let (_, open) = self.working()?;
+        open.clock = Some(clock);
+        Ok(())
+    }
+
+    /// Output time of the first frame that some rendition lacks; `None` without a session.
+    pub fn lacks_from(&self) -> Option<Duration> {
+        let claims = self.claims.as_ref().or(self.lost.as_ref());
+        claims?.lacks_from()
+    }
+
+    /// The rungs that the worker is to make; `None` without a session.
+    pub fn wanted(&self) -> Option<RungSet> {
+        self.open.as_ref().map(|open| open.wanted)
+    }
+
+    /// The worker is lost, and another one follows after `again_in`. Where that one may go on without a
+    /// trace, viewers wait for it; else all renditions are brought to the segment at which it goes on.
+    pub fn lose(&mut self, again_in: Duration) {
+        let Some(claims) = self.claims.take() else {
+            return self.interrupt();
+        };
+        self.barren = match claims.is_productive() {
+            true => 0,
+            false => self.barren.saturating_add(1),
+        };
+        let open = self.open.as_ref();
+        let may_go_on = open.is_some_and(|open| open.clock.is_some())
+            && claims.stopped().is_some()
+            && again_in <= RESUME_MAX
+            && self.barren <= BARREN_MAX;
+        match may_go_on {
+            true => self.lost = Some(claims),
+            false => self.interrupt(),
+        }
+    }
+
+    /// Brings all renditions to the segment at which the next worker goes on.
     pub fn interrupt(&mut self) {
         self.claims = None;
+        self.lost = None;
         if let Some(open) = &mut self.open
             && std::mem::take(&mut open.dirty)
         {
@@ -278,6 +384,7 @@ impl Distribution {
     pub fn end(&mut self) -> bool {
         self.next_msn = 0;
         self.claims = None;
+        self.lost = None;
         self.open.take().is_some_and(|open| {
             let playable = open.writer.playable();
             open.writer.end();

@@ -1,5 +1,5 @@
 //! The GOP cache: what a new worker needs to go on at once, everything since the last video key
-//! frame.
+//! frame before the first frame that some rendition lacks.
 
 use std::collections::VecDeque;
 
@@ -12,7 +12,8 @@ pub const CACHE_FRAMES_MAX: usize = 4096;
 /// Audio frames that are kept of an input without video: about two seconds.
 const AUDIO_ONLY_FRAMES_MAX: usize = 100;
 
-/// The frames since the last video key frame, video and audio in the order in which they came. Of
+/// The frames since a video key frame, video and audio in the order in which they came: since the
+/// last one, or the last one before the time from which on frames are [kept](GopCache::keep_from). Of
 /// an input without video, the latest audio.
 #[derive(Debug, Default)]
 pub struct GopCache {
@@ -21,6 +22,8 @@ pub struct GopCache {
     format: InputFormat,
     /// The first frame held is a key frame.
     whole: bool,
+    /// Frames from this time on are kept, in nanoseconds on the publisher's clock.
+    from_ns: Option<i64>,
 }
 
 impl GopCache {
@@ -37,6 +40,12 @@ impl GopCache {
         }
     }
 
+    /// Keeps the frames from this time on, in nanoseconds on the publisher's clock; with `None` those
+    /// since the last key frame.
+    pub fn keep_from(&mut self, from_ns: Option<i64>) {
+        self.from_ns = from_ns;
+    }
+
     /// Forgets everything.
     pub fn clear(&mut self) {
         self.frames.clear();
@@ -51,26 +60,58 @@ impl GopCache {
             self.push_audio(frame);
             return true;
         }
-        if frame.track == Track::Video && frame.key {
-            self.clear();
-            self.whole = true;
-        }
+        let key = frame.track == Track::Video && frame.key;
+        self.whole |= key;
         if !self.whole {
             return true;
         }
         self.bytes = self.bytes.saturating_add(frame.data.len());
         self.frames.push_back(frame);
-        if self.bytes <= CACHE_BYTES_MAX && self.frames.len() <= CACHE_FRAMES_MAX {
-            return true;
+        if key {
+            self.forget_old();
         }
-        self.clear();
-        false
+        while !self.fits() {
+            if !self.forget_gop() {
+                self.clear();
+                return false;
+            }
+        }
+        true
+    }
+
+    fn fits(&self) -> bool {
+        self.bytes <= CACHE_BYTES_MAX && self.frames.len() <= CACHE_FRAMES_MAX
+    }
+
+    /// Forgets the GOPs that nobody needs any more.
+    fn forget_old(&mut self) {
+        let from_ns = self.from_ns;
+        let is_old = |key: &EncodedFrame| from_ns.is_none_or(|from_ns| key.pts_ns <= from_ns);
+        while self.second_key().is_some_and(|(_, key)| is_old(key)) {
+            self.forget_gop();
+        }
+    }
+
+    /// Forgets the oldest GOP; false when there is no other.
+    fn forget_gop(&mut self) -> bool {
+        let Some((at, _)) = self.second_key() else {
+            return false;
+        };
+        let forgotten: usize = self.frames.drain(..at).map(|frame| frame.data.len()).sum();
+        self.bytes = self.bytes.saturating_sub(forgotten);
+        true
+    }
+
+    /// The place of the second key frame that is held.
+    fn second_key(&self) -> Option<(usize, &EncodedFrame)> {
+        let is_key = |(_, frame): &(usize, &EncodedFrame)| frame.track == Track::Video && frame.key;
+        self.frames.iter().enumerate().filter(is_key).nth(1)
     }
 
     fn push_audio(&mut self, frame: EncodedFrame) {
         self.bytes = self.bytes.saturating_add(frame.data.len());
         self.frames.push_back(frame);
-        while self.frames.len() > AUDIO_ONLY_FRAMES_MAX || self.bytes > CACHE_BYTES_MAX {
+        while self.is_long() || !self.fits() {
             let Some(oldest) = self.frames.pop_front() else {
                 break;
             };
@@ -78,8 +119,17 @@ impl GopCache {
         }
     }
 
+    /// The oldest frame of an input without video is not needed.
+    fn is_long(&self) -> bool {
+        self.frames.len() > AUDIO_ONLY_FRAMES_MAX
+            && self
+                .frames
+                .front()
+                .is_some_and(|oldest| self.from_ns.is_none_or(|from_ns| oldest.pts_ns < from_ns))
+    }
+
     /// The frames, in the order in which they came.
-    pub fn frames(&self) -> impl Iterator<Item = &EncodedFrame> {
+    pub fn frames(&self) -> impl DoubleEndedIterator<Item = &EncodedFrame> {
         self.frames.iter()
     }
 }
@@ -150,6 +200,24 @@ mod tests {
                 || size(held.iter()) + bytes > CACHE_BYTES_MAX);
             prop_assert!(all.ends_with(&held));
         }
+    }
+
+    /// A key frame every ten frames; what is needed begins in the middle of the third GOP.
+    #[test]
+    fn it_holds_the_gops_that_are_needed() {
+        let mut cache = GopCache::default();
+        cache.format(&format());
+        cache.keep_from(Some(25));
+        for n in 0..58 {
+            cache.push(frame(n, Track::Video, n % 10 == 0, 1));
+        }
+        let times = |cache: &GopCache| cache.frames().map(|f| f.pts_ns).collect::<Vec<_>>();
+        assert_eq!(times(&cache), (20..58).collect::<Vec<_>>());
+        // Where all do not fit, the newest stay.
+        for n in 58..75 {
+            cache.push(frame(n, Track::Video, n % 10 == 0, 4 << 20));
+        }
+        assert_eq!(times(&cache), (70..75).collect::<Vec<_>>());
     }
 
     #[test]

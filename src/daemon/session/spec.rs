@@ -85,6 +85,7 @@ impl Spec {
             plan: None,
             // A player that has seen no sequence number takes 0 for "none yet" (hls.js does).
             first_msn: 1,
+            resume: None,
         }
     }
 }

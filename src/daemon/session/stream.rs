@@ -24,6 +24,7 @@ use super::machine::{Action, Event, Limits, Machine, Schedule};
 use super::panics::Panics;
 use super::spec::Spec;
 use super::subscribers::Subscriber;
+use crate::base::time::monotonic;
 use crate::daemon::ingest::MediaEvent;
 use crate::daemon::origin::{Origin, RungDemand};
 use crate::daemon::supervisor::inbox::WorkerInbox;
@@ -219,6 +220,7 @@ impl Stream {
             Input::Media(Some(event)) => {
                 let inbox = self.link.as_ref().map(Link::inbox);
                 let (stream, metrics) = (&self.setup.spec.name, &self.setup.metrics);
+                self.contribution.keep_from(self.distribution.lacks_from());
                 match self.contribution.take(event, inbox, stream, metrics) {
                     Taken::Passed => {}
                     Taken::Decodable => self.tell(Event::Decodable),
@@ -328,10 +330,26 @@ impl Stream {
             drop(link);
             return self.tell(Event::Abandon("no configured encoder works".into()));
         }
-        self.distribution.begin(&mut start);
+        let now = monotonic();
+        self.distribution.begin(&mut start, now);
+        let resumes = start.resume.is_some();
+        if let Some(resume) = &mut start.resume {
+            resume.offset_ns = self
+                .contribution
+                .offset_ns(now.saturating_sub(resume.clock.zero));
+        }
         let (pid, first_msn) = (link.pid(), start.first_msn);
-        tracing::info!(stream = self.name(), pid, first_msn, "worker starts");
+        tracing::info!(
+            stream = self.name(),
+            pid,
+            first_msn,
+            resumes,
+            "worker starts"
+        );
         link.start(start);
+        if let Some(wanted) = self.distribution.wanted().filter(|_| resumes) {
+            link.inbox().push(ToWorker::Wanted(wanted));
+        }
         self.contribution.replay(link.inbox());
         self.link = Some(link);
         self.tell(Event::Hired);
@@ -340,7 +358,7 @@ impl Stream {
 
     fn replace(&mut self, cause: &str, again_in: Duration) {
         self.dismiss();
-        self.distribution.interrupt();
+        self.distribution.lose(again_in);
         self.setup.metrics.worker_restarts.inc();
         let next = if again_in.is_zero() {
             "starting another".to_owned()

@@ -41,6 +41,15 @@ pub struct Position {
     pub starts_part: bool,
 }
 
+/// The end of a log, which another log goes on from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tail {
+    /// The last cuts, oldest first; never empty.
+    pub cuts: Vec<Cut>,
+    /// Parts of a video rendition before the oldest of them.
+    pub parts: u64,
+}
+
 /// The decided cuts of one worker, and the one that comes next.
 #[derive(Debug, Clone)]
 pub struct CutLog {
@@ -72,6 +81,31 @@ impl CutLog {
             decided: first.frame,
             due: first.frame.saturating_add(frames),
             awake: first.awake,
+        }
+    }
+
+    /// A log that goes on from `tail`; `None` when that has no cut.
+    pub fn after(lengths: Lengths, tail: &Tail) -> Option<Self> {
+        let (first, later) = tail.cuts.split_first()?;
+        let mut log = Self::new(lengths, *first);
+        log.parts = tail.parts;
+        for cut in later {
+            log.add(*cut);
+        }
+        Some(log)
+    }
+
+    /// The cuts from that of segment `msn` on, and at least the newest one.
+    pub fn tail(&self, msn: u64) -> Tail {
+        let msn = msn.min(self.last().msn);
+        Tail {
+            parts: self.part_number(msn, 0),
+            cuts: self
+                .cuts
+                .iter()
+                .filter(|cut| cut.msn >= msn)
+                .copied()
+                .collect(),
         }
     }
 
@@ -213,6 +247,23 @@ impl CutLog {
             .map_or(0, |cut| cut.frame.saturating_add(through));
         let next = self.cut(msn.saturating_add(1));
         next.map_or(end, |next| end.min(next.frame))
+    }
+
+    /// The first canvas frame of a part of a video rendition; `None` before its segment is decided.
+    pub fn part_start(&self, msn: u64, part: u32) -> Option<u64> {
+        let before = u64::from(part).saturating_mul(self.lengths.part_frames);
+        self.cut(msn).map(|cut| cut.frame.saturating_add(before))
+    }
+
+    /// The first AAC frame of a part of an audio rendition; `None` before its segment is decided.
+    pub fn audio_part_start(&self, msn: u64, part: u32) -> Option<u64> {
+        let before = u64::from(part).saturating_mul(self.lengths.audio_part_frames);
+        let cut = self.cut(msn)?;
+        Some(
+            self.lengths
+                .aac_frame_from(cut.frame)
+                .saturating_add(before),
+        )
     }
 
     /// Whether a part of a video rendition ends its segment, as far as cuts are decided.

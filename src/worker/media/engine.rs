@@ -10,13 +10,15 @@ use std::sync::{Arc, LazyLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::input::Intake;
+use super::catch_up::CatchUp;
+use super::input::{Intake, Media};
 use super::outbox::Outbox;
 use super::output::{Cuts, Output, Slot};
 use super::pacer::audio::BLOCK_VALUES;
 use super::pacer::video::Taken;
 use super::still::Stills;
 use super::test_source::TestSource;
+use crate::model::frame::Track;
 use crate::model::ladder::Canvas;
 use crate::model::ladder::lengths::aac_time;
 use crate::wire::protocol::{FromWorker, Level, RungStats, Stats};
@@ -41,12 +43,30 @@ const ROOM_POLL: Duration = Duration::from_millis(3);
 /// priming is 1024 samples). The encoder gets the sound that is due so much later.
 const PRIMING_BLOCKS: u64 = 1;
 
+/// The offset of the input is told when it has changed by so much.
+const MAPPED_STEP_NS: u64 = 2_000_000;
+
 /// Where the pacer takes pictures and sound from.
 pub enum Inputs {
     /// A publisher or a pull.
     Intake(Arc<Intake>),
     /// The built-in test signal.
     Test(Box<TestSource>),
+}
+
+/// Where a pacer begins.
+#[derive(Debug)]
+pub struct Beginning {
+    /// Output time zero.
+    pub start: Instant,
+    /// The first canvas frame.
+    pub frame: u64,
+    /// The first AAC frame.
+    pub block: u64,
+    /// How it makes up for the time since then.
+    pub catch_up: CatchUp,
+    /// The picture that is shown before the input has one.
+    pub picture: Option<gst::Buffer>,
 }
 
 /// How the output keeps up with the clock.
@@ -81,7 +101,7 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Starts pacing; `start` is output time zero.
+    /// Starts pacing.
     ///
     /// # Errors
     /// When the system cannot create a thread.
@@ -90,25 +110,31 @@ impl Engine {
         inputs: Inputs,
         canvas: Canvas,
         cuts: &Cuts,
-        start: Instant,
+        beginning: Beginning,
         outbox: Outbox,
     ) -> std::io::Result<Self> {
+        let mut stills = Stills::new(canvas);
+        if let Some(picture) = beginning.picture {
+            stills.keep(picture, canvas.fps.time_of(beginning.frame));
+        }
         let (stop, strain) = (Arc::new(AtomicBool::new(false)), Arc::<Strain>::default());
         let pacer = Pacer {
             stop: stop.clone(),
             inputs,
             canvas,
             cuts: cuts.clone(),
-            start,
-            stills: Stills::new(canvas),
-            reported: start,
+            start: beginning.start,
+            catch_up: beginning.catch_up,
+            stills,
+            reported: Instant::now(),
+            mapped_ns: None,
             strain: strain.clone(),
             outbox,
             output,
         };
         let thread = std::thread::Builder::new()
             .name("pacer".to_owned())
-            .spawn(move || pacer.run())?;
+            .spawn(move || pacer.run(beginning.frame, beginning.block))?;
         Ok(Self {
             strain,
             stop,
@@ -136,20 +162,23 @@ struct Pacer {
     canvas: Canvas,
     cuts: Cuts,
     start: Instant,
+    catch_up: CatchUp,
     stills: Stills,
     /// When statistics were last sent.
     reported: Instant,
+    /// The offset of the input that was told last.
+    mapped_ns: Option<i64>,
     strain: Arc<Strain>,
     outbox: Outbox,
     output: Output,
 }
 
 impl Pacer {
-    fn run(mut self) -> Output {
-        let (mut frame, mut block) = (0u64, 0u64);
+    fn run(mut self, mut frame: u64, mut block: u64) -> Output {
         while !self.stop.load(Ordering::Relaxed) {
             let picture_due = self.canvas.fps.time_of(frame);
-            if self.start.elapsed().saturating_sub(picture_due) > HOPELESS_AFTER {
+            let catches_up = self.catch_up.is_late(picture_due);
+            if !catches_up && self.start.elapsed().saturating_sub(picture_due) > HOPELESS_AFTER {
                 let message = "the output is 5 s behind its clock; another worker takes over";
                 self.outbox.log(Level::Error, None, message);
                 break;
@@ -159,8 +188,10 @@ impl Pacer {
             if picture_due <= sound_due {
                 self.sleep_until(picture_due);
                 self.picture(frame, picture_due);
-                self.strain
-                    .late(self.start.elapsed().saturating_sub(picture_due));
+                if !catches_up {
+                    let late = self.start.elapsed().saturating_sub(picture_due);
+                    self.strain.late(late);
+                }
                 frame += 1;
             } else {
                 self.sleep_until(sound_due);
@@ -180,6 +211,8 @@ impl Pacer {
         let picture = match &mut self.inputs {
             Inputs::Test(test) => test.picture(frame, slot),
             Inputs::Intake(intake) => {
+                let settled = |media: &Media| media.pictures.reaches(slot);
+                self.catch_up.wait_for(intake, Track::Video, settled);
                 let taken = intake
                     .media()
                     .as_mut()
@@ -211,9 +244,11 @@ impl Pacer {
     }
 
     /// Waits for encoders that are behind, until the output is more than [`BEHIND_MAX`] late.
-    fn has_room(&self, slot: Duration) -> bool {
+    fn has_room(&mut self, slot: Duration) -> bool {
         while !self.output.has_room() {
-            if self.start.elapsed().saturating_sub(slot) > BEHIND_MAX {
+            if !self.catch_up.is_late(slot)
+                && self.start.elapsed().saturating_sub(slot) > BEHIND_MAX
+            {
                 return false;
             }
             std::thread::sleep(ROOM_POLL);
@@ -227,6 +262,8 @@ impl Pacer {
         match &mut self.inputs {
             Inputs::Test(test) => test.sound(at, &mut samples),
             Inputs::Intake(intake) => {
+                let settled = |media: &Media| media.samples.reaches(at);
+                self.catch_up.wait_for(intake, Track::Audio, settled);
                 if let Some(media) = intake.media().as_mut() {
                     media.samples.take(at, &mut samples);
                 }
@@ -239,6 +276,7 @@ impl Pacer {
 
     /// Sends statistics, once per [`STATS_EVERY`].
     fn report(&mut self) {
+        self.map();
         let period = self.reported.elapsed();
         if period < STATS_EVERY {
             return;
@@ -257,5 +295,20 @@ impl Pacer {
             Inputs::Test(_) => None,
         };
         self.outbox.send(FromWorker::Stats(Stats { video, input }));
+    }
+
+    /// Tells how the input's times are mapped, when that has changed.
+    fn map(&mut self) {
+        let Inputs::Intake(intake) = &self.inputs else {
+            return;
+        };
+        let Some(offset_ns) = intake.offset_ns() else {
+            return;
+        };
+        let told = self.mapped_ns;
+        if told.is_none_or(|told| told.abs_diff(offset_ns) >= MAPPED_STEP_NS) {
+            self.mapped_ns = Some(offset_ns);
+            self.outbox.send(FromWorker::Mapped(offset_ns));
+        }
     }
 }

@@ -3,11 +3,13 @@
 use std::sync::OnceLock;
 
 mod caps;
+pub mod catch_up;
 mod element;
 pub mod engine;
 pub mod events;
 mod graph;
 pub mod input;
+pub mod jpeg;
 pub mod mailbox;
 mod outbox;
 pub mod output;

@@ -48,17 +48,19 @@ pub struct Moment {
 #[derive(Debug)]
 pub(super) struct Planned {
     at: Instant,
+    /// When the worker that makes it now has planned.
+    since: Instant,
     segment: Duration,
     lengths: Lengths,
     /// The cuts that were told; `None` before the first.
-    log: Option<CutLog>,
+    pub(super) log: Option<CutLog>,
     cuts: u64,
     rungs: RungSet,
     pub(super) timing: Timing,
     pub(super) part_target: Duration,
     /// Wall-clock time of output position 0, by the first date of the worker.
     epoch_ns: Option<i128>,
-    video: Vec<Progress>,
+    pub(super) video: Vec<Progress>,
     pub(super) audio: Vec<Progress>,
     pub(super) ts: Vec<Progress>,
 }
@@ -71,6 +73,8 @@ pub(super) struct Progress {
     pub(super) initialized: bool,
     /// When the last part or segment was heard, or the rung was woken.
     pub(super) heard: Option<Instant>,
+    /// Parts that were heard.
+    made: u64,
     /// Duration and bytes of the open segment.
     duration: Duration,
     bytes: u64,
@@ -92,6 +96,7 @@ impl Planned {
             next: (orders.first_msn, 0),
             initialized: false,
             heard: None,
+            made: 0,
             duration: Duration::ZERO,
             bytes: 0,
             bytes_max: segment_bytes_max(bps, timing.target()),
@@ -105,6 +110,7 @@ impl Planned {
         let audio = plan.audio.iter().map(|a| progress(a.bitrate.bps()));
         Self {
             at,
+            since: at,
             segment: cutting.segment,
             lengths,
             log: None,
@@ -166,6 +172,16 @@ impl Planned {
         Ok(())
     }
 
+    /// Another worker makes the rest.
+    pub(super) fn resume(&mut self, heard: Moment) {
+        self.since = heard.at;
+        for renditions in [&mut self.video, &mut self.audio, &mut self.ts] {
+            for rendition in renditions {
+                rendition.heard = None;
+            }
+        }
+    }
+
     /// Whether a part ends its segment.
     pub(super) fn is_last(&self, part: &Part) -> Result<bool, Fault> {
         let log = self.log.as_ref().ok_or(Fault::BadCut)?;
@@ -205,7 +221,7 @@ impl Planned {
         let (times, of) = TS_PATIENCE;
         let ts_stall = stall.saturating_mul(times) / of;
         // The encoders are built after the plan is told, which may take a while.
-        let start = self.at + limits.startup_max;
+        let start = self.since + limits.startup_max;
         [
             ("picture", &self.video, part + stall),
             ("sound", &self.audio, part + stall),
@@ -223,7 +239,7 @@ impl Planned {
     }
 
     /// Whether media of a rung is to come: it is awake, or has not ended what it made before it slept.
-    fn expects(&self, rung: usize, rendition: &Progress) -> bool {
+    pub(super) fn expects(&self, rung: usize, rendition: &Progress) -> bool {
         let Some(log) = &self.log else { return true };
         let mut rendition = rendition.clone();
         rendition.wake(log, rung);
@@ -292,11 +308,16 @@ impl Planned {
 }
 
 impl Progress {
-    fn wake(&mut self, log: &CutLog, rung: usize) {
+    pub(super) fn wake(&mut self, log: &CutLog, rung: usize) {
         let asleep = |msn| log.cut(msn).is_some_and(|cut| !cut.awake.contains(rung));
         while self.next.1 == 0 && asleep(self.next.0) {
             self.next.0 = self.next.0.saturating_add(1);
         }
+    }
+
+    /// Parts that were heard.
+    pub(super) fn made(&self) -> u64 {
+        self.made
     }
 
     /// Adds media to the open segment; returns the duration of what was there before.
@@ -311,6 +332,7 @@ impl Progress {
         if bytes == 0 || self.bytes > self.bytes_max {
             return Err(Fault::BadSize);
         }
+        self.made = self.made.saturating_add(1);
         if last {
             self.next = (self.next.0.saturating_add(1), 0);
             (self.duration, self.bytes) = (Duration::ZERO, 0);

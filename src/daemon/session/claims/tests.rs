@@ -48,6 +48,7 @@ fn start(segment_ms: u64, part_ms: u64) -> Start {
         on_failure: OnFailure::Fallback,
         plan: None,
         first_msn: FIRST_MSN,
+        resume: None,
     }
 }
 

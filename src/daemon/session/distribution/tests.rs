@@ -27,13 +27,14 @@ fn start() -> Start {
         on_failure: OnFailure::Fallback,
         plan: None,
         first_msn: 1,
+        resume: None,
     }
 }
 
 /// A worker has been told to start.
 fn begun(subscribers: Arc<[Box<dyn Subscriber>]>) -> Distribution {
     let mut distribution = Distribution::new(origin(), subscribers);
-    distribution.begin(&mut start());
+    distribution.begin(&mut start(), Duration::ZERO);
     distribution
 }
 
@@ -76,7 +77,7 @@ fn media_needs_a_worker_and_a_plan() {
     let mut distribution = Distribution::new(origin(), Arc::new([]));
     let early = planned(&mut distribution, plan());
     assert_eq!(early, Err(Fault::NoPlan), "no worker was told anything");
-    distribution.begin(&mut start());
+    distribution.begin(&mut start(), Duration::ZERO);
     let early = distribution.part(part(video, 1), heard());
     assert_eq!(early, Err(Fault::NoPlan));
 }
@@ -89,7 +90,7 @@ fn a_session_keeps_its_plan() {
     for _ in 0..2 {
         distribution.interrupt();
         let mut next = start();
-        distribution.begin(&mut next);
+        distribution.begin(&mut next, Duration::ZERO);
         assert_eq!((next.plan, next.first_msn), (Some(plan()), 2));
         let mut other = plan();
         other.canvas.width += 2;
@@ -120,7 +121,7 @@ fn the_codecs_of_a_rendition_are_counted_over_all_workers() {
         }
         accepted += 1;
         distribution.interrupt();
-        distribution.begin(&mut start());
+        distribution.begin(&mut start(), Duration::ZERO);
     };
     assert_eq!((fault, accepted), (Fault::TooManyCodecs, CODECS_MAX));
 }

@@ -48,6 +48,8 @@ impl Stream {
                 filling,
                 trouble,
             } => self.filled(video, filling, trouble.as_ref()),
+            FromWorker::Began(clock) => self.distribution.began(clock),
+            FromWorker::Mapped(offset_ns) => return self.contribution.mapped(offset_ns),
             FromWorker::Thumbnail(jpeg) => self.distribution.thumbnail(jpeg),
             FromWorker::Stats(stats) => return self.stats(stats),
             FromWorker::Log(log) => return self.log(&log),
@@ -66,6 +68,7 @@ impl Stream {
             }
         };
         if let Err(fault) = result {
+            self.distribution.distrust();
             self.tell(Event::Lost(fault.to_string()));
         }
     }

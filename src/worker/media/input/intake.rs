@@ -15,6 +15,25 @@ use crate::worker::media::pacer::video::PictureQueue;
 /// How long a decoder waits for the output half to be built around its first picture.
 const CANVAS_WAIT_MAX: Duration = Duration::from_secs(2);
 
+/// How long decoded media waits at most for room in its queue while the output makes up for lost time.
+const ROOM_WAIT_MAX: Duration = Duration::from_secs(5);
+/// Interval at which a queue is asked for room.
+const ROOM_POLL: Duration = Duration::from_millis(3);
+
+/// Where the output takes up the input.
+#[derive(Debug, Clone, Copy)]
+pub struct Opening {
+    /// When the output's time began.
+    pub start: Instant,
+    /// Output time of the first picture.
+    pub from: Duration,
+    /// What is added to the times of the first input's media, where another worker has found it
+    /// out, in nanoseconds.
+    pub offset_ns: Option<i64>,
+    /// Up to this output time, the output may make up for lost time.
+    pub late_until: Duration,
+}
+
 /// The queues between the input half and the pacer.
 #[derive(Debug)]
 pub struct Media {
@@ -33,10 +52,11 @@ struct State {
     canvas: Option<Canvas>,
     /// Number of the input whose media is accepted; an older input may still be stopping.
     current: u64,
-    /// When the output's time began.
-    start: Option<Instant>,
-    /// When the last picture or sound was decoded.
-    arrived: Option<Instant>,
+    /// How the output began.
+    opening: Option<Opening>,
+    /// When the last picture, and the last sound, was decoded.
+    pictured: Option<Instant>,
+    sounded: Option<Instant>,
     /// Number of the last input that was reported as flowing.
     announced: u64,
 }
@@ -70,17 +90,19 @@ impl Intake {
         self.media.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Fixes the canvas and begins the output's time at `start`. Decoders that waited for the canvas
-    /// continue.
-    pub fn begin(&self, canvas: Canvas, start: Instant) {
+    /// Fixes the canvas and begins the output's time. Decoders that waited for the canvas continue.
+    pub fn begin(&self, canvas: Canvas, opening: Opening) {
+        let mut state = self.state();
+        // An offset holds for the frames that follow the order to start, not for a later input.
+        let resumed = opening.offset_ns.filter(|_| state.current <= 1);
+        let timeline = resumed.map(|offset| Timeline::resumed(offset, opening.late_until));
         *self.media() = Some(Media {
-            timeline: Timeline::default(),
-            pictures: PictureQueue::new(canvas),
-            samples: SampleQueue::default(),
+            timeline: timeline.unwrap_or_default(),
+            pictures: PictureQueue::new(canvas, opening.from),
+            samples: SampleQueue::new(opening.from),
             pace: Pace::default(),
         });
-        let mut state = self.state();
-        state.start = Some(start);
+        state.opening = Some(opening);
         state.canvas = Some(canvas);
         drop(state);
         self.ready.notify_all();
@@ -110,7 +132,8 @@ impl Intake {
         state.current += 1;
         let number = state.current;
         drop(state);
-        if let Some(media) = self.media().as_mut() {
+        // The first input finds the timeline as the output began it.
+        if let Some(media) = self.media().as_mut().filter(|_| number > 1) {
             media.timeline.opened();
             media.pace.opened();
         }
@@ -132,22 +155,36 @@ impl Intake {
 
     /// When the last picture or sound was decoded.
     pub fn last_arrival(&self) -> Option<Instant> {
-        self.state().arrived
+        let state = self.state();
+        state.pictured.max(state.sounded)
+    }
+
+    /// When the last frame of `track` was decoded.
+    pub fn last_of(&self, track: Track) -> Option<Instant> {
+        let state = self.state();
+        match track {
+            Track::Video => state.pictured,
+            Track::Audio => state.sounded,
+        }
     }
 
     /// Notes an arrival and returns its output time; `None` when the output has not begun, or when
     /// `input` is not the current one.
-    fn arrival(&self, input: u64) -> Option<Duration> {
+    fn arrival(&self, input: u64, track: Track) -> Option<Duration> {
         let mut state = self.state();
         if state.current != input {
             return None;
         }
-        state.arrived = Some(Instant::now());
+        let arrived = match track {
+            Track::Video => &mut state.pictured,
+            Track::Audio => &mut state.sounded,
+        };
+        *arrived = Some(Instant::now());
         if state.announced != input {
             state.announced = input;
             self.events.send(Event::Flowing { input });
         }
-        state.start.map(|start| start.elapsed())
+        state.opening.map(|opening| opening.start.elapsed())
     }
 
     /// Statistics of the pictures' arrival; `None` before the first one.
@@ -164,6 +201,7 @@ impl Intake {
 
     /// Queues a picture of input number `input`.
     pub fn picture(&self, input: u64, pts_ns: i64, picture: gst::Buffer) {
+        self.wait_for_room(|media| !media.pictures.is_full());
         self.queue(input, Track::Video, pts_ns, |media, due| {
             media.pictures.push(due, picture);
         });
@@ -171,9 +209,29 @@ impl Intake {
 
     /// Queues interleaved stereo samples of input number `input`.
     pub fn sound(&self, input: u64, pts_ns: i64, samples: &[i16]) {
+        self.wait_for_room(|media| !media.samples.is_full());
         self.queue(input, Track::Audio, pts_ns, |media, due| {
             media.samples.push(due, samples);
         });
+    }
+
+    /// While the output makes up for lost time, decoders are ahead of it, and what they have decoded
+    /// must not be lost.
+    fn wait_for_room(&self, has_room: impl Fn(&Media) -> bool) {
+        let opening = self.state().opening;
+        let is_late = |opening: Opening| opening.start.elapsed() < opening.late_until;
+        let began = Instant::now();
+        while opening.is_some_and(is_late)
+            && began.elapsed() < ROOM_WAIT_MAX
+            && self.media().as_ref().is_some_and(|media| !has_room(media))
+        {
+            std::thread::sleep(ROOM_POLL);
+        }
+    }
+
+    /// What is added to the times of the input's frames to get output times, in nanoseconds.
+    pub fn offset_ns(&self) -> Option<i64> {
+        self.media().as_ref()?.timeline.offset_ns()
     }
 
     fn queue(
@@ -183,7 +241,7 @@ impl Intake {
         pts_ns: i64,
         push: impl FnOnce(&mut Media, Duration),
     ) {
-        let Some(now) = self.arrival(input) else {
+        let Some(now) = self.arrival(input, track) else {
             return;
         };
         if let Some(media) = self.media().as_mut() {

@@ -14,6 +14,6 @@ mod push;
 mod upright;
 
 pub use http::Rules;
-pub use intake::Intake;
+pub use intake::{Intake, Media, Opening};
 pub use pull::Puller;
 pub use push::Push;

@@ -15,8 +15,9 @@ use super::boxes;
 use super::cuts::Cuts;
 use super::failure;
 use super::feed::{Feed, encoded_bytes_max};
+use super::joint::Seed;
 use super::relay::Relay;
-use super::tools::Epoch;
+use super::tools::{Epoch, Tools};
 use crate::base::units::Bitrate;
 use crate::model::hls::{Part, TrackId};
 use crate::model::ladder::cuts::Position;
@@ -241,17 +242,25 @@ struct State {
     next_init: Option<(String, Bytes)>,
     /// The first canvas frame that no part has that was sent.
     next_frame: u64,
+    /// Segment and number of the first part that is sent. Earlier ones only lead up to it.
+    from: (u64, u32),
 }
 
 impl Writer {
-    /// A writer for one rendition.
-    pub fn new(track: TrackId, cuts: &Cuts, epoch: &Epoch, outbox: &Outbox) -> Self {
+    /// A writer for one rendition, whose parts begin at `seed`.
+    pub fn new(track: TrackId, seed: Seed, tools: &Tools) -> Self {
         Self {
             track,
-            cuts: cuts.clone(),
-            epoch: epoch.clone(),
-            outbox: outbox.clone(),
-            state: Arc::default(),
+            cuts: tools.cuts.clone(),
+            epoch: tools.epoch.clone(),
+            outbox: tools.outbox.clone(),
+            state: Arc::new(Mutex::new(State {
+                fragment: seed.made,
+                sent_init: seed.init,
+                next_frame: seed.frame,
+                from: seed.place,
+                ..State::default()
+            })),
         }
     }
 
@@ -303,6 +312,9 @@ impl Writer {
             return;
         };
         let position = self.cuts.locate(self.track, pts);
+        if (position.msn, position.part) < state.from {
+            return;
+        }
         // A later section holds from the next segment on; until then the decoder takes what the key
         // frame carries.
         if position.part == 0 || state.sent_init.is_none() {

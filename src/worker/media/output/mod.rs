@@ -19,6 +19,7 @@ mod feed;
 mod filling;
 mod grave;
 mod health;
+mod joint;
 mod package;
 mod relay;
 mod slot;
@@ -30,6 +31,7 @@ mod ts;
 pub use cuts::Cuts;
 pub use filling::{Filling, encoder_values};
 pub use grave::Grave;
+pub use joint::Joint;
 pub use slot::Slot;
 pub use tools::{Epoch, Tools};
 
@@ -63,17 +65,22 @@ impl std::fmt::Debug for Output {
 }
 
 impl Output {
-    /// Builds and starts the output half of `plan`, also in MPEG-TS if `ts`. Its rungs have no encoders
-    /// yet. Later failures are events.
+    /// Builds and starts the output half of `plan` from `joint` on, also in MPEG-TS if `ts`. Its rungs
+    /// have no encoders yet. Later failures are events.
     ///
     /// # Errors
     /// When an element is missing or refuses its settings.
-    pub fn start(plan: &Plan, ts: bool, tools: &Tools) -> Result<Self, template::Error> {
-        let slots = plan.video.iter().enumerate();
-        let slots = slots.map(|(index, rendition)| Slot::new(plan, index, rendition, ts, tools));
+    pub fn start(
+        plan: &Plan,
+        joint: &Joint,
+        ts: bool,
+        tools: &Tools,
+    ) -> Result<Self, template::Error> {
+        let slots = 0..plan.video.len();
+        let slots = slots.filter_map(|index| Slot::new(plan, index, joint, ts, tools));
         let slots: Vec<_> = slots.collect();
         Ok(Self {
-            sound: Arc::new(Sound::start(plan, &slots, tools)?),
+            sound: Arc::new(Sound::start(plan, joint, &slots, tools)?),
             cascade: Cascade::start(plan.canvas, &slots, tools)?,
             slots: slots.into(),
             fps: plan.canvas.fps,

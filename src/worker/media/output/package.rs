@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::cmaf::{Muxer, Writer, Written};
 use super::filling::Encoded;
+use super::joint::Seed;
 use super::tools::Tools;
 use super::ts;
 use crate::base::units::Bitrate;
@@ -56,11 +57,12 @@ struct Ts {
 }
 
 impl Package {
-    /// The packagings of video rendition `video`. `told` makes the way back to the rung.
+    /// The packagings of video rendition `video`, whose parts begin at `seed`. `told` makes the way back
+    /// to the rung.
     pub fn new(
         plan: &Plan,
-        video: u8,
-        rendition: &VideoRendition,
+        (video, rendition): (u8, &VideoRendition),
+        seed: Seed,
         makes_ts: bool,
         tools: &Tools,
         told: impl Fn() -> Told + Send + 'static,
@@ -72,7 +74,7 @@ impl Package {
             video,
             rendition: rendition.clone(),
             sound: sound.unwrap_or(rendition.bitrate),
-            writer: Writer::new(track, &tools.cuts, &tools.epoch, &tools.outbox),
+            writer: Writer::new(track, seed, tools),
             tools: tools.clone(),
             told: Box::new(told),
             muxers: Vec::new(),

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::filling::{Encoded, Filling, Report};
 use super::health::Health;
+use super::joint::{Joint, RungJoint};
 use super::package::{Package, Packed, Told};
 use super::relay::Relay;
 use super::tools::Tools;
@@ -39,6 +40,8 @@ pub struct Slot {
     encoded: AtomicU64,
     /// Every second picture is left out.
     halved: AtomicBool,
+    /// Where it begins.
+    joint: RungJoint,
     state: Mutex<State>,
     emptied: Condvar,
     this: Weak<Self>,
@@ -66,16 +69,20 @@ struct State {
 }
 
 impl Slot {
-    /// A rung for video rendition `index`, without an encoder.
+    /// A rung for video rendition `index` of the plan, without an encoder; `None` when there is no such
+    /// rendition.
     pub fn new(
         plan: &Plan,
         index: usize,
-        rendition: &VideoRendition,
+        joint: &Joint,
         ts: bool,
         tools: &Tools,
-    ) -> Arc<Self> {
-        let video = u8::try_from(index).unwrap_or(u8::MAX);
-        Arc::new_cyclic(|this: &Weak<Self>| {
+    ) -> Option<Arc<Self>> {
+        let video = u8::try_from(index).ok()?;
+        let rendition = plan.video.get(index)?;
+        let seed = joint.seed(TrackId::Video(video));
+        let joint = *joint.rungs.get(index)?;
+        Some(Arc::new_cyclic(|this: &Weak<Self>| {
             let back = this.clone();
             let told = move || -> Told {
                 let back = back.clone();
@@ -94,23 +101,24 @@ impl Slot {
                 fillings: AtomicU64::new(0),
                 encoded: AtomicU64::new(0),
                 halved: AtomicBool::new(false),
+                joint,
                 state: Mutex::new(State {
                     fillings: VecDeque::new(),
                     relay: Relay::default(),
                     ready: None,
-                    vacant: true,
+                    vacant: joint.from.is_some(),
                     awake: false,
                     kept: VecDeque::new(),
                     due: None,
                     came: None,
                     last: None,
-                    package: Package::new(plan, video, rendition, ts, tools, told),
+                    package: Package::new(plan, (video, rendition), seed, ts, tools, told),
                     health: Health::new(fps.frame_duration()),
                 }),
                 emptied: Condvar::new(),
                 this: this.clone(),
             }
-        })
+        }))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -209,7 +217,15 @@ impl Slot {
     }
 
     fn takes(&self, frame: u64) -> bool {
-        frame.is_multiple_of(u64::from(self.rendition.divisor.max(1)))
+        self.joint.from.is_none_or(|from| frame >= from)
+            && frame.is_multiple_of(u64::from(self.rendition.divisor.max(1)))
+    }
+
+    /// How many encoders it needs to begin with: none if it sleeps, and one more for the frames that
+    /// only MPEG-TS lacks.
+    pub fn encoders_needed(&self) -> usize {
+        let from = self.joint.from;
+        from.map_or(0, |from| 1 + usize::from(from < self.joint.parts_from))
     }
 
     /// Encodes every second picture only, or all of them again.
@@ -247,17 +263,34 @@ impl Slot {
             return;
         }
         state.package.release();
-        if (starts || state.fillings.is_empty())
-            && !state.vacant
-            && let Some(filling) = state.ready.take()
-        {
-            state.exchange(filling);
-        }
-        if let Some(filling) = state.fillings.back() {
+        self.hand_over(&mut state, frame, starts);
+        if let Some(filling) = state.fillings.back().filter(|_| !state.vacant) {
             filling.push(picture.clone());
             state.health.pushed(Instant::now());
         }
         state.rest();
+    }
+
+    /// Lets the encoder that is ready take over, if frame `frame` is the place for it.
+    fn hand_over(&self, state: &mut State, frame: u64, starts_segment: bool) {
+        let first = self.joint.parts_from;
+        let joins = frame == first && self.joint.from.is_some_and(|from| from < first);
+        // Up to its first part the rung makes frames again, whatever segments they are in.
+        let due = joins || (starts_segment && frame > first) || state.fillings.is_empty();
+        if !due || state.vacant {
+            return;
+        }
+        match state.ready.take() {
+            Some(filling) => state.exchange(filling),
+            None if joins => {
+                if let Some(before) = state.fillings.back() {
+                    before.end();
+                }
+                // Whoever comes begins with this frame.
+                state.vacant = true;
+            }
+            None => {}
+        }
     }
 
     fn report(&self, number: u64, report: Report) {
@@ -392,7 +425,7 @@ impl Slot {
     /// Finds out whether the encoder still works.
     pub fn check(&self, now: Instant) {
         let mut state = self.lock();
-        let Some(filling) = state.fillings.back() else {
+        let Some(filling) = state.fillings.back().filter(|_| !state.vacant) else {
             return;
         };
         let behind = filling.is_hardware() && filling.waiting() >= BACKLOG_MAX;

@@ -10,6 +10,7 @@ use super::cmaf::{Muxer, Writer};
 use super::failure;
 use super::feed::Feed;
 use super::filling::retimed;
+use super::joint::Joint;
 use super::slot::Slot;
 use super::tools::Tools;
 use crate::model::hls::TrackId;
@@ -31,11 +32,16 @@ pub struct Sound {
 }
 
 impl Sound {
-    /// Starts an encoder for each audio rendition of the plan.
+    /// Starts an encoder for each audio rendition of the plan, whose parts begin at `joint`.
     ///
     /// # Errors
     /// When an element is missing, refuses its settings or does not start.
-    pub fn start(plan: &Plan, slots: &[Arc<Slot>], tools: &Tools) -> Result<Self, template::Error> {
+    pub fn start(
+        plan: &Plan,
+        joint: &Joint,
+        slots: &[Arc<Slot>],
+        tools: &Tools,
+    ) -> Result<Self, template::Error> {
         let fail = |message: &str| template::Error::build("sound", message);
         let pipeline = gst::Pipeline::with_name("sound");
         let raw = Some(caps::samples());
@@ -52,7 +58,7 @@ impl Sound {
         let mut muxers = Vec::new();
         for (rendition, index) in plan.audio.iter().zip(0..=u8::MAX) {
             let track = TrackId::Audio(index);
-            let writer = Writer::new(track, &tools.cuts, &tools.epoch, &tools.outbox);
+            let writer = Writer::new(track, joint.seed(track), tools);
             let (library, events) = (&tools.library, &tools.events);
             let muxer = Muxer::start(&writer, rendition.bitrate, library, events, |_| ())?;
             let muxer = Arc::new(muxer);

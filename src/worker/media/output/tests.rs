@@ -83,7 +83,8 @@ impl Fed {
             frame: 0,
             awake: RungSet::first(2),
         };
-        let cuts = Cuts::new(CutLog::new(lengths, first));
+        let joint = Joint::begin(&plan, lengths, first);
+        let cuts = Cuts::new(joint.cuts.clone());
         let (outbox, messages) = Outbox::new(|| panic!("the outbox is full"));
         let (events, failed) = Events::new();
         let (library, errors) = Library::load(None);
@@ -96,7 +97,7 @@ impl Fed {
             grave: Grave::new(&events),
             events,
         };
-        let output = Output::start(&plan, true, &tools).unwrap();
+        let output = Output::start(&plan, &joint, true, &tools).unwrap();
         Self {
             output,
             cuts,

@@ -33,8 +33,7 @@ pub struct Epoch(Arc<OnceLock<u64>>);
 
 impl Epoch {
     /// An epoch that has begun, in nanoseconds since the Unix epoch.
-    #[cfg(test)]
-    pub(super) fn at(ns: u64) -> Self {
+    pub fn at(ns: u64) -> Self {
         Self(Arc::new(ns.into()))
     }
 

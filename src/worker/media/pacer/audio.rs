@@ -16,6 +16,8 @@ type Stereo = [i16; 2];
 
 /// Most samples that wait, 8 s: the timeline allows 5 s between tracks and 2 s of jitter.
 const QUEUED_MAX: usize = 8 * SAMPLE_RATE_HZ as usize;
+/// Sound before the first block that is kept: it settles when the run is due.
+const LEAD_NS: i64 = SECOND_NS / 2;
 /// Most runs (pieces of continuous sound) that wait.
 const RUNS_MAX: usize = 32;
 /// Length of a fade: 5 ms.
@@ -58,6 +60,8 @@ pub struct SampleQueue {
     stretching: bool,
     /// The timeline has moved what waits since the last block.
     shifted: bool,
+    /// When the first block begins.
+    from_ns: i64,
     splicer: Splicer,
     counters: Counters,
 }
@@ -84,9 +88,35 @@ impl Run {
 }
 
 impl SampleQueue {
+    /// A queue for an output whose first block begins at `from`.
+    pub fn new(from: Duration) -> Self {
+        Self {
+            from_ns: nanos(from),
+            ..Self::default()
+        }
+    }
+
+    /// Whether it is settled what the block from output time `at` on contains.
+    pub fn reaches(&self, at: Duration) -> bool {
+        let end_ns = nanos(at).saturating_add(frames_ns(BLOCK_FRAMES));
+        self.runs
+            .back()
+            .is_some_and(|run| run.end_due_ns() >= end_ns)
+    }
+
+    /// Whether further sound should wait.
+    pub fn is_full(&self) -> bool {
+        let queued: usize = self.runs.iter().map(|run| run.samples.len()).sum();
+        queued >= QUEUED_MAX * 3 / 4
+    }
+
     /// Queues interleaved values, left first, that are due from `due` on.
     pub fn push(&mut self, due: Duration, values: &[i16]) {
         let due_ns = nanos(due);
+        let end_ns = due_ns.saturating_add(frames_ns(values.len() / 2));
+        if end_ns < self.from_ns.saturating_sub(LEAD_NS) {
+            return;
+        }
         let samples = values.as_chunks().0.iter().copied();
         match self.runs.back_mut() {
             Some(run) if due_ns.saturating_sub(run.end_due_ns()).saturating_abs() <= JUMP_NS => {

@@ -133,7 +133,7 @@ fn simulate(net: &Network) -> Outcome {
     };
     let (mut timeline, mut pictures, mut sound) = (
         Timeline::default(),
-        PictureQueue::new(canvas),
+        PictureQueue::new(canvas, Duration::ZERO),
         SampleQueue::default(),
     );
     let mut still = 0;

@@ -67,9 +67,21 @@ pub struct Timeline {
     audio: Transits,
     offset_ns: Option<i64>,
     slewed_at_ns: i64,
+    /// Up to this output time, frames that come late say nothing about the network.
+    replay_until_ns: Option<i64>,
 }
 
 impl Timeline {
+    /// Goes on with the offset of another worker, which stays up to output time `until`: before that,
+    /// frames that were sent to that worker already come in a burst, most of them late.
+    pub fn resumed(offset_ns: i64, until: Duration) -> Self {
+        Self {
+            offset_ns: Some(offset_ns),
+            replay_until_ns: Some(nanos(until)),
+            ..Self::default()
+        }
+    }
+
     /// Starts again for a new input, whose timestamps are unrelated to earlier ones.
     pub fn opened(&mut self) {
         *self = Self::default();
@@ -80,15 +92,24 @@ impl Timeline {
     /// are, sound that began while a burst came in would be early or late for seconds.
     pub fn arrived(&mut self, track: Track, pts_ns: i64, now: Duration) -> Moved {
         let now_ns = nanos(now);
+        let replay = self.replay_until_ns.is_some_and(|until| now_ns < until);
+        let transit_ns = now_ns.saturating_sub(pts_ns);
+        if replay && self.offset_ns.is_some_and(|offset| transit_ns > offset) {
+            return Moved::default();
+        }
         let before = (self.offset_of(Track::Video), self.offset_of(Track::Audio));
         let transits = match track {
             Track::Video => &mut self.video,
             Track::Audio => &mut self.audio,
         };
-        transits.push(now_ns.saturating_sub(pts_ns), now_ns);
+        transits.push(transit_ns, now_ns);
         // A track that settles in steps leaves the other's old transits behind, and the offset must not
         // be slewed down from these.
         let settling = self.video.settles(now_ns) || self.audio.settles(now_ns);
+        if replay {
+            self.slewed_at_ns = now_ns;
+            return Moved::default();
+        }
         let Some(target) = self.target(now_ns) else {
             return Moved::default();
         };
@@ -128,6 +149,13 @@ impl Timeline {
             (Some(common), Some(own)) if common.saturating_sub(own) > SYNC_NS_MAX => Some(own),
             (common, _) => common,
         }
+    }
+
+    /// What is added to the timestamps of both tracks, in nanoseconds; `None` before any arrival, and
+    /// where the tracks have no common clock.
+    pub fn offset_ns(&self) -> Option<i64> {
+        let (video, audio) = (self.offset_of(Track::Video), self.offset_of(Track::Audio));
+        video.filter(|_| video == audio)
     }
 
     /// Time from the fastest arrival of a frame until it is due; `None` before any arrival.
@@ -382,6 +410,25 @@ mod tests {
         );
         let end = steady(&mut timeline, Track::Video, end, 60, 760 * MS_NS);
         assert_eq!(delay_ms(&timeline, Track::Video, end), 785);
+    }
+
+    /// Another worker showed frames 730 ms after their timestamps. This one gets the last four seconds
+    /// once more, at ten times their rate, and then the live ones.
+    #[test]
+    fn a_replay_keeps_the_offset() {
+        let (offset, start) = (730 * MS_NS, 20 * SECOND_NS);
+        let mut timeline = Timeline::resumed(offset, at(start + 12 * SECOND_NS));
+        for n in -120..500 {
+            let pts = start + n * FRAME_NS;
+            let arrival = match n {
+                ..0 => start + 200 * MS_NS + (n + 120) * FRAME_NS / 10,
+                _ => pts + 700 * MS_NS,
+            };
+            let moved = timeline.arrived(Track::Video, pts, at(arrival));
+            assert_eq!(moved, Moved::default());
+            assert_eq!(nanos(timeline.due(Track::Video, pts)), pts + offset, "{n}");
+        }
+        assert_eq!(timeline.offset_ns(), Some(offset));
     }
 
     #[test]

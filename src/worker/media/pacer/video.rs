@@ -46,6 +46,8 @@ pub struct PictureQueue<F> {
     pictures_max: usize,
     border: Border,
     counters: Counters,
+    /// Time of the first slot.
+    from: Duration,
 }
 
 /// On which side of the middle between two slots their border is.
@@ -56,8 +58,8 @@ enum Border {
 }
 
 impl<F> PictureQueue<F> {
-    /// A queue for an output of this canvas.
-    pub fn new(canvas: Canvas) -> Self {
+    /// A queue for an output of this canvas, whose first slot is that at `from`.
+    pub fn new(canvas: Canvas, from: Duration) -> Self {
         // 4:2:0: 1.5 bytes per pixel.
         let picture_bytes = u64::from(canvas.width) * u64::from(canvas.height) * 3 / 2;
         let pictures_max =
@@ -68,6 +70,7 @@ impl<F> PictureQueue<F> {
             pictures_max: usize::try_from(pictures_max).unwrap_or(usize::MAX),
             border: Border::Late,
             counters: Counters::default(),
+            from,
         }
     }
 
@@ -79,7 +82,11 @@ impl<F> PictureQueue<F> {
             self.waiting.pop_back();
             self.counters.skipped += 1;
         }
-        if self.waiting.len() >= self.pictures_max {
+        if due <= self.from {
+            // Nobody will see the pictures before.
+            self.waiting.clear();
+        }
+        if self.is_full() {
             self.counters.skipped += 1;
             return;
         }
@@ -129,6 +136,17 @@ impl<F> PictureQueue<F> {
         }
     }
 
+    /// Whether a further picture would be refused.
+    pub fn is_full(&self) -> bool {
+        self.waiting.len() >= self.pictures_max
+    }
+
+    /// Whether it is settled which picture the slot at `slot` shows.
+    pub fn reaches(&self, slot: Duration) -> bool {
+        let last = self.waiting.back();
+        last.is_some_and(|(due, _)| nanos(*due) >= nanos(slot).saturating_add(self.slot_ns))
+    }
+
     /// Counts since the start.
     pub fn counters(&self) -> Counters {
         self.counters
@@ -151,11 +169,12 @@ mod tests {
     const MS: Duration = Duration::from_millis(1);
 
     fn queue<F>(fps: FrameRate) -> PictureQueue<F> {
-        PictureQueue::new(Canvas {
+        let canvas = Canvas {
             width: 1920,
             height: 1080,
             fps,
-        })
+        };
+        PictureQueue::new(canvas, Duration::ZERO)
     }
 
     /// Numbers of the pictures that `slots` slots at rate `out` show. Picture n of a source at `rate`
@@ -220,11 +239,12 @@ mod tests {
     #[test]
     fn pictures_too_large_to_hold_all_are_still_shown() {
         let fps = FrameRate::whole(60);
-        let mut queue = PictureQueue::new(Canvas {
+        let canvas = Canvas {
             width: 7680,
             height: 4320,
             fps,
-        });
+        };
+        let mut queue = PictureQueue::new(canvas, Duration::ZERO);
         let mut shown = 0;
         for slot in 0..600 {
             let now = fps.time_of(slot);
@@ -232,6 +252,20 @@ mod tests {
             shown += usize::from(queue.take(now) != Taken::Repeat);
         }
         assert!(shown >= 48, "{shown}");
+    }
+
+    /// A publisher's last eight seconds come once more, and the output begins in their middle.
+    #[test]
+    fn of_the_pictures_before_the_first_slot_the_last_is_kept() {
+        let mut queue = queue(FrameRate::whole(25));
+        queue.from = 6000 * MS;
+        for n in 0..160 {
+            queue.push(n * 40 * MS, n);
+        }
+        assert_eq!(queue.counters().skipped, 0);
+        assert!(queue.reaches(6000 * MS) && !queue.reaches(6340 * MS));
+        assert_eq!(queue.take(6000 * MS), Taken::New(150));
+        assert_eq!(queue.take(6040 * MS), Taken::New(151));
     }
 
     #[test]
