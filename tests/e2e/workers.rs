@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use crate::followed::{self, Follower};
+use crate::support::camera::{Auth, Camera, Options};
 use crate::support::clips::Clip;
 use crate::support::daemon::Daemon;
 use crate::support::publisher::Publisher;
@@ -84,4 +85,19 @@ fn no_worker_outlives_a_killed_daemon() {
         assert!(died.elapsed() < ORPHAN_MAX, "a worker outlives its daemon");
         thread::yield_now();
     }
+}
+
+/// The camera's frames in between are lost: the last thumbnail stands in for them.
+#[test]
+fn a_worker_of_a_camera_dies_without_a_trace() {
+    let _turn = turn();
+    let camera = Camera::start(Options {
+        auth: Auth::Open,
+        fps: 15,
+        ..Options::default()
+    });
+    let rung = "[[rung]]\nname = \"120p\"\nheight = 120\nbitrate = \"150k\"\naudio = \"64k\"\n";
+    let source = camera.url();
+    let config = format!("{rung}[[stream]]\nname = \"s\"\nsource = \"{source}\"\n");
+    dies_without_a_trace(&Daemon::start(&config), 15.0);
 }
