@@ -2,9 +2,12 @@
 
 use std::fmt::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use rustix::process::Signal;
 
 use super::catalog::GROUPS;
-use super::source::Source;
+use super::source::{STREAM, Source};
 use crate::support::turn;
 
 /// Words that choose sources by their names or the titles of their groups, separated by commas; all
@@ -31,6 +34,7 @@ const SAMPLE: [&str; 15] = [
     "fragmented MP4, live: H.264, AAC",
     "HLS with fMP4 segments",
 ];
+const LIMIT: Duration = Duration::from_secs(40);
 /// Seconds of each that are judged.
 const SAMPLE_SECONDS: u64 = 6;
 
@@ -58,6 +62,21 @@ fn a_sample_of_all_sources_plays() {
     let failed: Vec<_> = outcomes.iter().filter(|(_, o)| o.is_err()).collect();
     assert_eq!(outcomes.len(), SAMPLE.len(), "a name has changed");
     assert!(failed.is_empty(), "{failed:#?}");
+}
+
+/// Every picture and every beep of the publisher is there, in its place, though two workers died.
+#[test]
+fn no_picture_is_lost_with_a_worker() {
+    let _turn = turn();
+    let (_, plain) = sources().find(|(_, s)| s.name == "ffmpeg").expect("listed");
+    let outcome = plain.for_seconds(14).play_through(|daemon, viewer| {
+        for msn in [4, 8] {
+            viewer.all_with(msn, LIMIT);
+            daemon.worker(STREAM).signal(Signal::KILL);
+        }
+    });
+    println!("{outcome:?}");
+    outcome.expect("it plays");
 }
 
 /// The first seconds of fifty starts; prints how far sound and picture are apart in each.

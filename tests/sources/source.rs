@@ -13,7 +13,8 @@ use crate::support::{KEY, wait_for};
 /// segments of one second, so that a source is judged after few seconds.
 const LADDER: &str = "[hls]\nsegment = \"1s\"\nts = false\n\
                       [[rung]]\nname = \"top\"\nheight = 1080\nfps = 120\nbitrate = \"16M\"\n";
-const STREAM: &str = "s";
+/// The name of the stream.
+pub const STREAM: &str = "s";
 const LIMIT: Duration = Duration::from_secs(40);
 /// The longest that a picture may stand still beyond its own time.
 const GAP_MAX: Duration = Duration::from_millis(100);
@@ -127,6 +128,15 @@ impl Source {
     /// # Errors
     /// What is wrong with it.
     pub fn play(&self) -> Result<String, String> {
+        self.play_through(|_, _| ())
+    }
+
+    /// Plays the source through a daemon while something happens, as soon as it can be watched;
+    /// describes what came out.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn play_through(&self, happens: impl FnOnce(&Daemon, &Viewer)) -> Result<String, String> {
         // Encoding comes first, so that it does not take the processors from the daemon.
         self.clip.file();
         let (address, _serving) = delivery::prepare(self.delivery, self.clip);
@@ -138,13 +148,19 @@ impl Source {
         let daemon = Daemon::start(&format!("{LADDER}{stream}"));
         let _publishing = delivery::publish(self.delivery, self.clip, &daemon, STREAM);
         match self.expect {
-            Expect::Plays(bounds) => self.watch(&daemon, bounds),
+            Expect::Plays(bounds) => self.watch(&daemon, bounds, happens),
             Expect::Refused(word) => Ok(refusal(&daemon, word)),
         }
     }
 
-    fn watch(&self, daemon: &Daemon, bounds: Bounds) -> Result<String, String> {
+    fn watch(
+        &self,
+        daemon: &Daemon,
+        bounds: Bounds,
+        happens: impl FnOnce(&Daemon, &Viewer),
+    ) -> Result<String, String> {
         let viewer = Viewer::open(daemon, STREAM);
+        happens(daemon, &viewer);
         let all = viewer.all_with(bounds.seconds, LIMIT);
         let media: Vec<Vec<u8>> = all
             .iter()
