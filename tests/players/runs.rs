@@ -2,7 +2,10 @@
 
 use std::fmt::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::thread;
 use std::time::Duration;
+
+use rustix::process::Signal;
 
 use super::browsers::{Browser, Page, Seen};
 use super::programs;
@@ -11,7 +14,7 @@ use crate::sources::Clip;
 use crate::support::daemon::Daemon;
 use crate::support::publisher::Publisher;
 use crate::support::viewer::Viewer;
-use crate::support::{KEY, push_stream, turn};
+use crate::support::{KEY, push_stream, turn, wait_until};
 
 /// The file that gets the table.
 const TABLE: &str = "WEIR_PLAYERS_TABLE";
@@ -27,6 +30,19 @@ const END: Duration = Duration::from_secs(20);
 const FIRST_S_MAX: f64 = 5.0;
 /// Most that a player may stand behind the time since its first picture.
 const LAG_S_MAX: f64 = 2.0;
+
+/// Segments after which the worker of a stream that a program plays dies, counted from the first, and
+/// the parts of the open segment that are there then.
+const DEATHS: [(u64, usize); 2] = [(6, 2), (10, 7)];
+
+/// What happens while a player plays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Trial {
+    /// The publisher leaves and returns, where the player is a page.
+    Absence,
+    /// The worker dies twice.
+    Deaths,
+}
 
 /// A daemon with a stream that is live.
 struct Stage {
@@ -53,25 +69,52 @@ impl Stage {
         self.publisher = Some(Publisher::file(&Clip::PLAIN.file(), &url));
     }
 
+    fn kill_worker(&self) {
+        self.daemon.worker(STREAM).signal(Signal::KILL);
+    }
+
+    /// Kills the worker twice, once the stream has come far enough.
+    fn kill_workers(&self) {
+        let viewer = Viewer::open(&self.daemon, STREAM);
+        for (msn, parts) in DEATHS {
+            wait_until("the moment of a death", Duration::from_secs(60), || {
+                let top = viewer.playlist(&viewer.master.variants[0].uri);
+                top.last_msn() >= msn && top.open_parts >= parts
+            });
+            self.kill_worker();
+        }
+    }
+
     fn url(&self, set: &str) -> String {
         self.daemon.url(&format!("/live/{STREAM}/{set}.m3u8"))
     }
 }
 
-/// Plays in a page while the publisher leaves and returns; returns what the page has seen.
-fn seen_in_page(browser: Browser, player: &'static str, set: &str) -> Seen {
+/// Plays in a page through a trial; returns what the page has seen.
+fn seen_in_page(browser: Browser, player: &'static str, set: &str, trial: Trial) -> Seen {
     let mut stage = Stage::new();
     let page = Page::open(browser, player, &stage.url(set));
     page.after(LOST);
-    stage.publisher = None;
+    match trial {
+        Trial::Absence => stage.publisher = None,
+        Trial::Deaths => stage.kill_worker(),
+    }
     page.after(BACK);
-    stage.publish();
+    match trial {
+        Trial::Absence => stage.publish(),
+        Trial::Deaths => stage.kill_worker(),
+    }
     page.after(END)
 }
 
 /// Plays in a page, and judges it.
-fn in_page(browser: Browser, player: &'static str, set: &str) -> Result<String, String> {
-    let seen = seen_in_page(browser, player, set);
+fn in_page(
+    browser: Browser,
+    player: &'static str,
+    set: &str,
+    trial: Trial,
+) -> Result<String, String> {
+    let seen = seen_in_page(browser, player, set, trial);
     let first = seen
         .first_frame
         .map_or(f64::INFINITY, |first| first.as_secs_f64());
@@ -98,9 +141,16 @@ fn complaints(lines: &[String]) -> String {
 }
 
 /// Plays in a program.
-fn in_program(program: programs::Program, set: &str) -> Result<String, String> {
+fn in_program(program: programs::Program, set: &str, trial: Trial) -> Result<String, String> {
     let stage = Stage::new();
-    let played = program(&stage.url(set), PLAYED);
+    let url = stage.url(set);
+    let played = thread::scope(|scope| {
+        let playing = scope.spawn(|| program(&url, PLAYED));
+        if trial == Trial::Deaths {
+            stage.kill_workers();
+        }
+        playing.join().expect("it plays")
+    });
     let text = format!(
         "{} pictures in {} s{}",
         played.pictures,
@@ -121,17 +171,17 @@ type Player = (
     Box<dyn Fn() -> Result<String, String>>,
 );
 
-fn players() -> Vec<Player> {
-    let page = |name, browser: Browser, player, set: &'static str| -> Player {
+fn players(trial: Trial) -> Vec<Player> {
+    let page = move |name, browser: Browser, player, set: &'static str| -> Player {
         (
             name,
             browser.program(),
-            Box::new(move || in_page(browser, player, set)),
+            Box::new(move || in_page(browser, player, set, trial)),
         )
     };
-    let program = |name, needs: &'static str, play, set: &'static str| -> Player {
+    let program = move |name, needs: &'static str, play, set: &'static str| -> Player {
         let found = is_installed(needs).then_some(needs);
-        (name, found, Box::new(move || in_program(play, set)))
+        (name, found, Box::new(move || in_program(play, set, trial)))
     };
     vec![
         page(
@@ -192,7 +242,7 @@ fn players() -> Vec<Player> {
 #[test]
 fn video_js_begins_and_goes_on_when_the_publisher_returns() {
     let _turn = turn();
-    let seen = seen_in_page(Browser::Chromium, "video.js", "master");
+    let seen = seen_in_page(Browser::Chromium, "video.js", "master", Trial::Absence);
     let first = seen.first_frame.expect("a picture");
     assert!(first < LOST, "{seen:?}");
     assert!(seen.errors.is_empty(), "{seen:?}");
@@ -207,10 +257,21 @@ fn video_js_begins_and_goes_on_when_the_publisher_returns() {
 #[test]
 #[ignore = "takes ten minutes and needs many programs; scripts/compatibility runs it"]
 fn all_players_play() {
+    play_all(Trial::Absence);
+}
+
+/// All players that are installed, while the worker dies twice.
+#[test]
+#[ignore = "takes ten minutes and needs many programs; scripts/compatibility runs it"]
+fn all_players_outlive_workers() {
+    play_all(Trial::Deaths);
+}
+
+fn play_all(trial: Trial) {
     let mut table = "\n| player | plays | measured |\n| --- | --- | --- |\n".to_owned();
     let mut failed = Vec::new();
     let choice = std::env::var("WEIR_PLAYERS").unwrap_or_default();
-    for (name, needs, play) in players()
+    for (name, needs, play) in players(trial)
         .into_iter()
         .filter(|(n, _, _)| n.contains(&choice))
     {
