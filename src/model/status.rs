@@ -39,6 +39,8 @@ pub struct StreamStatus {
     pub rungs: Vec<RungStatus>,
     /// Process id of the worker.
     pub worker_pid: Option<u32>,
+    /// CPU seconds per second that the worker has used in the last ten seconds; `None` at its start.
+    pub worker_cpu: Option<f64>,
     /// The last error, with the next step; `None` once the stream has been live for ten seconds
     /// without another.
     pub last_error: Option<String>,

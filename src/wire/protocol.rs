@@ -229,6 +229,17 @@ pub enum FromWorker {
     /// What is added to the times of the publisher's frames to get output times, in nanoseconds; sent
     /// when it has changed.
     Mapped(i64),
+    /// How much of the ladder the worker gives up because the machine is too slow has changed.
+    Shed(Shed),
+}
+
+/// How much of the ladder is given up because the machine is too slow.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shed {
+    /// Steps taken; with zero, all is made as configured.
+    pub steps: u8,
+    /// No step is left, and pictures are left out still.
+    pub exhausted: bool,
 }
 
 /// Something that went wrong with a rung.

@@ -30,6 +30,7 @@ pub struct Load {
     /// Since when nothing was strained or changed.
     calm_since: Instant,
     level: usize,
+    exhausted: bool,
 }
 
 impl Load {
@@ -40,12 +41,19 @@ impl Load {
             strained: VecDeque::new(),
             calm_since: now,
             level: 0,
+            exhausted: false,
         }
     }
 
     /// How many things are given up.
     pub fn level(&self) -> usize {
         self.level
+    }
+
+    /// Whether nothing is left to be given up, and the output does not keep up still. It takes ten good
+    /// seconds until this is over.
+    pub fn is_exhausted(&self) -> bool {
+        self.exhausted
     }
 
     /// Whether an observation is due.
@@ -66,6 +74,11 @@ impl Load {
         }
         let count = self.strained.iter().filter(|strained| **strained).count();
         let full = self.strained.len() == OBSERVATIONS;
+        match (full, count) {
+            (true, 0) => self.exhausted = false,
+            (true, STRAINED_MIN..) if self.level >= level_max => self.exhausted = true,
+            _ => {}
+        }
         let change = if full && count >= STRAINED_MIN && self.level < level_max {
             self.level += 1;
             Change::Shed
@@ -75,6 +88,7 @@ impl Load {
         } else {
             return None;
         };
+        self.exhausted = false;
         // What has changed must show before the next change.
         self.strained.clear();
         self.calm_since = now;
@@ -112,6 +126,22 @@ mod tests {
             (145, Change::Recover),
         ];
         assert_eq!(until_25, expected);
+    }
+
+    #[test]
+    fn a_machine_that_makes_not_even_the_last_thing_is_exhausted() {
+        let start = Instant::now();
+        let mut load = Load::new(start);
+        let mut exhausted = Vec::new();
+        for second in 1..=120 {
+            let before = load.is_exhausted();
+            let strained = second <= 40 || second == 45;
+            load.observe(strained, 1, start + Duration::from_secs(second));
+            if load.is_exhausted() != before {
+                exhausted.push(second);
+            }
+        }
+        assert_eq!(exhausted, [20, 55]);
     }
 
     #[test]

@@ -1,21 +1,22 @@
-//! Fills and empties the rungs: another encoder where one has failed, none where nobody watches.
+//! Fills and empties the rungs: another encoder where one has failed, none where nobody watches, or
+//! where the machine is too slow.
+
+mod shedding;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::choice::Choice;
-use super::load::{Change, Load};
+use super::load::Load;
 use crate::model::encoder::{Filling, OnFailure, TemplateName};
 use crate::model::ladder::RungSet;
-use crate::wire::protocol::{FromWorker, Start, Trouble};
+use crate::wire::protocol::{FromWorker, Shed, Start, Trouble};
 use crate::worker::media::Outbox;
 use crate::worker::media::engine::Strain;
 use crate::worker::media::events::{Event, Events};
 use crate::worker::media::output::{Cuts, Output};
 
-/// How late a picture may be on a machine that keeps up.
-const LATE_MAX: Duration = Duration::from_millis(400);
 /// How long an encoder may take to be built.
 const BUILD_MAX: Duration = Duration::from_secs(3);
 
@@ -32,6 +33,8 @@ pub struct Rungs {
     /// Rungs that were given up because the machine is too slow.
     too_much: RungSet,
     load: Load,
+    /// What the daemon was told of the load.
+    told: Shed,
     /// Pictures left out up to the last look.
     dropped: u64,
     orders: u64,
@@ -80,6 +83,7 @@ impl Rungs {
             shed: RungSet::EMPTY,
             too_much: RungSet::EMPTY,
             load: Load::new(Instant::now()),
+            told: Shed::default(),
             dropped: 0,
             rungs,
             orders: 0,
@@ -235,66 +239,6 @@ impl Rungs {
         rung.choice.taken(&order.encoder);
         self.cuts.wake(video);
         self.tell(video, Filling::Encoder(order.encoder), order.trouble);
-        self.settle();
-    }
-
-    /// Looks whether the output keeps up, and gives something up or takes it up again.
-    fn weigh(&mut self, strain: &Strain, now: Instant) {
-        if !self.load.is_due(now) {
-            return;
-        }
-        let (dropped, late) = strain.take();
-        let left_out = dropped.saturating_sub(self.dropped);
-        self.dropped = dropped;
-        let strained = left_out > 0 || late > LATE_MAX;
-        let wanted = self.wanted_awake();
-        match self.load.observe(strained, wanted.len(), now) {
-            None => {}
-            Some(Change::Shed) => {
-                let cause = format!(
-                    "this machine is too slow for the ladder: in the last second, {left_out} \
-                     pictures were left out and the latest came {late:?} late"
-                );
-                self.carry(
-                    &wanted,
-                    &cause,
-                    "take rungs away or give the machine more cores",
-                );
-            }
-            Some(Change::Recover) => {
-                let cause = "this machine has had room for a minute";
-                self.carry(&wanted, cause, "more of the ladder is made again");
-            }
-        }
-    }
-
-    /// Makes as much of the ladder as the load allows: first the top rung has half its rate, then it
-    /// sleeps, then the next one.
-    fn carry(&mut self, wanted: &[usize], cause: &str, advice: &str) {
-        let level = self.load.level();
-        for (video, slot) in self.output.slots().iter().enumerate() {
-            slot.halve(level > 0 && wanted.first() == Some(&video));
-        }
-        let asleep = level.saturating_sub(1).min(wanted.len().saturating_sub(1));
-        let dropped = wanted.iter().take(asleep);
-        self.too_much = dropped.fold(RungSet::EMPTY, |set, video| set.with(*video));
-        let Some(video) = wanted.get(asleep.saturating_sub(1)).copied() else {
-            return;
-        };
-        let next = match (level, asleep) {
-            (0, _) => format!("all rungs are made as configured; {advice}"),
-            (_, 0) => format!("the rung has half its frame rate; {advice}"),
-            (_, asleep) => format!("the top {asleep} rungs show a lower one; {advice}"),
-        };
-        let filling = match self.too_much.contains(video) {
-            true => Filling::Asleep,
-            false => match self.rungs.get(video) {
-                Some(rung) => Filling::Encoder(rung.choice.current().clone()),
-                None => return,
-            },
-        };
-        let cause = cause.to_owned();
-        self.tell(video, filling, Some(Trouble { cause, next }));
         self.settle();
     }
 

@@ -91,6 +91,7 @@ impl Catalog for Stub {
                 dropped: 0,
             }],
             worker_pid: Some(WORKER),
+            worker_cpu: Some(0.5),
             last_error: Some(LAST_ERROR.to_owned()),
         })
     }

@@ -171,6 +171,7 @@ impl Daemon {
                 let filled = distribution.filled(video, filling, trouble.as_ref());
                 filled.is_ok()
             }
+            FromWorker::Shed(_) => true,
             FromWorker::Thumbnail(jpeg) => distribution.thumbnail(jpeg).is_ok(),
             FromWorker::Stats(stats) => {
                 distribution.stats(stats);

@@ -44,6 +44,10 @@ pub fn diff(started: &Settings, old: &Settings, new: &Settings) -> Changes {
         ("session.grace", old.session.grace != new.session.grace),
         // The data folder has only the publish keys in it.
         ("server.data", old.server.data != new.server.data),
+        (
+            "encoder.refuse_overload",
+            old.encoder.refuse_overload != new.encoder.refuse_overload,
+        ),
     ]);
     // The settings in `session::spec::Spec`.
     changes.all_sessions = differing([

@@ -28,7 +28,8 @@ pub(super) const SERVER_KEYS: &[&str] = &[
 ];
 pub(super) const HLS_KEYS: &[&str] = &["segment", "part", "hold_back", "window", "memory", "ts"];
 pub(super) const SESSION_KEYS: &[&str] = &["grace"];
-pub(super) const ENCODER_KEYS: &[&str] = &["order", "on_failure", "rungs_on_demand"];
+pub(super) const ENCODER_KEYS: &[&str] =
+    &["order", "on_failure", "rungs_on_demand", "refuse_overload"];
 pub(super) const WORKER_KEYS: &[&str] = &["sandbox"];
 
 /// All encoder families, in the default order of preference.
@@ -278,6 +279,9 @@ pub(super) fn encoder(section: &Section<'_>, problems: &mut Vec<Problem>) -> Enc
             .value,
         rungs_on_demand: section
             .get_or("rungs_on_demand", false, values::boolean, problems)
+            .value,
+        refuse_overload: section
+            .get_or("refuse_overload", true, values::boolean, problems)
             .value,
     }
 }

@@ -117,6 +117,8 @@ pub struct Encoder {
     pub on_failure: OnFailure,
     /// Rungs that nobody watches are not encoded, unless a stream says otherwise.
     pub rungs_on_demand: bool,
+    /// A publisher for whose stream the machine has no room is refused.
+    pub refuse_overload: bool,
 }
 
 /// `[worker]`: the processes that handle media.

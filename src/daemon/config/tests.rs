@@ -61,6 +61,7 @@ fn nothing_written_is_all_defaults() {
             order: ENCODER_FAMILIES.map(Family::from).to_vec(),
             on_failure: OnFailure::Fallback,
             rungs_on_demand: false,
+            refuse_overload: true,
         },
         worker: Worker {
             sandbox: Sandbox::Auto,

@@ -20,6 +20,10 @@ use crate::model::frame::{EncodedFrame, InputFormat};
 /// so the queue is full for an instant only.
 pub const LEASE_EVENTS_MAX: usize = 512;
 
+/// What helps where the machine has no room for another stream.
+pub const NO_ROOM_NEXT: &str = "end a stream, make the ladder smaller, give the machine more cores, \
+     or let all streams have less with refuse_overload = false in [encoder]";
+
 /// A publisher's request to publish a stream.
 #[derive(Debug)]
 pub struct PublishRequest {
@@ -34,7 +38,7 @@ pub struct PublishRequest {
 }
 
 /// Why a publisher was refused. The publisher never learns whether the name or the key was wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// No stream of that name accepts publishers.
     #[error("no such stream")]
@@ -45,6 +49,9 @@ pub enum Refusal {
     /// The daemon is stopping.
     #[error("shutting down")]
     ShuttingDown,
+    /// The machine would be too slow for this stream beside those that run; the text says why.
+    #[error("{0}")]
+    NoRoom(String),
 }
 
 /// What a publisher's media consists of.
@@ -80,6 +87,9 @@ pub enum Revocation {
     /// The publisher sent pictures that nobody can decode.
     #[error("no key frame came")]
     NoKeyFrame,
+    /// The machine would be too slow for this stream beside those that run.
+    #[error("this machine has no room for another stream")]
+    NoRoom,
 }
 
 /// Signals that a lease was revoked, and why. Clones share one signal.

@@ -64,6 +64,8 @@ pub struct Report {
     pub rungs: Vec<RungStatus>,
     /// Process id of the worker.
     pub worker_pid: Option<u32>,
+    /// CPU seconds per second that the worker uses, once that is known.
+    pub worker_cpu: Option<f64>,
 }
 
 impl Cell {
@@ -78,6 +80,7 @@ impl Cell {
             input: None,
             rungs: Vec::new(),
             worker_pid: None,
+            worker_cpu: None,
             last_error: None,
         };
         Self {
@@ -131,6 +134,7 @@ impl Cell {
         board.status.input = report.input;
         board.status.rungs = report.rungs;
         board.status.worker_pid = report.worker_pid;
+        board.status.worker_cpu = report.worker_cpu;
         before
     }
 
@@ -145,6 +149,17 @@ impl Cell {
     /// A session that could be played ended now.
     pub fn ended(&self, now: Instant) {
         self.board().ended = Some(now);
+    }
+
+    /// Whether a worker makes the stream, or a session of it is open: a publisher who comes goes on
+    /// with it.
+    pub fn runs(&self) -> bool {
+        let board = self.board();
+        let is_made = matches!(
+            board.status.state,
+            State::Starting | State::Live | State::Waiting
+        );
+        is_made || board.open || board.status.worker_pid.is_some()
     }
 
     /// The status as of now.
@@ -223,6 +238,7 @@ mod tests {
             input: None,
             rungs: Vec::new(),
             worker_pid: None,
+            worker_cpu: None,
         });
         if ended {
             cell.ended(start);
@@ -290,6 +306,7 @@ mod tests {
                 input: None,
                 rungs: Vec::new(),
                 worker_pid: None,
+                worker_cpu: None,
             });
             cell.watching(Ipv4Addr::LOCALHOST.into(), "agent", Instant::now());
             let case = format!("{schedule:?} open {open}");
@@ -326,6 +343,7 @@ mod tests {
                 input: None,
                 rungs: Vec::new(),
                 worker_pid: None,
+                worker_cpu: None,
             };
             cell.report_at(report, Instant::now() + later)
         };

@@ -207,6 +207,11 @@ impl Distribution {
         Ok(open.slots.wake(cut.awake))
     }
 
+    /// The plan of the open session.
+    pub fn plan(&self) -> Option<&Plan> {
+        self.open.as_ref().map(|open| &open.plan)
+    }
+
     /// The requests for the rungs of the open session.
     pub fn demand(&self) -> Option<&Arc<RungDemand>> {
         self.open.as_ref().map(|open| &open.demand)

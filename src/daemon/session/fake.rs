@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use futures_util::StreamExt;
@@ -18,6 +18,7 @@ use tokio_util::codec::FramedRead;
 use super::subscribers::{Made, Recipient, Subscriber};
 use crate::base::units::{Bitrate, ByteSize, FrameRate};
 use crate::daemon::origin::{self, Origin, SessionSpec};
+use crate::daemon::supervisor::meter::Meter;
 use crate::daemon::supervisor::process::{Exit, Orders, Process};
 use crate::daemon::supervisor::spawner::{Launch, Launched};
 use crate::model::frame::{AudioCodec, AudioFormat, InputFormat, VideoCodec, VideoFormat};
@@ -26,7 +27,7 @@ use crate::model::ladder::cuts::{Cut, CutLog};
 use crate::model::ladder::lengths::{Lengths, Settings};
 use crate::model::ladder::{self, Plan, Rung, RungSet, SourceFormat};
 use crate::wire::codec::{Codec, encode, write_message};
-use crate::wire::protocol::{Cutting, FromWorker, Start, Stats, ToWorker, VERSION};
+use crate::wire::protocol::{Cutting, FromWorker, RungStats, Start, Stats, ToWorker, VERSION};
 
 const SEGMENT: Duration = Duration::from_millis(100);
 
@@ -131,6 +132,7 @@ impl Launch for FakeLaunch {
                 write,
                 orders,
                 report,
+                meter: process.meter().clone(),
                 plan: plan(),
                 log: log(&plan(), 1),
             };
@@ -147,6 +149,7 @@ pub struct FakeWorker {
     write: OwnedWriteHalf,
     orders: Orders,
     report: watch::Sender<Option<Exit>>,
+    meter: Meter,
     plan: Plan,
     log: CutLog,
 }
@@ -239,6 +242,23 @@ impl FakeWorker {
                 self.say(FromWorker::Part(part(track, msn))).await;
             }
         }
+    }
+
+    /// Has encoded all rungs in real time for ten seconds with so many cores.
+    pub async fn uses(&mut self, cores: f64) {
+        let (now, period) = (Instant::now(), Duration::from_secs(10));
+        let began = now.checked_sub(period).expect("ten seconds of uptime");
+        self.meter.measured(Duration::ZERO, began);
+        self.meter.measured(period.mul_f64(cores), now);
+        let rung = RungStats {
+            speed: 1.0,
+            dropped: 0,
+        };
+        self.say(FromWorker::Stats(Stats {
+            video: vec![rung; self.plan.video.len()],
+            input: None,
+        }))
+        .await;
     }
 
     /// Ends as a process that was killed ends.

@@ -6,9 +6,11 @@
 //! out. `distribution` is the worker's side: what the worker made goes to the origin and to the
 //! [`subscribers`], after [`claims`] has held it against what the worker was told; a [`fault`] costs
 //! the worker its job. [`notes`] are what it says to people. [`registry`] holds all streams; it answers the
-//! ingests and the web side ([`catalog`]) from a `cell` that each task keeps up to date.
+//! ingests and the web side ([`catalog`]) from a `cell` that each task keeps up to date, and asks
+//! `capacity` whether the machine has room for another stream.
 
 mod backpressure;
+mod capacity;
 pub mod catalog;
 mod cell;
 pub mod claims;

@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{timeout, timeout_at};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use super::capacity::Capacity;
 use super::catalog::{Catalog, Demand};
 use super::cell::Cell;
 use super::contribution::Publisher;
@@ -21,7 +22,9 @@ use super::stream::{self, Command, Setup, Tested};
 use super::subscribers::Subscriber;
 use crate::base::secret::Secret;
 use crate::daemon::config::settings::{Settings, Stream};
-use crate::daemon::ingest::{Gate, LEASE_EVENTS_MAX, Lease, PublishRequest, Refusal, Revoked};
+use crate::daemon::ingest::{
+    Gate, LEASE_EVENTS_MAX, Lease, NO_ROOM_NEXT, PublishRequest, Refusal, Revoked,
+};
 use crate::daemon::origin::Origin;
 use crate::daemon::supervisor::spare::Spares;
 use crate::daemon::supervisor::spawner::Launch;
@@ -61,6 +64,7 @@ struct Inner {
     metrics: StreamMetrics,
     window: Duration,
     limits: Limits,
+    capacity: Capacity,
     tested: watch::Sender<Option<Arc<[Tested]>>>,
     works: AtomicBool,
     closing: AtomicBool,
@@ -122,6 +126,7 @@ impl Registry {
             metrics: deps.metrics,
             window: deps.window,
             limits,
+            capacity: Capacity::of_this_machine(),
             tested: watch::Sender::new(None),
             works: AtomicBool::new(false),
             closing: AtomicBool::new(false),
@@ -149,6 +154,9 @@ impl Registry {
         if self.0.closing.load(Ordering::SeqCst) {
             return;
         }
+        self.0
+            .capacity
+            .set_refuses(settings.encoder.refuse_overload);
         let mut streams = self.write();
         streams
             .leaving
@@ -235,6 +243,7 @@ impl Registry {
             spares: self.0.spares.clone(),
             tested: self.0.tested.subscribe(),
             metrics: self.0.metrics.of(&spec.name),
+            tenancy: self.0.capacity.tenancy(&spec.name),
             cell: cell.clone(),
             task,
             commands: receiver,
@@ -304,10 +313,26 @@ impl Registry {
         match &entry.key {
             // An empty key would let everybody in.
             Some(key) if key.matches(request.key.expose()) && !key.expose().is_empty() => {
+                self.find_room(entry)?;
                 Ok(entry.commands.clone())
             }
             _ => Err(Refusal::WrongKey),
         }
+    }
+
+    /// Refuses the publisher of a stream that does not run while those that run have not enough for
+    /// themselves.
+    fn find_room(&self, entry: &Entry) -> Result<(), Refusal> {
+        let name = &entry.spec.name;
+        if entry.cell.runs() {
+            return Ok(());
+        }
+        self.0.capacity.admits(name).map_err(|no_room| {
+            let cause = no_room.to_string();
+            entry.cell.error(&format!("{cause}; {NO_ROOM_NEXT}"));
+            self.0.metrics.of(name).refused_for_room.inc();
+            Refusal::NoRoom(cause)
+        })
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod heard;
 mod publishing;
+mod room;
 mod wanted;
 
 use std::future::pending;
@@ -17,6 +18,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::capacity::Tenancy;
 use super::cell::{Cell, Report};
 use super::contribution::{Contribution, Publisher, Taken};
 use super::distribution::Distribution;
@@ -75,6 +77,8 @@ pub struct Setup {
     pub tested: Encoders,
     /// Its counters.
     pub metrics: OneStream,
+    /// Its place among the streams that use this machine.
+    pub tenancy: Tenancy,
     /// Its noticeboard.
     pub cell: Arc<Cell>,
     /// Its number among the tasks of this noticeboard.
@@ -275,6 +279,7 @@ impl Stream {
                     }
                 }
                 Action::Retire => {
+                    self.setup.tenancy.vacate();
                     if let Some(link) = self.link.take() {
                         link.retire();
                     }
@@ -352,6 +357,10 @@ impl Stream {
         }
         self.contribution.replay(link.inbox());
         self.link = Some(link);
+        if let Some(plan) = self.distribution.plan() {
+            let work = self.work_of(plan);
+            self.setup.tenancy.begin(work);
+        }
         self.tell(Event::Hired);
         self.want();
     }
@@ -370,6 +379,7 @@ impl Stream {
     }
 
     fn dismiss(&mut self) {
+        self.setup.tenancy.vacate();
         self.link = None;
         self.hiring = None;
     }
@@ -399,6 +409,7 @@ impl Stream {
             input: self.distribution.input(),
             rungs: self.distribution.rungs(),
             worker_pid: self.link.as_ref().map(Link::pid),
+            worker_cpu: self.link.as_ref().and_then(|link| link.meter().cores()),
         });
         if before != state {
             tracing::info!(stream = self.name(), from = ?before, to = ?state, "state");

@@ -12,6 +12,7 @@ use tokio::time::timeout;
 use tokio_util::codec::FramedRead;
 
 use super::inbox::WorkerInbox;
+use super::meter::Meter;
 use super::process::{Exit, Label, Process};
 use super::spawner::Launched;
 use super::voice::{Voice, Word};
@@ -95,6 +96,11 @@ impl Link {
     /// Process id.
     pub fn pid(&self) -> u32 {
         self.process.pid()
+    }
+
+    /// The CPU that the worker uses.
+    pub fn meter(&self) -> &Meter {
+        self.process.meter()
     }
 
     /// Starts a session in this worker.

@@ -3,13 +3,14 @@
 use std::fmt;
 use std::process::ExitStatus;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::process::Child;
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::meter::Meter;
 use super::voice::Voice;
 use crate::base::procfs;
 use crate::base::units::ByteSize;
@@ -18,8 +19,8 @@ use crate::base::units::ByteSize;
 /// stays far below it, so more means a leak. (`RLIMIT_AS` would break CUDA, which reserves address
 /// space that it never uses.)
 pub const RESIDENT_MAX: ByteSize = ByteSize::from_mib(2048);
-/// How often resident memory is checked.
-const MEMORY_EVERY: Duration = Duration::from_secs(1);
+/// How often memory and CPU time are looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long a worker that has finished may take to exit by itself.
 const EXIT_WAIT_MAX: Duration = Duration::from_secs(2);
 
@@ -80,6 +81,7 @@ impl Label {
 pub struct Process {
     pid: u32,
     label: Arc<Label>,
+    meter: Meter,
     orders: Orders,
     exit: watch::Receiver<Option<Exit>>,
 }
@@ -97,11 +99,12 @@ impl Process {
     /// A handle, and the sender through which the owner task reports the exit.
     pub fn new(pid: u32) -> (Self, watch::Sender<Option<Exit>>) {
         let (reporter, exit) = watch::channel(None);
-        let (label, orders) = Default::default();
+        let (label, meter, orders) = Default::default();
         (
             Self {
                 pid,
                 label,
+                meter,
                 orders,
                 exit,
             },
@@ -117,6 +120,11 @@ impl Process {
     /// The stream it serves.
     pub fn label(&self) -> &Arc<Label> {
         &self.label
+    }
+
+    /// The CPU that it uses, as the owner task has measured it.
+    pub fn meter(&self) -> &Meter {
+        &self.meter
     }
 
     /// Tokens for the owner task to watch.
@@ -148,16 +156,18 @@ impl Drop for Process {
     }
 }
 
-/// Owns `child` until it is reaped, kills it above `resident_max`, reports how it ended.
+/// Owns `child` until it is reaped, kills it above `resident_max`, measures the CPU that it uses,
+/// reports how it ended.
 pub async fn own(
     mut child: Child,
     pid: u32,
     orders: Orders,
     report: watch::Sender<Option<Exit>>,
+    meter: Meter,
     resident_max: ByteSize,
 ) {
-    let mut memory = interval(MEMORY_EVERY);
-    memory.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut look = interval(LOOK_EVERY);
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let exit = loop {
         tokio::select! {
             status = child.wait() => break Exit::of(status),
@@ -166,12 +176,17 @@ pub async fn own(
                 Ok(status) => Exit::of(status),
                 Err(_) => kill(&mut child, pid).await,
             },
-            _ = memory.tick() => match resident(pid).await {
-                Some(size) if size > resident_max => {
-                    kill(&mut child, pid).await;
-                    break Exit::Memory(size);
+            _ = look.tick() => {
+                if let Some(cpu_time) = cpu_time(pid).await {
+                    meter.measured(cpu_time, Instant::now());
                 }
-                _ => {}
+                match resident(pid).await {
+                    Some(size) if size > resident_max => {
+                        kill(&mut child, pid).await;
+                        break Exit::Memory(size);
+                    }
+                    _ => {}
+                }
             },
         }
     };
@@ -203,6 +218,12 @@ async fn kill(child: &mut Child, pid: u32) -> Exit {
 async fn resident(pid: u32) -> Option<ByteSize> {
     let status = tokio::fs::read_to_string(format!("/proc/{pid}/status")).await;
     procfs::resident(&status.ok()?)
+}
+
+/// CPU time since its start; `None` once the process has ended.
+async fn cpu_time(pid: u32) -> Option<Duration> {
+    let stat = tokio::fs::read_to_string(format!("/proc/{pid}/stat")).await;
+    procfs::cpu_time(&stat.ok()?)
 }
 
 #[cfg(test)]

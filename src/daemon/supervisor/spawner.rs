@@ -162,6 +162,7 @@ fn start(program: &Program, tracker: &TaskTracker) -> io::Result<Launched> {
         pid,
         process.orders(),
         report,
+        process.meter().clone(),
         program.resident_max,
     ));
     Ok(Launched { socket, process })

@@ -62,6 +62,7 @@ pub struct StreamMetrics {
     ingest_bytes: Family<StreamLabels, Counter>,
     ingest_frames: Family<StreamLabels, Counter>,
     ingest_dropped: Family<StreamLabels, Counter>,
+    refused_for_room: Family<StreamLabels, Counter>,
 }
 
 /// The counters of one stream, without a look-up at each use.
@@ -77,6 +78,8 @@ pub struct OneStream {
     pub ingest_frames: Counter,
     /// Those of them that were dropped because the worker did not keep up.
     pub ingest_dropped: Counter,
+    /// Publishers refused because the machine had no room for another stream.
+    pub refused_for_room: Counter,
 }
 
 impl Metrics {
@@ -225,6 +228,7 @@ impl StreamMetrics {
             ingest_bytes: self.ingest_bytes.get_or_create_owned(&labels),
             ingest_frames: self.ingest_frames.get_or_create_owned(&labels),
             ingest_dropped: self.ingest_dropped.get_or_create_owned(&labels),
+            refused_for_room: self.refused_for_room.get_or_create_owned(&labels),
         }
     }
 
@@ -236,13 +240,14 @@ impl StreamMetrics {
         }
     }
 
-    fn families(&self) -> [&Family<StreamLabels, Counter>; 5] {
+    fn families(&self) -> [&Family<StreamLabels, Counter>; 6] {
         [
             &self.worker_restarts,
             &self.takeovers,
             &self.ingest_bytes,
             &self.ingest_frames,
             &self.ingest_dropped,
+            &self.refused_for_room,
         ]
     }
 
@@ -272,6 +277,11 @@ impl StreamMetrics {
             "ingest_frames_dropped",
             "Encoded frames dropped up to a key frame because the worker did not keep up",
             self.ingest_dropped.clone(),
+        );
+        registry.register(
+            "publishers_refused_for_room",
+            "Publishers refused because the machine had no room for another stream",
+            self.refused_for_room.clone(),
         );
     }
 }

@@ -290,6 +290,7 @@ mod tests {
                 dropped: 4,
             }],
             worker_pid: Some(42),
+            worker_cpu: None,
             last_error: None,
         }
     }

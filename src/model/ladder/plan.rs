@@ -55,6 +55,13 @@ impl Plan {
         self.audio.get(video.audio).or(self.audio.first())
     }
 
+    /// Pixels per second of each video rendition.
+    pub fn pixel_rates(&self) -> Vec<f64> {
+        let pixels = |video: &VideoRendition| f64::from(video.width) * f64::from(video.height);
+        let rates = self.video.iter().map(pixels).zip(self.rates());
+        rates.map(|(pixels, rate)| pixels * rate).collect()
+    }
+
     /// Frame rate of each video rendition, in frames per second.
     pub fn rates(&self) -> Vec<f64> {
         let rate = |rendition: &VideoRendition| self.canvas.fps.divided(rendition.divisor).as_f64();

@@ -22,6 +22,10 @@ pub use errors::{Overdue, ProtocolError, Rejection};
 /// Chunk stream of protocol control messages: "they MUST be sent on chunk stream ID 2".
 const CONTROL_CHUNK_STREAM: u32 = 2;
 
+/// What a publisher is told for whose stream the machine has no room.
+pub(super) const NO_ROOM: &str =
+    "This machine has no room for another stream; end one, or try again later.";
+
 /// What happened on a connection.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
@@ -215,6 +219,7 @@ impl Connection {
                 Status::PUBLISH_DENIED,
                 "No key frame came; set the encoder's key frame interval to 2 s.",
             ),
+            Revocation::NoRoom => (Status::PUBLISH_DENIED, NO_ROOM),
             // Not an error status: some encoders do not reconnect after one, but a stream whose
             // settings changed needs its publisher back.
             Revocation::Ended => (Status::UNPUBLISH_SUCCESS, "The server ended this stream."),

@@ -13,13 +13,13 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, debug, info, info_span, warn};
 
 use super::command::PublishTarget;
-use super::connection::{Connection, Event};
+use super::connection::{Connection, Event, NO_ROOM};
 use super::counters::Counters;
 use super::end::{End, REJECTED_NEXT};
 use super::limits::Limits;
 use super::pool::{Pool, Stranger};
 use super::refusals::RefusalLog;
-use crate::daemon::ingest::{Gate, Lease, MediaEvent, PublishRequest, Refusal};
+use crate::daemon::ingest::{Gate, Lease, MediaEvent, NO_ROOM_NEXT, PublishRequest, Refusal};
 use crate::daemon::net::{Open, Proxies};
 
 /// Bytes per read, into the stack, so that an idle connection holds no buffer.
@@ -187,6 +187,7 @@ impl<G: Gate> Publication<'_, G> {
             End::Refused(Refusal::UnknownStream | Refusal::WrongKey) => {
                 "Unknown stream or wrong key."
             }
+            End::Refused(Refusal::NoRoom(_)) => NO_ROOM,
             _ => "Not available now; try again later.",
         };
         match link.connection.refuse(told) {
@@ -206,6 +207,9 @@ impl<G: Gate> Publication<'_, G> {
             End::Refused(Refusal::UnknownStream) => {
                 warn!(%peer, cause = %end, next = "compare the name before `?key=` with the \
                      streams in config.toml", "publisher refused");
+            }
+            End::Refused(Refusal::NoRoom(_)) => {
+                warn!(stream, %peer, cause = %end, next = NO_ROOM_NEXT, "publisher refused");
             }
             _ => warn!(%peer, cause = %end, "publisher refused"),
         }

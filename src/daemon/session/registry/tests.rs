@@ -3,6 +3,7 @@
 mod demand;
 mod encoders;
 mod reload;
+mod room;
 mod subscribers;
 mod workers;
 
@@ -203,6 +204,7 @@ fn settings(grace: Duration, streams: Vec<Stream>) -> Settings {
             order: vec!["nvidia".into(), "vaapi".into(), "x264".into()],
             on_failure: OnFailure::Fallback,
             rungs_on_demand: false,
+            refuse_overload: true,
         },
         worker: Worker {
             sandbox: Sandbox::Auto,

@@ -52,6 +52,7 @@ impl Stream {
             FromWorker::Mapped(offset_ns) => return self.contribution.mapped(offset_ns),
             FromWorker::Thumbnail(jpeg) => self.distribution.thumbnail(jpeg),
             FromWorker::Stats(stats) => return self.stats(stats),
+            FromWorker::Shed(shed) => return self.setup.tenancy.shed(shed),
             FromWorker::Log(log) => return self.log(&log),
             FromWorker::Input(state) => return self.input(&state),
             FromWorker::EncoderFailed {
@@ -74,6 +75,10 @@ impl Stream {
     }
 
     fn planned(&mut self, made: (Plan, Vec<TemplateName>, Duration)) -> Result<(), Fault> {
+        if let Err(cause) = self.fits(&made.0) {
+            self.refuse(&cause);
+            return Ok(());
+        }
         self.distribution.planned(made, moment())?;
         self.tell(Event::Planned);
         self.expect_output();
@@ -101,6 +106,7 @@ impl Stream {
 
     fn stats(&mut self, stats: Stats) {
         self.distribution.stats(stats);
+        self.measure();
         self.news = true;
     }
 
