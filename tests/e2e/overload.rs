@@ -1,48 +1,45 @@
 //! A machine that is too slow for the ladder.
 
-use std::fs;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::support::clips::Clip;
-use crate::support::daemon::Daemon;
+use crate::support::daemon::{Daemon, Environment};
 use crate::support::faulty::{self, Fault, NVIDIA, Rule};
 use crate::support::publisher::Publisher;
 use crate::support::viewer::Viewer;
-use crate::support::{KEY, small_ladder, turn, wait_until};
+use crate::support::{KEY, push_stream, small_ladder, turn, wait_until};
+use crate::sync::{assert_together, offsets_ms};
 
 const LIMIT: Duration = Duration::from_secs(60);
+/// The recovery comes after a minute with room.
+const RECOVERY: Duration = Duration::from_secs(100);
 const CLIP: Clip = Clip::new(426, 240, 30);
 const TOP_KBPS: u32 = 400;
 /// Too long for 30 frames per second, but not for 15.
 const FRAME: Duration = Duration::from_millis(40);
+/// Too long for 15 frames per second, too.
+const LONG_FRAME: Duration = Duration::from_millis(100);
+const LOW_KBPS: u32 = 250;
+/// Frames of picture and sound that a publisher of [`CLIP`] sends per second.
+const SENT_PER_SECOND: f64 = 30.0 + 48_000.0 / 1024.0;
 /// Segments that are watched afterwards.
 const SEGMENTS_AFTER: u64 = 3;
 
-/// An encoder that counts as software, so that nobody takes its slowness for a fault of a driver.
-const TEMPLATE: &str = r#"
-kind = "video-encoder"
-family = "nvidia"
-[[element]]
-factory = "nvh264enc"
-[element.bind]
-bitrate = "bitrate-kbps"
-[[element]]
-factory = "h264parse"
-[[element]]
-factory = "capsfilter"
-properties = { caps = "video/x-h264,stream-format=avc,alignment=au" }
-"#;
+/// Starts weir with `config` on a machine whose encoders have these faults.
+fn machine(rules: &[Rule], config: &str) -> Daemon {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    faulty::as_software(dir.path());
+    let environment: Environment = faulty::environment(dir.path(), rules);
+    Daemon::start_in(
+        dir,
+        environment,
+        &format!("[encoder]\norder = [\"nvidia\"]\n{config}"),
+    )
+}
 
 fn slow_machine() -> Daemon {
-    let dir = tempfile::tempdir().expect("a temporary folder");
-    let folder = dir.path().join("pipelines");
-    fs::create_dir(&folder).expect("a folder of templates");
-    fs::write(folder.join("nvidia.toml"), TEMPLATE).expect("a template");
     let rule = Rule::at(NVIDIA, TOP_KBPS, Fault::Slow(FRAME));
-    let environment = faulty::environment(dir.path(), &[rule]);
-    let ladder = small_ladder(&["s"]);
-    let config = format!("[encoder]\norder = [\"nvidia\"]\n{ladder}");
-    Daemon::start_in(dir, environment, &config)
+    machine(&[rule], &small_ladder(&["s"]))
 }
 
 #[test]
@@ -89,4 +86,152 @@ fn a_machine_that_is_too_slow_makes_less_of_the_ladder_and_says_so() {
     for word in [" WARN ", "stream=\"s\"", "rung=\"240p\"", "cause=", "next="] {
         assert!(said.contains(word), "no {word} in {said}");
     }
+}
+
+/// Three streams whose top rung is too much at full rate, one whose only rung is too much in any case,
+/// and one that nobody publishes yet.
+fn four_streams() -> Daemon {
+    let rungs = ["240p", "120p"];
+    let of = |name: &str, rungs: &[&str]| format!("{}rungs = {rungs:?}\n", push_stream(name));
+    let config = small_ladder(&[])
+        + &format!("[[rung]]\nname = \"low\"\nheight = 64\nbitrate = \"{LOW_KBPS}k\"\n")
+        + &of("a", &rungs)
+        + &of("b", &rungs)
+        + &of("c", &rungs)
+        + &of("d", &["low"])
+        + &of("e", &rungs);
+    let slow = [
+        Rule::at(NVIDIA, TOP_KBPS, Fault::Slow(FRAME)),
+        Rule::at(NVIDIA, LOW_KBPS, Fault::Slow(LONG_FRAME)),
+    ];
+    machine(&slow, &config)
+}
+
+/// The value of a metric of `stream`.
+fn metric(daemon: &Daemon, name: &str, stream: &str) -> f64 {
+    let text = daemon.admin_get("/metrics").text();
+    let start = format!("{name}{{stream=\"{stream}\"}} ");
+    let value = text.lines().find_map(|line| line.strip_prefix(&start));
+    let value = value.unwrap_or_else(|| panic!("no {start} in {text}"));
+    value.parse().expect("a number")
+}
+
+fn reason(daemon: &Daemon, stream: &str) -> String {
+    let status = daemon.status(stream);
+    let reason = status["rungs"][0]["reason"].as_str();
+    reason.unwrap_or_default().to_owned()
+}
+
+#[test]
+fn four_streams_go_on_where_the_machine_is_too_slow_and_a_fifth_is_refused() {
+    let _turn = turn();
+    let daemon = four_streams();
+    let names = ["a", "b", "c", "d"];
+    let publish = |name: &str| Publisher::ffmpeg(CLIP, &daemon.publish_url(name, KEY));
+    let mut publishers = names.map(publish);
+    let viewers = names.map(|name| Viewer::open(&daemon, name));
+    let workers = names.map(|name| daemon.worker(name));
+    let (began, before) = (
+        Instant::now(),
+        names.map(|name| metric(&daemon, "weir_ingest_frames_total", name)),
+    );
+    wait_until(
+        "less of three ladders, and too little of the fourth",
+        LIMIT,
+        || {
+            let halved = |name| reason(&daemon, name).contains("half its frame rate");
+            let exhausted = reason(&daemon, "d").contains("too slow for the lowest rung alone");
+            names[..3].iter().all(|name| halved(name)) && exhausted
+        },
+    );
+
+    // A fifth stream would take from the fourth what it lacks already.
+    let url = daemon.publish_url("e", KEY);
+    let told = Publisher::refused(CLIP, &url, LIMIT);
+    assert!(
+        told.contains("This machine has no room for another stream"),
+        "{told}"
+    );
+    let error = daemon.status("e")["last_error"].to_string();
+    assert!(error.contains("lowest rung of stream d"), "{error}");
+    assert_eq!(
+        metric(&daemon, "weir_publishers_refused_for_room_total", "e"),
+        1.0
+    );
+    // Those that run may come back.
+    publishers[2] = publish("c");
+    daemon.wait_state("c", "live", LIMIT);
+
+    // What waited for the encoders has been shown by then.
+    let newest = viewers[0]
+        .playlist(&viewers[0].master.variants[0].uri)
+        .last_msn();
+    assert_together(
+        "with half its frame rate",
+        &offsets_ms(&viewers[0], newest + 2),
+    );
+    wait_until("the whole ladder again", RECOVERY, || {
+        names[..2]
+            .iter()
+            .all(|name| reason(&daemon, name).contains("room for a minute"))
+    });
+    let took = began.elapsed().as_secs_f64();
+    for (index, name) in names.into_iter().enumerate() {
+        let sent = metric(&daemon, "weir_ingest_frames_total", name) - before[index];
+        let rate = sent / took;
+        // The publisher of `c` has begun again, from the start of its file.
+        assert!(
+            rate > 0.9 * SENT_PER_SECOND,
+            "{name}: {rate:.1} frames per second"
+        );
+        assert_eq!(
+            metric(&daemon, "weir_ingest_frames_dropped_total", name),
+            0.0,
+            "{name}"
+        );
+        assert_eq!(
+            daemon.worker(name),
+            workers[index],
+            "another worker for {name}"
+        );
+        assert!(publishers[index].is_running(), "{name}");
+        let playlist = viewers[index].playlist(&viewers[index].master.variants[0].uri);
+        assert!(
+            playlist.segments.iter().all(|it| !it.discontinuity),
+            "{name}"
+        );
+    }
+    assert_said(&daemon);
+}
+
+/// Asserts that the log has each shedding, each recovery and the refusal.
+fn assert_said(daemon: &Daemon) {
+    let log = daemon.log();
+    let lines = |words: &[&str]| {
+        let all = log.lines();
+        all.filter(|line| words.iter().all(|word| line.contains(word)))
+            .count()
+    };
+    for name in ["a", "b", "c"] {
+        let stream = format!("stream=\"{name}\"");
+        assert!(
+            lines(&[&stream, "too slow for the ladder", "half its frame rate"]) > 0,
+            "{name}"
+        );
+    }
+    for name in ["a", "b"] {
+        let stream = format!("stream=\"{name}\"");
+        assert!(
+            lines(&[&stream, "room for a minute", "all rungs are made"]) > 0,
+            "{name}"
+        );
+    }
+    assert!(lines(&["stream=\"d\"", "too slow for the lowest rung alone"]) > 0);
+    let refused = [
+        "publisher refused",
+        "stream=\"e\"",
+        "no room for another stream",
+        "next=",
+    ];
+    assert_eq!(lines(&refused), 1);
 }

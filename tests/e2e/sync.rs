@@ -21,7 +21,7 @@ const OFFSET_MS_MAX: f64 = 60.0;
 const START_OFFSET_MS_MAX: f64 = 40.0;
 
 /// Time of every flash less the time of its beep, in milliseconds, in the segments from `from` on.
-fn offsets_ms(viewer: &Viewer, from: u64) -> Vec<f64> {
+pub(super) fn offsets_ms(viewer: &Viewer, from: u64) -> Vec<f64> {
     let all = viewer.all_with(from + LOOKED_AT - 1, LIMIT);
     let media = |wanted: &str| {
         let (uri, playlist) = all.iter().find(|(uri, _)| uri == wanted).expect("listed");
@@ -39,7 +39,8 @@ fn offsets_ms(viewer: &Viewer, from: u64) -> Vec<f64> {
     flashes.iter().filter_map(far).collect()
 }
 
-fn assert_together(when: &str, offsets: &[f64]) {
+/// Asserts that each flash has its beep.
+pub(super) fn assert_together(when: &str, offsets: &[f64]) {
     println!("picture less sound, {when}: {offsets:.0?} ms");
     assert!(offsets.len() >= 4, "{when}: flashes at {offsets:?}");
     // The beep of the first or last flash may lie in a neighbouring segment.

@@ -63,6 +63,28 @@ pub fn environment(dir: &Path, rules: &[Rule]) -> Environment {
     ]
 }
 
+/// Makes the element of the family `nvidia` count as software for a daemon whose folder is `dir`, so that
+/// nobody takes its slowness for a fault of a driver.
+pub fn as_software(dir: &Path) {
+    let folder = dir.join("pipelines");
+    fs::create_dir(&folder).expect("a folder of templates");
+    fs::write(folder.join("nvidia.toml"), SOFTWARE).expect("a template");
+}
+
+const SOFTWARE: &str = r#"
+kind = "video-encoder"
+family = "nvidia"
+[[element]]
+factory = "nvh264enc"
+[element.bind]
+bitrate = "bitrate-kbps"
+[[element]]
+factory = "h264parse"
+[[element]]
+factory = "capsfilter"
+properties = { caps = "video/x-h264,stream-format=avc,alignment=au" }
+"#;
+
 /// The plugin's file. `cargo test` builds it together with the tests, but `cargo test --test e2e` does
 /// not, so it is made up to date here.
 fn plugin() -> &'static Path {

@@ -1,5 +1,6 @@
 //! Publishers, which stand for OBS and the like.
 
+use std::io::Read;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -65,6 +66,22 @@ impl Publisher {
             .stdout(Stdio::null())
             .stderr(Stdio::null());
         Self(Owned::spawn(&mut launch))
+    }
+
+    /// What `ffmpeg` says on standard error when it publishes `clip` and is refused.
+    pub fn refused(clip: Clip, url: &str, limit: Duration) -> String {
+        let mut ffmpeg = Command::new("ffmpeg");
+        ffmpeg
+            .args(["-nostdin", "-loglevel", "error", "-re", "-i"])
+            .arg(clip.file())
+            .args(["-c", "copy", "-f", "flv", url])
+            .stderr(Stdio::piped());
+        let mut publisher = Self(Owned::spawn(&mut ffmpeg));
+        publisher.wait_end(limit);
+        let mut said = String::new();
+        let mut errors = publisher.0.0.stderr.take().expect("a pipe");
+        errors.read_to_string(&mut said).expect("UTF-8");
+        said
     }
 
     /// Waits until the publisher has exited by itself, as it does when it is refused.
