@@ -1,6 +1,6 @@
 //! The configuration that a command works with.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::exit::Exit;
 use super::terminal::show;
@@ -32,6 +32,19 @@ impl Config {
             sandbox,
             pipelines: self.pipelines(),
         }
+    }
+
+    /// What holds where there is no file.
+    ///
+    /// # Errors
+    /// [`Exit::Config`], after every mistake in this process's environment has been shown.
+    pub fn built_in() -> Result<Settings, Exit> {
+        let environment = config::environment().into_iter();
+        let settings = config::validate("no file", "", Path::new("/"), environment);
+        settings.map_err(|report| {
+            show(&report);
+            Exit::Config
+        })
     }
 
     /// Reads the file, with overrides from this process's environment.

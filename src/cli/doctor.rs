@@ -1,9 +1,13 @@
-//! `weir doctor`: tests which encoders and decoders work on this machine, and which walls stand.
+//! `weir doctor`: tests which encoders and decoders work on this machine, and which walls stand; on
+//! request also how many ladders the machine sustains.
+
+mod capacity;
 
 use std::fmt::Write;
 
 use serde::Serialize;
 
+use self::capacity::Sustained;
 use super::config::Config;
 use super::exit::Exit;
 use super::terminal::{fail, say};
@@ -11,9 +15,12 @@ use crate::daemon::supervisor;
 use crate::model::encoder::{Family, TemplateName};
 use crate::wire::probe::{Kind, Outcome, Wall};
 
-/// `weir doctor [--json]`
+/// `weir doctor [--capacity] [--json]`
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
+    /// Also measure how many ladders of the configuration this machine sustains; takes up to 30 s
+    #[arg(long)]
+    capacity: bool,
     /// As JSON
     #[arg(long)]
     json: bool,
@@ -28,6 +35,9 @@ struct Examination {
     /// The walls around workers.
     walls: Vec<Wall>,
     candidates: Vec<Outcome>,
+    /// How many ladders the machine sustains, if that was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    capacity: Option<Sustained>,
 }
 
 /// Tries every encoder and decoder.
@@ -35,31 +45,34 @@ pub(super) fn run(config: &Config, args: &Args) -> Exit {
     // The configuration is optional here, but one that is named must exist, and one that exists
     // must be valid.
     let is_wanted = config.is_named || config.path.exists();
-    let settings = match is_wanted.then(|| config.load()).transpose() {
+    let settings = match is_wanted {
+        true => config.load(),
+        false => Config::built_in(),
+    };
+    let settings = match settings {
         Ok(settings) => settings,
         Err(exit) => return exit,
     };
-    let sandbox = settings.as_ref().map(|settings| settings.worker.sandbox);
-    let families = settings.map_or_else(
-        || {
-            crate::daemon::config::ENCODER_FAMILIES
-                .map(Family::from)
-                .into()
-        },
-        |settings| settings.encoder.order,
-    );
-    let orders = config.orders(sandbox.unwrap_or_default());
+    let orders = config.orders(settings.worker.sandbox);
     let examined = supervisor::probe::walls(&orders)
         .and_then(|walls| Ok((walls, supervisor::probe::all(&orders)?)));
     let (walls, candidates) = match examined {
         Ok(examined) => examined,
         Err(cause) => return fail(Exit::Failure, &cause),
     };
+    let encoder = chosen(&candidates, &settings.encoder.order);
+    let asked = encoder.as_ref().filter(|_| args.capacity);
+    let capacity = asked.map(|encoder| capacity::measure(&settings, encoder, &orders));
+    let capacity = match capacity.transpose() {
+        Ok(capacity) => capacity,
+        Err(cause) => return fail(Exit::Failure, &format!("no ladder can be made: {cause}")),
+    };
     let examination = Examination {
         version: env!("CARGO_PKG_VERSION"),
-        encoder: chosen(&candidates, &families),
+        encoder,
         walls,
         candidates,
+        capacity,
     };
     let works = examination.encoder.is_some();
     let text = if args.json {
@@ -122,5 +135,8 @@ fn describe(examination: &Examination) -> String {
         None => "No encoder works: run `scripts/setup`, which installs x264's.".to_owned(),
     };
     let _ = writeln!(text, "\n{verdict}");
+    if let Some(capacity) = &examination.capacity {
+        let _ = writeln!(text, "{capacity}");
+    }
     text
 }

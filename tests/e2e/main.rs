@@ -12,6 +12,7 @@
 mod browser;
 #[cfg(test)]
 mod cameras;
+mod capacity;
 #[cfg(test)]
 mod chromium;
 #[cfg(test)]

@@ -157,6 +157,7 @@ fn settings(root: &Table, base: &Path, problems: &mut Vec<Problem>) -> Settings 
         encoder,
         worker,
         limits,
+        ladder: ladder.rungs,
         streams,
     }
 }

@@ -29,6 +29,8 @@ pub struct Settings {
     pub worker: Worker,
     /// `[limits]`
     pub limits: Limits,
+    /// `[[rung]]`: the ladder, top first; never empty. Each stream has its own part of it.
+    pub ladder: Vec<Rung>,
     /// `[[stream]]`, in the order of the file; names are unique.
     pub streams: Vec<Stream>,
 }

@@ -32,6 +32,8 @@ fn ladder(settings: &Settings) -> Vec<(&str, u32, u64)> {
 #[test]
 fn nothing_written_is_all_defaults() {
     let settings = check("", &[]).unwrap();
+    let ladder = settings.ladder.iter().map(|rung| rung.name.as_str());
+    assert!(ladder.eq(["1080p", "720p", "480p", "360p"]));
     let expected = Settings {
         server: Server {
             http: Some("0.0.0.0:8080".parse().unwrap()),
@@ -72,6 +74,7 @@ fn nothing_written_is_all_defaults() {
             strangers: 64,
             connections_total: 8192,
         },
+        ladder: settings.ladder.clone(),
         streams: Vec::new(),
     };
     assert_eq!(settings, expected);

@@ -215,6 +215,7 @@ fn settings(grace: Duration, streams: Vec<Stream>) -> Settings {
             strangers: 1,
             connections_total: 1,
         },
+        ladder: Vec::new(),
         streams,
     }
 }
