@@ -32,8 +32,8 @@ fn ladder(settings: &Settings) -> Vec<(&str, u32, u64)> {
 #[test]
 fn nothing_written_is_all_defaults() {
     let settings = check("", &[]).unwrap();
-    let ladder = settings.ladder.iter().map(|rung| rung.name.as_str());
-    assert!(ladder.eq(["1080p", "720p", "480p", "360p"]));
+    let names = settings.ladder.iter().map(|rung| rung.name.as_str());
+    assert!(names.eq(["1080p", "720p", "480p", "360p"]));
     let expected = Settings {
         server: Server {
             http: Some("0.0.0.0:8080".parse().unwrap()),
