@@ -33,6 +33,8 @@ pub struct Rungs {
     /// Rungs that were given up because the machine is too slow.
     too_much: RungSet,
     load: Load,
+    /// Encoders get the settings for a machine that is too slow.
+    cheaper: bool,
     /// What the daemon was told of the load.
     told: Shed,
     /// Pictures left out up to the last look.
@@ -46,6 +48,8 @@ struct Rung {
     name: String,
     choice: Choice,
     order: Option<Order>,
+    /// Its encoder has the settings for a machine that is too slow.
+    is_cheaper: bool,
 }
 
 /// An encoder that is being built.
@@ -72,6 +76,7 @@ impl Rungs {
             name: name.to_owned(),
             choice: Choice::new(&start.encoders),
             order: None,
+            is_cheaper: false,
         };
         let slots = output.slots().iter();
         let rungs: Vec<Rung> = slots.map(|slot| rung(&slot.rendition().name)).collect();
@@ -83,6 +88,7 @@ impl Rungs {
             shed: RungSet::EMPTY,
             too_much: RungSet::EMPTY,
             load: Load::new(Instant::now()),
+            cheaper: false,
             told: Shed::default(),
             dropped: 0,
             rungs,
@@ -198,6 +204,8 @@ impl Rungs {
         else {
             return;
         };
+        rung.is_cheaper = self.cheaper;
+        slot.economize(self.cheaper);
         rung.order = Some(Order {
             number,
             encoder: encoder.clone(),
@@ -270,6 +278,10 @@ impl Rungs {
                 let cause = format!("encoder {better} has rested since it failed");
                 let next = format!("{better} takes over again from the next segment");
                 self.order(video, better, Some(Trouble { cause, next }));
+            } else if awake && rung.order.is_none() && rung.is_cheaper != self.cheaper {
+                // The same encoder with other settings takes over with the next segment.
+                let encoder = rung.choice.current().clone();
+                self.order(video, encoder, None);
             }
         }
     }

@@ -226,6 +226,7 @@ fn assert_said(daemon: &Daemon) {
             "{name}"
         );
     }
+    assert!(lines(&["stream=\"d\"", "cheapest settings"]) > 0);
     assert!(lines(&["stream=\"d\"", "too slow for the lowest rung alone"]) > 0);
     let refused = [
         "publisher refused",

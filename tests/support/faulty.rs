@@ -78,6 +78,8 @@ family = "nvidia"
 factory = "nvh264enc"
 [element.bind]
 bitrate = "bitrate-kbps"
+[element.cheaper]
+zerolatency = true
 [[element]]
 factory = "h264parse"
 [[element]]

@@ -23,7 +23,8 @@ impl Rungs {
         self.dropped = dropped;
         let strained = left_out > 0 || late > LATE_MAX;
         let wanted = self.wanted_awake();
-        match self.load.observe(strained, wanted.len(), now) {
+        let steps = wanted.len() + usize::from(self.can_economize(&wanted));
+        match self.load.observe(strained, steps, now) {
             None => {}
             Some(Change::Shed) => {
                 let cause = format!(
@@ -72,14 +73,26 @@ impl Rungs {
         self.told = shed;
     }
 
-    /// Makes as much of the ladder as the load allows: first the top rung has half its rate, then it
-    /// sleeps, then the next one.
+    /// Whether the encoder of the top rung has settings for a machine that is too slow.
+    fn can_economize(&self, wanted: &[usize]) -> bool {
+        let top = wanted.first().and_then(|top| {
+            let slot = self.output.slots().get(*top)?;
+            Some(slot.has_cheaper(self.rungs.get(*top)?.choice.current()))
+        });
+        top.unwrap_or_default()
+    }
+
+    /// Makes as much of the ladder as the load allows: first the top rung has half its rate, then all
+    /// encoders do as little as they can, then the top rung sleeps, then the next one.
     fn carry(&mut self, wanted: &[usize], cause: &str, advice: &str) {
         let level = self.load.level();
         for (video, slot) in self.output.slots().iter().enumerate() {
             slot.halve(level > 0 && wanted.first() == Some(&video));
         }
-        let asleep = level.saturating_sub(1).min(wanted.len().saturating_sub(1));
+        let economizes = self.can_economize(wanted);
+        self.cheaper = economizes && level > 1;
+        let asleep = level.saturating_sub(1 + usize::from(economizes));
+        let asleep = asleep.min(wanted.len().saturating_sub(1));
         let dropped = wanted.iter().take(asleep);
         self.too_much = dropped.fold(RungSet::EMPTY, |set, video| set.with(*video));
         let Some(video) = wanted.get(asleep.saturating_sub(1)).copied() else {
@@ -87,6 +100,9 @@ impl Rungs {
         };
         let next = match (level, asleep) {
             (0, _) => format!("all rungs are made as configured; {advice}"),
+            (_, 0) if self.cheaper => {
+                format!("all encoders work with their cheapest settings; {advice}")
+            }
             (_, 0) => format!("the rung has half its frame rate; {advice}"),
             (_, asleep) => format!("the top {asleep} rungs show a lower one; {advice}"),
         };

@@ -59,13 +59,14 @@ pub struct Filling {
 }
 
 impl Filling {
-    /// Starts an encoder for `rendition` from the template called `name`.
+    /// Starts an encoder for `rendition` from the template called `name`, with the template's settings
+    /// for a machine that is too slow if `is_cheaper`.
     ///
     /// # Errors
     /// When an element is missing, refuses its settings or does not start.
     pub fn start(
         number: u64,
-        name: &TemplateName,
+        (name, is_cheaper): (&TemplateName, bool),
         rendition: &VideoRendition,
         canvas: Canvas,
         tools: &Tools,
@@ -81,7 +82,10 @@ impl Filling {
             .build();
         // The rung looks at how much waits.
         let source = element::add_source(&pipeline, "pictures", Some(&pictures), 0)?;
-        let chain = template::build(template, &encoder_values(rendition, fps))?;
+        let chain = template::build(
+            template,
+            &encoder_values(rendition, fps).cheaper(is_cheaper),
+        )?;
         carry_parameter_sets(chain.elements());
         let (first, last) = chain.add_to(pipeline.upcast_ref())?;
         let sink = sink(number, report.clone());

@@ -20,7 +20,7 @@ use crate::model::hls::TrackId;
 use crate::model::ladder::cuts::Position;
 use crate::model::ladder::{Canvas, Plan, VideoRendition};
 use crate::worker::media::events::Event;
-use crate::worker::media::template;
+use crate::worker::media::template::{self, Template};
 
 /// Pictures that a slot keeps at most while its encoder is exchanged. With more the worker fails.
 const KEPT_MAX: usize = 96;
@@ -42,6 +42,8 @@ pub struct Slot {
     halved: AtomicBool,
     /// Where it begins.
     joint: RungJoint,
+    /// Its next encoder does as little as it can.
+    cheaper: AtomicBool,
     state: Mutex<State>,
     emptied: Condvar,
     this: Weak<Self>,
@@ -102,6 +104,7 @@ impl Slot {
                 encoded: AtomicU64::new(0),
                 halved: AtomicBool::new(false),
                 joint,
+                cheaper: AtomicBool::new(false),
                 state: Mutex::new(State {
                     fillings: VecDeque::new(),
                     relay: Relay::default(),
@@ -149,7 +152,7 @@ impl Slot {
         };
         Filling::start(
             number,
-            template,
+            (template, self.cheaper.load(Ordering::Relaxed)),
             &self.rendition,
             self.canvas,
             &self.tools,
@@ -231,6 +234,17 @@ impl Slot {
     /// Encodes every second picture only, or all of them again.
     pub fn halve(&self, halved: bool) {
         self.halved.store(halved, Ordering::Relaxed);
+    }
+
+    /// Whether an encoder has settings for a machine that is too slow.
+    pub fn has_cheaper(&self, template: &TemplateName) -> bool {
+        let template = self.tools.library.get(template);
+        template.is_some_and(Template::has_cheaper)
+    }
+
+    /// Encoders that are made from now on have those settings, or the usual ones again.
+    pub fn economize(&self, cheaper: bool) {
+        self.cheaper.store(cheaper, Ordering::Relaxed);
     }
 
     /// Whether a rung of half its rate has the picture: every second one of each part, so that each

@@ -11,7 +11,10 @@ use crate::worker::media::element;
 
 /// The values that weir computed for the `bind` entries of a template.
 #[derive(Debug, Clone, Default)]
-pub struct Values(BTreeMap<Variable, u64>);
+pub struct Values {
+    numbers: BTreeMap<Variable, u64>,
+    is_cheaper: bool,
+}
 
 impl Values {
     /// A plausible value of every variable, for a trial build of a template.
@@ -27,13 +30,20 @@ impl Values {
     /// Adds a value.
     #[must_use]
     pub fn with(mut self, variable: Variable, value: u64) -> Self {
-        self.0.insert(variable, value);
+        self.numbers.insert(variable, value);
+        self
+    }
+
+    /// With the properties for a machine that is too slow, if `is_cheaper`.
+    #[must_use]
+    pub fn cheaper(mut self, is_cheaper: bool) -> Self {
+        self.is_cheaper = is_cheaper;
         self
     }
 
     /// The first variant that fits these values.
     fn variant<'a>(&self, element: &'a Element) -> Option<&'a Variant> {
-        let lines = self.0.get(&Variable::Lines)?;
+        let lines = self.numbers.get(&Variable::Lines)?;
         let mut variants = element.variant.iter();
         variants.find(|variant| *lines <= variant.lines_max)
     }
@@ -98,7 +108,9 @@ fn apply(
 ) -> Result<(), Error> {
     let mut structures: BTreeMap<&str, gst::Structure> = BTreeMap::new();
     let own = values.variant(wanted).map(|variant| &variant.properties);
-    for (key, value) in wanted.properties.iter().chain(own.into_iter().flatten()) {
+    let cheaper = values.is_cheaper.then_some(&wanted.cheaper);
+    let other = own.into_iter().chain(cheaper).flatten();
+    for (key, value) in wanted.properties.iter().chain(other) {
         let name = key.get_ref().as_str();
         let invalid = |message| Error::Invalid {
             place: template.place(key.span()),
@@ -116,7 +128,7 @@ fn apply(
             place: template.place(key.span()),
             message,
         };
-        let Some(value) = values.0.get(variable) else {
+        let Some(value) = values.numbers.get(variable) else {
             return Err(invalid(format!(
                 "`{variable:?}` has no value in this place"
             )));
@@ -224,6 +236,26 @@ fn in_range(pspec: &gst::glib::ParamSpec, value: &gst::glib::Value) -> bool {
 mod tests {
     use super::*;
     use crate::worker::media::template::file::Body;
+
+    #[test]
+    fn a_machine_that_is_too_slow_gets_the_cheaper_properties() {
+        gst::init().unwrap();
+        let text = "kind = 'video-encoder'\n[[element]]\nfactory = 'identity'\n\
+                    properties = { name = 'usual' }\ncheaper = { name = 'cheaper' }\n\
+                    [[element.variant]]\nlines-max = 360\nproperties = { name = 'small' }\n";
+        let template = Template::parse("t", "t.toml".to_owned(), text.to_owned()).unwrap();
+        assert!(template.has_cheaper());
+        for (lines, is_cheaper, name) in [
+            (720, false, "usual"),
+            (240, false, "small"),
+            (720, true, "cheaper"),
+            (240, true, "cheaper"),
+        ] {
+            let values = Values::default().with(Variable::Lines, lines);
+            let chain = build(&template, &values.cheaper(is_cheaper)).unwrap();
+            assert_eq!(chain.elements()[0].name(), name);
+        }
+    }
 
     #[test]
     fn the_first_variant_that_fits_is_taken() {

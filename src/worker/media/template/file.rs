@@ -146,6 +146,10 @@ pub struct Element {
     /// that it names.
     #[serde(default)]
     pub variant: Vec<Variant>,
+    /// Other properties for a machine that is too slow: the encoder does as little as it can. They
+    /// replace those of the same name, also those of a variant.
+    #[serde(default)]
+    pub cheaper: BTreeMap<Spanned<String>, toml::Value>,
 }
 
 /// Properties for small pictures, on which an encoder can spend more effort.
@@ -175,6 +179,12 @@ impl Template {
             text,
             body,
         })
+    }
+
+    /// Whether it has other properties for a machine that is too slow.
+    pub fn has_cheaper(&self) -> bool {
+        let mut elements = self.body.element.iter();
+        elements.any(|element| !element.cheaper.is_empty())
     }
 
     /// Whether the template came with the binary.
