@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import resource
 import signal
 import socket
 import subprocess
@@ -15,6 +16,9 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 MEDIA = ROOT / "target" / "bench-media"
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 READY_S_MAX = 30
+FPS = 30
+# The default ladder at 16:9.
+RUNGS = [(1920, 1080, "5M"), (1280, 720, "2800k"), (854, 480, "1400k"), (640, 360, "800k")]
 
 
 def release_binary():
@@ -169,6 +173,40 @@ def clip(name, *arguments):
         subprocess.run([str(part) for part in command], check=True)
         partial.rename(path)
     return path
+
+
+def run(*command):
+    """Runs a command and returns its standard output."""
+    return subprocess.run([str(part) for part in command], check=True, capture_output=True).stdout
+
+
+def film(seconds):
+    """The cut of Big Buck Bunny, repeated and enlarged."""
+    return clip(
+        f"film-1080p30-{seconds}s.mp4", "-stream_loop", "-1", "-i", ROOT / "tests/data/bbb-720p.mp4",
+        "-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000",
+        "-map", "0:v", "-map", "1:a", "-t", seconds,
+        "-vf", f"setpts=N/{FPS}/TB,fps={FPS},scale=1920:1080:flags=lanczos",
+        "-c:v", "libx264", "-preset", "fast", "-b:v", "6M", "-g", "60", "-bf", "2",
+        "-c:a", "aac", "-b:a", "128k", "-ac", "2",
+    )
+
+
+def ffmpeg_job(source, to, *only):
+    """Makes ffmpeg's ladder of `source` in folder `to`, of a part if `only` has arguments for that;
+    returns the CPU seconds it took."""
+    split = "[0:v]split=4[v0][i1][i2][i3]"
+    scales = [f"[i{n}]scale={w}:{h}:flags=bicubic[v{n}]" for n, (w, h, _) in enumerate(RUNGS) if n]
+    command = ["ffmpeg", "-nostdin", "-y", "-loglevel", "error", *only, "-i", source,
+               "-filter_complex", ";".join([split, *scales])]
+    for n, (_, _, rate) in enumerate(RUNGS):
+        command += ["-map", f"[v{n}]", "-map", "0:a", "-c:v", "libx264", "-preset", "veryfast",
+                    "-b:v", rate, "-maxrate", rate, "-bufsize", rate, "-g", "60",
+                    "-sc_threshold", "0", "-c:a", "aac", "-b:a", "128k", to / f"ffmpeg{n}.mp4"]
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    run(*command)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def vmaf_binary():

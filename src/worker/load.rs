@@ -11,6 +11,9 @@ const OBSERVATIONS: usize = 10;
 const STRAINED_MIN: usize = 4;
 /// How long there must be room before something is taken up again.
 const CALM: Duration = Duration::from_secs(60);
+/// The same at most where there was too little room after all. Each time, another stream of a machine
+/// that is full may have less, and viewers see two changes.
+const CALM_MAX: Duration = Duration::from_secs(16 * 60);
 
 /// A change of what is given up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,13 +25,17 @@ pub enum Change {
 }
 
 /// Watches whether the output keeps up, and says when to give something up and when to take it up
-/// again: after 10 s in which it did not keep up, and after 60 s in which it did.
+/// again: after 10 s in which it did not keep up, and after 60 s in which it did. When that was too early,
+/// the next time takes twice as long.
 #[derive(Debug)]
 pub struct Load {
     next: Instant,
     strained: VecDeque<bool>,
     /// Since when nothing was strained or changed.
     calm_since: Instant,
+    /// How long there must be room now.
+    calm: Duration,
+    recovered: Option<Instant>,
     level: usize,
     exhausted: bool,
 }
@@ -40,6 +47,8 @@ impl Load {
             next: now + EVERY,
             strained: VecDeque::new(),
             calm_since: now,
+            calm: CALM,
+            recovered: None,
             level: 0,
             exhausted: false,
         }
@@ -81,9 +90,15 @@ impl Load {
         }
         let change = if full && count >= STRAINED_MIN && self.level < level_max {
             self.level += 1;
+            let lasted = self.recovered.map(|at| now.saturating_duration_since(at));
+            self.calm = match lasted.is_some_and(|lasted| lasted < CALM) {
+                true => (self.calm * 2).min(CALM_MAX),
+                false => CALM,
+            };
             Change::Shed
-        } else if self.level > 0 && now.saturating_duration_since(self.calm_since) >= CALM {
+        } else if self.level > 0 && now.saturating_duration_since(self.calm_since) >= self.calm {
             self.level -= 1;
+            self.recovered = Some(now);
             Change::Recover
         } else {
             return None;
@@ -126,6 +141,22 @@ mod tests {
             (145, Change::Recover),
         ];
         assert_eq!(until_25, expected);
+    }
+
+    #[test]
+    fn a_recovery_that_was_too_early_is_tried_again_later_and_later() {
+        let start = Instant::now();
+        let mut load = Load::new(start);
+        let mut recovered = Vec::new();
+        for second in 1..=6000 {
+            let strained = load.level() == 0;
+            let now = start + Duration::from_secs(second);
+            if load.observe(strained, 1, now) == Some(Change::Recover) {
+                recovered.push(second);
+            }
+        }
+        // 10 s until it is given up, then 1, 2, 4, 8, 16 and 16 min.
+        assert_eq!(recovered, [70, 200, 450, 940, 1910, 2880, 3850, 4820, 5790]);
     }
 
     #[test]
