@@ -332,17 +332,17 @@ mod tests {
             steps: 1,
             exhausted: false,
         };
-        (a.shed(steps), b.shed(steps));
-        (
-            a.measured(&[rung(0.4)], Some(0.6)),
-            b.measured(&[rung(0.4)], Some(0.6)),
-        );
+        for stream in [&a, &b] {
+            stream.shed(steps);
+            stream.measured(&[rung(0.4)], Some(0.6));
+        }
         let refused = capacity.admits("c").unwrap_err().to_string();
         assert!(
             refused.ends_with("2 streams need 2.3 of 2 cores already"),
             "{refused}"
         );
-        (a.shed(Shed::default()), b.shed(Shed::default()));
+        a.shed(Shed::default());
+        b.shed(Shed::default());
         assert_eq!(capacity.admits("c"), Ok(()));
     }
 

@@ -1,6 +1,8 @@
 //! The registry of all configured streams. It lets publishers in, answers the web side and follows
 //! the configuration.
 
+mod admission;
+
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,14 +19,12 @@ use super::catalog::{Catalog, Demand};
 use super::cell::Cell;
 use super::contribution::Publisher;
 use super::machine::{Limits, Schedule};
-use super::spec::{Spec, Supplier};
+use super::spec::Spec;
 use super::stream::{self, Command, Setup, Tested};
 use super::subscribers::Subscriber;
 use crate::base::secret::Secret;
 use crate::daemon::config::settings::{Settings, Stream};
-use crate::daemon::ingest::{
-    Gate, LEASE_EVENTS_MAX, Lease, NO_ROOM_NEXT, PublishRequest, Refusal, Revoked,
-};
+use crate::daemon::ingest::{Gate, LEASE_EVENTS_MAX, Lease, PublishRequest, Refusal, Revoked};
 use crate::daemon::origin::Origin;
 use crate::daemon::supervisor::spare::Spares;
 use crate::daemon::supervisor::spawner::Launch;
@@ -299,40 +299,6 @@ impl Registry {
             .streams
             .write()
             .unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The stream's task that lets this publisher in, if the key is right.
-    fn admit(&self, request: &PublishRequest) -> Result<mpsc::Sender<Command>, Refusal> {
-        if self.0.closing.load(Ordering::SeqCst) {
-            return Err(Refusal::ShuttingDown);
-        }
-        let streams = self.read();
-        let entry = streams.entries.get(&request.stream);
-        let entry = entry.filter(|entry| entry.spec.supplier() == Supplier::Publisher);
-        let entry = entry.ok_or(Refusal::UnknownStream)?;
-        match &entry.key {
-            // An empty key would let everybody in.
-            Some(key) if key.matches(request.key.expose()) && !key.expose().is_empty() => {
-                self.find_room(entry)?;
-                Ok(entry.commands.clone())
-            }
-            _ => Err(Refusal::WrongKey),
-        }
-    }
-
-    /// Refuses the publisher of a stream that does not run while those that run have not enough for
-    /// themselves.
-    fn find_room(&self, entry: &Entry) -> Result<(), Refusal> {
-        let name = &entry.spec.name;
-        if entry.cell.runs() {
-            return Ok(());
-        }
-        self.0.capacity.admits(name).map_err(|no_room| {
-            let cause = no_room.to_string();
-            entry.cell.error(&format!("{cause}; {NO_ROOM_NEXT}"));
-            self.0.metrics.of(name).refused_for_room.inc();
-            Refusal::NoRoom(cause)
-        })
     }
 }
 
