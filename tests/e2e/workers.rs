@@ -53,6 +53,7 @@ fn dies_without_a_trace(daemon: &Daemon, fps: f64) {
     for viewer in [&cmaf, &ts] {
         followed::assert_keys_agree(&followed::decode(viewer, last_msn, fps));
     }
+    assert!(!daemon.log().contains("frames are dropped"));
 }
 
 #[test]

@@ -240,8 +240,6 @@ impl Contribution {
             inbox.push(ToWorker::InputOpened(format.clone()));
         }
         self.backpressure.restart();
-        for frame in self.cache.frames() {
-            inbox.push(ToWorker::Frame(frame.clone()));
-        }
+        inbox.replay(self.cache.frames().cloned());
     }
 }

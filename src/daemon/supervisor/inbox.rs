@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use crate::model::frame::EncodedFrame;
 use crate::wire::protocol::ToWorker;
 
 /// The queue accepts no more frames once it holds this many messages...
@@ -33,6 +34,19 @@ struct Shared {
 struct Queue {
     messages: VecDeque<ToWorker>,
     bytes: usize,
+    /// What is left at most of the messages that were in the queue when it was [given](WorkerInbox::replay)
+    /// the past, and of their bytes.
+    past: (usize, usize),
+}
+
+impl Queue {
+    fn has_room(&mut self) -> bool {
+        let (messages, bytes) = self.past;
+        self.past = (messages.min(self.messages.len()), bytes.min(self.bytes));
+        // What is new may wait behind what is not.
+        self.messages.len() < QUEUE_MESSAGES_SOFT_MAX.saturating_add(self.past.0)
+            && self.bytes < QUEUE_BYTES_SOFT_MAX.saturating_add(self.past.1)
+    }
 }
 
 impl WorkerInbox {
@@ -50,8 +64,17 @@ impl WorkerInbox {
 
     /// Whether there is room for a frame now.
     pub fn has_room(&self) -> bool {
-        let queue = self.queue();
-        queue.messages.len() < QUEUE_MESSAGES_SOFT_MAX && queue.bytes < QUEUE_BYTES_SOFT_MAX
+        self.queue().has_room()
+    }
+
+    /// Appends frames of the past, which a new worker needs to go on. They leave as much room as before
+    /// for those that come meanwhile.
+    pub fn replay(&self, frames: impl IntoIterator<Item = EncodedFrame>) {
+        for frame in frames {
+            self.push(ToWorker::Frame(frame));
+        }
+        let mut queue = self.queue();
+        queue.past = (queue.messages.len(), queue.bytes);
     }
 
     /// Removes the oldest message, waiting for one. Cancel-safe; for one caller at a time.
@@ -99,7 +122,7 @@ pub(super) mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::model::frame::{EncodedFrame, Track};
+    use crate::model::frame::Track;
 
     pub(in crate::daemon::supervisor) fn frame(bytes: usize) -> ToWorker {
         let data = Bytes::from(vec![0; bytes]);
@@ -121,6 +144,29 @@ pub(super) mod tests {
         }
         assert_eq!(inbox.queue().messages.len(), QUEUE_MESSAGES_MAX);
         assert!(inbox.0.stuck.is_cancelled());
+    }
+
+    /// The past of a worker that has died may be longer than the queue of one that keeps up.
+    #[test]
+    fn the_past_takes_no_room_from_what_is_new() {
+        let inbox = WorkerInbox::default();
+        let ToWorker::Frame(one) = frame(1) else {
+            unreachable!()
+        };
+        inbox.replay(vec![one; 3 * QUEUE_MESSAGES_SOFT_MAX]);
+        let mut new = 0;
+        while inbox.has_room() {
+            inbox.push(frame(1));
+            new += 1;
+        }
+        assert_eq!(new, QUEUE_MESSAGES_SOFT_MAX);
+        while inbox.try_pop().is_some() {}
+        let mut later = 0;
+        while inbox.has_room() {
+            inbox.push(frame(1));
+            later += 1;
+        }
+        assert_eq!(later, QUEUE_MESSAGES_SOFT_MAX);
     }
 
     #[test]
