@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
-use crate::base::backoff::Backoff;
 use crate::base::time;
 use crate::base::units::FrameRate;
 use crate::model::frame::Track;
@@ -13,10 +12,11 @@ use crate::model::ladder::lengths::{Lengths, Settings};
 use crate::model::ladder::{self, Canvas, Plan, RungSet, SourceFormat};
 use crate::model::source::Source;
 use crate::wire::protocol::{Clock, FromWorker, InputState, Start};
+use crate::worker::attempts::Attempts;
 use crate::worker::media::catch_up::{CATCH_UP_MAX, CatchUp};
 use crate::worker::media::engine::{Beginning, Engine, Inputs};
 use crate::worker::media::events::{Event, Events};
-use crate::worker::media::input::{Intake, Opening, Puller, Rules};
+use crate::worker::media::input::{Intake, Opening};
 use crate::worker::media::jpeg;
 use crate::worker::media::mailbox::Receiver;
 use crate::worker::media::output::{Cuts, Epoch, Grave, Joint, Output, Tools};
@@ -39,13 +39,6 @@ const NO_PICTURE: SourceFormat = SourceFormat {
     height: 360,
     fps: FrameRate::whole(15),
 };
-/// First and longest wait between two attempts at a pull.
-const RETRY_MIN: Duration = Duration::from_millis(500);
-const RETRY_MAX: Duration = Duration::from_secs(30);
-/// After a pull that lasted this long, the next wait is the shortest again.
-const HEALTHY_AFTER: Duration = Duration::from_secs(10);
-/// A pull that delivers nothing for this long is started again.
-const SILENCE_MAX: Duration = Duration::from_secs(10);
 /// How often a pull is checked when no event arrives.
 const TICK: Duration = Duration::from_secs(1);
 
@@ -365,79 +358,6 @@ fn dark_after(pictures: bool, announced: bool) -> Option<Duration> {
         (true, _) => None,
         (false, true) => Some(ANNOUNCED_PICTURES_WAIT),
         (false, false) => Some(PICTURES_WAIT),
-    }
-}
-
-/// The attempts at a pull.
-struct Attempts {
-    rules: Arc<Rules>,
-    current: Option<(Puller, u64, Instant)>,
-    next: Instant,
-    backoff: Backoff,
-}
-
-impl Attempts {
-    fn of(source: &Source) -> Option<Self> {
-        let Source::Pull(pull) = source else {
-            return None;
-        };
-        Some(Self {
-            rules: Rules::new(pull.clone()),
-            current: None,
-            next: Instant::now(),
-            backoff: Backoff::new(RETRY_MIN, RETRY_MAX),
-        })
-    }
-
-    fn due(&self) -> bool {
-        self.current.is_none() && self.next <= Instant::now()
-    }
-
-    fn attempt(
-        &mut self,
-        intake: &Arc<Intake>,
-        library: &Arc<Library>,
-        events: &Events,
-    ) -> Result<(), template::Error> {
-        let puller = Puller::start(&self.rules, intake, library, events.clone())?;
-        let input = puller.input();
-        self.current = Some((puller, input, Instant::now()));
-        Ok(())
-    }
-
-    /// The input number of an attempt that has to end, and why: its source broke a rule, or has
-    /// delivered nothing for [`SILENCE_MAX`].
-    fn over(&self, intake: &Intake) -> Option<(u64, String)> {
-        let (puller, input, began) = self.current.as_ref()?;
-        if let Some(cause) = puller.forbidden() {
-            return Some((*input, cause.to_string()));
-        }
-        let quiet = intake
-            .last_arrival()
-            .map_or(began.elapsed(), |last| last.elapsed());
-        (quiet.min(began.elapsed()) > SILENCE_MAX).then(|| {
-            let reason = puller.cause().map_or_else(
-                || "it sent no picture or sound for 10 s; check whether it still works".to_owned(),
-                |cause| cause.to_string(),
-            );
-            (*input, reason)
-        })
-    }
-
-    /// Ends the attempt and schedules the next one by exponential back-off with jitter. A pull is
-    /// never given up.
-    fn retry(&mut self) -> Duration {
-        if let Some((_, _, began)) = self.current.take()
-            && began.elapsed() > HEALTHY_AFTER
-        {
-            self.backoff.reset();
-        }
-        // Without randomness all pulls wait equally long, which does no harm.
-        let random = getrandom::u32().unwrap_or(u32::MAX / 2);
-        let jitter = 0.75 + 0.5 * f64::from(random) / f64::from(u32::MAX);
-        let wait = self.backoff.wait().mul_f64(jitter);
-        self.next = Instant::now() + wait;
-        wait
     }
 }
 

@@ -5,6 +5,7 @@
 //! the source is known, and decides what a failure means. The process ends when the socket ends: a
 //! worker never outlives its daemon.
 
+mod attempts;
 mod choice;
 mod director;
 mod input;

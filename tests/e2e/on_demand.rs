@@ -5,6 +5,7 @@ mod programs;
 
 use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::followed::{self, Follower};
@@ -295,4 +296,32 @@ fn rungs_sleep_and_wake_without_a_seam() {
     let log = stage.daemon.log();
     let faults = |line: &&str| line.contains(" WARN ") && line.contains("stream=\"s\"");
     assert_eq!(log.lines().find(faults), None);
+}
+
+/// Rungs that sleep stay asleep when their worker dies, and wake as before.
+#[test]
+fn rungs_that_sleep_outlive_their_worker() {
+    let _turn = turn();
+    let stage = Stage::new();
+    stage.wait_awake([false, false, true], LIMIT);
+    let mut woken = 0;
+    let last_msn = followed::while_this(&stage.cmaf, &stage.ts, Follower::Onlooker, || {
+        stage.wait_stand_in();
+        let uri = &stage.cmaf.master.variants[TOP].uri;
+        let before = stage.cmaf.playlist(uri).last_msn();
+        stage.daemon.worker("s").signal(Signal::KILL);
+        wait_until("media of another worker", LIMIT, || {
+            stage.cmaf.playlist(uri).last_msn() > before + 1
+        });
+        stage.assert_only_lowest();
+        let asked = Instant::now();
+        stage.ask_next(TOP);
+        woken = stage.wait_own(TOP, asked);
+    });
+    let own = [TOP, MIDDLE, LOWEST].map(|rung| own_segments(&stage, rung));
+    assert!(own[TOP].contains(&woken) && !own[TOP].contains(&(woken - 1)));
+    assert_shown(&stage, last_msn, |rung, msn| {
+        let below = (rung..=LOWEST).find(|rung| own[*rung].contains(&msn));
+        WIDTHS[below.expect("the lowest rung never sleeps")]
+    });
 }

@@ -120,12 +120,13 @@ impl Daemon {
         }
     }
 
-    /// Starts a worker; returns the number of its first segment.
-    fn hire(&mut self) -> u64 {
+    /// Starts a worker; returns the number of its first segment, or `None` where it goes on in the middle
+    /// of one.
+    fn hire(&mut self, elapsed: Duration) -> Option<u64> {
         let mut start = start();
-        self.distribution.begin(&mut start, Duration::ZERO);
+        self.distribution.begin(&mut start, elapsed);
         self.voice = Voice::default();
-        start.first_msn
+        start.resume.is_none().then_some(start.first_msn)
     }
 
     /// Does what the link and the stream's task do with a message; false when it costs the worker its
@@ -171,7 +172,8 @@ impl Daemon {
                 let filled = distribution.filled(video, filling, trouble.as_ref());
                 filled.is_ok()
             }
-            FromWorker::Shed(_) => true,
+            FromWorker::Began(clock) => distribution.began(clock).is_ok(),
+            FromWorker::Shed(_) | FromWorker::Mapped(_) => true,
             FromWorker::Thumbnail(jpeg) => distribution.thumbnail(jpeg).is_ok(),
             FromWorker::Stats(stats) => {
                 distribution.stats(stats);
@@ -308,7 +310,8 @@ pub fn run(bytes: &[u8]) {
 async fn play(bytes: &[u8]) {
     lines::start_counting();
     let mut daemon = Daemon::new();
-    let mut script = Script::new(bytes, daemon.hire());
+    let first_msn = daemon.hire(Duration::ZERO);
+    let mut script = Script::new(bytes, first_msn.expect("there is nothing to go on with"));
     let (mut workers, mut sessions, mut segments, mut watches) = (1, 1, 0, 0);
     for count in 1..=STEPS_MAX {
         let Some(step) = script.next() else { break };
@@ -322,6 +325,9 @@ async fn play(bytes: &[u8]) {
                 };
                 segments += usize::from(closes);
                 lost = !daemon.hear(*message, script.elapsed());
+                if lost {
+                    daemon.distribution.distrust();
+                }
             }
             Step::Watched if watches < WATCHES_MAX => {
                 watches += 1;
@@ -333,7 +339,7 @@ async fn play(bytes: &[u8]) {
             Step::Ends => ends = true,
         }
         if lost {
-            daemon.distribution.interrupt();
+            daemon.distribution.lose(Duration::ZERO);
         }
         if ends {
             daemon.distribution.end();
@@ -341,7 +347,10 @@ async fn play(bytes: &[u8]) {
         }
         if lost || ends {
             workers += 1;
-            script.restart(daemon.hire());
+            match daemon.hire(script.elapsed()) {
+                Some(first_msn) => script.restart(first_msn),
+                None => script.goes_on(),
+            }
         }
         if count.is_multiple_of(16) {
             daemon.check_memory();

@@ -11,7 +11,7 @@ use weir::model::ladder::cuts::{Cut, CutLog};
 use weir::model::ladder::lengths::{Lengths, Settings, aac_time};
 use weir::model::ladder::{Plan, RungSet};
 use weir::wire::protocol::{
-    FromWorker, InputState, InputStats, Level, Log, RungStats, Stats, Trouble,
+    Clock, FromWorker, InputState, InputStats, Level, Log, RungStats, Stats, Trouble,
 };
 
 use super::{PART, PLAN, SEGMENT, START_NS};
@@ -94,6 +94,12 @@ impl<'a> Script<'a> {
         self.log = log(first_msn);
         self.told = first_msn;
         self.hired = self.elapsed;
+    }
+
+    /// Another worker starts where the one before has stopped.
+    pub fn goes_on(&mut self) {
+        self.queue.clear();
+        self.plans();
     }
 
     /// Time since the start: a worker that works is as fast as real time.
@@ -400,14 +406,12 @@ impl<'a> Script<'a> {
 
     /// The plan and the initialization sections, all as they should be.
     fn prologue(&mut self) {
-        self.says(FromWorker::Planned {
-            plan: PLAN.clone(),
-            encoders: vec!["x264".into(); 2],
-            part_target: PART,
-        });
+        self.plans();
         if let Some(first) = self.log.cut(self.first_msn).copied() {
             self.says(FromWorker::Cut(first));
         }
+        let (zero, date_ns) = (self.hired, 0);
+        self.says(FromWorker::Began(Clock { zero, date_ns }));
         for track in TRACKS {
             let codec = match track {
                 TrackId::Video(_) => "avc1.64001f",
@@ -419,6 +423,23 @@ impl<'a> Script<'a> {
                 data: Bytes::from_static(b"init"),
             });
         }
+    }
+
+    fn plans(&mut self) {
+        self.says(FromWorker::Planned {
+            plan: PLAN.clone(),
+            encoders: vec!["x264".into(); 2],
+            part_target: PART,
+        });
+    }
+
+    /// A clock, which may be that of the session.
+    fn began(&mut self) {
+        let clock = Clock {
+            zero: Duration::from_millis(self.number()),
+            date_ns: self.number(),
+        };
+        self.says(FromWorker::Began(clock));
     }
 
     fn stats(&mut self) -> Stats {
@@ -527,7 +548,8 @@ impl<'a> Script<'a> {
                 self.says(FromWorker::TsSegment(segment));
             }
             192..=203 => self.floods(),
-            204..=206 => self.cut(),
+            204..=205 => self.cut(),
+            206 => self.began(),
             207 => self.filled(),
             208..=215 => {
                 let wait = Duration::from_millis(self.byte().into());

@@ -8,7 +8,7 @@ use crate::daemon::session::fake::{
 };
 use crate::model::encoder::OnFailure;
 use crate::model::source::Source;
-use crate::wire::protocol::RungStats;
+use crate::wire::protocol::{Clock, RungStats};
 
 fn heard() -> Moment {
     Moment {
@@ -137,4 +137,88 @@ fn what_the_api_shows_is_a_number() {
     });
     let speeds: Vec<f32> = distribution.rungs().iter().map(|r| r.speed).collect();
     assert_eq!(speeds, [0.0, 0.0]);
+}
+
+/// Every rendition has segment 1, made by a worker whose clock is at zero after 100 s.
+fn worker_with_a_segment(recorder: &Recorder) -> Distribution {
+    let mut distribution = begun(Arc::new([Box::new(recorder.clone())]));
+    planned(&mut distribution, plan()).unwrap();
+    let mut log = log(&plan(), 1);
+    distribution.cut(log.last(), heard()).unwrap();
+    for cut in log.decide(log.lengths().segment_frames) {
+        distribution.cut(cut, heard()).unwrap();
+    }
+    let clock = Clock {
+        zero: Duration::from_secs(100),
+        date_ns: unix_ns(),
+    };
+    distribution.began(clock).unwrap();
+    for track in tracks() {
+        init(&mut distribution, track, codec(track)).unwrap();
+        distribution.part(part(track, 1), heard()).unwrap();
+    }
+    distribution
+}
+
+fn tracks() -> Vec<TrackId> {
+    let video = (0..).take(plan().video.len()).map(TrackId::Video);
+    let audio = (0..).take(plan().audio.len()).map(TrackId::Audio);
+    video.chain(audio).collect()
+}
+
+/// Another worker is told to start, so many seconds after the clock was at zero.
+fn succeeded(distribution: &mut Distribution, seconds: u64) -> Start {
+    distribution.lose(Duration::ZERO);
+    let mut next = start();
+    distribution.begin(&mut next, Duration::from_secs(100 + seconds));
+    next
+}
+
+#[test]
+fn another_worker_goes_on_with_what_is_lacking() {
+    let recorder = Recorder::default();
+    let mut distribution = worker_with_a_segment(&recorder);
+    let resume = succeeded(&mut distribution, 2).resume.unwrap();
+    let places = resume.video.iter().chain(&resume.audio);
+    let places: Vec<_> = places.map(|it| (it.msn, it.part, it.made)).collect();
+    assert_eq!(places, vec![(2, 0, 1); tracks().len()]);
+    let told: Vec<u64> = resume.cuts.cuts.iter().map(|cut| cut.msn).collect();
+    assert_eq!(told, [1, 2], "sound begins a little earlier");
+    assert_eq!(resume.inits.len(), tracks().len());
+    planned(&mut distribution, plan()).unwrap();
+    // It goes on in the same log.
+    let mut log = log(&plan(), 1);
+    let end = 2 * log.lengths().segment_frames;
+    let cut = log.decide(end).pop().unwrap();
+    distribution.cut(cut, heard()).unwrap();
+    distribution
+        .part(part(TrackId::Video(0), 2), heard())
+        .unwrap();
+    assert_eq!(recorder.log(), ["open s", "part 1.0", "part 2.0"]);
+}
+
+#[test]
+fn nobody_goes_on_where_too_much_is_lacking() {
+    let recorder = Recorder::default();
+    let mut distribution = worker_with_a_segment(&recorder);
+    let next = succeeded(&mut distribution, 2 + RESUME_MAX.as_secs());
+    assert_eq!((next.resume, next.first_msn), (None, 2));
+    assert_eq!(recorder.log(), ["open s", "part 1.0", "interrupted 2"]);
+}
+
+#[test]
+fn nobody_goes_on_for_a_worker_that_is_not_believed() {
+    let mut distribution = worker_with_a_segment(&Recorder::default());
+    distribution.distrust();
+    assert_eq!(succeeded(&mut distribution, 2).resume, None);
+}
+
+/// What is replayed may be what kills the workers.
+#[test]
+fn after_workers_that_make_nothing_nobody_goes_on() {
+    let mut distribution = worker_with_a_segment(&Recorder::default());
+    let goes_on: Vec<bool> = (0..=BARREN_MAX + 1)
+        .map(|_| succeeded(&mut distribution, 2).resume.is_some())
+        .collect();
+    assert_eq!(goes_on, [true, true, false]);
 }
