@@ -154,12 +154,6 @@ fn own_map(page: &MediaPlaylist) -> Option<String> {
     first.map.clone()
 }
 
-/// Number of frames that these segments should have.
-fn frames_in<'a>(segments: impl IntoIterator<Item = &'a Segment>) -> usize {
-    let seconds: f64 = segments.into_iter().map(|it| it.duration_s).sum();
-    (seconds * FPS).round() as usize
-}
-
 fn assert_steps(times: &[Duration], step: Duration, what: &str) {
     for (before, after) in times.iter().zip(times.iter().skip(1)) {
         let found = after.saturating_sub(*before);
@@ -179,10 +173,14 @@ fn decoded(viewer: &Viewer, uri: &str, last_msn: u64) -> (Vec<Duration>, Vec<(u6
     let wanted = segments.partition_point(|it| it.msn <= last_msn);
     for group in segments[..wanted].chunk_by(|one, next| one.map == next.map) {
         let frames = probe::video_frames(&viewer.download(uri, group));
-        assert_eq!(frames.len(), frames_in(group), "{uri}: {group:?}");
+        assert_eq!(
+            frames.len(),
+            followed::frames_in(group, FPS),
+            "{uri}: {group:?}"
+        );
         let mut rest = &frames[..];
         for segment in group {
-            let (these, others) = rest.split_at(frames_in([segment]));
+            let (these, others) = rest.split_at(followed::frames_in([segment], FPS));
             let keyed: Vec<bool> = these.iter().map(|frame| frame.key).collect();
             assert!(
                 keyed[0] && keyed.iter().filter(|key| **key).count() == 1,

@@ -48,7 +48,7 @@ pub struct Distribution {
     claims: Option<Claims>,
     /// What the worker before was told and has claimed, where another one may go on without a trace.
     lost: Option<Claims>,
-    /// Workers in a row that were to go on without a trace, and have made nothing.
+    /// Workers in a row that have made nothing.
     barren: u32,
 }
 
@@ -388,6 +388,7 @@ impl Distribution {
     /// Ends the session, if one is open; true when it could be played.
     pub fn end(&mut self) -> bool {
         self.next_msn = 0;
+        self.barren = 0;
         self.claims = None;
         self.lost = None;
         self.open.take().is_some_and(|open| {
