@@ -32,6 +32,8 @@ pub enum Filling {
     Encoder(TemplateName),
     /// Nothing: the rung shows another one.
     Asleep,
+    /// The publisher's own frames.
+    Passthrough,
 }
 
 macro_rules! name {

@@ -4,8 +4,10 @@
 
 pub mod encoder;
 pub mod frame;
+pub mod h264;
 pub mod hls;
 pub mod ladder;
+pub mod passthrough;
 pub mod sandbox;
 pub mod source;
 pub mod status;

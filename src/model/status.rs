@@ -35,6 +35,8 @@ pub struct StreamStatus {
     pub viewers: usize,
     /// How the input is timed; `None` before media arrives, and always for `test:`.
     pub input: Option<InputStatus>,
+    /// Whether the source could be the top rung without being encoded again; `None` before that is known.
+    pub passthrough: Option<PassthroughStatus>,
     /// Rungs that are encoded; empty while idle.
     pub rungs: Vec<RungStatus>,
     /// Process id of the worker.
@@ -57,6 +59,17 @@ pub struct InputStatus {
     pub skipped: u64,
 }
 
+/// Whether a source is good for the top rung as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PassthroughStatus {
+    /// It is.
+    pub fits: bool,
+    /// What is against it.
+    pub reason: Option<String>,
+    /// What to set in OBS, in the words of its settings.
+    pub advice: Option<String>,
+}
+
 /// One rung of a stream.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RungStatus {
@@ -72,7 +85,8 @@ pub struct RungStatus {
     pub bitrate: u64,
     /// Pipeline template of the last encoder.
     pub encoder: TemplateName,
-    /// What makes its media: `encoder NAME`, or `asleep` while it shows another rung.
+    /// What makes its media: `encoder NAME`, `pass-through` for the publisher's own frames, or `asleep`
+    /// while it shows another rung.
     pub filling: String,
     /// Why.
     pub reason: String,

@@ -17,10 +17,11 @@ use crate::model::frame::{EncodedFrame, InputFormat};
 use crate::model::hls::{Part, TrackId, TsSegment};
 use crate::model::ladder::cuts::{Cut, Tail};
 use crate::model::ladder::{Plan, Rung, RungSet};
+use crate::model::passthrough::{Obstacle, Policy};
 use crate::model::source::Source;
 
 /// Version of this protocol. Raise it with every change of a message.
-pub const VERSION: u16 = 7;
+pub const VERSION: u16 = 8;
 /// Length of the longest message that either side accepts.
 pub const MESSAGE_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Length of the longest message of a worker that carries no media. Texts and lists are longer in
@@ -96,6 +97,8 @@ pub struct Start {
     pub encoders: Vec<TemplateName>,
     /// What happens when an encoder fails.
     pub on_failure: OnFailure,
+    /// Whether the publisher's frames may be the top rung's.
+    pub passthrough: Policy,
     /// The plan of the session that this worker continues; `None` lets the worker make the plan.
     pub plan: Option<Plan>,
     /// Media sequence number of the first segment.
@@ -231,6 +234,8 @@ pub enum FromWorker {
     Mapped(i64),
     /// How much of the ladder the worker gives up because the machine is too slow has changed.
     Shed(Shed),
+    /// What is against passing the publisher's frames through; `None` if nothing is.
+    Passthrough(Option<Obstacle>),
 }
 
 /// How much of the ladder is given up because the machine is too slow.

@@ -10,6 +10,7 @@ use crate::model::frame::Track;
 use crate::model::ladder::cuts::Cut;
 use crate::model::ladder::lengths::{Lengths, Settings};
 use crate::model::ladder::{self, Canvas, Plan, RungSet, SourceFormat};
+use crate::model::passthrough;
 use crate::model::source::Source;
 use crate::wire::protocol::{Clock, FromWorker, InputState, Start};
 use crate::worker::attempts::Attempts;
@@ -20,6 +21,7 @@ use crate::worker::media::input::{Intake, Opening};
 use crate::worker::media::jpeg;
 use crate::worker::media::mailbox::Receiver;
 use crate::worker::media::output::{Cuts, Epoch, Grave, Joint, Output, Tools};
+use crate::worker::media::passthrough::KeyFrame;
 use crate::worker::media::template::Library;
 use crate::worker::media::test_source::{self, TestSource};
 use crate::worker::media::{Outbox, template};
@@ -141,6 +143,10 @@ impl Director {
                 order,
                 refused,
             } => self.with_rungs(|rungs| rungs.ordered(video, order, refused)),
+            Event::Passing { video } => self.with_rungs(|rungs| rungs.passing(video)),
+            Event::PassingEnded { video } => {
+                self.with_rungs(|rungs| rungs.passing_ended(video));
+            }
             Event::Emptied => self.with_rungs(Rungs::settle),
             Event::Wanted(wanted) => {
                 self.wanted = Some(wanted);
@@ -220,6 +226,7 @@ impl Director {
             outbox: self.outbox.clone(),
             events: self.events.clone(),
             grave: Grave::new(&self.events),
+            passthrough: self.intake.passthrough.clone(),
         };
         let encoder = self.start.encoders.first().cloned().unwrap_or_default();
         self.outbox.send(FromWorker::Planned {
@@ -234,6 +241,7 @@ impl Director {
         let mut rungs = Rungs::new(&output, &cuts, &self.start, &self.outbox, &self.events);
         rungs.build();
         let beginning = self.beginning(plan, &joint, &epoch);
+        self.pass(plan, &lengths, &cuts);
         let inputs = self.inputs(plan.canvas, &beginning, &epoch);
         let outbox = self.outbox.clone();
         let engine = Engine::start(output, inputs, plan.canvas, &cuts, beginning, outbox);
@@ -296,6 +304,26 @@ impl Director {
         };
         self.intake.begin(canvas, opening);
         Inputs::Intake(self.intake.clone())
+    }
+
+    /// Says what a source must be like to be the top rung as it is.
+    fn pass(&self, plan: &Plan, lengths: &Lengths, cuts: &Cuts) {
+        if self.start.source != Source::Push {
+            return;
+        }
+        if let Some(top) = plan.video.first().filter(|top| top.divisor == 1) {
+            let rung = passthrough::Rung {
+                width: top.width,
+                height: top.height,
+                fps: plan.canvas.fps,
+                bitrate: top.bitrate,
+                segment_frames: lengths.segment_frames,
+                part_frames: lengths.part_frames,
+            };
+            let cuts = cuts.clone();
+            let follow = move |key: KeyFrame| cuts.follow_key_frame(key.frame, key.distance);
+            self.intake.passthrough.begin(rung, follow);
+        }
     }
 
     /// Announces a pull once it delivers media. The feeder announces a push.

@@ -112,6 +112,7 @@ fn read(
     }
     let library = Arc::new(library);
     let intake = Arc::new(Intake::new(events.clone()));
+    intake.passthrough.allow(start.passthrough);
     let mut feeder = Feeder::new(
         intake.clone(),
         library.clone(),

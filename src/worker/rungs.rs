@@ -148,7 +148,7 @@ impl Rungs {
             // The encoder failed before it took over.
             let next = format!("{encoder} will be tried again in {rest:?}");
             let filling = match self.cuts.awake_next().contains(video) {
-                true => Filling::Encoder(rung.choice.current().clone()),
+                true => self.filling(video),
                 false => Filling::Asleep,
             };
             self.tell(video, filling, Some(Trouble { cause, next }));
@@ -246,8 +246,40 @@ impl Rungs {
         }
         rung.choice.taken(&order.encoder);
         self.cuts.wake(video);
-        self.tell(video, Filling::Encoder(order.encoder), order.trouble);
+        self.tell(video, self.filling(video), order.trouble);
         self.settle();
+    }
+
+    /// What makes the media of a rung that is awake.
+    fn filling(&self, video: usize) -> Filling {
+        let slot = self.output.slots().get(video);
+        match (slot, self.rungs.get(video)) {
+            (Some(slot), _) if slot.is_passing() => Filling::Passthrough,
+            (_, Some(rung)) => Filling::Encoder(rung.choice.current().clone()),
+            (_, None) => Filling::Asleep,
+        }
+    }
+
+    /// A rung has the publisher's own frames.
+    pub fn passing(&self, video: usize) {
+        self.tell(video, Filling::Passthrough, None);
+    }
+
+    /// The publisher's frames are no good any more.
+    pub fn passing_ended(&mut self, video: usize) {
+        let Some(rung) = self.rungs.get(video) else {
+            return;
+        };
+        let heir = rung.choice.next(Instant::now()).cloned();
+        match heir.filter(|_| rung.order.is_none()) {
+            Some(encoder) => self.order(video, encoder, None),
+            None if rung.order.is_none() => {
+                let encoder = rung.choice.current().clone();
+                self.give_up(video, &encoder, "no encoder works");
+            }
+            // The one that is being built takes over.
+            None => {}
+        }
     }
 
     /// The rungs that would be awake on a machine that is fast enough, top first.
@@ -272,7 +304,9 @@ impl Rungs {
                 self.failed(video, &order.encoder, "does not start");
                 continue;
             }
-            let awake = self.cuts.awake_next().contains(video);
+            let slot = self.output.slots().get(video);
+            let passes = slot.is_some_and(|slot| slot.is_passing());
+            let awake = self.cuts.awake_next().contains(video) && !passes;
             let better = rung.choice.better(now).cloned();
             if let Some(better) = better.filter(|_| awake && rung.order.is_none()) {
                 let cause = format!("encoder {better} has rested since it failed");
@@ -333,10 +367,7 @@ impl Rungs {
         let stays = self.cuts.stay_awake(video);
         if stays || slot.is_some_and(|slot| slot.is_ready()) {
             self.cuts.wake(video);
-            if let Some(rung) = self.rungs.get(video) {
-                let filling = Filling::Encoder(rung.choice.current().clone());
-                self.tell(video, filling, None);
-            }
+            self.tell(video, self.filling(video), None);
             return;
         }
         let empty = slot.is_some_and(|slot| slot.is_empty());

@@ -47,6 +47,7 @@ fn start(source: Source) -> Start {
         },
         encoders: vec!["x264".into()],
         on_failure: OnFailure::Fallback,
+        passthrough: crate::model::passthrough::Policy::Auto,
         plan: None,
         first_msn: 1,
         resume: None,

@@ -43,6 +43,8 @@ mod operations;
 #[cfg(test)]
 mod overload;
 #[cfg(test)]
+mod passthrough;
+#[cfg(test)]
 #[path = "../players/mod.rs"]
 mod players;
 #[cfg(test)]

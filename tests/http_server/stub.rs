@@ -75,6 +75,7 @@ impl Catalog for Stub {
             since: "2026-01-01T00:00:00Z".to_owned(),
             viewers: 0,
             input: None,
+            passthrough: None,
             rungs: vec![RungStatus {
                 name: "360p".to_owned(),
                 width: 640,

@@ -22,6 +22,7 @@ pub struct Clip {
     gop_seconds: u32,
     audio: bool,
     grey: bool,
+    b_frames: bool,
 }
 
 impl Clip {
@@ -35,6 +36,7 @@ impl Clip {
             gop_seconds: 2,
             audio: true,
             grey: false,
+            b_frames: true,
         }
     }
 
@@ -72,6 +74,14 @@ impl Clip {
         Self { grey: true, ..self }
     }
 
+    /// Sends pictures in the order in which they are shown.
+    pub const fn without_b_frames(self) -> Self {
+        Self {
+            b_frames: false,
+            ..self
+        }
+    }
+
     /// Returns the clip as an MP4 file, and encodes it if no earlier test has done so.
     pub fn file(self) -> PathBuf {
         static MAKING: Mutex<()> = Mutex::new(());
@@ -98,11 +108,13 @@ impl Clip {
             gop_seconds,
             audio,
             grey,
+            b_frames,
         } = self;
         let sound = if audio { "" } else { "-silent" };
         let colour = if grey { "-grey" } else { "" };
+        let order = if b_frames { "" } else { "-ordered" };
         format!(
-            "synthetic-{width}x{height}-{num}_{den}fps-{seconds}s-gop{gop_seconds}{sound}{colour}\
+            "synthetic-{width}x{height}-{num}_{den}fps-{seconds}s-gop{gop_seconds}{sound}{colour}{order}\
              -v{RECIPE_VERSION}.mp4"
         )
     }
@@ -120,7 +132,7 @@ impl Clip {
             "-preset",
             "ultrafast",
             "-bf",
-            "2",
+            if self.b_frames { "2" } else { "0" },
             "-pix_fmt",
             "yuv420p",
         ]);

@@ -43,7 +43,7 @@ impl Rule {
 pub fn start(order: &[&str], rules: &[Rule], config: &str) -> Daemon {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let environment = environment(dir.path(), rules);
-    let config = format!("[encoder]\norder = {order:?}\n{config}");
+    let config = format!("[encoder]\norder = {order:?}\npassthrough = \"never\"\n{config}");
     Daemon::start_in(dir, environment, &config)
 }
 

@@ -49,6 +49,37 @@ pub fn audio_frames(media: &[u8]) -> Vec<Duration> {
         .collect()
 }
 
+/// Decodes all video of `media` and returns a hash of each picture.
+pub fn pictures(media: &[u8]) -> Vec<String> {
+    let mut file = tempfile::NamedTempFile::new().expect("a temporary file");
+    file.write_all(media).expect("the media is written");
+    let output = Command::new("ffmpeg")
+        .args(["-nostdin", "-v", "error", "-i"])
+        .arg(file.path())
+        .args([
+            "-map",
+            "0:v:0",
+            "-vsync",
+            "passthrough",
+            "-f",
+            "framemd5",
+            "-",
+        ])
+        .output()
+        .expect("ffmpeg is installed");
+    let complaints = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.success() && complaints.is_empty(),
+        "{complaints}"
+    );
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let lines = text.lines().filter(|line| !line.starts_with('#'));
+    lines
+        .filter_map(|line| line.rsplit(',').next())
+        .map(|hash| hash.trim().to_owned())
+        .collect()
+}
+
 /// The kinds of streams in `media`, such as `["video", "audio"]`.
 pub fn stream_kinds(media: &[u8]) -> Vec<String> {
     let parsed = show(media, &["-show_entries", "stream=codec_type"]);

@@ -70,6 +70,7 @@ fn start() -> Start {
         },
         encoders: vec!["x264".into()],
         on_failure: OnFailure::Fallback,
+        passthrough: weir::model::passthrough::Policy::Auto,
         plan: None,
         first_msn: 1,
         resume: None,

@@ -11,6 +11,7 @@ use crate::daemon::supervisor::orders::Orders;
 use crate::daemon::supervisor::spawner::{Program, Spawner};
 use crate::model::encoder::TemplateName;
 use crate::model::ladder::Plan;
+use crate::model::passthrough::Policy;
 use crate::model::source::Source;
 
 /// What was measured.
@@ -41,6 +42,7 @@ pub(super) fn measure(
         publish_key: None,
         rungs: settings.ladder.clone(),
         rungs_on_demand: Some(false),
+        passthrough: Some(Policy::Never),
     };
     let start = Spec::of(settings, &stream).start(vec![encoder.clone()]);
     let runtime = tokio::runtime::Builder::new_multi_thread()

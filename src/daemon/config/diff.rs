@@ -63,6 +63,10 @@ pub fn diff(started: &Settings, old: &Settings, new: &Settings) -> Changes {
             "encoder.rungs_on_demand",
             old.encoder.rungs_on_demand != new.encoder.rungs_on_demand,
         ),
+        (
+            "encoder.passthrough",
+            old.encoder.passthrough != new.encoder.passthrough,
+        ),
     ]);
     changes.needs_restart = needs_restart(started, new);
     changes
@@ -116,7 +120,10 @@ fn needs_restart(old: &Settings, new: &Settings) -> Vec<&'static str> {
 }
 
 fn differs_in_key_alone(old: &Stream, new: &Stream) -> bool {
-    old.source == new.source && old.rungs == new.rungs && old.rungs_on_demand == new.rungs_on_demand
+    old.source == new.source
+        && old.rungs == new.rungs
+        && old.rungs_on_demand == new.rungs_on_demand
+        && old.passthrough == new.passthrough
 }
 
 fn differing<const N: usize>(keys: [(&'static str, bool); N]) -> Vec<&'static str> {
@@ -177,7 +184,7 @@ mod tests {
     }
 
     /// Every key outside of streams and rungs, with a value that is not its default.
-    const KEYS: [(&str, &str, &str); 21] = [
+    const KEYS: [(&str, &str, &str); 22] = [
         ("server", "http", "\"\""),
         ("server", "rtmp", "\"\""),
         ("server", "data", "\"/srv\""),
@@ -199,6 +206,7 @@ mod tests {
         ("encoder", "order", "[\"x264\"]"),
         ("encoder", "on_failure", "\"fail\""),
         ("encoder", "rungs_on_demand", "true"),
+        ("encoder", "passthrough", "\"never\""),
     ];
 
     #[test]

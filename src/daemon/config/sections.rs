@@ -14,6 +14,7 @@ use crate::base::cors::Cors;
 use crate::base::units::{ByteSize, duration_text};
 use crate::model::encoder::Family;
 use crate::model::encoder::OnFailure;
+use crate::model::passthrough::Policy;
 use crate::model::sandbox::Sandbox;
 
 pub(super) const SERVER_KEYS: &[&str] = &[
@@ -28,8 +29,13 @@ pub(super) const SERVER_KEYS: &[&str] = &[
 ];
 pub(super) const HLS_KEYS: &[&str] = &["segment", "part", "hold_back", "window", "memory", "ts"];
 pub(super) const SESSION_KEYS: &[&str] = &["grace"];
-pub(super) const ENCODER_KEYS: &[&str] =
-    &["order", "on_failure", "rungs_on_demand", "refuse_overload"];
+pub(super) const ENCODER_KEYS: &[&str] = &[
+    "order",
+    "on_failure",
+    "rungs_on_demand",
+    "refuse_overload",
+    "passthrough",
+];
 pub(super) const WORKER_KEYS: &[&str] = &["sandbox"];
 
 /// All encoder families, in the default order of preference.
@@ -264,6 +270,10 @@ pub(super) fn session(section: &Section<'_>, problems: &mut Vec<Problem>) -> Ses
     }
 }
 
+/// What `passthrough` may be.
+pub(super) const PASSTHROUGH: [(&str, Policy); 2] =
+    [("auto", Policy::Auto), ("never", Policy::Never)];
+
 /// Reads `[encoder]`.
 pub(super) fn encoder(section: &Section<'_>, problems: &mut Vec<Problem>) -> Encoder {
     let choices = [
@@ -282,6 +292,14 @@ pub(super) fn encoder(section: &Section<'_>, problems: &mut Vec<Problem>) -> Enc
             .value,
         refuse_overload: section
             .get_or("refuse_overload", true, values::boolean, problems)
+            .value,
+        passthrough: section
+            .get_or(
+                "passthrough",
+                Policy::Auto,
+                values::one_of(&PASSTHROUGH),
+                problems,
+            )
             .value,
     }
 }

@@ -11,6 +11,7 @@ use crate::base::secret::Secret;
 use crate::base::units::ByteSize;
 use crate::model::encoder::{Family, OnFailure};
 use crate::model::ladder::Rung;
+use crate::model::passthrough::Policy;
 use crate::model::sandbox::Sandbox;
 use crate::model::source::Source;
 
@@ -121,6 +122,8 @@ pub struct Encoder {
     pub rungs_on_demand: bool,
     /// A publisher for whose stream the machine has no room is refused.
     pub refuse_overload: bool,
+    /// Whether a good source is the top rung as it is, unless a stream says otherwise.
+    pub passthrough: Policy,
 }
 
 /// `[worker]`: the processes that handle media.
@@ -143,4 +146,6 @@ pub struct Stream {
     pub rungs: Vec<Rung>,
     /// Whether its rungs that nobody watches are not encoded; `None` leaves it to `[encoder]`.
     pub rungs_on_demand: Option<bool>,
+    /// Whether a good source is its top rung as it is; `None` leaves it to `[encoder]`.
+    pub passthrough: Option<Policy>,
 }

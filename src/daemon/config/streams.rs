@@ -9,6 +9,7 @@ use super::problem::{Place, Problem};
 use super::reader::{At, Section, Wrong, nearest};
 use super::rungs::{Ladder, title, unique};
 use super::secrets::{self, FileError, KEY_EXPECTED};
+use super::sections::PASSTHROUGH;
 use super::settings::Stream;
 use super::values;
 use crate::base::secret::Secret;
@@ -20,6 +21,7 @@ pub(super) const KEYS: &[&str] = &[
     "source",
     "rungs",
     "rungs_on_demand",
+    "passthrough",
     "publish_key",
     "publish_key_file",
     "user",
@@ -102,6 +104,8 @@ fn stream(
     let source = source(&section, kind.value, base, problems);
     let rungs = rungs(&section, ladder, problems);
     let rungs_on_demand = section.get("rungs_on_demand", values::boolean, problems);
+    let passthrough = values::one_of(&PASSTHROUGH);
+    let passthrough = section.get("passthrough", passthrough, problems);
     let name = name?;
     let stream = Stream {
         name: name.value.clone(),
@@ -109,6 +113,7 @@ fn stream(
         publish_key,
         rungs,
         rungs_on_demand: rungs_on_demand.map(|on_demand| on_demand.value),
+        passthrough: passthrough.map(|policy| policy.value),
     };
     Some((name, stream))
 }

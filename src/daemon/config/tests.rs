@@ -12,6 +12,7 @@ use crate::base::cors::Cors;
 use crate::base::units::{ByteSize, FrameRate};
 use crate::model::encoder::Family;
 use crate::model::encoder::OnFailure;
+use crate::model::passthrough::Policy;
 use crate::model::sandbox::Sandbox;
 use crate::model::source::{Pull, Source};
 
@@ -64,6 +65,7 @@ fn nothing_written_is_all_defaults() {
             on_failure: OnFailure::Fallback,
             rungs_on_demand: false,
             refuse_overload: true,
+            passthrough: Policy::Auto,
         },
         worker: Worker {
             sandbox: Sandbox::Auto,

@@ -12,7 +12,7 @@ use super::machine::Schedule;
 use super::viewers::Viewers;
 use crate::base::text::printable;
 use crate::base::time::rfc3339;
-use crate::model::status::{InputStatus, RungStatus, State, StreamStatus};
+use crate::model::status::{InputStatus, PassthroughStatus, RungStatus, State, StreamStatus};
 
 /// Longest error text that is shown.
 const ERROR_CHARS_MAX: usize = 500;
@@ -60,6 +60,8 @@ pub struct Report {
     pub playable: bool,
     /// How the source arrives.
     pub input: Option<InputStatus>,
+    /// Whether the source is good for the top rung.
+    pub passthrough: Option<PassthroughStatus>,
     /// The renditions that are made.
     pub rungs: Vec<RungStatus>,
     /// Process id of the worker.
@@ -78,6 +80,7 @@ impl Cell {
             since: date_now(),
             viewers: 0,
             input: None,
+            passthrough: None,
             rungs: Vec::new(),
             worker_pid: None,
             worker_cpu: None,
@@ -132,6 +135,7 @@ impl Cell {
         board.open = report.playable;
         board.status.state = report.state;
         board.status.input = report.input;
+        board.status.passthrough = report.passthrough;
         board.status.rungs = report.rungs;
         board.status.worker_pid = report.worker_pid;
         board.status.worker_cpu = report.worker_cpu;
@@ -236,6 +240,7 @@ mod tests {
             state,
             playable,
             input: None,
+            passthrough: None,
             rungs: Vec::new(),
             worker_pid: None,
             worker_cpu: None,
@@ -304,6 +309,7 @@ mod tests {
                 state: if open { State::Live } else { State::Idle },
                 playable: open,
                 input: None,
+                passthrough: None,
                 rungs: Vec::new(),
                 worker_pid: None,
                 worker_cpu: None,
@@ -341,6 +347,7 @@ mod tests {
                 state,
                 playable: true,
                 input: None,
+                passthrough: None,
                 rungs: Vec::new(),
                 worker_pid: None,
                 worker_cpu: None,

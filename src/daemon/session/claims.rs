@@ -20,6 +20,7 @@ use crate::model::encoder::{Filling, TemplateName};
 use crate::model::hls::{Part, TrackId, TsSegment, is_codec};
 use crate::model::ladder::cuts::Cut;
 use crate::model::ladder::{Plan, can_make};
+use crate::model::passthrough::Policy;
 use crate::wire::protocol::{Cutting, Start};
 
 /// GStreamer rounds durations to the nanosecond. A part that is longer than PART-TARGET by this much
@@ -164,7 +165,10 @@ impl Claims {
             Filling::Encoder(encoder) if !self.orders.encoders.contains(encoder) => {
                 Err(Fault::BadEncoders)
             }
-            Filling::Encoder(_) | Filling::Asleep => Ok(()),
+            Filling::Passthrough if self.orders.passthrough == Policy::Never => {
+                Err(Fault::BadEncoders)
+            }
+            Filling::Encoder(_) | Filling::Asleep | Filling::Passthrough => Ok(()),
         }
     }
 

@@ -22,7 +22,8 @@ use crate::model::encoder::{Filling, TemplateName};
 use crate::model::hls::{Part, TrackId, TsSegment};
 use crate::model::ladder::cuts::Cut;
 use crate::model::ladder::{Plan, RungSet};
-use crate::model::status::{InputStatus, RungStatus};
+use crate::model::passthrough::Obstacle;
+use crate::model::status::{InputStatus, PassthroughStatus, RungStatus};
 use crate::wire::protocol::{
     Clock, InputStats, Resume, Start, Stats, THUMBNAIL_BYTES_MAX, Trouble,
 };
@@ -60,6 +61,8 @@ struct Open {
     part_target: Duration,
     slots: Slots,
     input: Option<InputStats>,
+    /// What is against passing the source through, once the worker has said so.
+    passthrough: Option<Option<Obstacle>>,
     /// Codecs that were named, by rendition.
     codecs: BTreeSet<(TrackId, String)>,
     /// The present worker has made something.
@@ -190,6 +193,7 @@ impl Distribution {
             part_target,
             slots: Slots::new(encoders),
             input: None,
+            passthrough: None,
             codecs: BTreeSet::new(),
             dirty: false,
             clock: None,
@@ -328,6 +332,21 @@ impl Distribution {
         }
     }
 
+    /// The worker says what is against passing the source through; returns whether that is news to the
+    /// person who runs weir.
+    pub fn passthrough(&mut self, obstacle: Option<Obstacle>) -> bool {
+        let Some(open) = &mut self.open else {
+            return false;
+        };
+        let before = open.passthrough.replace(obstacle);
+        match (before, obstacle) {
+            (Some(Some(before)), Some(now)) => !before.is_like(&now) && now.advice().is_some(),
+            (Some(None), now) => now.is_some(),
+            (_, Some(now)) => now.advice().is_some(),
+            (_, None) => true,
+        }
+    }
+
     /// The worker is not believed any more: nobody goes on where it says that it has stopped.
     pub fn distrust(&mut self) {
         self.claims = None;
@@ -412,6 +431,16 @@ impl Distribution {
             delay_ms: u64::try_from(input.delay.as_millis()).unwrap_or(u64::MAX),
             repeated: input.repeated,
             skipped: input.skipped,
+        })
+    }
+
+    /// Whether the source is good for the top rung, for the API.
+    pub fn passthrough_status(&self) -> Option<PassthroughStatus> {
+        let obstacle = self.open.as_ref()?.passthrough?;
+        Some(PassthroughStatus {
+            fits: obstacle.is_none(),
+            reason: obstacle.map(|obstacle| obstacle.to_string()),
+            advice: obstacle.and_then(|obstacle| obstacle.advice()),
         })
     }
 

@@ -6,6 +6,7 @@ use std::time::Instant;
 use crate::base::names::NAME_CHARS_MAX;
 use crate::base::text::printable;
 use crate::daemon::supervisor::voice::Voice;
+use crate::model::passthrough::Obstacle;
 use crate::wire::protocol::{InputState, Level, Log, Trouble};
 
 /// Longest text of a worker that is logged or shown.
@@ -48,6 +49,21 @@ impl Speaker<'_> {
             let (stream, pid) = (self.stream, self.pid);
             let Trouble { cause, next } = trouble;
             tracing::warn!(stream, rung, pid, cause, next, "rung changed");
+        }
+    }
+
+    /// Logs that the source is passed through, or why it is encoded.
+    pub fn passthrough(self, obstacle: Option<&Obstacle>, now: Instant) {
+        if !self.passes(now) {
+            return;
+        }
+        let stream = self.stream;
+        match obstacle {
+            None => tracing::info!(stream, "the source is good for the top rung as it is"),
+            Some(obstacle) => {
+                let (cause, advice) = (obstacle.to_string(), obstacle.advice());
+                tracing::info!(stream, cause, advice, "the top rung is encoded");
+            }
         }
     }
 

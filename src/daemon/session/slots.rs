@@ -19,6 +19,8 @@ pub(super) struct Slots {
 #[derive(Debug, Default)]
 struct Slot {
     encoder: TemplateName,
+    /// The publisher's own frames are its media.
+    passes: bool,
     /// Why it is made in another way than at first.
     replaced: Option<String>,
     /// Why it sleeps although it is wanted.
@@ -54,7 +56,7 @@ impl Slots {
     pub(super) fn renew(&mut self, encoders: Vec<TemplateName>) {
         for (slot, encoder) in self.slots.iter_mut().zip(encoders) {
             slot.encoder = encoder;
-            (slot.replaced, slot.halted) = (None, None);
+            (slot.replaced, slot.halted, slot.passes) = (None, None, false);
         }
     }
 
@@ -76,7 +78,13 @@ impl Slots {
             return;
         };
         let why = trouble.map(|Trouble { cause, next }| format!("{cause}; {next}"));
+        slot.passes = match filling {
+            Filling::Passthrough => true,
+            Filling::Encoder(_) => false,
+            Filling::Asleep => slot.passes,
+        };
         match filling {
+            Filling::Passthrough => slot.replaced = why,
             Filling::Encoder(encoder) if encoder == slot.encoder => {
                 slot.replaced = why.or_else(|| slot.replaced.take());
             }
@@ -131,9 +139,10 @@ impl Slots {
             fps: plan.canvas.fps.divided(video.divisor).as_f64(),
             bitrate: video.bitrate.bps(),
             encoder: slot.encoder.clone(),
-            filling: match awake {
-                true => format!("encoder {}", slot.encoder),
-                false => "asleep".to_owned(),
+            filling: match (awake, slot.passes) {
+                (true, true) => "pass-through".to_owned(),
+                (true, false) => format!("encoder {}", slot.encoder),
+                (false, _) => "asleep".to_owned(),
             },
             reason: reason(rung, awake, cause.as_deref(), wishes).to_owned(),
             awake,

@@ -4,6 +4,7 @@ use super::machine::Schedule;
 use crate::daemon::config::settings::{Settings, Stream};
 use crate::model::encoder::{Family, OnFailure, TemplateName};
 use crate::model::ladder::Rung;
+use crate::model::passthrough::Policy;
 use crate::model::source::Source;
 use crate::wire::protocol::{Cutting, Start};
 
@@ -34,6 +35,8 @@ pub struct Spec {
     pub on_failure: OnFailure,
     /// Rungs that nobody watches may sleep.
     pub rungs_on_demand: bool,
+    /// Whether the publisher's frames may be the top rung's.
+    pub passthrough: Policy,
 }
 
 impl Spec {
@@ -53,6 +56,7 @@ impl Spec {
             rungs_on_demand: stream
                 .rungs_on_demand
                 .unwrap_or(settings.encoder.rungs_on_demand),
+            passthrough: stream.passthrough.unwrap_or(settings.encoder.passthrough),
         }
     }
 
@@ -82,6 +86,7 @@ impl Spec {
             cutting: self.cutting,
             encoders,
             on_failure: self.on_failure,
+            passthrough: self.passthrough,
             plan: None,
             // A player that has seen no sequence number takes 0 for "none yet" (hls.js does).
             first_msn: 1,

@@ -407,6 +407,7 @@ impl Stream {
             state,
             playable: self.distribution.playable(),
             input: self.distribution.input(),
+            passthrough: self.distribution.passthrough_status(),
             rungs: self.distribution.rungs(),
             worker_pid: self.link.as_ref().map(Link::pid),
             worker_cpu: self.link.as_ref().and_then(|link| link.meter().cores()),

@@ -269,6 +269,7 @@ mod tests {
             source: "test:".to_owned(),
             since: "2026-01-01T00:00:00Z".to_owned(),
             viewers: 3,
+            passthrough: None,
             input: Some(InputStatus {
                 delay_ms: 60,
                 repeated: 8,

@@ -17,6 +17,9 @@ use super::rung_set::RungSet;
 /// Cuts that a log remembers: at the shortest segments more than what may wait for a packager.
 const CUTS_MAX: usize = 128;
 
+/// Cuts that may follow key frames of a source at once; later ones only one per two segments.
+const EARLY_CUTS_BURST: u64 = 8;
+
 /// The beginning of a segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cut {
@@ -64,6 +67,8 @@ pub struct CutLog {
     due: u64,
     /// The rungs that are awake from the next segment on.
     awake: RungSet,
+    /// Cuts that followed key frames of a source.
+    early: u64,
 }
 
 impl CutLog {
@@ -81,6 +86,7 @@ impl CutLog {
             decided: first.frame,
             due: first.frame.saturating_add(frames),
             awake: first.awake,
+            early: 0,
         }
     }
 
@@ -171,6 +177,21 @@ impl CutLog {
             self.due = frame;
         }
         fits
+    }
+
+    /// A source that is passed through has a key frame at `frame`, and the next one at most `distance`
+    /// frames later. Ends the segment at `frame` if it would be too long with the frames up to the next
+    /// key frame; not when that would make cuts more frequent than the daemon believes.
+    pub fn follow_key_frame(&mut self, frame: u64, distance: u64) {
+        let longest = self
+            .last()
+            .frame
+            .saturating_add(self.lengths.segment_frames);
+        let nominal = frame / self.lengths.segment_frames.max(1);
+        let often = self.early > EARLY_CUTS_BURST.saturating_add(nominal / 2);
+        if frame.saturating_add(distance) > longest && !often && self.cut_at(frame) {
+            self.early = self.early.saturating_add(1);
+        }
     }
 
     /// Brings the next cut forward to the next part that is not decided and makes the segment no

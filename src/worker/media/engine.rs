@@ -21,6 +21,7 @@ use super::test_source::TestSource;
 use crate::model::frame::Track;
 use crate::model::ladder::Canvas;
 use crate::model::ladder::lengths::aac_time;
+use crate::model::passthrough::Obstacle;
 use crate::wire::protocol::{FromWorker, Level, RungStats, Stats};
 
 /// What `GST_DEBUG=weir:6` shows: which picture each frame of the canvas got.
@@ -129,6 +130,7 @@ impl Engine {
             reported: Instant::now(),
             mapped_ns: None,
             strain: strain.clone(),
+            obstacle: None,
             outbox,
             output,
         };
@@ -169,6 +171,8 @@ struct Pacer {
     /// The offset of the input that was told last.
     mapped_ns: Option<i64>,
     strain: Arc<Strain>,
+    /// What the daemon knows to be against passing the source through.
+    obstacle: Option<Option<Obstacle>>,
     outbox: Outbox,
     output: Output,
 }
@@ -224,6 +228,10 @@ impl Pacer {
                         "frame {frame} at {slot:?} shows {:?}",
                         picture.pts()
                     );
+                    if let Some(pts) = picture.pts() {
+                        let time_ns = i64::try_from(pts.nseconds()).unwrap_or(i64::MAX);
+                        intake.passthrough.shown(time_ns, frame);
+                    }
                     self.stills.keep(picture, slot);
                 }
                 self.stills.at(slot, patience)
@@ -295,6 +303,12 @@ impl Pacer {
             Inputs::Test(_) => None,
         };
         self.outbox.send(FromWorker::Stats(Stats { video, input }));
+        if let Inputs::Intake(intake) = &self.inputs {
+            let obstacle = intake.passthrough.obstacle();
+            if self.obstacle.replace(obstacle) != Some(obstacle) {
+                self.outbox.send(FromWorker::Passthrough(obstacle));
+            }
+        }
     }
 
     /// Tells how the input's times are mapped, when that has changed.

@@ -44,6 +44,16 @@ pub enum Event {
         /// What it did wrong.
         reason: String,
     },
+    /// The publisher's own frames are a rung's from now on.
+    Passing {
+        /// Index of the video rendition.
+        video: usize,
+    },
+    /// The publisher's frames are no good any more: the rung needs an encoder.
+    PassingEnded {
+        /// Index of the video rendition.
+        video: usize,
+    },
     /// A rung that sleeps has sent everything of the time when it was awake.
     Emptied,
     /// An encoder that was ordered for a rung is ready, or why it is not.
@@ -78,6 +88,8 @@ impl Event {
             Self::EncoderFailed { .. }
                 | Self::Ordered { .. }
                 | Self::Emptied
+                | Self::Passing { .. }
+                | Self::PassingEnded { .. }
                 | Self::Wanted(_)
                 | Self::Fatal(_)
                 | Self::Finish

@@ -14,6 +14,7 @@ pub mod mailbox;
 mod outbox;
 pub mod output;
 pub mod pacer;
+pub mod passthrough;
 pub mod picture;
 pub mod probe;
 mod range;

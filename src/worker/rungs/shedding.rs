@@ -108,10 +108,7 @@ impl Rungs {
         };
         let filling = match self.too_much.contains(video) {
             true => Filling::Asleep,
-            false => match self.rungs.get(video) {
-                Some(rung) => Filling::Encoder(rung.choice.current().clone()),
-                None => return,
-            },
+            false => self.filling(video),
         };
         let cause = cause.to_owned();
         self.tell(video, filling, Some(Trouble { cause, next }));

@@ -46,6 +46,7 @@ fn start(segment_ms: u64, part_ms: u64) -> Start {
         },
         encoders: vec!["nvidia".into(), "x264".into()],
         on_failure: OnFailure::Fallback,
+        passthrough: crate::model::passthrough::Policy::Auto,
         plan: None,
         first_msn: FIRST_MSN,
         resume: None,

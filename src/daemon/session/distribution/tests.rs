@@ -25,6 +25,7 @@ fn start() -> Start {
         cutting: cutting(),
         encoders: vec!["x264".into()],
         on_failure: OnFailure::Fallback,
+        passthrough: crate::model::passthrough::Policy::Auto,
         plan: None,
         first_msn: 1,
         resume: None,

@@ -23,6 +23,7 @@ use crate::daemon::session::fake::{
 };
 use crate::model::encoder::OnFailure;
 use crate::model::frame::{EncodedFrame, Track};
+use crate::model::passthrough::Policy;
 use crate::model::sandbox::Sandbox;
 use crate::model::source::{Pull, Source};
 use crate::model::status::State;
@@ -168,6 +169,7 @@ fn stream(name: &str, source: Source) -> Stream {
         publish_key: None,
         rungs,
         rungs_on_demand: None,
+        passthrough: None,
     }
 }
 
@@ -205,6 +207,7 @@ fn settings(grace: Duration, streams: Vec<Stream>) -> Settings {
             on_failure: OnFailure::Fallback,
             rungs_on_demand: false,
             refuse_overload: true,
+            passthrough: Policy::Auto,
         },
         worker: Worker {
             sandbox: Sandbox::Auto,

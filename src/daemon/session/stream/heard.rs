@@ -10,6 +10,7 @@ use crate::daemon::session::machine::Event;
 use crate::daemon::session::notes::{Speaker, TEXT_CHARS_MAX};
 use crate::model::encoder::{Filling, OnFailure, TemplateName};
 use crate::model::ladder::Plan;
+use crate::model::passthrough::Obstacle;
 use crate::model::status::State;
 use crate::wire::protocol::{FromWorker, InputState, Log, Stats, Trouble};
 
@@ -53,6 +54,9 @@ impl Stream {
             FromWorker::Thumbnail(jpeg) => self.distribution.thumbnail(jpeg),
             FromWorker::Stats(stats) => return self.stats(stats),
             FromWorker::Shed(shed) => return self.setup.tenancy.shed(shed),
+            FromWorker::Passthrough(obstacle) => {
+                return self.passthrough(obstacle);
+            }
             FromWorker::Log(log) => return self.log(&log),
             FromWorker::Input(state) => return self.input(&state),
             FromWorker::EncoderFailed {
@@ -102,6 +106,15 @@ impl Stream {
         }
         self.news = true;
         Ok(())
+    }
+
+    fn passthrough(&mut self, obstacle: Option<Obstacle>) {
+        if self.distribution.passthrough(obstacle)
+            && let Some(speaker) = self.speaker()
+        {
+            speaker.passthrough(obstacle.as_ref(), now());
+        }
+        self.news = true;
     }
 
     fn stats(&mut self, stats: Stats) {

@@ -3,7 +3,7 @@
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::model::frame::Track;
+use crate::model::frame::{EncodedFrame, Track};
 use crate::model::ladder::{Canvas, SourceFormat};
 use crate::wire::protocol::InputStats;
 use crate::worker::media::events::{Event, Events};
@@ -11,6 +11,7 @@ use crate::worker::media::pacer::audio::SampleQueue;
 use crate::worker::media::pacer::pace::Pace;
 use crate::worker::media::pacer::timeline::Timeline;
 use crate::worker::media::pacer::video::PictureQueue;
+use crate::worker::media::passthrough::Passthrough;
 
 /// How long a decoder waits for the output half to be built around its first picture.
 const CANVAS_WAIT_MAX: Duration = Duration::from_secs(2);
@@ -68,6 +69,8 @@ pub struct Intake {
     ready: Condvar,
     media: Mutex<Option<Media>>,
     events: Events,
+    /// Takes the publisher's own frames.
+    pub passthrough: Passthrough,
 }
 
 impl Intake {
@@ -78,6 +81,7 @@ impl Intake {
             ready: Condvar::new(),
             media: Mutex::default(),
             events,
+            passthrough: Passthrough::default(),
         }
     }
 
@@ -96,8 +100,10 @@ impl Intake {
         // An offset holds for the frames that follow the order to start, not for a later input.
         let resumed = opening.offset_ns.filter(|_| state.current <= 1);
         let timeline = resumed.map(|offset| Timeline::resumed(offset, opening.late_until));
+        let mut timeline = timeline.unwrap_or_default();
+        timeline.set_lead(self.passthrough.lead());
         *self.media() = Some(Media {
-            timeline: timeline.unwrap_or_default(),
+            timeline,
             pictures: PictureQueue::new(canvas, opening.from),
             samples: SampleQueue::new(opening.from),
             pace: Pace::default(),
@@ -140,9 +146,20 @@ impl Intake {
         number
     }
 
+    /// Takes a publisher's picture as it was encoded; `shift_ns` is added to its times.
+    pub fn encoded(&self, frame: &EncodedFrame, shift_ns: i64) {
+        self.passthrough.frame(frame, shift_ns);
+        if frame.key
+            && let Some(media) = self.media().as_mut()
+        {
+            media.timeline.set_lead(self.passthrough.lead());
+        }
+    }
+
     /// Ends the current input: its media is refused from now on.
     pub fn close(&self) {
         self.state().current += 1;
+        self.passthrough.opened(None);
         if let Some(media) = self.media().as_mut() {
             media.pace.closed();
         }

@@ -99,6 +99,7 @@ impl Push {
             fps_hint: hint(format),
             input: intake.open(),
         };
+        intake.passthrough.opened(format.video.as_ref());
         let (video, audio) = (format.video.as_ref(), format.audio.as_ref());
         let video = video.map(|video| maker.decoder(Format::video(video)));
         let audio = audio.map(|audio| maker.decoder(Format::audio(audio)));
@@ -117,6 +118,10 @@ impl Push {
     pub fn change(&mut self, format: &InputFormat) -> Result<(), template::Error> {
         self.maker.fps_hint = hint(format);
         let (video, audio) = (format.video.as_ref(), format.audio.as_ref());
+        let same = |old: &Decoder| video.is_some_and(|new| old.format.config == new.config);
+        if !self.video.as_ref().is_some_and(same) {
+            self.maker.intake.passthrough.opened(video);
+        }
         let (maker, video) = (&self.maker, video.map(Format::video));
         self.video = maker.changed(self.video.take(), video)?;
         self.audio = maker.changed(self.audio.take(), audio.map(Format::audio))?;
@@ -127,6 +132,9 @@ impl Push {
     /// format did not announce. After a decoder has failed, its track's frames are ignored until a
     /// key frame comes after the back-off.
     pub fn frame(&mut self, frame: EncodedFrame) {
+        if frame.track == Track::Video {
+            self.maker.intake.encoded(&frame, self.maker.shift_ns);
+        }
         let decoder = match frame.track {
             Track::Video => &mut self.video,
             Track::Audio => &mut self.audio,

@@ -133,7 +133,7 @@ fn sink(
     told: impl Fn(Written) + Clone + Send + Sync + 'static,
 ) -> AppSink {
     let ended = told.clone();
-    let (mut taking, mut ending) = (writer.clone(), writer.clone());
+    let (taking, ending) = (writer.clone(), writer.clone());
     let codec = codec.clone();
     AppSink::builder()
         .sync(false)
@@ -191,6 +191,9 @@ struct Made {
     part: Option<(gst::ClockTime, gst::ClockTime, BytesMut)>,
     /// The first one of its muxer.
     first: bool,
+    /// The canvas frame after the last one that is shown in it, where frames are not shown in their
+    /// order.
+    shown: u64,
 }
 
 impl Made {
@@ -215,6 +218,7 @@ impl Made {
             first: !init.is_empty(),
             init: (!init.is_empty()).then(|| (codec, section.freeze())),
             part: times.map(|(pts, duration)| (pts, duration, join(&part))),
+            shown: 0,
         }
     }
 }
@@ -244,6 +248,8 @@ struct State {
     next_frame: u64,
     /// Segment and number of the first part that is sent. Earlier ones only lead up to it.
     from: (u64, u32),
+    /// The canvas frame after the last one that is shown in these parts, if that is later.
+    shown: u64,
 }
 
 impl Writer {
@@ -268,7 +274,8 @@ impl Writer {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn begin(&self) -> u64 {
+    /// Another muxer comes after those that have begun; returns its number.
+    pub fn begin(&self) -> u64 {
         let mut state = self.lock();
         state.muxer += 1;
         let number = state.muxer;
@@ -281,21 +288,55 @@ impl Writer {
         self.lock().next_frame
     }
 
-    /// Drops what muxers have not written so far; returns the first canvas frame that no part has.
+    /// Drops what muxers have not written so far; returns the first canvas frame that no part shows.
     pub fn forget(&self) -> u64 {
         let mut state = self.lock();
         state.relay.forget();
-        state.next_frame
+        state.next_frame.max(state.shown)
     }
 
-    fn ended(&mut self, muxer: u64) {
+    /// The initialization section of the rendition; `None` before there is one.
+    pub fn section(&self) -> Option<Bytes> {
+        let state = self.lock();
+        let next = state.next_init.as_ref().map(|(_, data)| data.clone());
+        next.or(state.sent_init.clone())
+    }
+
+    /// Takes a part of muxer `number`, whose init section is `init` if it is the first: the frames up to
+    /// the second of `frames`, of which all before `shown` are shown.
+    pub fn direct(
+        &self,
+        number: u64,
+        init: Option<(String, Bytes)>,
+        frames: (u64, u64),
+        shown: u64,
+        data: BytesMut,
+    ) {
+        let fps = self.cuts.lengths().fps;
+        let time = |frame| gst::ClockTime::try_from(fps.time_of(frame)).unwrap_or_default();
+        let (start, end) = (time(frames.0), time(frames.1));
+        let made = Made {
+            first: init.is_some(),
+            init,
+            part: Some((start, end.saturating_sub(start), data)),
+            shown,
+        };
+        self.take(number, made);
+    }
+
+    /// Muxer `number` has ended.
+    pub fn end(&self, number: u64) {
+        self.ended(number);
+    }
+
+    fn ended(&self, muxer: u64) {
         let mut state = self.lock();
         for made in state.relay.ended(muxer) {
             self.write(&mut state, made);
         }
     }
 
-    fn take(&mut self, muxer: u64, made: Made) {
+    fn take(&self, muxer: u64, made: Made) {
         let mut state = self.lock();
         if let Some(made) = state.relay.take(muxer, made) {
             self.write(&mut state, made);
@@ -322,6 +363,7 @@ impl Writer {
         } else if state.next_init.is_some() {
             self.cuts.end_segment(position.msn);
         }
+        state.shown = state.shown.max(made.shown);
         self.part(state, position, (pts, duration, data), made.first);
     }
 
@@ -349,6 +391,10 @@ impl Writer {
             TrackId::Audio(_) => state.fragment.wrapping_add(1),
         };
         boxes::number(&mut data, state.fragment as u32);
+        let (pts, duration) = match self.track {
+            TrackId::Video(_) if first => self.whole(position, (pts, duration)),
+            _ => (pts, duration),
+        };
         state.next_frame = self.cuts.part_end(position);
         let audio = matches!(self.track, TrackId::Audio(_));
         self.outbox.send(FromWorker::Part(Part {
@@ -361,6 +407,24 @@ impl Writer {
             date_ns: self.epoch.date_ns(pts.into()),
             data: data.freeze(),
         }));
+    }
+}
+
+impl Writer {
+    /// Start and duration of the part of an encoder that takes over. Where a publisher's frames were not
+    /// shown in their order, some that lie in this part were shown before it, and the encoder begins with
+    /// a later one.
+    fn whole(
+        &self,
+        position: Position,
+        (pts, duration): (gst::ClockTime, gst::ClockTime),
+    ) -> (gst::ClockTime, gst::ClockTime) {
+        let fps = self.cuts.lengths().fps;
+        let start = gst::ClockTime::try_from(fps.time_of(self.cuts.part_start(position)));
+        match start {
+            Ok(start) if start < pts => (start, duration + (pts - start)),
+            _ => (pts, duration),
+        }
     }
 }
 

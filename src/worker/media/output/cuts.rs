@@ -70,6 +70,11 @@ impl Cuts {
         self.log().segment_time(msn)
     }
 
+    /// Ends the segment before a source's key frame if it has to; see [`CutLog::follow_key_frame`].
+    pub fn follow_key_frame(&self, frame: u64, distance: u64) {
+        self.log().follow_key_frame(frame, distance);
+    }
+
     /// Ends segment `msn` as soon as it can be, unless its end is decided.
     pub fn end_segment(&self, msn: u64) {
         let mut log = self.log();
@@ -111,6 +116,12 @@ impl Cuts {
     /// The canvas frame after the last one of a part, as far as cuts are decided.
     pub fn part_end(&self, position: Position) -> u64 {
         self.log().part_end(position.msn, position.part)
+    }
+
+    /// The first canvas frame of a part; 0 for a part of a segment that is forgotten.
+    pub fn part_start(&self, position: Position) -> u64 {
+        let start = self.log().part_start(position.msn, position.part);
+        start.unwrap_or(0)
     }
 
     /// Number of a part among all parts of a video rendition, from 0; the same in every rung.

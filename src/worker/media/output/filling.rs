@@ -38,12 +38,14 @@ pub enum Report {
 pub struct Encoded {
     /// Number of the filling that made it.
     pub filling: u64,
-    /// Its bytes; DTS equals PTS, because weir's encoders make no B-frames.
+    /// Its bytes; DTS equals PTS if weir has encoded it, because weir's encoders make no B-frames.
     pub buffer: gst::Buffer,
-    /// When it is shown.
+    /// Its place in decoding order, as the time of a canvas frame. Parts and segments are cut by it.
     pub start: gst::ClockTime,
-    /// The encoder's caps.
+    /// Its caps.
     pub caps: gst::Caps,
+    /// The publisher has encoded it.
+    pub passed: bool,
 }
 
 /// A running encoder.
@@ -202,6 +204,7 @@ pub fn retimed(filling: u64, sample: &gst::Sample) -> Option<Encoded> {
         buffer,
         start,
         caps,
+        passed: false,
     })
 }
 

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::cmaf::{Muxer, Writer, Written};
+use super::direct::Direct;
 use super::filling::Encoded;
 use super::joint::Seed;
 use super::tools::Tools;
@@ -34,6 +35,8 @@ pub struct Package {
     told: Box<dyn Fn() -> Told + Send>,
     /// The last one takes frames.
     muxers: Vec<Muxer>,
+    /// Takes the publisher's own frames, instead.
+    direct: Option<Direct>,
     /// Number of the filling whose frames it takes.
     filling: Option<u64>,
     makes_ts: bool,
@@ -78,6 +81,7 @@ impl Package {
             tools: tools.clone(),
             told: Box::new(told),
             muxers: Vec::new(),
+            direct: None,
             filling: None,
             makes_ts,
             ts: None,
@@ -138,7 +142,9 @@ impl Package {
         if self.filling != Some(encoded.filling) {
             self.follow(&encoded)?;
         }
-        if let Some(muxer) = self.muxers.last() {
+        if let Some(direct) = &mut self.direct {
+            direct.push(&encoded);
+        } else if let Some(muxer) = self.muxers.last() {
             // The muxer's source refuses a frame only when the worker ends.
             let _ = muxer.push(encoded.buffer.clone());
         }
@@ -149,8 +155,13 @@ impl Package {
 
     /// Another filling goes on, in a muxer of its own, which takes its caps from the first frame.
     fn follow(&mut self, encoded: &Encoded) -> Result<(), template::Error> {
-        if let Some(muxer) = self.muxers.last() {
-            muxer.end();
+        self.end_muxer();
+        self.filling = Some(encoded.filling);
+        if encoded.passed {
+            let direct = Direct::start(&self.writer, &self.tools.cuts, self.track, &encoded.caps);
+            let fail = || template::Error::build("pass-through", "no encoder has made a section");
+            self.direct = Some(direct.ok_or_else(fail)?);
+            return Ok(());
         }
         let told = (self.told)();
         let (tools, bitrate) = (&self.tools, self.rendition.bitrate);
@@ -160,8 +171,21 @@ impl Package {
         })?;
         muxer.open(&encoded.caps);
         self.muxers.push(muxer);
-        self.filling = Some(encoded.filling);
         Ok(())
+    }
+
+    /// The muxer that takes frames gets no more; false when there is none.
+    fn end_muxer(&mut self) -> bool {
+        if let Some(direct) = self.direct.take() {
+            direct.end();
+            return true;
+        }
+        self.muxers.last().inspect(|muxer| muxer.end()).is_some()
+    }
+
+    /// Whether the publisher's own frames can be packed: an encoder has made an initialization section.
+    pub fn can_pass(&self) -> bool {
+        self.writer.section().is_some()
     }
 
     /// Gives MPEG-TS the frames whose part was sent.
@@ -187,6 +211,7 @@ impl Package {
         };
         if let Some(ts) = &self.ts {
             let position = self.tools.cuts.locate(self.track, frame.start);
+            ts.sink.video.place(&frame);
             ts.sink.video.push(&frame.buffer, &frame.caps, position);
         }
     }
@@ -194,6 +219,7 @@ impl Package {
     /// Drops what is not in a part that was sent; returns the first frame that has to be made again.
     pub fn abandon(&mut self) -> u64 {
         let next = self.writer.forget();
+        self.direct = None;
         self.release();
         self.unsent.clear();
         for muxer in self.muxers.drain(..) {
@@ -212,9 +238,9 @@ impl Package {
     pub fn end(&mut self) {
         self.ending = true;
         self.filling = None;
-        match self.muxers.last() {
-            Some(muxer) => muxer.end(),
-            None => self.end_ts(),
+        self.end_muxer();
+        if self.muxers.is_empty() {
+            self.end_ts();
         }
     }
 
@@ -267,6 +293,6 @@ impl Package {
 
     /// Whether everything has been packed that was pushed before the [end](Self::end).
     pub fn is_empty(&self) -> bool {
-        self.muxers.is_empty() && self.ts.is_none()
+        self.muxers.is_empty() && self.direct.is_none() && self.ts.is_none()
     }
 }

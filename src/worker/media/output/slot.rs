@@ -4,6 +4,8 @@
 //! The slot keeps the pictures of which no part has been sent. So when its encoder fails, the next one
 //! makes them again, and the playlist goes on with the very part that comes next.
 
+mod passed;
+
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
@@ -13,6 +15,7 @@ use super::filling::{Encoded, Filling, Report};
 use super::health::Health;
 use super::joint::{Joint, RungJoint};
 use super::package::{Package, Packed, Told};
+use super::passing::Passing;
 use super::relay::Relay;
 use super::tools::Tools;
 use crate::model::encoder::TemplateName;
@@ -52,6 +55,8 @@ pub struct Slot {
 struct State {
     /// The encoders at work, in the order of their frames; the last one gets the pictures.
     fillings: VecDeque<Filling>,
+    /// The publisher's own frames are the media, once the encoders before have ended.
+    passing: Option<Passing>,
     relay: Relay<Encoded>,
     /// The encoder that takes over at the next segment.
     ready: Option<Filling>,
@@ -107,6 +112,7 @@ impl Slot {
                 cheaper: AtomicBool::new(false),
                 state: Mutex::new(State {
                     fillings: VecDeque::new(),
+                    passing: None,
                     relay: Relay::default(),
                     ready: None,
                     vacant: joint.from.is_some(),
@@ -174,7 +180,19 @@ impl Slot {
             return Err(reason);
         }
         state.package.prepare().map_err(|error| error.to_string())?;
-        if !state.vacant {
+        let over = state.passing.as_ref().map(Passing::is_over);
+        if over == Some(false) {
+            // The rung needs no encoder.
+            self.tools.grave.bury(filling.pipeline());
+            return Ok(());
+        }
+        if over == Some(true) {
+            state.passing = None;
+            state.relay.forget();
+            for before in state.fillings.drain(..).chain(state.ready.take()) {
+                self.tools.grave.bury(before.pipeline());
+            }
+        } else if !state.vacant {
             if let Some(before) = state.ready.replace(filling) {
                 self.tools.grave.bury(before.pipeline());
             }
@@ -278,6 +296,12 @@ impl Slot {
         }
         state.package.release();
         self.hand_over(&mut state, frame, starts);
+        if starts {
+            self.pass(&mut state, frame);
+        }
+        if state.passing.is_some() {
+            return self.advance(&mut state);
+        }
         if let Some(filling) = state.fillings.back().filter(|_| !state.vacant) {
             filling.push(picture.clone());
             state.health.pushed(Instant::now());
@@ -357,7 +381,7 @@ impl Slot {
         if let Some(filling) = ended.and_then(|at| state.fillings.remove(at)) {
             self.tools.grave.bury(filling.pipeline());
         }
-        if state.fillings.is_empty() && !state.vacant {
+        if state.fillings.is_empty() && !state.vacant && state.passing.is_none() {
             state.package.end();
             self.look_empty(&mut state);
         }
@@ -381,6 +405,7 @@ impl Slot {
     /// The rung needs another encoder.
     fn fail(&self, state: &mut State, reason: &str) {
         state.relay.forget();
+        state.passing = None;
         state.vacant = true;
         if let Some(filling) = state.fillings.back() {
             self.tell(filling, reason);
@@ -420,7 +445,8 @@ impl Slot {
 
     /// Whether the rung needs an encoder at once.
     pub fn is_vacant(&self) -> bool {
-        self.lock().vacant
+        let state = self.lock();
+        state.vacant || state.passing.as_ref().is_some_and(Passing::is_over)
     }
 
     /// Whether the rung has nothing left of the time when it was awake.
@@ -439,6 +465,7 @@ impl Slot {
     /// Finds out whether the encoder still works.
     pub fn check(&self, now: Instant) {
         let mut state = self.lock();
+        self.advance(&mut state);
         let Some(filling) = state.fillings.back().filter(|_| !state.vacant) else {
             return;
         };
@@ -471,6 +498,11 @@ impl Slot {
         state.awake = false;
         state.due = state.came;
         state.rest();
+        if let Some(passing) = state.passing.take() {
+            for encoded in state.relay.ended(passing.number()) {
+                self.deliver(&mut state, encoded);
+            }
+        }
         if state.fillings.is_empty() {
             state.package.end();
         }
@@ -509,6 +541,10 @@ impl State {
     }
 
     fn is_empty(&self) -> bool {
-        !self.awake && !self.vacant && self.fillings.is_empty() && self.package.is_empty()
+        !self.awake
+            && !self.vacant
+            && self.passing.is_none()
+            && self.fillings.is_empty()
+            && self.package.is_empty()
     }
 }

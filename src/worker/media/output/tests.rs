@@ -13,6 +13,7 @@ use crate::wire::protocol::FromWorker;
 use crate::worker::media::events::{Event, Events};
 use crate::worker::media::mailbox::Receiver;
 use crate::worker::media::outbox::Outbox;
+use crate::worker::media::passthrough::Passthrough;
 use crate::worker::media::template::Library;
 
 /// Longest wait for a message.
@@ -95,6 +96,7 @@ impl Fed {
             epoch: Epoch::at(1_000_000_000),
             outbox,
             grave: Grave::new(&events),
+            passthrough: Passthrough::default(),
             events,
         };
         let output = Output::start(&plan, &joint, true, &tools).unwrap();

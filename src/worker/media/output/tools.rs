@@ -7,6 +7,7 @@ use super::cuts::Cuts;
 use super::grave::Grave;
 use crate::worker::media::events::Events;
 use crate::worker::media::outbox::Outbox;
+use crate::worker::media::passthrough::Passthrough;
 use crate::worker::media::template::Library;
 
 /// What the pieces of an output half share; cheap to clone.
@@ -24,6 +25,8 @@ pub struct Tools {
     pub events: Events,
     /// Where pipelines end.
     pub grave: Grave,
+    /// The publisher's own frames.
+    pub passthrough: Passthrough,
 }
 
 /// Wall-clock time of canvas frame 0. It is set once the output half has been built; no media needs a

@@ -1,6 +1,7 @@
 //! MPEG-TS: one `hlssink3` per rung, for as long as the rung is awake. Its inner `splitmuxsink` is told where to cut. weir
 //! uses only its fragment streams and discards its playlist.
 
+use std::collections::VecDeque;
 use std::io::Write;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -10,6 +11,7 @@ use gst::prelude::*;
 use super::cuts::Cuts;
 use super::failure;
 use super::feed::{Feed, encoded_bytes_max};
+use super::filling::Encoded;
 use super::tools::{Epoch, Tools};
 use crate::base::units::Bitrate;
 use crate::model::hls::TsSegment;
@@ -54,9 +56,24 @@ pub struct Input {
     /// The inner `splitmuxsink`; only the video entry has it, because video decides the cuts.
     splitter: Option<gst::Element>,
     cuts: Cuts,
+    places: Places,
 }
 
+/// Decode times of frames that wait, and their places in decoding order.
+type Places = Arc<Mutex<VecDeque<(gst::ClockTime, gst::ClockTime)>>>;
+
 impl Input {
+    /// Notes where a frame that is appended next comes in decoding order, if that is not the time at which
+    /// it is shown.
+    pub fn place(&self, encoded: &Encoded) {
+        if let Some(dts) = encoded.buffer.dts()
+            && encoded.passed
+        {
+            let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+            places.push_back((dts, encoded.start));
+        }
+    }
+
     /// Appends a frame. The first video frame of a segment ends the segment before.
     pub fn push(&self, buffer: &gst::Buffer, caps: &gst::CapsRef, position: Position) {
         let first = self.source.open(caps);
@@ -105,7 +122,8 @@ impl Sink {
         let audio = source("audio", muxed.sound)?;
         let caps = byte_stream();
         let out = branch(&pipeline, &video, "h264parse", &caps, &sink, "video")?;
-        hand_on_each_frame(&out, &sink)?;
+        let places = Places::default();
+        hand_on_each_frame(&out, &sink, &places)?;
         branch(&pipeline, &audio, "aacparse", &adts(), &sink, "audio")?;
         let (rung, written) = (muxed.name.to_owned(), segments.clone());
         failure::watch_end(&pipeline, &tools.events, move |end| match end {
@@ -124,6 +142,7 @@ impl Sink {
             source,
             splitter,
             cuts: tools.cuts.clone(),
+            places: places.clone(),
         };
         Ok(Self {
             video: input(video, Some(splitter)),
@@ -190,14 +209,54 @@ fn branch(
 /// key frame, and behind it the muxer, which marks key frames in the stream, is told the truth again.
 ///
 /// Call it when the sink has its video pad and no other.
-fn hand_on_each_frame(before: &gst::Pad, sink: &gst::Element) -> Result<(), template::Error> {
+///
+/// It also takes the time at which a frame is shown for the place of the frame, so in front of it a frame
+/// of the publisher is shown at its place, and behind it when it really is.
+fn hand_on_each_frame(
+    before: &gst::Pad,
+    sink: &gst::Element,
+    places: &Places,
+) -> Result<(), template::Error> {
     let bin = sink.downcast_ref::<gst::Bin>();
     let muxer = bin.and_then(|bin| bin.by_name("mpeg-ts_mux"));
     let behind = muxer.and_then(|muxer| muxer.sink_pads().into_iter().next());
     let behind = behind.ok_or_else(|| fail("hlssink3 has no inner `mpeg-ts_mux`"))?;
     exchange(before, gst::BufferFlags::DELTA_UNIT, DEPENDENT);
     exchange(&behind, DEPENDENT, gst::BufferFlags::DELTA_UNIT);
+    let places = places.clone();
+    before.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+        if let Some(buffer) = info.buffer_mut() {
+            let shown = buffer.pts();
+            let place = shown.and_then(|_| place_of(&places, buffer.dts()));
+            // The parser has counted bytes in the offset, which nobody reads behind it.
+            let buffer = buffer.make_mut();
+            let carried = shown.filter(|_| place.is_some());
+            buffer.set_offset(carried.map_or(u64::MAX, gst::ClockTime::nseconds));
+            buffer.set_pts(place.or(shown));
+        }
+        gst::PadProbeReturn::Ok
+    });
+    behind.add_probe(gst::PadProbeType::BUFFER, |_, info| {
+        if let Some(buffer) = info.buffer_mut()
+            && buffer.offset() != u64::MAX
+        {
+            let shown = gst::ClockTime::from_nseconds(buffer.offset());
+            buffer.make_mut().set_pts(shown);
+        }
+        gst::PadProbeReturn::Ok
+    });
     Ok(())
+}
+
+/// The place of the frame that is decoded at `dts`; `None` when it is shown there.
+fn place_of(places: &Places, dts: Option<gst::ClockTime>) -> Option<gst::ClockTime> {
+    let mut places = places.lock().unwrap_or_else(PoisonError::into_inner);
+    while places.front().is_some_and(|(first, _)| Some(*first) < dts) {
+        places.pop_front();
+    }
+    let (_, place) = *places.front().filter(|(first, _)| Some(*first) == dts)?;
+    places.pop_front();
+    Some(place)
 }
 
 /// Replaces one flag of the buffers that pass the pad by another. A buffer that has the other flag of

@@ -45,6 +45,8 @@ const STEP_UP_NS: i64 = 150 * MS_NS;
 const STEP_DOWN_NS: i64 = SECOND_NS;
 /// How fast the offset is slewed, in nanoseconds per second: 0.5 %.
 const SLEW_NS_PER_S: i64 = 5 * MS_NS;
+/// How much later than needed the frames of a source that may be passed through may be due.
+const HELD_SLOW_NS: i64 = 150 * MS_NS;
 /// A track without a frame for this long does not influence the offset.
 const STALE_AFTER_NS: i64 = 3 * SECOND_NS;
 /// Tracks whose offsets differ by more than this have no common clock: each keeps its own offset.
@@ -69,6 +71,10 @@ pub struct Timeline {
     slewed_at_ns: i64,
     /// Up to this output time, frames that come late say nothing about the network.
     replay_until_ns: Option<i64>,
+    /// Added to the margin of a source that may be passed through.
+    lead_ns: Option<i64>,
+    /// The offset of such a source is being slewed.
+    moves: bool,
 }
 
 impl Timeline {
@@ -80,6 +86,13 @@ impl Timeline {
             replay_until_ns: Some(nanos(until)),
             ..Self::default()
         }
+    }
+
+    /// The source may be passed through: its frames are due `lead` later than their jitter needs, and the
+    /// offset stays as long as it serves, for wherever it moves by a frame, an encoder has to take over.
+    /// `None` for any other source.
+    pub fn set_lead(&mut self, lead: Option<Duration>) {
+        self.lead_ns = lead.map(nanos);
     }
 
     /// Starts again for a new input, whose timestamps are unrelated to earlier ones.
@@ -119,6 +132,9 @@ impl Timeline {
             && !settling
             && is_slewed(offset, target)
         {
+            if self.stays(target.saturating_sub(offset)) {
+                return Moved::default();
+            }
             let change = target.saturating_sub(offset).clamp(-step, step);
             self.offset_ns = Some(offset.saturating_add(change));
             return Moved::default();
@@ -167,7 +183,19 @@ impl Timeline {
     /// The offset that the slower track needs.
     fn target(&self, now_ns: i64) -> Option<i64> {
         let fresh = |track: &Transits| track.is_fresh(now_ns).then(|| track.target()).flatten();
-        fresh(&self.video).max(fresh(&self.audio))
+        let slower = fresh(&self.video).max(fresh(&self.audio))?;
+        Some(slower.saturating_add(self.lead_ns.unwrap_or(0)))
+    }
+
+    /// Whether the offset of a source that may be passed through stays `missing_ns` away from where it
+    /// should be.
+    fn stays(&mut self, missing_ns: i64) -> bool {
+        if self.lead_ns.is_none() {
+            return false;
+        }
+        let serves = (-HELD_SLOW_NS..=JITTER_ROOM_NS).contains(&missing_ns);
+        self.moves = !serves || (self.moves && missing_ns.saturating_abs() > MS_NS);
+        !self.moves
     }
 }
 
@@ -307,6 +335,33 @@ mod tests {
         let end = steady(&mut timeline, Track::Video, 0, 300, 700 * MS_NS);
         assert_eq!(delay_ms(&timeline, Track::Video, end), 730);
         assert_eq!(timeline.margin(), Some(Duration::from_millis(30)));
+    }
+
+    /// Offsets of a source that takes 700 ms, and then `later` ms, every 2 s.
+    fn offsets_ms(lead: Option<Duration>, later: i64) -> Vec<i64> {
+        let mut timeline = Timeline::default();
+        timeline.set_lead(lead);
+        let mut next = steady(&mut timeline, Track::Video, 0, 450, 700 * MS_NS);
+        let mut offsets = Vec::new();
+        for _ in 0..20 {
+            next = steady(&mut timeline, Track::Video, next, 60, later * MS_NS);
+            offsets.push(delay_ms(&timeline, Track::Video, next));
+        }
+        offsets
+    }
+
+    #[test]
+    fn the_offset_of_a_source_that_may_be_passed_through_stays_while_it_serves() {
+        let lead = Some(Duration::from_millis(33));
+        for later in [600, 700, 720] {
+            let offsets = offsets_ms(lead, later);
+            assert!(offsets.iter().all(|it| *it == 763), "{later}: {offsets:?}");
+            let slewed = offsets_ms(None, later);
+            let last = slewed.last().unwrap();
+            assert!((last - later - 30).abs() <= 1, "{later}: {slewed:?}");
+        }
+        let behind = offsets_ms(lead, 740);
+        assert!(behind[19] > 763, "{behind:?}");
     }
 
     #[test]

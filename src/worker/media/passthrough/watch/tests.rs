@@ -1,0 +1,210 @@
+use super::*;
+use crate::base::units::{Bitrate, FrameRate};
+
+const RUNG: Rung = Rung {
+    width: 1280,
+    height: 720,
+    fps: FrameRate::whole(30),
+    bitrate: Bitrate::from_bps(1_000_000),
+    segment_frames: 60,
+    part_frames: 6,
+};
+
+/// A source: the canvas frames, counted from the key frame, in which the frames of a GOP are shown.
+struct Source {
+    watch: Watch,
+    gop: Vec<u64>,
+    sent: u64,
+    frame_bytes: usize,
+}
+
+/// `I P B B P B B …`, closed: the last picture of a GOP is a P.
+fn with_b_frames() -> Vec<u64> {
+    let mut gop = vec![0];
+    for p in (3..60).step_by(3) {
+        gop.extend([p, p - 2, p - 1]);
+    }
+    gop.extend([58, 59]);
+    gop
+}
+
+impl Source {
+    fn new(gop: Vec<u64>) -> Self {
+        let mut watch = Watch::new(RUNG);
+        watch.opened(None);
+        Self {
+            watch,
+            gop,
+            sent: 0,
+            frame_bytes: 1000,
+        }
+    }
+
+    fn time_ns(frame: u64) -> i64 {
+        // RTMP rounds to milliseconds.
+        i64::try_from(RUNG.fps.time_of(frame).as_millis()).unwrap() * 1_000_000
+    }
+
+    /// Sends a frame, and lets the canvas show the picture of six frames before in frame 100 and so on.
+    fn send(&mut self) -> Option<KeyFrame> {
+        let (length, n) = (self.gop.len() as u64, self.sent);
+        let shown = n / length * length + self.gop[(n % length) as usize];
+        let data = Bytes::from(vec![n as u8; self.frame_bytes]);
+        let key = self
+            .watch
+            .frame(Self::time_ns(shown), n % length == 0, data);
+        if let Some(picture) = n.checked_sub(6) {
+            self.watch.shown(Self::time_ns(picture), 100 + picture);
+        }
+        self.sent += 1;
+        key
+    }
+
+    /// Sends frames until the source is good; returns the first key frame after that.
+    fn until_good(&mut self) -> Option<KeyFrame> {
+        (0..600).find_map(|_| self.send())
+    }
+}
+
+#[test]
+fn a_good_source_is_passed_through_after_ten_seconds() {
+    for (gop, ahead) in [((0..60).collect(), 0), (with_b_frames(), 1)] {
+        let mut source = Source::new(gop);
+        let key = source.until_good().unwrap();
+        assert_eq!((key.frame % 60, key.distance), (100 % 60, 60));
+        assert!(source.sent > 300, "{}", source.sent);
+        assert_eq!(source.watch.begin(key.frame + 1), None);
+        assert_eq!(source.watch.begin(key.frame), Some(ahead));
+        for place in key.frame..key.frame + 130 {
+            let unit = loop {
+                match source.watch.take(place) {
+                    Next::Unit(unit) => break unit,
+                    Next::NotYet => source.send(),
+                    Next::Over => panic!("{:?}", source.watch.obstacle()),
+                };
+            };
+            let offset = source.gop[((place - key.frame) % 60) as usize];
+            assert_eq!(unit.place, place);
+            assert_eq!(unit.shown, place - (place - key.frame) % 60 + offset);
+            assert_eq!(unit.key, (place - key.frame) % 60 == 0);
+        }
+    }
+}
+
+/// A frame is given away only when all that are shown before it are there: who stops after it stops
+/// between two pictures.
+#[test]
+fn frames_come_in_whole_groups() {
+    let mut source = Source::new(with_b_frames());
+    let key = source.until_good().unwrap();
+    source.watch.begin(key.frame).unwrap();
+    assert!(matches!(source.watch.take(key.frame), Next::Unit(_)));
+    for _ in 0..2 {
+        source.send();
+        assert_eq!(source.watch.take(key.frame + 1), Next::NotYet);
+    }
+    source.send();
+    assert!(matches!(source.watch.take(key.frame + 1), Next::Unit(_)));
+}
+
+#[test]
+fn what_is_against_a_source_is_said() {
+    let open: Vec<u64> = (0..60).collect();
+    let long: Vec<u64> = (0..240).collect();
+    let gap: Vec<u64> = (0..40).chain(41..60).collect();
+    let mut deep = vec![0, 8];
+    deep.extend(1..8);
+    deep.extend(9..60);
+    for (gop, expected) in [
+        (long, Obstacle::key_frames(&RUNG)),
+        (gap, Obstacle::rate(&RUNG)),
+        (deep, Obstacle::Reordered),
+    ] {
+        let mut source = Source::new(gop);
+        assert_eq!(source.until_good(), None);
+        assert_eq!(source.watch.obstacle(), Some(expected));
+    }
+    let mut source = Source::new(open);
+    source.frame_bytes = 10_000;
+    assert_eq!(source.until_good(), None);
+    let obstacle = source.watch.obstacle().unwrap();
+    assert!(
+        matches!(obstacle, Obstacle::Bitrate { is, .. } if is == 2_400_000),
+        "{obstacle}"
+    );
+    source.watch.opened(None);
+    let time_ns = Source::time_ns;
+    source
+        .watch
+        .frame(time_ns(10), true, Bytes::from_static(b"x"));
+    source
+        .watch
+        .frame(time_ns(8), false, Bytes::from_static(b"x"));
+    assert_eq!(source.watch.obstacle(), Some(Obstacle::OpenGop));
+}
+
+/// The pictures of all frames from the next one on are shown `astray` canvas frames later.
+fn shown_elsewhere(source: &mut Source, pictures: u64, astray: u64) {
+    let first = source.sent - 6;
+    for picture in first..first + pictures {
+        let frame = 100 + picture + astray;
+        source.watch.shown(Source::time_ns(picture), frame);
+    }
+}
+
+#[test]
+fn an_output_that_has_moved_ends_it() {
+    let mut source = Source::new((0..60).collect());
+    let key = source.until_good().unwrap();
+    source.watch.begin(key.frame).unwrap();
+    shown_elsewhere(&mut source, 16, 1);
+    assert_eq!(source.watch.take(key.frame), Next::Over);
+    assert_eq!(source.watch.obstacle(), Some(Obstacle::rate(&RUNG)));
+}
+
+/// A machine that is busy decodes some pictures late. Those that are passed through are none of them.
+#[test]
+fn pictures_that_are_late_do_not_end_it() {
+    let mut source = Source::new((0..60).collect());
+    let key = source.until_good().unwrap();
+    source.watch.begin(key.frame).unwrap();
+    for _ in 0..4 {
+        shown_elsewhere(&mut source, 10, 1);
+        source.send();
+    }
+    assert!(matches!(source.watch.take(key.frame), Next::Unit(_)));
+}
+
+#[test]
+fn a_source_that_was_good_for_long_returns_soon() {
+    let mut source = Source::new((0..60).collect());
+    let mut returned = Vec::new();
+    for _ in 0..3 {
+        let before = source.sent;
+        let key = (0..2000).find_map(|_| source.send()).unwrap();
+        returned.push((source.sent - before) / 300);
+        source.watch.begin(key.frame).unwrap();
+        for place in key.frame..key.frame + 1900 {
+            source.send();
+            source.watch.take(place);
+        }
+        source.watch.fail(Obstacle::rate(&RUNG));
+        source.watch.end();
+    }
+    assert_eq!(returned, [1, 1, 1]);
+}
+
+#[test]
+fn a_source_that_fails_returns_later_each_time() {
+    let mut source = Source::new((0..60).collect());
+    let mut waits = Vec::new();
+    for _ in 0..3 {
+        let before = source.sent;
+        let key = (0..2000).find_map(|_| source.send()).unwrap();
+        waits.push((source.sent - before) / 300);
+        source.watch.begin(key.frame).unwrap();
+        source.watch.fail(Obstacle::rate(&RUNG));
+        source.watch.end();
+    }
+    assert_eq!(waits, [1, 1, 2]);
+}

@@ -1,0 +1,189 @@
+//! A source that is good for the top rung is that rung as it is.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::support::clips::Clip;
+use crate::support::daemon::Daemon;
+use crate::support::playlist::Segment;
+use crate::support::publisher::Publisher;
+use crate::support::viewer::Viewer;
+use crate::support::{KEY, probe, push_stream, turn, wait_for, wait_until};
+
+const LIMIT: Duration = Duration::from_secs(60);
+const FPS: f64 = 30.0;
+const ROUNDING: Duration = Duration::from_millis(1);
+/// Longer than a test: where ffmpeg begins it again, a picture is missing.
+const CLIP: Clip = Clip::new(640, 360, 30).lasting(90);
+const TOP: usize = 0;
+/// Segments that are watched once the source is passed through.
+const SEGMENTS: u64 = 4;
+const LADDER: &str = "[hls]\nwindow = \"5m\"\n\
+    [[rung]]\nname = \"360p\"\nheight = 360\nbitrate = \"6M\"\naudio = \"96k\"\n\
+    [[rung]]\nname = \"180p\"\nheight = 180\nbitrate = \"300k\"\naudio = \"96k\"\n";
+
+fn start(config: &str) -> Daemon {
+    Daemon::start(&format!("{config}{LADDER}{}", push_stream("s")))
+}
+
+fn filling(status: &Value, rung: usize) -> String {
+    status["rungs"][rung]["filling"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned()
+}
+
+fn wait_filling(daemon: &Daemon, expected: &str) {
+    wait_until(&format!("{expected} in the top rung"), LIMIT, || {
+        filling(&daemon.status("s"), TOP).starts_with(expected)
+    });
+}
+
+fn wait_obstacle(daemon: &Daemon, reason: &str, advice: &str) {
+    wait_until(&format!("the API says: {reason}"), LIMIT, || {
+        let said = &daemon.status("s")["passthrough"];
+        said["reason"] == reason && said["advice"] == advice
+    });
+}
+
+fn frames_in<'a>(segments: impl IntoIterator<Item = &'a Segment>) -> usize {
+    let seconds: f64 = segments.into_iter().map(|it| it.duration_s).sum();
+    (seconds * FPS).round() as usize
+}
+
+/// The last segments of a rung, up to `msn`, as one file.
+fn last_segments(viewer: &Viewer, rung: usize, msn: u64) -> Vec<u8> {
+    let uri = &viewer.master.variants[rung].uri;
+    let page = viewer.playlist_with(uri, msn, LIMIT);
+    let wanted = page
+        .segments
+        .iter()
+        .filter(|it| (msn - SEGMENTS + 1..=msn).contains(&it.msn));
+    let wanted: Vec<Segment> = wanted.cloned().collect();
+    assert_eq!(wanted.len() as u64, SEGMENTS);
+    let media = viewer.download(uri, &wanted);
+    let frames = probe::video_frames(&media);
+    assert_eq!(frames.len(), frames_in(&wanted), "{uri}");
+    let step = Duration::from_secs_f64(1.0 / FPS);
+    for (one, next) in frames.iter().zip(frames.iter().skip(1)) {
+        let found = next.pts.saturating_sub(one.pts);
+        assert!(found.abs_diff(step) <= ROUNDING, "{uri}: {one:?} {next:?}");
+    }
+    media
+}
+
+fn keys(media: &[u8]) -> Vec<Duration> {
+    let frames = probe::video_frames(media).into_iter();
+    frames.filter(|it| it.key).map(|it| it.pts).collect()
+}
+
+fn is_passed_through(clip: Clip) {
+    let _turn = turn();
+    let daemon = start("");
+    let publisher = Publisher::ffmpeg(clip, &daemon.publish_url("s", KEY));
+    let worker = daemon.worker("s");
+    let (cmaf, ts) = (Viewer::open(&daemon, "s"), Viewer::open_ts(&daemon, "s"));
+    wait_filling(&daemon, "pass-through");
+    let top = cmaf.master.variants[TOP].uri.clone();
+    let source = probe::pictures(&std::fs::read(clip.file()).expect("the clip"));
+    // A machine that is busy holds a picture up now and then, and an encoder takes over for a while.
+    let msn = wait_for("segments with pictures of the source", LIMIT, || {
+        let msn = cmaf.playlist(&top).last_msn();
+        let page = cmaf.playlist_with(&top, msn, LIMIT);
+        let wanted = page.segments.iter().filter(|it| it.msn + SEGMENTS > msn);
+        let shown = probe::pictures(&cmaf.download(&top, wanted));
+        shown.iter().all(|it| source.contains(it)).then_some(msn)
+    });
+    for viewer in [&cmaf, &ts] {
+        let media = last_segments(viewer, TOP, msn);
+        let shown = probe::pictures(&media);
+        let at = source
+            .iter()
+            .position(|it| *it == shown[0])
+            .expect("a picture of the source");
+        assert_eq!(
+            source[at..at + shown.len()],
+            shown,
+            "pictures of the source"
+        );
+        let (own, other) = (keys(&media), keys(&last_segments(viewer, 1, msn)));
+        assert_eq!(own.len(), other.len(), "{own:?} {other:?}");
+        for (one, other) in own.iter().zip(&other) {
+            assert!(one.abs_diff(*other) <= ROUNDING, "{one:?} {other:?}");
+        }
+    }
+    let media = last_segments(&ts, TOP, msn);
+    let (flashes, beeps) = (probe::flashes(&media), probe::beeps(&media));
+    assert!(!flashes.is_empty());
+    for flash in &flashes {
+        // The sound begins or ends within the first and the last second.
+        let apart = beeps.iter().map(|beep| beep.abs_diff(*flash)).min();
+        let together = apart.is_some_and(|apart| apart <= Duration::from_millis(30));
+        assert!(together, "{apart:?}: {flashes:?} {beeps:?}");
+    }
+
+    drop(publisher);
+    wait_filling(&daemon, "encoder");
+    let now = cmaf.playlist(&top).last_msn();
+    for viewer in [&cmaf, &ts] {
+        let uri = &viewer.master.variants[TOP].uri;
+        let page = viewer.playlist_with(uri, now + 3, LIMIT);
+        let numbers: Vec<u64> = page.segments.iter().map(|it| it.msn).collect();
+        assert!(numbers.is_sorted_by(|a, b| a + 1 == *b), "{numbers:?}");
+        let url = viewer.playlist_url(uri);
+        let text = viewer.fetch(&url).text();
+        assert!(
+            !text.contains("#EXT-X-DISCONTINUITY\n") && !text.contains("#EXT-X-GAP"),
+            "{text}"
+        );
+        // The note is shown.
+        let late = viewer.download(uri, page.segment(now + 3));
+        assert_eq!(
+            probe::video_frames(&late).len(),
+            frames_in(page.segment(now + 3))
+        );
+    }
+    let _publisher = Publisher::ffmpeg(clip, &daemon.publish_url("s", KEY));
+    wait_filling(&daemon, "pass-through");
+    assert_eq!(daemon.worker("s"), worker, "another worker");
+    let log = daemon.log();
+    let faults = |line: &&str| line.contains(" WARN ") && line.contains("stream=\"s\"");
+    assert_eq!(log.lines().find(faults), None);
+}
+
+#[test]
+fn a_source_with_b_frames_is_passed_through() {
+    is_passed_through(CLIP);
+}
+
+#[test]
+fn a_source_without_b_frames_is_passed_through() {
+    is_passed_through(CLIP.without_b_frames());
+}
+
+#[test]
+fn the_api_says_why_a_source_is_encoded() {
+    let _turn = turn();
+    let daemon = start("");
+    let clip = Clip::new(640, 360, 30).gop(8).lasting(40);
+    let publisher = Publisher::ffmpeg(clip, &daemon.publish_url("s", KEY));
+    let advice = "Keyframe Interval: 2 s";
+    wait_obstacle(&daemon, "the key frames are more than 2 s apart", advice);
+    assert!(filling(&daemon.status("s"), TOP).starts_with("encoder "));
+    drop(publisher);
+    let _other = Publisher::ffmpeg(Clip::new(426, 240, 30), &daemon.publish_url("s", KEY));
+    let reason = "the pictures have 426x240 pixels, and the top rung has 640x360";
+    wait_obstacle(&daemon, reason, "Output (Scaled) Resolution: 640x360");
+}
+
+#[test]
+fn never_means_never() {
+    let _turn = turn();
+    let daemon = start("[encoder]\npassthrough = \"never\"\n");
+    let _publisher = Publisher::ffmpeg(CLIP, &daemon.publish_url("s", KEY));
+    let reason = "the configuration says `passthrough = \"never\"`";
+    wait_until("the API says so", LIMIT, || {
+        daemon.status("s")["passthrough"]["reason"] == reason
+    });
+}
