@@ -180,14 +180,15 @@ def run(*command):
     return subprocess.run([str(part) for part in command], check=True, capture_output=True).stdout
 
 
-def film(seconds):
-    """The cut of Big Buck Bunny, repeated and enlarged."""
+def film(seconds, bitrate="6M"):
+    """The cut of Big Buck Bunny, repeated and enlarged. With 6M it has more than the top rung takes."""
     return clip(
-        f"film-1080p30-{seconds}s.mp4", "-stream_loop", "-1", "-i", ROOT / "tests/data/bbb-720p.mp4",
+        f"film-1080p30-{bitrate}-{seconds}s.mp4", "-stream_loop", "-1", "-i", ROOT / "tests/data/bbb-720p.mp4",
         "-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000",
         "-map", "0:v", "-map", "1:a", "-t", seconds,
         "-vf", f"setpts=N/{FPS}/TB,fps={FPS},scale=1920:1080:flags=lanczos",
-        "-c:v", "libx264", "-preset", "fast", "-b:v", "6M", "-g", "60", "-bf", "2",
+        "-c:v", "libx264", "-preset", "fast", "-b:v", bitrate, "-maxrate", bitrate, "-bufsize", bitrate,
+        "-g", "60", "-keyint_min", "60", "-sc_threshold", "0", "-bf", "2", "-flags", "+cgop",
         "-c:a", "aac", "-b:a", "128k", "-ac", "2",
     )
 

@@ -85,7 +85,7 @@ pub struct RungStatus {
     pub bitrate: u64,
     /// Pipeline template of the last encoder.
     pub encoder: TemplateName,
-    /// What makes its media: `encoder NAME`, `pass-through` for the publisher's own frames, or `asleep`
+    /// What makes its media: `encoder NAME`, `passthrough` for the publisher's own frames, or `asleep`
     /// while it shows another rung.
     pub filling: String,
     /// Why.
@@ -103,6 +103,16 @@ pub struct RungStatus {
     pub speed: f32,
     /// Frames left out because the encoder was too slow.
     pub dropped: u64,
+}
+
+impl RungStatus {
+    /// [`filling`](Self::filling) of a rung with the publisher's own frames.
+    pub const PASS_THROUGH: &str = "passthrough";
+
+    /// Whether it has the publisher's own frames.
+    pub fn is_passed_through(&self) -> bool {
+        self.filling == Self::PASS_THROUGH
+    }
 }
 
 /// What viewers may know of a stream: `/api/v1/streams` on the public port.

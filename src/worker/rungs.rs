@@ -294,6 +294,7 @@ impl Rungs {
     /// keeps up.
     pub fn tick(&mut self, strain: &Strain, now: Instant) {
         self.weigh(strain, now);
+        self.rest();
         for video in 0..self.rungs.len() {
             let Some(rung) = self.rungs.get_mut(video) else {
                 continue;
@@ -334,13 +335,28 @@ impl Rungs {
             let awake = self.cuts.awake_next().contains(video);
             match (keep.contains(video), awake) {
                 (true, false) => self.wake(video, now),
-                (false, true) => {
+                // The last one waits for another one to take its place.
+                (false, true) if !self.cuts.awake_next().without(video).is_empty() => {
                     self.cuts.put_to_sleep(video);
                     self.tell(video, Filling::Asleep, None);
                 }
                 _ => {}
             }
         }
+        self.rest();
+    }
+
+    /// Lets the decoder rest while no rung needs pictures: the top one has the publisher's own frames,
+    /// and the others are asleep and empty and stay so.
+    fn rest(&self) {
+        let slots = self.output.slots();
+        let Some((top, others)) = slots.split_first() else {
+            return;
+        };
+        let stays = self.kept(self.too_much) == RungSet::first(1);
+        let orders = self.rungs.iter().any(|rung| rung.order.is_some());
+        let asleep = others.iter().all(|slot| slot.is_empty());
+        top.let_decoder_rest(stays && !orders && asleep && top.is_passing());
     }
 
     /// The wanted rungs without those that were given up; the lowest rung if that leaves none.

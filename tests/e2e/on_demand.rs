@@ -32,7 +32,7 @@ const WIDTHS: [u32; 3] = [640, 320, 160];
 const TOP: usize = 0;
 const MIDDLE: usize = 1;
 const LOWEST: usize = 2;
-const LADDER: &str = "[encoder]\nrungs_on_demand = true\n[hls]\nwindow = \"5m\"\n\
+const LADDER: &str = "[encoder]\nrungs_on_demand = true\npassthrough = \"never\"\n[hls]\nwindow = \"5m\"\n\
     [[rung]]\nname = \"360p\"\nheight = 360\nbitrate = \"800k\"\naudio = \"96k\"\n\
     [[rung]]\nname = \"180p\"\nheight = 180\nbitrate = \"400k\"\naudio = \"96k\"\n\
     [[rung]]\nname = \"90p\"\nheight = 90\nbitrate = \"150k\"\naudio = \"96k\"\n";

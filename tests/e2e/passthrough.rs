@@ -35,8 +35,12 @@ fn filling(status: &Value, rung: usize) -> String {
 }
 
 fn wait_filling(daemon: &Daemon, expected: &str) {
-    wait_until(&format!("{expected} in the top rung"), LIMIT, || {
-        filling(&daemon.status("s"), TOP).starts_with(expected)
+    wait_filling_of(daemon, TOP, expected);
+}
+
+fn wait_filling_of(daemon: &Daemon, rung: usize, expected: &str) {
+    wait_until(&format!("{expected} in rung {rung}"), LIMIT, || {
+        filling(&daemon.status("s"), rung).starts_with(expected)
     });
 }
 
@@ -84,7 +88,7 @@ fn is_passed_through(clip: Clip) {
     let publisher = Publisher::ffmpeg(clip, &daemon.publish_url("s", KEY));
     let worker = daemon.worker("s");
     let (cmaf, ts) = (Viewer::open(&daemon, "s"), Viewer::open_ts(&daemon, "s"));
-    wait_filling(&daemon, "pass-through");
+    wait_filling(&daemon, "passthrough");
     let top = cmaf.master.variants[TOP].uri.clone();
     let source = probe::pictures(&std::fs::read(clip.file()).expect("the clip"));
     // A machine that is busy holds a picture up now and then, and an encoder takes over for a while.
@@ -145,7 +149,7 @@ fn is_passed_through(clip: Clip) {
         );
     }
     let _publisher = Publisher::ffmpeg(clip, &daemon.publish_url("s", KEY));
-    wait_filling(&daemon, "pass-through");
+    wait_filling(&daemon, "passthrough");
     assert_eq!(daemon.worker("s"), worker, "another worker");
     let log = daemon.log();
     let faults = |line: &&str| line.contains(" WARN ") && line.contains("stream=\"s\"");
@@ -186,4 +190,51 @@ fn never_means_never() {
     wait_until("the API says so", LIMIT, || {
         daemon.status("s")["passthrough"]["reason"] == reason
     });
+}
+
+/// Without a viewer of another rung nothing is encoded, and only key frames are decoded. A rung that
+/// wakes shows the same pictures as the source at the same time, and the source is still passed through.
+#[test]
+fn the_decoder_rests_until_a_rung_wakes() {
+    let _turn = turn();
+    let daemon = start("[encoder]\nrungs_on_demand = true\n");
+    let _publisher = Publisher::ffmpeg(CLIP, &daemon.publish_url("s", KEY));
+    let viewer = Viewer::open(&daemon, "s");
+    wait_filling(&daemon, "passthrough");
+    wait_until("only the top rung is made", LIMIT, || {
+        filling(&daemon.status("s"), 1) == "asleep"
+    });
+    let [top, low] = [TOP, 1].map(|rung| viewer.master.variants[rung].uri.clone());
+    let counts = |status: &Value| {
+        let of = |name: &str| status["input"][name].as_u64().expect("a number");
+        (of("repeated"), of("skipped"))
+    };
+    let before = viewer.playlist(&top).last_msn();
+    viewer.playlist_with(&top, before + 2, LIMIT);
+    let counted = counts(&daemon.status("s"));
+    let page = viewer.playlist_with(&top, before + 5, LIMIT);
+    let status = daemon.status("s");
+    assert_eq!(filling(&status, 1), "asleep");
+    assert_eq!(counts(&status), counted, "pictures that nobody needs");
+    // The lower rung lists media of the top one, and asking for it wakes it.
+    let lent = viewer.playlist(&low);
+    let lent = lent.segments.last().expect("a segment");
+    let bytes = viewer.download(&low, [lent]);
+    let own = page.segment(lent.msn).expect("listed");
+    assert_eq!(bytes, viewer.download(&top, [own]));
+    wait_filling_of(&daemon, 1, "encoder");
+    let woken = viewer.playlist(&low).last_msn() + 1;
+    let (mut seen, mut rung) = (Vec::new(), Vec::new());
+    for msn in woken + 1..woken + 4 {
+        for (uri, flashes) in [(&top, &mut seen), (&low, &mut rung)] {
+            let page = viewer.playlist_with(uri, msn, LIMIT);
+            flashes.extend(probe::flashes(&viewer.download(uri, page.segment(msn))));
+        }
+    }
+    assert!(!seen.is_empty());
+    assert_eq!(seen.len(), rung.len(), "{seen:?} {rung:?}");
+    for (one, other) in seen.iter().zip(&rung) {
+        assert!(one.abs_diff(*other) <= ROUNDING, "{seen:?} {rung:?}");
+    }
+    assert_eq!(filling(&daemon.status("s"), TOP), "passthrough");
 }

@@ -12,6 +12,8 @@ const SECRET_KEYS: [&str; 2] = [PUBLISH_KEY, "password"];
 const PUBLISH_KEY: &str = "publish_key";
 /// An unknown key with one of these words in it may be meant for a secret.
 const SECRET_WORDS: [&str; 5] = ["key", "pass", "secret", "token", "pwd"];
+/// A key that has such a word in it and holds no secret.
+const PASSTHROUGH: &str = "passthrough";
 /// Longest word that is compared with the secret keys, in bytes: bounds the time per word.
 const COMPARED_BYTES_MAX: usize = 64;
 const QUOTES: [&str; 4] = [r#"""""#, "'''", "\"", "'"];
@@ -135,7 +137,7 @@ impl Finder<'_> {
 fn is_secret(key: &str) -> bool {
     let key = key.to_lowercase();
     let near = |known: &&str| strsim::damerau_levenshtein(&key, known) <= 3;
-    !(key.ends_with("_file") || key.ends_with("-file"))
+    !(key.ends_with("_file") || key.ends_with("-file") || key == PASSTHROUGH)
         && (SECRET_WORDS.iter().any(|word| key.contains(word))
             || (key.len() <= COMPARED_BYTES_MAX && SECRET_KEYS.iter().any(near)))
 }

@@ -131,7 +131,8 @@ impl Tenancy {
         let encoded: f64 = awake()
             .map(|rung| pixels(rung) * f64::from(rung.speed))
             .sum();
-        let tells = top.awake && top.speed >= SPEED_MIN && awake().all(|it| it.encoder == *encoder);
+        let encodes = top.awake && !top.is_passed_through();
+        let tells = encodes && top.speed >= SPEED_MIN && awake().all(|it| it.encoder == *encoder);
         let mut ledger = self.capacity.ledger();
         if let Some(used) = used.filter(|_| tells && encoded > 0.0) {
             ledger.learn(encoder, used / encoded);

@@ -28,6 +28,8 @@ use crate::wire::protocol::{
     Clock, InputStats, Resume, Start, Stats, THUMBNAIL_BYTES_MAX, Trouble,
 };
 
+/// The rung that a source may be passed through in.
+const TOP: usize = 0;
 /// Codecs that the workers of one session may name for one rendition: `CODECS` covers all of them.
 /// Each encoder family may have a profile of its own, and there are fewer families.
 const CODECS_MAX: usize = 8;
@@ -227,8 +229,9 @@ impl Distribution {
     }
 
     /// Looks which rungs are watched; returns those that the worker is to make, if they are others
-    /// than before. The lowest one is always among them, so that a player starts at once. Until the
-    /// session can be played, all are.
+    /// than before. The lowest one is always among them, so that a player starts at once, or the top one
+    /// where it is the source as it is, which costs nearly nothing. Until the session can be played, all
+    /// are.
     pub fn want(&mut self) -> Option<RungSet> {
         let open = self.open.as_mut()?;
         if !open.writer.playable() {
@@ -237,7 +240,12 @@ impl Distribution {
         let (watched, lapses) = open.demand.watched();
         (open.watched, open.lapses) = (Some(watched), lapses);
         let lowest = open.plan.video.len().saturating_sub(1);
-        let wanted = watched.with(lowest);
+        let fits = matches!(open.passthrough, Some(None));
+        let wanted = match (fits, fits && open.slots.passes(TOP)) {
+            (_, true) => watched.with(TOP),
+            (true, false) => watched.with(TOP).with(lowest),
+            (false, false) => watched.with(lowest),
+        };
         let before = std::mem::replace(&mut open.wanted, wanted);
         Some(wanted).filter(|wanted| *wanted != before)
     }

@@ -101,6 +101,11 @@ impl Slots {
         }
     }
 
+    /// Whether the publisher's own frames are the media of a rung while it is awake.
+    pub(super) fn passes(&self, rung: usize) -> bool {
+        self.slots.get(rung).is_some_and(|slot| slot.passes)
+    }
+
     /// The encoders tell how they do.
     pub(super) fn measured(&mut self, stats: &[RungStats]) {
         let stats = stats.iter().copied().map(Some);
@@ -140,7 +145,7 @@ impl Slots {
             bitrate: video.bitrate.bps(),
             encoder: slot.encoder.clone(),
             filling: match (awake, slot.passes) {
-                (true, true) => "pass-through".to_owned(),
+                (true, true) => RungStatus::PASS_THROUGH.to_owned(),
                 (true, false) => format!("encoder {}", slot.encoder),
                 (false, _) => "asleep".to_owned(),
             },

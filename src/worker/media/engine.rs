@@ -217,24 +217,24 @@ impl Pacer {
             Inputs::Intake(intake) => {
                 let settled = |media: &Media| media.pictures.reaches(slot);
                 self.catch_up.wait_for(intake, Track::Video, settled);
-                let taken = intake
-                    .media()
-                    .as_mut()
-                    .map(|media| (media.pictures.take(slot), media.pace.patience(slot)));
-                let (taken, patience) = taken.unwrap_or((Taken::Repeat, Duration::ZERO));
+                let taken = intake.media().as_mut().map(|media| media.take(slot));
+                let (taken, patience) = taken.unwrap_or((Taken::Repeat, Some(Duration::ZERO)));
                 if let Taken::New(picture) = taken {
                     gst::log!(
                         FRAMES,
                         "frame {frame} at {slot:?} shows {:?}",
                         picture.pts()
                     );
-                    if let Some(pts) = picture.pts() {
+                    // Pictures that were decoded late tell nothing of where frames are shown.
+                    if patience.is_some()
+                        && let Some(pts) = picture.pts()
+                    {
                         let time_ns = i64::try_from(pts.nseconds()).unwrap_or(i64::MAX);
                         intake.passthrough.shown(time_ns, frame);
                     }
                     self.stills.keep(picture, slot);
                 }
-                self.stills.at(slot, patience)
+                self.stills.at(slot, patience.unwrap_or(Duration::MAX))
             }
         };
         // The encoders get a frame only when it is decided whether the next one begins a segment, so

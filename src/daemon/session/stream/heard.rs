@@ -104,6 +104,7 @@ impl Stream {
         if let Some(Trouble { cause, next }) = trouble {
             self.setup.cell.error(&format!("{cause}; {next}"));
         }
+        self.want();
         self.news = true;
         Ok(())
     }
@@ -114,6 +115,7 @@ impl Stream {
         {
             speaker.passthrough(obstacle.as_ref(), now());
         }
+        self.want();
         self.news = true;
     }
 

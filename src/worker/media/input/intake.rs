@@ -10,12 +10,14 @@ use crate::worker::media::events::{Event, Events};
 use crate::worker::media::pacer::audio::SampleQueue;
 use crate::worker::media::pacer::pace::Pace;
 use crate::worker::media::pacer::timeline::Timeline;
-use crate::worker::media::pacer::video::PictureQueue;
+use crate::worker::media::pacer::video::{PictureQueue, Taken};
 use crate::worker::media::passthrough::Passthrough;
 
 /// How long a decoder waits for the output half to be built around its first picture.
 const CANVAS_WAIT_MAX: Duration = Duration::from_secs(2);
 
+/// How long after a rest a decoder has made up for it.
+const DECODED_AFTER_MAX: Duration = Duration::from_secs(3);
 /// How long decoded media waits at most for room in its queue while the output makes up for lost time.
 const ROOM_WAIT_MAX: Duration = Duration::from_secs(5);
 /// Interval at which a queue is asked for room.
@@ -46,6 +48,17 @@ pub struct Media {
     pub samples: SampleQueue,
     /// How often a new picture may be expected.
     pub pace: Pace,
+}
+
+impl Media {
+    /// The picture of the slot at `slot`, and how long one may stand still: without end (`None`) while
+    /// the decoder rests, or makes up for it.
+    pub fn take(&mut self, slot: Duration) -> (Taken<gst::Buffer>, Option<Duration>) {
+        let rested = self.timeline.excuses_pictures(slot);
+        self.pictures.set_counts(!rested);
+        let patience = self.pace.patience(slot);
+        (self.pictures.take(slot), (!rested).then_some(patience))
+    }
 }
 
 #[derive(Debug, Default)]
@@ -146,14 +159,30 @@ impl Intake {
         number
     }
 
-    /// Takes a publisher's picture as it was encoded; `shift_ns` is added to its times.
-    pub fn encoded(&self, frame: &EncodedFrame, shift_ns: i64) {
+    /// Takes a publisher's picture as it was encoded; `shift_ns` is added to its times. Returns whether it
+    /// need not be decoded.
+    pub fn encoded(&self, frame: &EncodedFrame, shift_ns: i64) -> bool {
         self.passthrough.frame(frame, shift_ns);
-        if frame.key
-            && let Some(media) = self.media().as_mut()
-        {
+        let rests = self.passthrough.rests();
+        let opening = self.state().opening;
+        let mut media = self.media();
+        let Some((media, opening)) = media.as_mut().zip(opening) else {
+            return false;
+        };
+        if rests {
+            let now = opening.start.elapsed();
+            media.timeline.excuse_pictures(now + DECODED_AFTER_MAX);
+            media.pace.picture(frame.pts_ns, now);
+        }
+        if frame.key {
             media.timeline.set_lead(self.passthrough.lead());
         }
+        if frame.key && rests {
+            let due = media.timeline.due(Track::Video, frame.pts_ns);
+            self.passthrough
+                .due(frame.pts_ns.saturating_add(shift_ns), due);
+        }
+        rests && !frame.key
     }
 
     /// Ends the current input: its media is refused from now on.
@@ -266,6 +295,7 @@ impl Intake {
             media.pictures.shift(moved.video_ns);
             media.samples.shift(moved.audio_ns);
             match track {
+                Track::Video if self.passthrough.rests() => {}
                 Track::Video => media.pace.picture(pts_ns, now),
                 Track::Audio => media.pace.sound(now),
             }

@@ -11,6 +11,7 @@ pub mod http;
 mod intake;
 mod pull;
 mod push;
+mod rest;
 mod upright;
 
 pub use http::Rules;

@@ -11,6 +11,7 @@ use gst_app::AppSrc;
 use super::elements::{dispose, fail, pad};
 use super::fit::Fit;
 use super::intake::Intake;
+use super::rest::Rest;
 use crate::base::backoff::Backoff;
 use crate::base::units::FrameRate;
 use crate::model::frame::{AudioFormat, EncodedFrame, InputFormat, Track, VideoCodec, VideoFormat};
@@ -36,6 +37,7 @@ pub struct Push {
     maker: Maker,
     video: Option<Decoder>,
     audio: Option<Decoder>,
+    rest: Rest,
 }
 
 /// What decoders are made with.
@@ -106,6 +108,7 @@ impl Push {
         Ok(Self {
             video: video.transpose()?,
             audio: audio.transpose()?,
+            rest: Rest::default(),
             maker,
         })
     }
@@ -121,6 +124,7 @@ impl Push {
         let same = |old: &Decoder| video.is_some_and(|new| old.format.config == new.config);
         if !self.video.as_ref().is_some_and(same) {
             self.maker.intake.passthrough.opened(video);
+            self.rest = Rest::default();
         }
         let (maker, video) = (&self.maker, video.map(Format::video));
         self.video = maker.changed(self.video.take(), video)?;
@@ -132,9 +136,16 @@ impl Push {
     /// format did not announce. After a decoder has failed, its track's frames are ignored until a
     /// key frame comes after the back-off.
     pub fn frame(&mut self, frame: EncodedFrame) {
-        if frame.track == Track::Video {
-            self.maker.intake.encoded(&frame, self.maker.shift_ns);
+        if frame.track == Track::Audio {
+            return self.decode(frame);
         }
+        let rests = self.maker.intake.encoded(&frame, self.maker.shift_ns);
+        for frame in self.rest.take(frame, rests) {
+            self.decode(frame);
+        }
+    }
+
+    fn decode(&mut self, frame: EncodedFrame) {
         let decoder = match frame.track {
             Track::Video => &mut self.video,
             Track::Audio => &mut self.audio,

@@ -239,18 +239,21 @@ pub fn encoder_values(rendition: &VideoRendition, fps: FrameRate) -> Values {
         )
 }
 
-/// Asks the encoder for an IDR frame right before its first frame and the first frame of each
-/// segment. So the key frames of all rungs are the same canvas frames.
+/// Asks the encoder for an IDR frame right before the first frame of each further segment. So the key frames of all rungs are the same canvas frames.
 fn force_key_frames(pad: &gst::Pad, cuts: Cuts) {
-    // No segment has this number: the first frame starts one.
-    let segment = AtomicU64::new(u64::MAX);
+    /// No segment has this number.
+    const FIRST: u64 = u64::MAX;
+    let segment = AtomicU64::new(FIRST);
     pad.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
         let Some(pts) = info.buffer().and_then(|buffer| buffer.pts()) else {
             return gst::PadProbeReturn::Ok;
         };
         let msn = cuts.locate(TrackId::Video(0), pts).msn;
+        let before = segment.swap(msn, Ordering::Relaxed);
+        // An encoder's first frame is an IDR frame in any case, and a request for it would stand in the
+        // way: `GstVideoEncoder` drops a request that comes before the last one was met.
         // When the segment's first frame was left out, the next frame starts the segment.
-        if segment.swap(msn, Ordering::Relaxed) != msn {
+        if before != FIRST && before != msn {
             let request = gst_video::DownstreamForceKeyUnitEvent::builder()
                 .all_headers(true)
                 .build();

@@ -429,6 +429,23 @@ fn another_encoder_makes_again_what_was_not_sent() {
     assert_eq!(ts.sum::<usize>(), 240);
 }
 
+/// The segment begins while x264 has not yet made its first frame, which is asked for as a key frame too.
+#[test]
+fn a_segment_that_begins_right_after_an_encoder_begins_with_a_key_frame() {
+    let mut fed = Fed::new(FrameRate::whole(15));
+    for end_ms in [1950, 3950] {
+        fed.until(Duration::from_millis(end_ms));
+        fed.output.slots()[0].break_encoder();
+        let failed = fed.failed.recv_timeout(WAIT).unwrap();
+        let expected = matches!(failed, Event::EncoderFailed { video: 0, .. });
+        assert!(expected, "{failed:?}");
+        fill(&fed.output, 0);
+    }
+    fed.until(Duration::from_secs(8));
+    let (log, messages) = fed.finish();
+    checked(&log, &messages);
+}
+
 /// Samples in `trun`, which has version and flags before their number.
 fn samples(part: &[u8]) -> usize {
     let at = part.windows(4).position(|name| name == b"trun").unwrap() + 8;

@@ -71,6 +71,10 @@ pub struct Timeline {
     slewed_at_ns: i64,
     /// Up to this output time, frames that come late say nothing about the network.
     replay_until_ns: Option<i64>,
+    /// Up to this output time, pictures that come late say nothing about the network.
+    excused_until_ns: Option<i64>,
+    /// By how much the pictures need a larger offset than the sound.
+    beyond_sound_ns: i64,
     /// Added to the margin of a source that may be passed through.
     lead_ns: Option<i64>,
     /// The offset of such a source is being slewed.
@@ -86,6 +90,18 @@ impl Timeline {
             replay_until_ns: Some(nanos(until)),
             ..Self::default()
         }
+    }
+
+    /// Up to output time `until`, the times at which pictures come say nothing about the network, for
+    /// their decoder rests or has rested. They need what they needed before beyond what sound needs.
+    pub fn excuse_pictures(&mut self, until: Duration) {
+        self.excused_until_ns = Some(nanos(until));
+    }
+
+    /// Whether pictures are excused at output time `now`.
+    pub fn excuses_pictures(&self, now: Duration) -> bool {
+        self.excused_until_ns
+            .is_some_and(|until| nanos(now) < until)
     }
 
     /// The source may be passed through: its frames are due `lead` later than their jitter needs, and the
@@ -105,6 +121,10 @@ impl Timeline {
     /// are, sound that began while a burst came in would be early or late for seconds.
     pub fn arrived(&mut self, track: Track, pts_ns: i64, now: Duration) -> Moved {
         let now_ns = nanos(now);
+        let excused = self.excuses_pictures(now);
+        if excused && track == Track::Video {
+            return Moved::default();
+        }
         let replay = self.replay_until_ns.is_some_and(|until| now_ns < until);
         let transit_ns = now_ns.saturating_sub(pts_ns);
         if replay && self.offset_ns.is_some_and(|offset| transit_ns > offset) {
@@ -123,7 +143,10 @@ impl Timeline {
             self.slewed_at_ns = now_ns;
             return Moved::default();
         }
-        let Some(target) = self.target(now_ns) else {
+        if !excused && let Some((video, audio)) = self.video.target().zip(self.audio.target()) {
+            self.beyond_sound_ns = video.saturating_sub(audio).max(0);
+        }
+        let Some(target) = self.target(now_ns, excused) else {
             return Moved::default();
         };
         let step = SLEW_NS_PER_S / 1000 * (now_ns - self.slewed_at_ns).clamp(0, SECOND_NS) / MS_NS;
@@ -181,9 +204,13 @@ impl Timeline {
     }
 
     /// The offset that the slower track needs.
-    fn target(&self, now_ns: i64) -> Option<i64> {
+    fn target(&self, now_ns: i64, pictures_excused: bool) -> Option<i64> {
         let fresh = |track: &Transits| track.is_fresh(now_ns).then(|| track.target()).flatten();
-        let slower = fresh(&self.video).max(fresh(&self.audio))?;
+        let sound = fresh(&self.audio);
+        let slower = match pictures_excused {
+            true => sound?.saturating_add(self.beyond_sound_ns),
+            false => fresh(&self.video).max(sound)?,
+        };
         Some(slower.saturating_add(self.lead_ns.unwrap_or(0)))
     }
 
@@ -362,6 +389,42 @@ mod tests {
         }
         let behind = offsets_ms(lead, 740);
         assert!(behind[19] > 763, "{behind:?}");
+    }
+
+    /// Key frames alone come out of their decoder late. The offset neither follows them nor forgets what
+    /// pictures need, and still follows the publisher's clock.
+    #[test]
+    fn a_decoder_that_rests_does_not_move_the_offset() {
+        let mut timeline = Timeline::default();
+        timeline.set_lead(Some(Duration::ZERO));
+        let mut at_ns = 0;
+        let mut play = |timeline: &mut Timeline, seconds: i64, rests: bool, drift_ms: i64| {
+            for n in 0..seconds * 30 {
+                at_ns += FRAME_NS;
+                let now = at_ns + drift_ms * MS_NS;
+                timeline.arrived(Track::Audio, at_ns, at(now + 20 * MS_NS));
+                if rests {
+                    timeline.excuse_pictures(at(now + 3 * SECOND_NS));
+                }
+                if !rests {
+                    timeline.arrived(Track::Video, at_ns, at(now + 250 * MS_NS));
+                } else if n % 60 == 0 {
+                    timeline.arrived(Track::Video, at_ns - 4 * SECOND_NS, at(now));
+                }
+            }
+            (
+                delay_ms(timeline, Track::Video, at_ns),
+                delay_ms(timeline, Track::Audio, at_ns),
+            )
+        };
+        assert_eq!(play(&mut timeline, 20, false, 0), (280, 280));
+        assert_eq!(play(&mut timeline, 100, true, 0), (280, 280));
+        assert_eq!(play(&mut timeline, 20, false, 0), (280, 280));
+        let (video, audio) = play(&mut timeline, 100, true, 100);
+        assert!(
+            video == audio && (375..=385).contains(&video),
+            "{video} {audio}"
+        );
     }
 
     #[test]

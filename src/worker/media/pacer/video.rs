@@ -46,6 +46,7 @@ pub struct PictureQueue<F> {
     pictures_max: usize,
     border: Border,
     counters: Counters,
+    counts: bool,
     /// Time of the first slot.
     from: Duration,
 }
@@ -70,6 +71,7 @@ impl<F> PictureQueue<F> {
             pictures_max: usize::try_from(pictures_max).unwrap_or(usize::MAX),
             border: Border::Late,
             counters: Counters::default(),
+            counts: true,
             from,
         }
     }
@@ -80,17 +82,26 @@ impl<F> PictureQueue<F> {
         // those that are due later.
         while self.waiting.back().is_some_and(|(last, _)| *last >= due) {
             self.waiting.pop_back();
-            self.counters.skipped += 1;
+            self.skip();
         }
         if due <= self.from {
             // Nobody will see the pictures before.
             self.waiting.clear();
         }
         if self.is_full() {
-            self.counters.skipped += 1;
+            self.skip();
             return;
         }
         self.waiting.push_back((due, frame));
+    }
+
+    /// Counts what is repeated and skipped, or does not while pictures are not needed.
+    pub fn set_counts(&mut self, counts: bool) {
+        self.counts = counts;
+    }
+
+    fn skip(&mut self) {
+        self.counters.skipped += u64::from(self.counts);
     }
 
     /// Moves the due times of the pictures that wait, as the timeline says.
@@ -115,7 +126,7 @@ impl<F> PictureQueue<F> {
             if let Some((_, frame)) = self.waiting.pop_front()
                 && taken.replace((phase, frame)).is_some()
             {
-                self.counters.skipped += 1;
+                self.skip();
             }
         }
         let accepted = taken.as_ref().and_then(|(phase, _)| *phase);
@@ -130,7 +141,7 @@ impl<F> PictureQueue<F> {
         match taken {
             Some((_, frame)) => Taken::New(frame),
             None => {
-                self.counters.repeated += 1;
+                self.counters.repeated += u64::from(self.counts);
                 Taken::Repeat
             }
         }

@@ -36,6 +36,8 @@ struct State {
     format: Option<Format>,
     /// The publisher has pictures in another format, or none.
     refused: Option<Obstacle>,
+    /// No rung needs pictures.
+    rests: bool,
     /// How long before its presentation the last key frame is decoded, in nanoseconds.
     ahead_ns: i64,
 }
@@ -162,6 +164,26 @@ impl Passthrough {
         match &self.lock().output {
             Some((watch, ..)) => watch.obstacle(),
             None => Some(Obstacle::NoSource),
+        }
+    }
+
+    /// No rung needs pictures, or one does again.
+    pub fn rest(&self, rests: bool) {
+        self.lock().rests = rests;
+    }
+
+    /// Whether only key frames have to be decoded, for thumbnails.
+    pub fn rests(&self) -> bool {
+        let state = self.lock();
+        let watch = state.output.as_ref().map(|(watch, ..)| watch);
+        state.rests && watch.is_some_and(|watch| watch.passes())
+    }
+
+    /// The output's timeline shows the frame with the time `time_ns` at `due`. Where no pictures are
+    /// decoded, this tells whether the output has moved.
+    pub fn due(&self, time_ns: i64, due: Duration) {
+        if let Some((watch, ..)) = &mut self.lock().output {
+            watch.due(time_ns, due);
         }
     }
 

@@ -21,6 +21,8 @@ const GOOD_FOR_LONG: Duration = Duration::from_secs(60);
 /// Pictures in a row that are shown elsewhere than their times say. Fewer of them were late, because
 /// the machine is busy; more of them mean that the output has moved.
 const ASTRAY_MAX: u32 = 15;
+/// How far from where it is due a frame may be shown, in canvas frames: half of one is rounding.
+const MOVED_MAX: f64 = 1.25;
 /// For how long the bitrate is measured.
 const MEASURE_S: f64 = 10.0;
 /// A source that is set to the bitrate of a rung exceeds it a little, in thousandths.
@@ -304,6 +306,23 @@ impl Watch {
         }
         self.astray = 0;
         self.anchor = Some((time_ns, frame));
+    }
+
+    /// The output's timeline shows the frame with the publisher's time `time_ns` at `due`.
+    pub fn due(&mut self, time_ns: i64, due: Duration) {
+        let Some((shown_ns, frame)) = self.anchor else {
+            return;
+        };
+        let ahead = self.frames(time_ns.saturating_sub(shown_ns)).round();
+        let due = due.as_secs_f64() * self.rung.fps.as_f64();
+        if (frame as f64 + ahead - due).abs() > MOVED_MAX {
+            self.fail(Obstacle::rate(&self.rung));
+        }
+    }
+
+    /// Whether the source is passed through and is good.
+    pub fn passes(&self) -> bool {
+        self.passed && self.obstacle().is_none()
     }
 
     /// The source was late, or is otherwise no good.

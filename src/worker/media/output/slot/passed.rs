@@ -17,6 +17,13 @@ impl Slot {
             .is_some_and(|passing| !passing.is_over())
     }
 
+    /// No rung needs pictures, or one does again.
+    pub fn let_decoder_rest(&self, rests: bool) {
+        if let Some(source) = self.source() {
+            source.rest(rests);
+        }
+    }
+
     /// What passes the publisher's frames on: the top rung has the size and the rate of the canvas.
     fn source(&self) -> Option<&Passthrough> {
         (self.index == 0 && self.rendition.divisor == 1).then_some(&self.tools.passthrough)
