@@ -98,6 +98,10 @@ pub enum Obstacle {
         /// The canvas' frames per second, times 1000.
         millihertz: u32,
     },
+    /// Its frames came too late.
+    Late,
+    /// Its frames have come earlier or later than before, and the output has moved with them.
+    Unsteady,
     /// Key frames are too far apart.
     KeyFrames {
         /// Longest distance in milliseconds.
@@ -142,6 +146,7 @@ impl Obstacle {
     pub fn advice(&self) -> Option<String> {
         Some(match self {
             Self::Never | Self::NoSource | Self::Young => return None,
+            Self::Late | Self::Unsteady => "a lower bitrate, or a better network".to_owned(),
             Self::Codec => "Video Encoder: x264 or another H.264 encoder".to_owned(),
             Self::Samples => "Color Format: NV12 (8-bit, 4:2:0)".to_owned(),
             Self::Interlaced => "send progressive pictures".to_owned(),
@@ -188,6 +193,8 @@ impl fmt::Display for Obstacle {
                 "the source does not send a picture for each of the {} frames per second",
                 f64::from(*millihertz) / 1000.0
             ),
+            Self::Late => f.write_str("the source's frames came too late"),
+            Self::Unsteady => f.write_str("the source's frames come earlier or later than before"),
             Self::KeyFrames { max_ms } => write!(
                 f,
                 "the key frames are more than {} s apart",

@@ -176,8 +176,6 @@ impl Intake {
         }
         if frame.key {
             media.timeline.set_lead(self.passthrough.lead());
-        }
-        if frame.key && rests {
             let due = media.timeline.due(Track::Video, frame.pts_ns);
             self.passthrough
                 .due(frame.pts_ns.saturating_add(shift_ns), due);

@@ -155,7 +155,7 @@ impl Timeline {
             && !settling
             && is_slewed(offset, target)
         {
-            if self.stays(target.saturating_sub(offset)) {
+            if self.stays(offset, target, now) {
                 return Moved::default();
             }
             let change = target.saturating_sub(offset).clamp(-step, step);
@@ -214,13 +214,25 @@ impl Timeline {
         Some(slower.saturating_add(self.lead_ns.unwrap_or(0)))
     }
 
-    /// Whether the offset of a source that may be passed through stays `missing_ns` away from where it
-    /// should be.
-    fn stays(&mut self, missing_ns: i64) -> bool {
-        if self.lead_ns.is_none() {
+    /// Whether the `offset` of a source that may be passed through stays although it should be `target`.
+    fn stays(&mut self, offset: i64, target: i64, now: Duration) -> bool {
+        let Some(lead) = self.lead_ns else {
             return false;
-        }
-        let serves = (-HELD_SLOW_NS..=JITTER_ROOM_NS).contains(&missing_ns);
+        };
+        let missing_ns = target.saturating_sub(offset);
+        // Single pictures that are late, as on a machine that is busy, are none of those that are passed
+        // through. Sound that is late would be heard.
+        let missed_ns = |needed: Option<i64>| needed.map(|it| it.saturating_sub(offset));
+        let sound = self.audio.target().map(|it| it.saturating_add(lead));
+        let sound = missed_ns(sound.filter(|_| self.audio.is_fresh(nanos(now))));
+        let most = missed_ns(self.video.base().filter(|_| !self.excuses_pictures(now)));
+        let serves_nearly = sound.is_some_and(|it| it <= JITTER_ROOM_NS)
+            && most.is_some_and(|it| it <= -JITTER_ROOM_NS);
+        let late_max = match serves_nearly {
+            true => STEP_UP_NS,
+            false => JITTER_ROOM_NS,
+        };
+        let serves = (-HELD_SLOW_NS..=late_max).contains(&missing_ns);
         self.moves = !serves || (self.moves && missing_ns.saturating_abs() > MS_NS);
         !self.moves
     }
@@ -389,6 +401,26 @@ mod tests {
         }
         let behind = offsets_ms(lead, 740);
         assert!(behind[19] > 763, "{behind:?}");
+    }
+
+    /// A machine that is busy decodes some pictures late.
+    #[test]
+    fn single_pictures_that_are_late_do_not_move_the_offset_of_a_source_that_may_be_passed_through()
+    {
+        let delays = |lead| {
+            let mut timeline = Timeline::default();
+            timeline.set_lead(lead);
+            let mut delays = Vec::new();
+            for n in 0..3000 {
+                let (pts, late) = (n * FRAME_NS, i64::from(n > 600 && n % 90 < 3) * 90 * MS_NS);
+                timeline.arrived(Track::Audio, pts, at(pts + 20 * MS_NS));
+                timeline.arrived(Track::Video, pts, at(pts + 60 * MS_NS + late));
+                delays.push(delay_ms(&timeline, Track::Video, pts));
+            }
+            (delays[600], delays[2999])
+        };
+        assert_eq!(delays(Some(Duration::ZERO)), (90, 90));
+        assert_eq!(delays(None), (90, 175));
     }
 
     /// Key frames alone come out of their decoder late. The offset neither follows them nor forgets what

@@ -179,8 +179,7 @@ impl Passthrough {
         state.rests && watch.is_some_and(|watch| watch.passes())
     }
 
-    /// The output's timeline shows the frame with the time `time_ns` at `due`. Where no pictures are
-    /// decoded, this tells whether the output has moved.
+    /// The output's timeline shows the frame with the time `time_ns` at `due`.
     pub fn due(&self, time_ns: i64, due: Duration) {
         if let Some((watch, ..)) = &mut self.lock().output {
             watch.due(time_ns, due);
@@ -212,8 +211,8 @@ impl Passthrough {
 
     /// The source is behind.
     pub fn late(&self) {
-        if let Some((watch, rung, _)) = &mut self.lock().output {
-            watch.fail(Obstacle::rate(rung));
+        if let Some((watch, ..)) = &mut self.lock().output {
+            watch.fail(Obstacle::Late);
         }
     }
 }

@@ -19,10 +19,12 @@ const GOOD_MAX: Duration = Duration::from_secs(160);
 /// A source that was good for so long is tried again soon.
 const GOOD_FOR_LONG: Duration = Duration::from_secs(60);
 /// Pictures in a row that are shown elsewhere than their times say. Fewer of them were late, because
-/// the machine is busy; more of them mean that the output has moved.
+/// the machine is busy; more of them mean that the source has not one picture per canvas frame. Once it
+/// is passed through, its timeline tells.
 const ASTRAY_MAX: u32 = 15;
-/// How far from where it is due a frame may be shown, in canvas frames: half of one is rounding.
-const MOVED_MAX: f64 = 1.25;
+/// How far from where it is due a frame may be shown, in canvas frames. The queue of decoded pictures
+/// shows a picture in another one from 5/8 on.
+const MOVED_MAX: f64 = 0.75;
 /// For how long the bitrate is measured.
 const MEASURE_S: f64 = 10.0;
 /// A source that is set to the bitrate of a rung exceeds it a little, in thousandths.
@@ -298,8 +300,8 @@ impl Watch {
         let step = self.frames(time_ns.saturating_sub(before_ns)).round();
         if step == frame as f64 - before as f64 {
             self.good = self.good.saturating_add(1);
-        } else if self.astray < ASTRAY_MAX {
-            self.astray += 1;
+        } else if self.passed || self.astray < ASTRAY_MAX {
+            self.astray = self.astray.saturating_add(1);
             return;
         } else {
             self.fail(Obstacle::rate(&self.rung));
@@ -315,8 +317,8 @@ impl Watch {
         };
         let ahead = self.frames(time_ns.saturating_sub(shown_ns)).round();
         let due = due.as_secs_f64() * self.rung.fps.as_f64();
-        if (frame as f64 + ahead - due).abs() > MOVED_MAX {
-            self.fail(Obstacle::rate(&self.rung));
+        if self.passed && (frame as f64 + ahead - due).abs() > MOVED_MAX {
+            self.fail(Obstacle::Unsteady);
         }
     }
 

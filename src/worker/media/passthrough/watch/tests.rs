@@ -157,9 +157,13 @@ fn an_output_that_has_moved_ends_it() {
     let mut source = Source::new((0..60).collect());
     let key = source.until_good().unwrap();
     source.watch.begin(key.frame).unwrap();
-    shown_elsewhere(&mut source, 16, 1);
+    let picture = source.sent;
+    let due = |astray: f64| Duration::from_secs_f64((100.0 + picture as f64 + astray) / 30.0);
+    source.watch.due(Source::time_ns(picture), due(0.6));
+    assert_eq!(source.watch.obstacle(), None);
+    source.watch.due(Source::time_ns(picture), due(0.8));
     assert_eq!(source.watch.take(key.frame), Next::Over);
-    assert_eq!(source.watch.obstacle(), Some(Obstacle::rate(&RUNG)));
+    assert_eq!(source.watch.obstacle(), Some(Obstacle::Unsteady));
 }
 
 /// A machine that is busy decodes some pictures late. Those that are passed through are none of them.
@@ -168,10 +172,7 @@ fn pictures_that_are_late_do_not_end_it() {
     let mut source = Source::new((0..60).collect());
     let key = source.until_good().unwrap();
     source.watch.begin(key.frame).unwrap();
-    for _ in 0..4 {
-        shown_elsewhere(&mut source, 10, 1);
-        source.send();
-    }
+    shown_elsewhere(&mut source, 40, 1);
     assert!(matches!(source.watch.take(key.frame), Next::Unit(_)));
 }
 
@@ -207,4 +208,15 @@ fn a_source_that_fails_returns_later_each_time() {
         source.watch.end();
     }
     assert_eq!(waits, [1, 1, 2]);
+}
+
+/// Half a second of pictures that are not shown where their times say is no source of the canvas' rate.
+#[test]
+fn pictures_that_are_shown_elsewhere_are_against_it() {
+    let mut source = Source::new((0..60).collect());
+    source.until_good().unwrap();
+    shown_elsewhere(&mut source, 15, 1);
+    assert_eq!(source.watch.obstacle(), None);
+    shown_elsewhere(&mut source, 16, 1);
+    assert_eq!(source.watch.obstacle(), Some(Obstacle::rate(&RUNG)));
 }
