@@ -86,7 +86,7 @@ fn a_good_source_is_passed_through_after_ten_seconds() {
             let offset = source.gop[((place - key.frame) % 60) as usize];
             assert_eq!(unit.place, place);
             assert_eq!(unit.shown, place - (place - key.frame) % 60 + offset);
-            assert_eq!(unit.key, (place - key.frame) % 60 == 0);
+            assert_eq!(unit.key, (place - key.frame).is_multiple_of(60));
         }
     }
 }
