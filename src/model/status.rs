@@ -43,6 +43,9 @@ pub struct StreamStatus {
     pub worker_pid: Option<u32>,
     /// CPU seconds per second that the worker has used in the last ten seconds; `None` at its start.
     pub worker_cpu: Option<f64>,
+    /// Name of the element that decodes the pictures of the source, such as `avdec_h264`; `None` before
+    /// it has given one.
+    pub decoder: Option<String>,
     /// The last error, with the next step; `None` once the stream has been live for ten seconds
     /// without another.
     pub last_error: Option<String>,

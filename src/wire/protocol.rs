@@ -236,6 +236,13 @@ pub enum FromWorker {
     Shed(Shed),
     /// What is against passing the publisher's frames through; `None` if nothing is.
     Passthrough(Option<Obstacle>),
+    /// A decoder gives the input's pictures now, or another one has to take over from it.
+    Decoding {
+        /// Name of its element, such as `avdec_h264`.
+        decoder: String,
+        /// What went wrong with it; `None` when it gives pictures.
+        trouble: Option<Trouble>,
+    },
 }
 
 /// How much of the ladder is given up because the machine is too slow.
@@ -247,7 +254,7 @@ pub struct Shed {
     pub exhausted: bool,
 }
 
-/// Something that went wrong with a rung.
+/// Something that went wrong with a rung or a decoder.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Trouble {
     /// What failed and how.

@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use crate::base::backoff::Backoff;
 use crate::model::source::Source;
-use crate::worker::media::events::Events;
-use crate::worker::media::input::{Intake, Puller, Rules};
+use crate::wire::protocol::Trouble;
+use crate::worker::media::events::{Event, Events};
+use crate::worker::media::input::{Decoders, Intake, Puller, Rules};
 use crate::worker::media::template::{self, Library};
 
 /// First and longest wait between two attempts at a pull.
@@ -20,6 +21,7 @@ const SILENCE_MAX: Duration = Duration::from_secs(10);
 /// The attempts at a pull.
 pub struct Attempts {
     rules: Arc<Rules>,
+    decoders: Arc<Decoders>,
     current: Option<(Puller, u64, Instant)>,
     next: Instant,
     backoff: Backoff,
@@ -27,12 +29,13 @@ pub struct Attempts {
 
 impl Attempts {
     /// The attempts at `source`; `None` if that is no pull.
-    pub fn of(source: &Source) -> Option<Self> {
+    pub fn of(source: &Source, library: &Arc<Library>, events: &Events) -> Option<Self> {
         let Source::Pull(pull) = source else {
             return None;
         };
         Some(Self {
             rules: Rules::new(pull.clone()),
+            decoders: Decoders::new(library.clone(), events),
             current: None,
             next: Instant::now(),
             backoff: Backoff::new(RETRY_MIN, RETRY_MAX),
@@ -51,10 +54,9 @@ impl Attempts {
     pub fn attempt(
         &mut self,
         intake: &Arc<Intake>,
-        library: &Arc<Library>,
         events: &Events,
     ) -> Result<(), template::Error> {
-        let puller = Puller::start(&self.rules, intake, library, events.clone())?;
+        let puller = Puller::start(&self.rules, intake, &self.decoders, events.clone())?;
         let input = puller.input();
         self.current = Some((puller, input, Instant::now()));
         Ok(())
@@ -77,6 +79,30 @@ impl Attempts {
             );
             (*input, reason)
         })
+    }
+
+    /// The report of a decoder that works no more although it has reported no error.
+    pub fn stuck(&self) -> Option<Event> {
+        let (puller, input, _) = self.current.as_ref()?;
+        let (decoder, reason) = puller.complaint(Instant::now())?;
+        Some(Event::DecoderFailed {
+            input: *input,
+            decoder,
+            reason: reason.to_owned(),
+            at_once: false,
+        })
+    }
+
+    /// A decoder in hardware has failed; with `at_once`, the attempt goes on with another one. Returns
+    /// what a person should know, and whether another decoder can take over.
+    pub fn decoder_failed(&self, name: &str, reason: &str, at_once: bool) -> (Trouble, bool) {
+        self.decoders.failed_pulled(name, reason, at_once)
+    }
+
+    /// Ends the attempt; the next one is due now.
+    pub fn again(&mut self) {
+        self.current = None;
+        self.next = Instant::now();
     }
 
     /// Ends the attempt and schedules the next one by exponential back-off with jitter. A pull is

@@ -71,7 +71,7 @@ impl Director {
         outbox: Outbox,
         events: Events,
     ) -> Self {
-        let pull = Attempts::of(&start.source);
+        let pull = Attempts::of(&start.source, &library, &events);
         Self {
             start,
             intake,
@@ -133,6 +133,22 @@ impl Director {
                 track,
                 reason,
             } => self.undecodable(input, track, &reason),
+            Event::Decoding {
+                input,
+                decoder,
+                trouble,
+            } if self.intake.is_current(input) => {
+                self.outbox.send(FromWorker::Decoding { decoder, trouble });
+            }
+            Event::DecoderFailed {
+                input,
+                decoder,
+                reason,
+                at_once,
+            } if self.intake.is_current(input) => {
+                self.decoder_failed(input, (&decoder, &reason), at_once);
+            }
+            Event::Decoding { .. } | Event::DecoderFailed { .. } => {}
             Event::EncoderFailed {
                 video,
                 encoder,
@@ -177,6 +193,10 @@ impl Director {
             self.lost(input, &reason);
             return;
         }
+        if let Some(stuck) = pull.stuck() {
+            self.act(stuck);
+        }
+        let Some(pull) = &mut self.pull else { return };
         if pull.due() {
             if let Some(file) = self.names.replaced() {
                 let file = file.display();
@@ -185,7 +205,7 @@ impl Director {
                 return;
             }
             self.outbox.send(FromWorker::Input(InputState::Connecting));
-            let attempt = pull.attempt(&self.intake, &self.library, &self.events);
+            let attempt = pull.attempt(&self.intake, &self.events);
             if let Err(error) = attempt {
                 self.fail(&error.to_string());
             }
@@ -349,6 +369,25 @@ impl Director {
             reason: reason.to_owned(),
             retry_in,
         }));
+    }
+
+    /// The decoder of a pull's pictures, one in hardware, has failed. Unless `decodebin` goes on with
+    /// another one at once, the source is fetched again, and then another one decodes.
+    fn decoder_failed(&mut self, input: u64, (name, reason): (&str, &str), at_once: bool) {
+        let Some(pull) = &mut self.pull else { return };
+        let (trouble, takes_over) = pull.decoder_failed(name, reason, at_once);
+        if !at_once && !takes_over {
+            return self.lost(input, &trouble.cause);
+        }
+        self.outbox.send(FromWorker::Decoding {
+            decoder: name.to_owned(),
+            trouble: Some(trouble),
+        });
+        if !at_once {
+            pull.again();
+            self.dark_at = None;
+            self.intake.close();
+        }
     }
 
     /// Reports a track without a decoder; the other track goes on.

@@ -6,13 +6,13 @@ use crate::model::frame::{EncodedFrame, InputFormat};
 use crate::wire::protocol::{FromWorker, InputState, Level};
 use crate::worker::media::Outbox;
 use crate::worker::media::events::{Event, Events};
-use crate::worker::media::input::{Intake, Push};
+use crate::worker::media::input::{Decoders, Intake, Push};
 use crate::worker::media::template::{self, Library};
 
 /// The current publisher's decoders.
 pub struct Feeder {
     intake: Arc<Intake>,
-    library: Arc<Library>,
+    decoders: Arc<Decoders>,
     outbox: Outbox,
     events: Events,
     /// Announced, but not yet built: the input half needs the first frame's time.
@@ -27,7 +27,7 @@ impl Feeder {
     pub fn new(intake: Arc<Intake>, library: Arc<Library>, outbox: Outbox, events: Events) -> Self {
         Self {
             intake,
-            library,
+            decoders: Decoders::new(library, &events),
             outbox,
             events,
             pending: None,
@@ -73,7 +73,7 @@ impl Feeder {
 
     fn start(&mut self, format: &InputFormat, first_dts_ns: i64) {
         let events = self.events.clone();
-        let push = Push::start(format, first_dts_ns, &self.intake, &self.library, events);
+        let push = Push::start(format, first_dts_ns, &self.intake, &self.decoders, events);
         self.use_or_report(push, format);
     }
 

@@ -93,6 +93,7 @@ impl Catalog for Stub {
             }],
             worker_pid: Some(WORKER),
             worker_cpu: Some(0.5),
+            decoder: None,
             last_error: Some(LAST_ERROR.to_owned()),
         })
     }

@@ -184,6 +184,12 @@ impl Daemon {
                 speaker.log(&log, at);
                 true
             }
+            FromWorker::Decoding { decoder, trouble } => {
+                if let Some(trouble) = trouble {
+                    let _ = speaker.decoder(&decoder, &trouble, at);
+                }
+                true
+            }
             FromWorker::Input(state) => {
                 let _ = speaker.input(&state, at);
                 true

@@ -68,6 +68,8 @@ pub struct Report {
     pub worker_pid: Option<u32>,
     /// CPU seconds per second that the worker uses, once that is known.
     pub worker_cpu: Option<f64>,
+    /// What decodes the source's pictures, once that is known.
+    pub decoder: Option<String>,
 }
 
 impl Cell {
@@ -84,6 +86,7 @@ impl Cell {
             rungs: Vec::new(),
             worker_pid: None,
             worker_cpu: None,
+            decoder: None,
             last_error: None,
         };
         Self {
@@ -139,6 +142,7 @@ impl Cell {
         board.status.rungs = report.rungs;
         board.status.worker_pid = report.worker_pid;
         board.status.worker_cpu = report.worker_cpu;
+        board.status.decoder = report.decoder;
         before
     }
 
@@ -244,6 +248,7 @@ mod tests {
             rungs: Vec::new(),
             worker_pid: None,
             worker_cpu: None,
+            decoder: None,
         });
         if ended {
             cell.ended(start);
@@ -313,6 +318,7 @@ mod tests {
                 rungs: Vec::new(),
                 worker_pid: None,
                 worker_cpu: None,
+                decoder: None,
             });
             cell.watching(Ipv4Addr::LOCALHOST.into(), "agent", Instant::now());
             let case = format!("{schedule:?} open {open}");
@@ -351,6 +357,7 @@ mod tests {
                 rungs: Vec::new(),
                 worker_pid: None,
                 worker_cpu: None,
+                decoder: None,
             };
             cell.report_at(report, Instant::now() + later)
         };

@@ -67,6 +67,18 @@ impl Speaker<'_> {
         }
     }
 
+    /// Logs what went wrong with a decoder; returns the error to show.
+    pub fn decoder(self, decoder: &str, trouble: &Trouble, now: Instant) -> String {
+        let decoder = printable(decoder, NAME_CHARS_MAX);
+        let cause = printable(&trouble.cause, TEXT_CHARS_MAX);
+        let next = printable(&trouble.next, TEXT_CHARS_MAX);
+        if self.passes(now) {
+            let (stream, pid) = (self.stream, self.pid);
+            tracing::warn!(stream, decoder, pid, cause, next, "decoder failed");
+        }
+        format!("{cause}; {next}")
+    }
+
     /// Logs the state of the worker's input; returns the error to show, if it is one.
     pub fn input(self, state: &InputState, now: Instant) -> Option<String> {
         let (stream, passes) = (self.stream, self.passes(now));

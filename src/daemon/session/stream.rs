@@ -102,6 +102,8 @@ struct Stream {
     distribution: Distribution,
     link: Option<Link>,
     hiring: Option<Hiring>,
+    /// What decodes the pictures of the source in the present worker, as the worker says.
+    decoder: Option<String>,
     /// Something has changed since the last report.
     news: bool,
     reported: State,
@@ -133,6 +135,7 @@ pub async fn run(mut setup: Setup) {
         distribution: Distribution::new(setup.origin.clone(), setup.subscribers.clone()),
         link: None,
         hiring: None,
+        decoder: None,
         news: true,
         reported: State::Idle,
         setup,
@@ -382,6 +385,7 @@ impl Stream {
         self.setup.tenancy.vacate();
         self.link = None;
         self.hiring = None;
+        self.decoder = None;
     }
 
     fn end_session(&mut self) {
@@ -411,6 +415,7 @@ impl Stream {
             rungs: self.distribution.rungs(),
             worker_pid: self.link.as_ref().map(Link::pid),
             worker_cpu: self.link.as_ref().and_then(|link| link.meter().cores()),
+            decoder: self.decoder.clone(),
         });
         if before != state {
             tracing::info!(stream = self.name(), from = ?before, to = ?state, "state");

@@ -292,6 +292,7 @@ mod tests {
             }],
             worker_pid: Some(42),
             worker_cpu: None,
+            decoder: None,
             last_error: None,
         }
     }

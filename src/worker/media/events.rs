@@ -4,6 +4,7 @@ use super::mailbox::{Receiver, Sender, mailbox};
 use crate::model::encoder::TemplateName;
 use crate::model::frame::Track;
 use crate::model::ladder::{RungSet, SourceFormat};
+use crate::wire::protocol::Trouble;
 
 /// Reports that may wait. Further reports are dropped, because the oldest already say what is wrong;
 /// what the rungs or the worker depend on is never dropped for them.
@@ -34,6 +35,26 @@ pub enum Event {
         track: Track,
         /// What the decoder reported.
         reason: String,
+    },
+    /// A decoder gives pictures now, or another one has to take over from it.
+    Decoding {
+        /// The input's number.
+        input: u64,
+        /// Name of its element.
+        decoder: String,
+        /// What went wrong with it; `None` when it gives pictures.
+        trouble: Option<Trouble>,
+    },
+    /// The decoder of a pull's pictures, one in hardware, failed.
+    DecoderFailed {
+        /// The input's number.
+        input: u64,
+        /// Name of its element.
+        decoder: String,
+        /// What it did wrong.
+        reason: String,
+        /// It was given nothing, and the input goes on with another one.
+        at_once: bool,
     },
     /// One rung's encoder failed. The rung is vacant, unless the encoder was only to take over.
     EncoderFailed {

@@ -488,7 +488,8 @@ impl<'a> Script<'a> {
     }
 
     fn input(&mut self) -> FromWorker {
-        FromWorker::Input(match self.byte() % 3 {
+        FromWorker::Input(match self.byte() % 4 {
+            3 => return self.decoding(),
             0 => InputState::Connecting,
             1 => InputState::Live {
                 description: self.text(),
@@ -498,6 +499,17 @@ impl<'a> Script<'a> {
                 retry_in: Some(self.duration()),
             },
         })
+    }
+
+    fn decoding(&mut self) -> FromWorker {
+        let (decoder, cause, next) = (self.text(), self.text(), self.text());
+        FromWorker::Decoding {
+            decoder,
+            trouble: self
+                .byte()
+                .is_multiple_of(2)
+                .then_some(Trouble { cause, next }),
+        }
     }
 
     fn says(&mut self, message: FromWorker) {

@@ -1,5 +1,6 @@
 //! Whole streams with scripted workers: every test waits for what it expects, none for time.
 
+mod decoders;
 mod demand;
 mod encoders;
 mod reload;

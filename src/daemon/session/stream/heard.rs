@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::{Stream, now};
+use crate::base::names::NAME_CHARS_MAX;
 use crate::base::text::printable;
 use crate::daemon::session::claims::Moment;
 use crate::daemon::session::fault::Fault;
@@ -56,6 +57,9 @@ impl Stream {
             FromWorker::Shed(shed) => return self.setup.tenancy.shed(shed),
             FromWorker::Passthrough(obstacle) => {
                 return self.passthrough(obstacle);
+            }
+            FromWorker::Decoding { decoder, trouble } => {
+                return self.decoding(&decoder, trouble.as_ref());
             }
             FromWorker::Log(log) => return self.log(&log),
             FromWorker::Input(state) => return self.input(&state),
@@ -116,6 +120,20 @@ impl Stream {
             speaker.passthrough(obstacle.as_ref(), now());
         }
         self.want();
+        self.news = true;
+    }
+
+    /// A decoder gives the source's pictures, or another one has to take over from it.
+    fn decoding(&mut self, decoder: &str, trouble: Option<&Trouble>) {
+        let told = |trouble| Some(self.speaker()?.decoder(decoder, trouble, now()));
+        match trouble {
+            Some(trouble) => {
+                if let Some(error) = told(trouble) {
+                    self.setup.cell.error(&error);
+                }
+            }
+            None => self.decoder = Some(printable(decoder, NAME_CHARS_MAX)),
+        }
         self.news = true;
     }
 

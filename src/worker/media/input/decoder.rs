@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use gst::glib;
 use gst::prelude::*;
 
+use super::decoders::Decoders;
 use super::elements;
 use super::formats::{PLAYLIST, PLAYLIST_DEMUXER, Verdict, title, verdict};
 use super::http::cause::{Shown, word};
@@ -21,13 +22,18 @@ const WAITING_BYTES_MAX: u32 = 32 * 1024 * 1024;
 const WAITING_TIME_MAX: gst::ClockTime = gst::ClockTime::from_seconds(20);
 const WAITING_FRAMES_MAX: u32 = 8192;
 
-/// A decoder of input number `input` that takes listed formats only, and a playlist only where the
+/// A decoder of input number `input`, with `decoders` inside, that takes listed formats only, and a playlist only where the
 /// rules say that the address was configured as one. What it leaves out is noted in `rules`, and
 /// reported to `events` when the rest of the input goes on.
 ///
 /// # Errors
 /// When GStreamer lacks `decodebin`.
-pub fn make(rules: &Arc<Rules>, input: u64, events: &Events) -> Result<gst::Element, Error> {
+pub fn make(
+    rules: &Arc<Rules>,
+    input: u64,
+    events: &Events,
+    decoders: &Arc<Decoders>,
+) -> Result<gst::Element, Error> {
     let decoder = elements::make("decodebin")?;
     decoder.set_property("max-size-bytes", WAITING_BYTES_MAX);
     decoder.set_property("max-size-time", WAITING_TIME_MAX.nseconds());
@@ -52,6 +58,17 @@ pub fn make(rules: &Arc<Rules>, input: u64, events: &Events) -> Result<gst::Elem
             _ => false,
         };
         answers.to_value_by_nick(if takes { "try" } else { "skip" })
+    });
+    let decoders = decoders.clone();
+    decoder.connect("autoplug-sort", false, move |args| {
+        let all = args.get(3).and_then(|v| v.get::<glib::ValueArray>().ok());
+        let sorted = all.map(|all| {
+            let all = all
+                .iter()
+                .filter_map(|v| v.get::<gst::ElementFactory>().ok());
+            glib::ValueArray::new(decoders.sorted(all.collect()))
+        });
+        Some(sorted.to_value())
     });
     let (rules, events) = (rules.clone(), events.clone());
     decoder.connect("unknown-type", false, move |args| {
@@ -131,7 +148,7 @@ pub fn reason(rules: &Rules, error: &glib::Error) -> String {
 }
 
 /// A text without the addresses in it, which may contain passwords.
-fn without_addresses(text: &str) -> String {
+pub fn without_addresses(text: &str) -> String {
     let text = word(text);
     let words = text.split(' ').map(|word| match word.contains("://") {
         true => "(an address)",

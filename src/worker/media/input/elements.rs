@@ -21,12 +21,17 @@ pub fn fail(message: impl ToString) -> Error {
     Error::build("input", message)
 }
 
-/// Stops a pipeline without making the caller wait: a state change can block on a network read.
-pub fn dispose(pipeline: &gst::Pipeline) {
+/// Lets nobody hear any more what a pipeline says.
+pub fn hush(pipeline: &gst::Pipeline) {
     if let Some(bus) = pipeline.bus() {
         bus.unset_sync_handler();
         bus.set_sync_handler(|_, _| gst::BusSyncReply::Drop);
     }
+}
+
+/// Stops a pipeline without making the caller wait: a state change can block on a network read.
+pub fn dispose(pipeline: &gst::Pipeline) {
+    hush(pipeline);
     pipeline.call_async(|pipeline| {
         let _ = pipeline.set_state(gst::State::Null);
     });

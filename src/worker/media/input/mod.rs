@@ -3,6 +3,7 @@
 //! the [`Intake`].
 
 mod decoder;
+mod decoders;
 mod elements;
 mod fit;
 mod formats;
@@ -11,9 +12,13 @@ pub mod http;
 mod intake;
 mod pull;
 mod push;
+mod ranking;
 mod rest;
 mod upright;
+mod watch;
+mod watches;
 
+pub use decoders::Decoders;
 pub use http::Rules;
 pub use intake::{Intake, Media, Opening};
 pub use pull::Puller;

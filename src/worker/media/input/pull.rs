@@ -1,19 +1,22 @@
 //! An input half that fetches its media over HTTP.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use gst::prelude::*;
 
 use super::decoder;
-use super::elements::{self, dispose, fail, make, pad};
+use super::decoders::Decoders;
+use super::elements::{self, dispose, fail, hush, make, pad};
 use super::fit::Fit;
 use super::gate::Gate;
 use super::http::source::{self, BODY, FRAMERATE, LENGTH, PICTURES};
 use super::http::{Cause, Rules};
 use super::intake::Intake;
+use super::watches::{self, Watches};
 use crate::worker::media::events::{Event, Events};
 use crate::worker::media::graph::draw;
-use crate::worker::media::template::{Error, Kind, Library, Values};
+use crate::worker::media::template::{Error, Kind, Values};
 
 /// Longest time for which pictures wait to be decoded; then older ones are left out.
 const PICTURES_WAIT_MAX: gst::ClockTime = gst::ClockTime::from_mseconds(500);
@@ -21,20 +24,25 @@ const PICTURES_WAIT_MAX: gst::ClockTime = gst::ClockTime::from_mseconds(500);
 /// One attempt at fetching.
 pub struct Puller {
     pipeline: gst::Pipeline,
+    source: gst::Element,
     gate: Arc<Gate>,
     input: u64,
     rules: Arc<Rules>,
+    decoders: Arc<Decoders>,
+    watches: Watches,
 }
 
 impl Puller {
-    /// Starts fetching by `rules`. When it ends, for whatever reason, [`Event::Lost`] is reported to `events`.
+    /// Starts fetching by `rules`. When it ends, for whatever reason, [`Event::Lost`] is reported to
+    /// `events`; where it ends because of a decoder that another one can replace,
+    /// [`Event::DecoderFailed`].
     ///
     /// # Errors
     /// When an element is missing or refuses its settings.
     pub fn start(
         rules: &Arc<Rules>,
         intake: &Arc<Intake>,
-        library: &Arc<Library>,
+        decoders: &Arc<Decoders>,
         events: Events,
     ) -> Result<Self, Error> {
         source::make_sole();
@@ -47,19 +55,23 @@ impl Puller {
             gate: gate.clone(),
             intake: intake.clone(),
             input,
-            library: library.clone(),
+            decoders: decoders.clone(),
+            watches: Watches::default(),
             events,
             rules: rules.clone(),
         };
         watch(&pipeline, &graph);
-        graph.fetch(&pipeline)?;
+        let source = graph.fetch(&pipeline)?;
         pipeline.set_state(gst::State::Playing).map_err(fail)?;
         let rules = rules.clone();
         Ok(Self {
             pipeline,
+            source,
             gate,
             input,
             rules,
+            decoders: decoders.clone(),
+            watches: graph.watches,
         })
     }
 
@@ -73,6 +85,11 @@ impl Puller {
         self.rules.forbidden()
     }
 
+    /// A decoder in hardware that works no more, and what is wrong with it.
+    pub fn complaint(&self, now: Instant) -> Option<(String, &'static str)> {
+        self.watches.complaint(now)
+    }
+
     /// Number of this input.
     pub fn input(&self) -> u64 {
         self.input
@@ -82,7 +99,16 @@ impl Puller {
 impl Drop for Puller {
     fn drop(&mut self) {
         self.gate.close();
-        dispose(&self.pipeline);
+        if self.watches.complaint(Instant::now()).is_none() {
+            return dispose(&self.pipeline);
+        }
+        // A decoder that hangs lets nobody stop its pipeline. The source can be stopped before it.
+        hush(&self.pipeline);
+        self.source.set_locked_state(true);
+        self.source.call_async(|source| {
+            let _ = source.set_state(gst::State::Null);
+        });
+        self.decoders.bury(&self.pipeline);
     }
 }
 
@@ -91,6 +117,10 @@ fn watch(pipeline: &gst::Pipeline, graph: &Graph) {
     let (rules, input, events) = (graph.rules.clone(), graph.input, graph.events.clone());
     bus.set_sync_handler(move |_, message| {
         draw(message);
+        if let Some(failed) = decoder_failed(message, input) {
+            events.send(failed);
+            return gst::BusSyncReply::Drop;
+        }
         let reason = match message.view() {
             gst::MessageView::Error(error) => Some(decoder::reason(&rules, &error.error())),
             gst::MessageView::Eos(_) => Some(match rules.cause() {
@@ -106,6 +136,20 @@ fn watch(pipeline: &gst::Pipeline, graph: &Graph) {
     });
 }
 
+/// The error of a decoder that another one can replace.
+fn decoder_failed(message: &gst::MessageRef, input: u64) -> Option<Event> {
+    let gst::MessageView::Error(error) = message.view() else {
+        return None;
+    };
+    let decoder = watches::behind(message.src()?)?;
+    Some(Event::DecoderFailed {
+        input,
+        decoder,
+        reason: decoder::without_addresses(error.error().message()),
+        at_once: false,
+    })
+}
+
 /// What the callbacks share that add elements to the pipeline. It holds the pipeline weakly, because
 /// the pipeline's elements own the callbacks.
 #[derive(Clone)]
@@ -114,15 +158,18 @@ struct Graph {
     gate: Arc<Gate>,
     intake: Arc<Intake>,
     input: u64,
-    library: Arc<Library>,
+    decoders: Arc<Decoders>,
+    watches: Watches,
     events: Events,
     rules: Arc<Rules>,
 }
 
 impl Graph {
-    fn fetch(&self, pipeline: &gst::Pipeline) -> Result<(), Error> {
+    /// Adds the source, and what takes its body; returns the source.
+    fn fetch(&self, pipeline: &gst::Pipeline) -> Result<gst::Element, Error> {
         let (source, last) = self
-            .library
+            .decoders
+            .library()
             .build_kind(Kind::HttpSource, &Values::default())?
             .add_to(pipeline.upcast_ref())?;
         source.set_property("location", self.rules.pull().url.as_str());
@@ -141,7 +188,7 @@ impl Graph {
             graph.report(graph.take_body(pad, &body));
             gst::PadProbeReturn::Remove
         });
-        Ok(())
+        Ok(source)
     }
 
     /// Times are counted from the first buffer on.
@@ -161,7 +208,8 @@ impl Graph {
             drop_old_pictures(&queue);
             self.jpeg_decoder()?
         } else {
-            let decoder = decoder::make(&self.rules, self.input, &self.events)?;
+            let decoder = decoder::make(&self.rules, self.input, &self.events, &self.decoders)?;
+            self.watches.over(&decoder, self.input, &self.events);
             self.take_raw_pads(&decoder);
             decoder
         };
@@ -169,7 +217,7 @@ impl Graph {
         queue.link(&next).map_err(fail)?;
         if body.pictures {
             let raw = elements::pad(&next, "src")?;
-            self.fit().video(&pipeline, &raw, &self.library)?;
+            self.fit().video(&pipeline, &raw, self.decoders.library())?;
         }
         next.sync_state_with_parent().map_err(fail)?;
         queue.sync_state_with_parent().map_err(fail)?;
@@ -210,11 +258,11 @@ impl Graph {
         match caps.structure(0).map(|s| s.name().as_str()) {
             Some("video/x-raw") if video.take(raw) => {
                 self.gate.hold(raw);
-                fit.video(&pipeline, raw, &self.library)
+                fit.video(&pipeline, raw, self.decoders.library())
             }
             Some("audio/x-raw") if audio.take(raw) => {
                 self.gate.hold(raw);
-                fit.audio(&pipeline, raw, &self.library)
+                fit.audio(&pipeline, raw, self.decoders.library())
             }
             _ => Ok(()),
         }

@@ -1,23 +1,25 @@
 //! An input half that decodes the frames of a publisher, which arrive through the daemon.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock, mpsc};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use gst::prelude::*;
 use gst_app::AppSrc;
 
-use super::elements::{dispose, fail, pad};
+use super::decoders::Decoders;
+use super::elements::{dispose, fail, hush, pad};
 use super::fit::Fit;
 use super::intake::Intake;
+use super::ranking::Named;
 use super::rest::Rest;
+use super::watch::{self, Watch};
 use crate::base::backoff::Backoff;
 use crate::base::units::FrameRate;
 use crate::model::frame::{AudioFormat, EncodedFrame, InputFormat, Track, VideoCodec, VideoFormat};
 use crate::worker::media::events::{Event, Events};
 use crate::worker::media::graph::draw;
-use crate::worker::media::template::{self, Kind, Library, Values};
+use crate::worker::media::template::{self, Template, Values};
 
 /// Added to every time: a publisher's may start below zero, but GStreamer's may not.
 const LEAD_NS: i64 = 10_000_000_000;
@@ -26,7 +28,11 @@ const LEAD_NS: i64 = 10_000_000_000;
 const WAITING_FRAMES_MAX: u64 = 128;
 /// Bytes of them: two seconds at 128 Mbit/s.
 const WAITING_BYTES_MAX: u64 = 32 << 20;
-/// First and longest wait before a decoder that failed is replaced.
+/// Interval at which a decoder is asked for room.
+const ROOM_POLL: Duration = Duration::from_millis(3);
+/// How long a decoder in hardware may take to start.
+const START_MAX: Duration = Duration::from_secs(3);
+/// First and longest wait before a decoder that failed is tried again where no other takes over.
 const RETRY_MIN: Duration = Duration::from_secs(1);
 const RETRY_MAX: Duration = Duration::from_secs(60);
 
@@ -44,7 +50,7 @@ pub struct Push {
 #[derive(Debug)]
 struct Maker {
     intake: Arc<Intake>,
-    library: Arc<Library>,
+    decoders: Arc<Decoders>,
     events: Events,
     /// Added to the publisher's times.
     shift_ns: i64,
@@ -77,7 +83,12 @@ struct Format {
 struct Branch {
     pipeline: gst::Pipeline,
     source: AppSrc,
-    failed: Arc<AtomicBool>,
+    decoder: Named,
+    /// There for a decoder in hardware.
+    watch: Option<Watch>,
+    /// What it did wrong.
+    fault: Arc<OnceLock<String>>,
+    decoders: Arc<Decoders>,
 }
 
 impl Push {
@@ -90,12 +101,12 @@ impl Push {
         format: &InputFormat,
         first_dts_ns: i64,
         intake: &Arc<Intake>,
-        library: &Arc<Library>,
+        decoders: &Arc<Decoders>,
         events: Events,
     ) -> Result<Self, template::Error> {
         let maker = Maker {
             intake: intake.clone(),
-            library: library.clone(),
+            decoders: decoders.clone(),
             events,
             shift_ns: LEAD_NS - first_dts_ns,
             fps_hint: hint(format),
@@ -133,8 +144,8 @@ impl Push {
     }
 
     /// Decodes a frame; waits while the decoder's queue is full. Ignores frames of a track that the
-    /// format did not announce. After a decoder has failed, its track's frames are ignored until a
-    /// key frame comes after the back-off.
+    /// format did not announce. After a decoder has failed, its track's frames are ignored until
+    /// another one begins with the next key frame; where it is the same one, after a back-off.
     pub fn frame(&mut self, frame: EncodedFrame) {
         if frame.track == Track::Audio {
             return self.decode(frame);
@@ -224,7 +235,30 @@ impl Maker {
         })
     }
 
+    /// The best decoder for `format` that starts.
     fn branch(&self, format: &Format) -> Result<Branch, template::Error> {
+        let mut last = template::Error::build("pipelines", "no template of this kind");
+        for (decoder, template) in self.decoders.templates(format.codec) {
+            match self.branch_of(format, decoder, template) {
+                Ok(branch) => return Ok(branch),
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+
+    fn branch_of(
+        &self,
+        format: &Format,
+        decoder: Named,
+        template: &Template,
+    ) -> Result<Branch, template::Error> {
+        let chain = template::build(template, &Values::default())?;
+        let mut elements = chain.elements().iter();
+        let element =
+            elements.find(|it| it.factory().is_some_and(|it| watch::named(&it).is_some()));
+        let watched = element.filter(|_| decoder.hardware);
+        let watch = watched.and_then(|element| Watch::over(decoder.clone(), element));
         let pipeline = gst::Pipeline::with_name(format.codec);
         let source = AppSrc::builder()
             .caps(&format.caps)
@@ -234,28 +268,59 @@ impl Maker {
             .block(true)
             .build();
         pipeline.add(&source).map_err(fail)?;
-        let chain = self.library.build_first(
-            |body| body.kind == Kind::Decoder && body.codec.as_deref() == Some(format.codec),
-            &Values::default(),
-        )?;
         let (first, last) = chain.add_to(pipeline.upcast_ref())?;
         source.link(&first).map_err(fail)?;
         let (fit, raw) = (self.fit(), pad(&last, "src")?);
+        let library = self.decoders.library();
         match format.track {
-            Track::Video => fit.video(&pipeline, &raw, &self.library)?,
-            Track::Audio => fit.audio(&pipeline, &raw, &self.library)?,
+            Track::Video => {
+                self.announce(&raw, &decoder);
+                fit.video(&pipeline, &raw, library)?;
+            }
+            Track::Audio => fit.audio(&pipeline, &raw, library)?,
         }
-        let failed = self.watch(&pipeline, format.track);
+        let fault = self.watch(&pipeline, format.track, decoder.hardware);
         let branch = Branch {
             pipeline,
             source,
-            failed,
+            decoder,
+            watch,
+            fault,
+            decoders: self.decoders.clone(),
         };
-        branch
-            .pipeline
-            .set_state(gst::State::Playing)
-            .map_err(fail)?;
+        branch.start().map_err(|reason| {
+            if branch.decoder.hardware {
+                self.replace(format, &branch.decoder, &reason);
+            }
+            fail(reason)
+        })?;
         Ok(branch)
+    }
+
+    /// Tells which decoder it is once it gives a picture.
+    fn announce(&self, raw: &gst::Pad, decoder: &Named) {
+        let (events, input, decoder) = (self.events.clone(), self.input, decoder.name.clone());
+        raw.add_probe(gst::PadProbeType::BUFFER, move |_, _| {
+            events.send(Event::Decoding {
+                input,
+                decoder: decoder.clone(),
+                trouble: None,
+            });
+            gst::PadProbeReturn::Remove
+        });
+    }
+
+    /// A decoder in hardware has failed: leaves it alone, and tells why. Returns whether another one can
+    /// take over.
+    fn replace(&self, format: &Format, decoder: &Named, reason: &str) -> bool {
+        let name = &decoder.name;
+        let (trouble, takes_over) = self.decoders.failed_pushed(format.codec, name, reason);
+        self.events.send(Event::Decoding {
+            input: self.input,
+            decoder: name.clone(),
+            trouble: Some(trouble),
+        });
+        takes_over
     }
 
     fn fit(&self) -> Fit {
@@ -268,24 +333,32 @@ impl Maker {
     }
 
     /// Stops the pipeline after an error, which also wakes a thread that waits in
-    /// [`Branch::push`]. Returns a flag that is true from then on.
-    fn watch(&self, pipeline: &gst::Pipeline, track: Track) -> Arc<AtomicBool> {
-        let failed = Arc::new(AtomicBool::new(false));
+    /// [`Branch::push`]. Returns the place where the error is from then on. Another decoder may take over
+    /// from one in `hardware`; other errors are reported here.
+    fn watch(
+        &self,
+        pipeline: &gst::Pipeline,
+        track: Track,
+        hardware: bool,
+    ) -> Arc<OnceLock<String>> {
+        let fault = Arc::new(OnceLock::new());
         let Some(bus) = pipeline.bus() else {
-            return failed;
+            return fault;
         };
         let (events, input) = (self.events.clone(), self.input);
-        let (pipeline, flag) = (pipeline.downgrade(), failed.clone());
+        let (pipeline, place) = (pipeline.downgrade(), fault.clone());
         bus.set_sync_handler(move |_, message| {
             draw(message);
             if let gst::MessageView::Error(error) = message.view()
-                && !flag.swap(true, Ordering::Relaxed)
+                && place.set(error.error().to_string()).is_ok()
             {
-                events.send(Event::Undecodable {
-                    input,
-                    track,
-                    reason: error.error().to_string(),
-                });
+                if !hardware {
+                    events.send(Event::Undecodable {
+                        input,
+                        track,
+                        reason: error.error().to_string(),
+                    });
+                }
                 if let Some(pipeline) = pipeline.upgrade() {
                     pipeline.call_async(|pipeline| {
                         let _ = pipeline.set_state(gst::State::Null);
@@ -294,7 +367,7 @@ impl Maker {
             }
             gst::BusSyncReply::Drop
         });
-        failed
+        fault
     }
 }
 
@@ -302,26 +375,89 @@ impl Decoder {
     /// Whether it can decode the next frame, which is a key frame or not. A decoder that failed is
     /// replaced when its wait is over and a key frame comes.
     fn is_ready(&mut self, maker: &Maker, key: bool) -> bool {
-        if !self.branch.failed.load(Ordering::Relaxed) {
-            return true;
-        }
         let now = Instant::now();
-        let backoff = &mut self.backoff;
-        let retry_at = *self.retry_at.get_or_insert_with(|| now + backoff.wait());
+        let Some(reason) = self.branch.failure(now) else {
+            return true;
+        };
+        let retry_at = self.retry_at.unwrap_or_else(|| {
+            let decoder = &self.branch.decoder;
+            let takes_over = decoder.hardware && maker.replace(&self.format, decoder, reason);
+            match takes_over {
+                true => now,
+                false => now + self.backoff.wait(),
+            }
+        });
+        self.retry_at = Some(retry_at);
         if !key || now < retry_at {
             return false;
         }
-        self.retry_at = None;
         // An error is most likely temporary, as the decoder could be built once: try again later.
-        maker
-            .branch(&self.format)
-            .map(|branch| self.branch = branch)
-            .is_ok()
+        let Ok(branch) = maker.branch(&self.format) else {
+            self.retry_at = Some(now + self.backoff.wait());
+            return false;
+        };
+        self.branch = branch;
+        self.retry_at = None;
+        true
     }
 }
 
 impl Branch {
+    /// Starts the pipeline. A driver may take any time, so it is not waited for without an end.
+    fn start(&self) -> Result<(), String> {
+        let pipeline = self.pipeline.clone();
+        let start = move || pipeline.set_state(gst::State::Playing).map(drop);
+        if !self.decoder.hardware {
+            return start().map_err(|error| error.to_string());
+        }
+        let (sender, started) = mpsc::channel();
+        let thread = std::thread::Builder::new().name("start-decoder".to_owned());
+        let thread = thread.spawn(move || {
+            // Nobody waits any more if it took too long.
+            let _ = sender.send(start());
+        });
+        thread.map_err(|error| error.to_string())?;
+        match started.recv_timeout(START_MAX) {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(self.fault.get().cloned().unwrap_or(error.to_string())),
+            Err(_) => Err("it does not start within 3 s".to_owned()),
+        }
+    }
+
+    /// What is wrong with the decoder. One that failed has failed for good: its pictures would come too
+    /// late.
+    fn failure(&self, now: Instant) -> Option<&str> {
+        let complaint = self.watch.as_ref().and_then(|watch| watch.complaint(now));
+        if let Some(complaint) = complaint {
+            // An error that it has reported says more.
+            let _ = self.fault.set(complaint.to_owned());
+        }
+        let fault = self.fault.get()?;
+        if let Some(watch) = &self.watch {
+            watch.close();
+        }
+        Some(fault)
+    }
+
+    /// Waits for room before a decoder that may hang; false when the decoder has failed.
+    fn has_room(&self) -> bool {
+        let is_full = || {
+            self.source.current_level_buffers() >= WAITING_FRAMES_MAX
+                || self.source.current_level_bytes() >= WAITING_BYTES_MAX
+        };
+        while self.watch.is_some() && is_full() {
+            if self.failure(Instant::now()).is_some() {
+                return false;
+            }
+            std::thread::sleep(ROOM_POLL);
+        }
+        true
+    }
+
     fn push(&self, frame: EncodedFrame, shift_ns: i64) {
+        if !self.has_room() {
+            return;
+        }
         let time = |ns: i64| {
             u64::try_from(ns.saturating_add(shift_ns))
                 .ok()
@@ -342,7 +478,12 @@ impl Branch {
 
 impl Drop for Branch {
     fn drop(&mut self) {
-        dispose(&self.pipeline);
+        if self.decoder.hardware {
+            hush(&self.pipeline);
+            self.decoders.bury(&self.pipeline);
+        } else {
+            dispose(&self.pipeline);
+        }
     }
 }
 
@@ -350,6 +491,7 @@ impl Drop for Branch {
 mod tests {
     use super::*;
     use crate::model::frame::AudioCodec;
+    use crate::worker::media::template::Library;
 
     fn format(video: &'static [u8], audio: Option<&'static [u8]>) -> InputFormat {
         InputFormat {
@@ -373,8 +515,9 @@ mod tests {
         let (events, _reports) = Events::new();
         let intake = Arc::new(Intake::new(events.clone()));
         let (library, _) = Library::load(None);
+        let decoders = Decoders::new(Arc::new(library), &events);
         let first = format(b"one", None);
-        let mut push = Push::start(&first, 0, &intake, &Arc::new(library), events).unwrap();
+        let mut push = Push::start(&first, 0, &intake, &decoders, events).unwrap();
         let pipelines = |push: &Push| {
             [&push.video, &push.audio].map(|track| {
                 track
