@@ -18,6 +18,8 @@ mod chromium;
 #[cfg(test)]
 mod conformance;
 #[cfg(test)]
+mod decoders;
+#[cfg(test)]
 mod dialects;
 #[cfg(test)]
 mod encoders;

@@ -181,7 +181,7 @@ mod imp {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -190,7 +190,7 @@ fn is_key_request(event: &gst::EventRef) -> bool {
 }
 
 /// Holds the calling thread for ever, at no cost.
-fn hang() -> ! {
+pub fn hang() -> ! {
     loop {
         std::thread::park();
     }

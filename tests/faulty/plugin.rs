@@ -1,5 +1,5 @@
-//! A GStreamer plugin with encoders that fail: x264 under the names of hardware encoders, with the
-//! faults that the environment variable [`fault::VARIABLE`] orders. `cargo test` builds it as an
+//! A GStreamer plugin with encoders and decoders that fail: x264 and libav under the names of hardware,
+//! with the faults that the environment variable [`fault::VARIABLE`] orders. `cargo test` builds it as an
 //! example, and `tests/support/faulty.rs` gives it to a daemon.
 
 #![allow(missing_docs, reason = "the macro of GStreamer documents nothing")]
@@ -11,6 +11,7 @@
     reason = "this is a part of the tests"
 )]
 
+mod decoder;
 mod encoder;
 mod families;
 mod fault;
@@ -20,12 +21,13 @@ mod sessions;
 use gst::glib;
 
 fn init(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
-    families::register(plugin)
+    families::register(plugin)?;
+    decoder::register(plugin)
 }
 
 gst::plugin_define!(
     faulty,
-    "Encoders that fail, for tests",
+    "Encoders and decoders that fail, for tests",
     init,
     env!("CARGO_PKG_VERSION"),
     "MIT/X11",

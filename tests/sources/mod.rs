@@ -20,3 +20,5 @@ mod transport;
 
 pub use clip::Clip;
 pub use judge::judge;
+pub use paced::Paced;
+pub use transport::Transport;

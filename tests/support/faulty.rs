@@ -1,4 +1,4 @@
-//! Machines with hardware encoders that fail: weir gets the plugin of `tests/faulty`.
+//! Machines with hardware encoders and decoders that fail: weir gets the plugin of `tests/faulty`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,6 +18,9 @@ pub const NVIDIA: &str = "nvh264enc";
 pub const VAAPI: &str = "vah264enc";
 /// The element of the family `quicksync`.
 pub const QUICKSYNC: &str = "qsvh264enc";
+
+/// The decoder of NVIDIA's cards.
+pub const NVIDIA_DECODER: &str = "nvh264dec";
 
 impl Rule {
     /// All instances of `element` have this fault.
@@ -70,6 +73,23 @@ pub fn as_software(dir: &Path) {
     fs::create_dir(&folder).expect("a folder of templates");
     fs::write(folder.join("nvidia.toml"), SOFTWARE).expect("a template");
 }
+
+/// Gives publishers of a daemon whose folder is `dir` the decoder [`NVIDIA_DECODER`].
+pub fn decode_in_hardware(dir: &Path) {
+    let folder = dir.join("pipelines");
+    fs::create_dir(&folder).expect("a folder of templates");
+    fs::write(folder.join("nvidia-decoder.toml"), DECODER).expect("a template");
+}
+
+const DECODER: &str = r#"
+kind = "decoder"
+codec = "h264"
+hardware = true
+[[element]]
+factory = "h264parse"
+[[element]]
+factory = "nvh264dec"
+"#;
 
 const SOFTWARE: &str = r#"
 kind = "video-encoder"
