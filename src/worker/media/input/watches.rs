@@ -11,10 +11,17 @@ use crate::worker::media::events::{Event, Events};
 
 /// The decoders in hardware of one attempt at a pull; cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub struct Watches(Arc<Mutex<Vec<(WeakRef<gst::Element>, Watch)>>>);
+pub struct Watches(Arc<Mutex<Vec<Watched>>>);
+
+/// A decoder that is plugged in.
+#[derive(Debug)]
+struct Watched {
+    element: WeakRef<gst::Element>,
+    watch: Watch,
+}
 
 impl Watches {
-    fn all(&self) -> MutexGuard<'_, Vec<(WeakRef<gst::Element>, Watch)>> {
+    fn all(&self) -> MutexGuard<'_, Vec<Watched>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -49,7 +56,8 @@ impl Watches {
         if decoder.hardware
             && let Some(watch) = Watch::over(decoder, element)
         {
-            self.all().push((element.downgrade(), watch));
+            let element = element.downgrade();
+            self.all().push(Watched { element, watch });
         }
     }
 
@@ -57,13 +65,10 @@ impl Watches {
     /// whose track has ended.
     fn remove(&self, element: &gst::Element, input: u64, events: &Events) {
         let mut all = self.all();
-        let Some(place) = all
-            .iter()
-            .position(|(it, _)| it.upgrade().as_ref() == Some(element))
-        else {
-            return;
-        };
-        let (_, watch) = all.swap_remove(place);
+        let mut places = all.iter();
+        let place = places.position(|it| it.element.upgrade().as_ref() == Some(element));
+        let Some(place) = place else { return };
+        let Watched { watch, .. } = all.swap_remove(place);
         if !watch.was_fed() {
             events.send(Event::DecoderFailed {
                 input,
@@ -77,8 +82,8 @@ impl Watches {
     /// A decoder that works no more, and what is wrong with it.
     pub fn complaint(&self, now: Instant) -> Option<(String, &'static str)> {
         let all = self.all();
-        let mut all = all.iter();
-        all.find_map(|(_, watch)| Some((watch.decoder().name.clone(), watch.complaint(now)?)))
+        let mut watches = all.iter().map(|it| &it.watch);
+        watches.find_map(|watch| Some((watch.decoder().name.clone(), watch.complaint(now)?)))
     }
 }
 
