@@ -134,8 +134,18 @@ fn a_decoder_that_never_gives_a_picture_is_replaced() {
     is_passed_over(&daemon, "s", "it gave no picture for 2 s");
 }
 
+/// The queue before the decoder is full before its time is over.
+#[test]
+fn a_decoder_that_hangs_under_a_full_queue_is_replaced() {
+    let _turn = turn();
+    let daemon = start(Fault::HangAfter(0), &small_ladder(&["s"]));
+    let clip = Clip::new(426, 240, 120);
+    let _publisher = Publisher::ffmpeg(clip, &daemon.publish_url("s", KEY));
+    is_passed_over(&daemon, "s", "it has held a frame for 2 s");
+}
+
 /// The control of the tests above: a healthy decoder in hardware stays, and comes before the one in
-/// software.
+/// software, whose rank is higher.
 #[test]
 fn a_healthy_decoder_stays() {
     let _turn = turn();

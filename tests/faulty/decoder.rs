@@ -148,8 +148,8 @@ glib::wrapper! {
         @implements gst::ChildProxy;
 }
 
-/// Registers the element, with a higher rank than the decoders in software.
+/// Registers the element, with a rank below that of the decoders in software.
 pub fn register(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
-    let rank = gst::Rank::PRIMARY + 1;
+    let rank = gst::Rank::SECONDARY;
     gst::Element::register(Some(plugin), NAME, rank, Decoder::static_type())
 }
