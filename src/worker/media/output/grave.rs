@@ -58,7 +58,8 @@ impl Grave {
                 std::thread::sleep(STOP_MAX.saturating_sub(began.elapsed()));
             }
             if grave.stopping.load(Ordering::Relaxed) > HUNG_MAX {
-                let cause = "more than one encoder hangs and cannot be stopped".to_owned();
+                let cause =
+                    "more than one encoder or decoder hangs and cannot be stopped".to_owned();
                 grave.events.send(Event::Fatal(cause));
             }
         };
