@@ -11,7 +11,7 @@ use crate::support::clips::Clip;
 use crate::support::daemon::Daemon;
 use crate::support::publisher::Publisher;
 use crate::support::viewer::Viewer;
-use crate::support::{KEY, small_ladder, turn, wait_until};
+use crate::support::{KEY, probe, small_ladder, turn, wait_until};
 
 const LIMIT: Duration = Duration::from_secs(30);
 /// Longest time from the death of a worker to the end of the segment that was open.
@@ -53,7 +53,16 @@ fn dies_without_a_trace(daemon: &Daemon, fps: f64) {
     for viewer in [&cmaf, &ts] {
         followed::assert_keys_agree(&followed::decode(viewer, last_msn, fps));
     }
+    assert_counters_go_on(&ts, last_msn);
     assert!(!daemon.log().contains("frames are dropped"));
+}
+
+/// Every worker has a muxer of its own, and no client sees it.
+fn assert_counters_go_on(ts: &Viewer, last_msn: u64) {
+    for (uri, playlist) in ts.all_with(last_msn, LIMIT) {
+        let media = ts.download(&uri, &playlist.segments);
+        assert_eq!(probe::counter_jumps(&media), [], "{uri}");
+    }
 }
 
 #[test]

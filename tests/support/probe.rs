@@ -1,5 +1,6 @@
 //! Decodes media with `ffprobe` and `ffmpeg` and reports what is in it.
 
+use std::collections::HashMap;
 use std::io::Write;
 use std::process::Command;
 use std::time::Duration;
@@ -86,6 +87,23 @@ pub fn stream_kinds(media: &[u8]) -> Vec<String> {
     let streams = parsed["streams"].as_array().cloned().unwrap_or_default();
     let kind = |stream: &Value| stream["codec_type"].as_str().unwrap_or_default().to_owned();
     streams.iter().map(kind).collect()
+}
+
+/// Where the continuity counter of a PID does not follow (ISO/IEC 13818-1 section 2.4.3.3), as the
+/// number of the packet and the PID. `media` is MPEG-TS.
+pub fn counter_jumps(media: &[u8]) -> Vec<(usize, u16)> {
+    let mut last = HashMap::new();
+    let mut jumps = Vec::new();
+    for (number, packet) in media.chunks(188).enumerate() {
+        assert_eq!(packet[0], 0x47, "packet {number}");
+        let pid = u16::from_be_bytes([packet[1] & 0x1f, packet[2]]);
+        let (counter, payload) = (packet[3] & 0x0f, (packet[3] & 0x10) >> 4);
+        let before = last.insert(pid, counter);
+        if before.is_some_and(|before: u8| (before + payload) % 16 != counter) {
+            jumps.push((number, pid));
+        }
+    }
+    jumps
 }
 
 fn seconds(value: &Value) -> Duration {

@@ -19,7 +19,7 @@ use super::subscribers::{Made, Recipient, Subscriber};
 use crate::base::text::printable;
 use crate::daemon::origin::{Origin, RungDemand, SessionSpec, SessionWriter};
 use crate::model::encoder::{Filling, TemplateName};
-use crate::model::hls::{Part, TrackId, TsSegment};
+use crate::model::hls::{Continuity, Part, TrackId, TsSegment};
 use crate::model::ladder::cuts::Cut;
 use crate::model::ladder::{Plan, RungSet};
 use crate::model::passthrough::Obstacle;
@@ -73,6 +73,8 @@ struct Open {
     clock: Option<Clock>,
     /// The initialization sections that hold now.
     inits: BTreeMap<TrackId, Bytes>,
+    /// The counters of each rung's MPEG-TS.
+    continuity: BTreeMap<u8, Continuity>,
     thumbnail: Option<Bytes>,
     demand: Arc<RungDemand>,
     /// The rungs that are watched, where that matters.
@@ -200,6 +202,7 @@ impl Distribution {
             dirty: false,
             clock: None,
             inits: BTreeMap::new(),
+            continuity: BTreeMap::new(),
             thumbnail: None,
         });
         Ok(())
@@ -298,10 +301,13 @@ impl Distribution {
         Ok(())
     }
 
-    /// The worker made an MPEG-TS segment.
-    pub fn ts_segment(&mut self, segment: TsSegment, heard: Moment) -> Result<(), Fault> {
+    /// The worker made an MPEG-TS segment. Its counters go on where those of the one before have ended,
+    /// whoever made that.
+    pub fn ts_segment(&mut self, mut segment: TsSegment, heard: Moment) -> Result<(), Fault> {
         let (claims, open) = self.working()?;
         claims.ts_segment(&segment, heard)?;
+        let continuity = open.continuity.entry(segment.video).or_default();
+        segment.data = continuity.follow(segment.data);
         open.dirty = true;
         if !open.writer.ts_segment(segment.clone()) {
             return Err(Fault::LeftOut);

@@ -8,6 +8,7 @@
 
 mod awake;
 mod codecs;
+mod continuity;
 mod init;
 mod level;
 mod media;
@@ -22,6 +23,7 @@ mod timing;
 mod window;
 
 pub use codecs::is_codec;
+pub use continuity::Continuity;
 pub use media::{Packaging, Part, TrackId, TsSegment};
 pub use presentation::{Presentation, Refused, SEGMENTS_KEPT_MAX};
 pub use reload::{Readiness, Reload};
