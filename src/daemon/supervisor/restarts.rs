@@ -8,8 +8,10 @@ use crate::base::backoff::Backoff;
 const DELAY_FIRST: Duration = Duration::from_secs(1);
 /// Longest wait before a replacement.
 pub const DELAY_MAX: Duration = Duration::from_secs(30);
-/// A worker that lived this long and made parts was healthy: its loss counts as the first.
-const HEALTHY_AFTER: Duration = Duration::from_secs(30);
+/// A worker that lived this long and made parts was healthy: its loss counts as the first. A second of
+/// waiting is most of what some players have in reserve: gohlslib ends when an MPEG-TS segment comes a
+/// segment late.
+const HEALTHY_AFTER: Duration = Duration::from_secs(5);
 /// A stream counts as failed after this many workers in a row that made no part.
 pub const BARREN_MAX: u32 = 8;
 
@@ -68,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn half_a_minute_of_health_forgives() {
+    fn some_seconds_of_health_forgive() {
         let start = Instant::now();
         let mut restarts = Restarts::default();
         restarts.lost(Some(start), true, start);
