@@ -30,6 +30,8 @@ mod front_door;
 #[cfg(test)]
 mod hostile_sources;
 #[cfg(test)]
+mod idle_pulls;
+#[cfg(test)]
 mod ladder;
 #[cfg(test)]
 mod lifecycle;

@@ -43,6 +43,7 @@ pub(super) fn measure(
         rungs: settings.ladder.clone(),
         rungs_on_demand: Some(false),
         passthrough: Some(Policy::Never),
+        on_demand: false,
     };
     let start = Spec::of(settings, &stream).start(vec![encoder.clone()]);
     let runtime = tokio::runtime::Builder::new_multi_thread()

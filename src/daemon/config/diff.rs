@@ -42,6 +42,7 @@ pub fn diff(started: &Settings, old: &Settings, new: &Settings) -> Changes {
     changes.removed = gone.map(|s| s.name.clone()).collect();
     changes.at_once = differing([
         ("session.grace", old.session.grace != new.session.grace),
+        ("session.linger", old.session.linger != new.session.linger),
         // The data folder has only the publish keys in it.
         ("server.data", old.server.data != new.server.data),
         (
@@ -120,10 +121,11 @@ fn needs_restart(old: &Settings, new: &Settings) -> Vec<&'static str> {
 }
 
 fn differs_in_key_alone(old: &Stream, new: &Stream) -> bool {
-    old.source == new.source
-        && old.rungs == new.rungs
-        && old.rungs_on_demand == new.rungs_on_demand
-        && old.passthrough == new.passthrough
+    let with_old_key = Stream {
+        publish_key: old.publish_key.clone(),
+        ..new.clone()
+    };
+    *old == with_old_key
 }
 
 fn differing<const N: usize>(keys: [(&'static str, bool); N]) -> Vec<&'static str> {
@@ -136,6 +138,7 @@ fn differing<const N: usize>(keys: [(&'static str, bool); N]) -> Vec<&'static st
 mod tests {
     use super::super::load::validate;
     use super::*;
+    use crate::daemon::session::machine::Schedule;
     use crate::daemon::session::spec::Spec;
 
     fn settings(text: &str) -> Settings {
@@ -203,6 +206,7 @@ mod tests {
         ("hls", "memory", "\"1GiB\""),
         ("hls", "ts", "false"),
         ("session", "grace", "\"1s\""),
+        ("session", "linger", "\"1m\""),
         ("encoder", "order", "[\"x264\"]"),
         ("encoder", "on_failure", "\"fail\""),
         ("encoder", "rungs_on_demand", "true"),
@@ -244,6 +248,21 @@ mod tests {
             .map(|stream| Spec::of(&settings, stream));
         let on_demand: Vec<bool> = specs.map(|spec| spec.rungs_on_demand).collect();
         assert_eq!(on_demand, [true, false]);
+    }
+
+    #[test]
+    fn a_pull_that_runs_on_demand_from_now_on_begins_anew() {
+        let with = |on_demand: &str| {
+            format!("[[stream]]\nname = \"a\"\nsource = \"http://10.0.0.7/\"\n{on_demand}")
+        };
+        let (off, on) = (with(""), with("on_demand = true"));
+        assert_eq!(between(&off, &on).changed, ["a"]);
+        let schedule = |text: &str| {
+            let settings = settings(text);
+            Spec::of(&settings, &settings.streams[0]).schedule()
+        };
+        assert_eq!(schedule(&off), Schedule::Always);
+        assert_eq!(schedule(&on), Schedule::FetchedWhileWatched);
     }
 
     #[test]

@@ -134,18 +134,19 @@ fn settings(root: &Table, base: &Path, problems: &mut Vec<Problem>) -> Settings 
     let before = problems.len();
     let hls = sections::hls(&hls_section, problems);
     // The comparison of rungs with a default that stands in for a wrong value would only confuse.
-    let whole_segment = (hls.has_whole_segments() && problems.len() == before).then(|| At {
+    let segment = (problems.len() == before).then(|| At {
         value: hls.segment,
         place: hls_section.node("segment").map(|node| node.place.clone()),
     });
     let session = open("session", sections::SESSION_KEYS, problems);
-    let session = sections::session(&session, problems);
+    let session = sections::session(&session, segment.as_ref(), problems);
     let encoder = open("encoder", sections::ENCODER_KEYS, problems);
     let encoder = sections::encoder(&encoder, problems);
     let worker = open("worker", sections::WORKER_KEYS, problems);
     let worker = sections::worker(&worker, problems);
     let limits = open("limits", front_door::LIMITS_KEYS, problems);
     let limits = front_door::limits(&limits, problems);
+    let whole_segment = segment.filter(|_| hls.has_whole_segments());
     let rung_tables = tables(&section, "rung", problems);
     let ladder = rungs::read(rung_tables, root.get("rung"), whole_segment, problems);
     let stream_tables = tables(&section, "stream", problems);

@@ -28,7 +28,7 @@ pub(super) const SERVER_KEYS: &[&str] = &[
     "proxy_protocol",
 ];
 pub(super) const HLS_KEYS: &[&str] = &["segment", "part", "hold_back", "window", "memory", "ts"];
-pub(super) const SESSION_KEYS: &[&str] = &["grace"];
+pub(super) const SESSION_KEYS: &[&str] = &["grace", "linger"];
 pub(super) const ENCODER_KEYS: &[&str] = &[
     "order",
     "on_failure",
@@ -52,6 +52,8 @@ const PART_MAX: Duration = Duration::from_secs(1);
 const HOLD_BACK_MAX: Duration = Duration::from_secs(60);
 const WINDOW_MAX: Duration = Duration::from_secs(24 * 3600);
 const GRACE_MAX: Duration = Duration::from_secs(3600);
+const LINGER_MIN: Duration = Duration::from_secs(1);
+const LINGER_MAX: Duration = Duration::from_secs(3600);
 const MEMORY_MIN: ByteSize = ByteSize::from_mib(32);
 const MEMORY_MAX: ByteSize = ByteSize::from_mib(1 << 20);
 
@@ -260,14 +262,48 @@ fn hold_back_fits(
     None
 }
 
-/// Reads `[session]`.
-pub(super) fn session(section: &Section<'_>, problems: &mut Vec<Problem>) -> Session {
+/// Reads `[session]`. `segment` is the duration of a segment, unless it is wrong.
+pub(super) fn session(
+    section: &Section<'_>,
+    segment: Option<&At<Duration>>,
+    problems: &mut Vec<Problem>,
+) -> Session {
     let grace = values::duration(Duration::ZERO..=GRACE_MAX);
-    Session {
-        grace: section
-            .get_or("grace", Duration::from_secs(30), grace, problems)
-            .value,
+    let grace = section.get_or("grace", Duration::from_secs(30), grace, problems);
+    let before = problems.len();
+    let linger = values::duration(LINGER_MIN..=LINGER_MAX);
+    let linger = section.get_or("linger", Duration::from_secs(30), linger, problems);
+    if problems.len() == before {
+        problems.extend(segment.and_then(|segment| linger_fits(section, &linger, segment)));
     }
+    Session {
+        grace: grace.value,
+        linger: linger.value,
+    }
+}
+
+fn linger_fits(
+    section: &Section<'_>,
+    linger: &At<Duration>,
+    segment: &At<Duration>,
+) -> Option<Problem> {
+    // RFC 8216, section 6.3.4: a client that has found the playlist changed waits for "at least the
+    // target duration before attempting to reload the Playlist file again". The second segment is for
+    // an answer that comes late.
+    let least = segment.value * 2;
+    if linger.value >= least {
+        return None;
+    }
+    let least = duration_text(least);
+    let label = format!("players ask once per segment, so this is at least two segments: {least}");
+    let help = format!("write linger = \"{least}\" or more");
+    between(
+        section,
+        "linger",
+        [&linger.place, &segment.place],
+        label,
+        help,
+    )
 }
 
 /// What `passthrough` may be.

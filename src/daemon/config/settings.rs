@@ -105,10 +105,13 @@ impl Hls {
 }
 
 /// `[session]`: the lifetime of a session.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Session {
     /// How long a session waits for its publisher to come back.
     pub grace: Duration,
+    /// How long a stream that runs only while somebody watches goes on after the last request for a
+    /// playlist.
+    pub linger: Duration,
 }
 
 /// `[encoder]`: the encoder families, and what happens when an encoder fails.
@@ -148,4 +151,6 @@ pub struct Stream {
     pub rungs_on_demand: Option<bool>,
     /// Whether a good source is its top rung as it is; `None` leaves it to `[encoder]`.
     pub passthrough: Option<Policy>,
+    /// A source that weir fetches is fetched only while somebody watches; false for other sources.
+    pub on_demand: bool,
 }

@@ -29,17 +29,20 @@ pub(super) const KEYS: &[&str] = &[
     "password_file",
     "tls_verify",
     "allow_private",
+    ON_DEMAND,
 ];
 /// Keys of a pushed stream only.
 const PUSH_KEYS: [&str; 2] = ["publish_key", "publish_key_file"];
 /// Keys of a pulled stream only.
-const PULL_KEYS: [&str; 5] = [
+const PULL_KEYS: [&str; 6] = [
     "user",
     "password",
     "password_file",
     "tls_verify",
     "allow_private",
+    ON_DEMAND,
 ];
+const ON_DEMAND: &str = "on_demand";
 
 /// Maximum number of streams in a configuration.
 const STREAMS_MAX: usize = 1000;
@@ -101,6 +104,14 @@ fn stream(
         Kind::Push => secret(&section, PUSH_KEYS, publish_key, base, problems),
         Kind::Test | Kind::Pull(_) => None,
     };
+    let on_demand = match kind.value {
+        Kind::Pull(_) => {
+            section
+                .get_or(ON_DEMAND, false, values::boolean, problems)
+                .value
+        }
+        Kind::Push | Kind::Test => false,
+    };
     let source = source(&section, kind.value, base, problems);
     let rungs = rungs(&section, ladder, problems);
     let rungs_on_demand = section.get("rungs_on_demand", values::boolean, problems);
@@ -114,6 +125,7 @@ fn stream(
         rungs,
         rungs_on_demand: rungs_on_demand.map(|on_demand| on_demand.value),
         passthrough: passthrough.map(|policy| policy.value),
+        on_demand,
     };
     Some((name, stream))
 }
@@ -203,9 +215,18 @@ fn foreign_keys(section: &Section<'_>, kind: &Kind, problems: &mut Vec<Problem>)
             if let Some(place) = section.key_place(key) {
                 let title = format!("`{key}` in {} has no use", section.title);
                 let label = format!("only a stream whose source is {wants} has this key");
-                problems.push(Problem::at(place, title, label));
+                let help = (*key == ON_DEMAND).then(|| without_on_demand(kind).to_owned());
+                problems.push(Problem::at(place, title, label).help(help));
             }
         }
+    }
+}
+
+/// What to do about `on_demand` where it has no use.
+fn without_on_demand(kind: &Kind) -> &'static str {
+    match kind {
+        Kind::Push => "remove the line: the stream runs while somebody publishes it",
+        _ => "remove the line: the test signal always waits for viewers",
     }
 }
 

@@ -59,6 +59,7 @@ fn nothing_written_is_all_defaults() {
         },
         session: Session {
             grace: Duration::from_secs(30),
+            linger: Duration::from_secs(30),
         },
         encoder: Encoder {
             order: ENCODER_FAMILIES.map(Family::from).to_vec(),

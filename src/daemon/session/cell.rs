@@ -186,7 +186,7 @@ impl Cell {
     pub fn demand(&self, address: IpAddr, agent: &str, window: Duration, now: Instant) -> Demand {
         self.viewers.saw(address, agent, now);
         let board = self.board();
-        let on_demand = board.schedule == Schedule::WhileWatched;
+        let on_demand = board.schedule.is_on_demand();
         if on_demand {
             // Requests that come before the task wakes count as one.
             self.demanded.notify_one();
@@ -207,14 +207,14 @@ impl Cell {
     pub fn watching(&self, address: IpAddr, agent: &str, now: Instant) {
         self.viewers.saw(address, agent, now);
         let board = self.board();
-        if board.schedule == Schedule::WhileWatched && board.open {
+        if board.schedule.is_on_demand() && board.open {
             self.demanded.notify_one();
         }
     }
 
     /// The stream runs while it is watched, and somebody watches.
     pub fn is_demanded(&self, now: Instant) -> bool {
-        self.board().schedule == Schedule::WhileWatched && self.viewers.count(now) > 0
+        self.board().schedule.is_on_demand() && self.viewers.count(now) > 0
     }
 
     fn board(&self) -> MutexGuard<'_, Board> {
@@ -259,7 +259,7 @@ mod tests {
 
     #[test]
     fn what_a_request_finds() {
-        use Schedule::{Always, WhilePublished, WhileWatched};
+        use Schedule::{Always, FetchedWhileWatched, WhilePublished, WhileWatched};
         for (schedule, state, open, ended, found) in [
             (WhilePublished, State::Idle, false, false, Demand::Nothing),
             (WhilePublished, State::Idle, false, true, Demand::Playable),
@@ -283,6 +283,20 @@ mod tests {
             (WhileWatched, State::Idle, false, false, Demand::Starting),
             (WhileWatched, State::Idle, false, true, Demand::Starting),
             (WhileWatched, State::Live, true, false, Demand::Playable),
+            (
+                FetchedWhileWatched,
+                State::Idle,
+                false,
+                true,
+                Demand::Starting,
+            ),
+            (
+                FetchedWhileWatched,
+                State::Failed,
+                false,
+                false,
+                Demand::Nothing,
+            ),
         ] {
             let case = format!("{schedule:?} {state:?} open {open} ended {ended}");
             assert_eq!(demand(schedule, state, open, ended), found, "{case}");

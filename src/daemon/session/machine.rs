@@ -6,6 +6,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::daemon::config::settings;
 use crate::daemon::supervisor::restarts::{DELAY_MAX, Restarts};
 use crate::model::status::State;
 
@@ -41,7 +42,7 @@ impl Machine {
             schedule,
             limits,
             // A camera counts as present until the worker says that it is not.
-            source: if schedule == Schedule::Always {
+            source: if schedule.is_fetched() {
                 Source::Present
             } else {
                 Source::Absent
@@ -58,9 +59,10 @@ impl Machine {
         }
     }
 
-    /// Changes the grace period, for a publisher that is already gone as well.
-    pub fn set_grace(&mut self, grace: Duration) {
-        self.limits.grace = grace;
+    /// Changes the limits that the configuration sets: the grace period for a publisher that is
+    /// already gone as well, and the linger from the next request on.
+    pub fn set_session(&mut self, session: settings::Session) {
+        self.limits = self.limits.with_session(session);
     }
 
     /// The state that the API shows.
@@ -72,8 +74,16 @@ impl Machine {
                 _ => State::Live,
             },
             Session::Open { .. } | Session::Expected => State::Starting,
-            Session::None if self.schedule == Schedule::Always && !self.stopping => State::Failed,
+            Session::None if self.lacks_source() => State::Failed,
             Session::None => State::Idle,
+        }
+    }
+
+    /// The source cannot be reached, and a worker goes on trying.
+    fn lacks_source(&self) -> bool {
+        match self.schedule {
+            Schedule::Always => !self.stopping,
+            schedule => schedule.is_fetched() && self.worker != Worker::Off,
         }
     }
 
@@ -92,15 +102,12 @@ impl Machine {
         match event {
             Event::PublisherArrived => self.publisher_arrived(now),
             Event::PublisherLeft => self.source_lost(now),
-            Event::Demand => {
-                self.demanded_until = Some(now + self.limits.linger);
-                self.settle(now);
-            }
+            Event::Demand => self.demanded(now),
             Event::Hired => self.hired(now),
             Event::Lost(cause) => self.lost(cause, now),
             Event::Planned => self.planned(now),
             Event::Produced => self.produced(),
-            Event::Playable => self.playable(),
+            Event::Playable => self.playable(now),
             Event::Due(late) => self.due(late),
             Event::Decodable => self.decodable(now),
             Event::InputLive => self.input_live(),
@@ -141,6 +148,9 @@ impl Machine {
             _ => {}
         }
         if due(self.unwanted_at()) {
+            if self.schedule.is_on_demand() && due(self.demanded_until) {
+                self.actions.push(Action::TellUnwatched);
+            }
             self.wind_down(now);
         }
         self.settle(now);
@@ -165,11 +175,28 @@ impl Machine {
         if matches!(self.worker, Worker::Off | Worker::Finishing { .. }) {
             return None;
         }
-        match (self.schedule, self.source) {
-            (Schedule::WhileWatched, _) => self.demanded_until,
-            (_, Source::Lost { since }) => Some(since + self.limits.grace),
+        let unwatched = self.demanded_until.filter(|_| self.schedule.is_on_demand());
+        let given_up = match self.source {
+            Source::Lost { since } if self.schedule != Schedule::WhileWatched => {
+                Some(since + self.limits.grace)
+            }
             _ => None,
+        };
+        unwatched.into_iter().chain(given_up).min()
+    }
+
+    fn demanded(&mut self, now: Instant) {
+        let wait = match self.session {
+            Session::Open { playable: true } => self.limits.linger,
+            // A request is held while the session is made, and its viewer asks for nothing meanwhile.
+            _ => self.limits.linger.max(self.limits.startup_max),
+        };
+        self.demanded_until = Some(now + wait);
+        if self.schedule == Schedule::FetchedWhileWatched && self.worker == Worker::Off {
+            // Where the camera was away before, the next worker finds out whether it has come back.
+            self.source = Source::Present;
         }
+        self.settle(now);
     }
 
     fn publisher_arrived(&mut self, now: Instant) {
@@ -208,7 +235,7 @@ impl Machine {
         // A camera may be away for any time, and a publisher may send no key frame: then no plan is
         // due.
         let waits = match self.schedule {
-            Schedule::Always => false,
+            Schedule::Always | Schedule::FetchedWhileWatched => false,
             Schedule::WhilePublished => self.decodable,
             Schedule::WhileWatched => true,
         };
@@ -231,9 +258,12 @@ impl Machine {
         }
     }
 
-    fn playable(&mut self) {
+    fn playable(&mut self, now: Instant) {
         if let Session::Open { playable } = &mut self.session {
             *playable = true;
+            // Those who have waited for it ask for more now.
+            let until = now + self.limits.linger;
+            self.demanded_until = self.demanded_until.map(|demanded| demanded.max(until));
         }
     }
 
@@ -255,7 +285,7 @@ impl Machine {
     }
 
     fn input_live(&mut self) {
-        if self.schedule != Schedule::Always || self.stopping {
+        if !self.schedule.is_fetched() || self.stopping {
             return;
         }
         self.source = Source::Present;
@@ -270,15 +300,15 @@ impl Machine {
     }
 
     fn input_lost(&mut self, now: Instant) {
-        match (self.schedule, self.session) {
+        match self.session {
+            _ if !self.schedule.is_fetched() => {}
             // Further failed attempts do not prolong the grace period.
-            (Schedule::Always, Session::Open { .. }) if self.is_source_lost() => {}
-            (Schedule::Always, Session::Open { .. }) => self.source_lost(now),
-            (Schedule::Always, _) => {
+            Session::Open { .. } if self.is_source_lost() => {}
+            Session::Open { .. } => self.source_lost(now),
+            _ => {
                 self.source = Source::Absent;
                 self.end_session();
             }
-            _ => {}
         }
     }
 
@@ -310,7 +340,7 @@ impl Machine {
     fn settle(&mut self, now: Instant) {
         let wanted = match self.schedule {
             Schedule::WhilePublished => self.source == Source::Present,
-            Schedule::WhileWatched => {
+            Schedule::WhileWatched | Schedule::FetchedWhileWatched => {
                 self.demanded_until.is_some_and(|until| until > now)
                     && self.resting_until.is_none_or(|until| until <= now)
             }
@@ -319,7 +349,10 @@ impl Machine {
         if self.stopping || !wanted || self.worker != Worker::Off {
             return;
         }
-        if self.schedule != Schedule::Always || self.source == Source::Present {
+        if self.schedule.is_on_demand() {
+            self.actions.push(Action::TellWatched);
+        }
+        if !self.schedule.is_fetched() || self.source == Source::Present {
             self.session = Session::Expected;
             self.actions.push(Action::Expect);
         }

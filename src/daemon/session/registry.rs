@@ -18,12 +18,12 @@ use super::capacity::Capacity;
 use super::catalog::{Catalog, Demand};
 use super::cell::Cell;
 use super::contribution::Publisher;
-use super::machine::{Limits, Schedule};
+use super::machine::Limits;
 use super::spec::Spec;
 use super::stream::{self, Command, Setup, Tested};
 use super::subscribers::Subscriber;
 use crate::base::secret::Secret;
-use crate::daemon::config::settings::{Settings, Stream};
+use crate::daemon::config::settings::{self, Settings, Stream};
 use crate::daemon::ingest::{Gate, LEASE_EVENTS_MAX, Lease, PublishRequest, Refusal, Revoked};
 use crate::daemon::origin::Origin;
 use crate::daemon::supervisor::spare::Spares;
@@ -91,7 +91,7 @@ struct Earlier {
 struct Entry {
     spec: Spec,
     key: Option<Secret>,
-    grace: Duration,
+    session: settings::Session,
     cell: Arc<Cell>,
     commands: mpsc::Sender<Command>,
     /// Stops the task when dropped.
@@ -148,7 +148,7 @@ impl Registry {
     }
 
     /// Makes the streams those of `settings`: new ones begin, missing ones end, changed ones end
-    /// and begin again. All others go on undisturbed, even with another key or grace period.
+    /// and begin again. All others go on undisturbed, even with another key, grace period or linger.
     /// `keys` holds the publish keys that are not in the configuration, by stream.
     pub fn apply(&self, settings: &Settings, keys: &BTreeMap<String, Secret>) {
         if self.0.closing.load(Ordering::SeqCst) {
@@ -200,11 +200,13 @@ impl Registry {
             let earlier = entry.leave();
             return self.begin(settings, stream, key, Some(earlier));
         }
-        let grace = settings.session.grace;
-        if entry.grace != grace {
-            match entry.commands.try_send(Command::Grace(grace)) {
-                Ok(()) => entry.grace = grace,
-                Err(error) => tracing::warn!(stream = stream.name, %error, "grace not changed"),
+        let session = settings.session;
+        if entry.session != session {
+            match entry.commands.try_send(Command::Session(session)) {
+                Ok(()) => entry.session = session,
+                Err(error) => {
+                    tracing::warn!(stream = stream.name, %error, "grace and linger not changed");
+                }
             }
         }
         entry.key = key;
@@ -219,7 +221,7 @@ impl Registry {
         earlier: Option<Earlier>,
     ) -> Entry {
         let spec = Spec::of(settings, stream);
-        let grace = settings.session.grace;
+        let session = settings.session;
         let source = stream.source.place();
         let (cell, task, predecessor) = match earlier {
             Some(Earlier { cell, task }) => {
@@ -237,7 +239,7 @@ impl Registry {
         let stop = CancellationToken::new();
         let task = tokio::spawn(stream::run(Setup {
             spec: spec.clone(),
-            limits: self.0.limits.with_grace(grace).with_random_pace(),
+            limits: self.0.limits.with_session(session).with_random_pace(),
             origin: self.0.origin.clone(),
             subscribers: self.0.subscribers.clone(),
             spares: self.0.spares.clone(),
@@ -253,7 +255,7 @@ impl Registry {
         Entry {
             spec,
             key,
-            grace,
+            session,
             cell,
             commands,
             stop: Some(stop.drop_guard()),
@@ -363,7 +365,7 @@ impl Catalog for Registry {
         if self.0.closing.load(Ordering::SeqCst) {
             return Demand::Playable;
         }
-        if demand == Demand::Starting && entry.spec.schedule() == Schedule::WhileWatched {
+        if demand == Demand::Starting && entry.spec.schedule().is_on_demand() {
             // The first viewer waits before the stream's task has woken.
             self.0.origin.expect(name);
         }

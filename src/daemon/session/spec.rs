@@ -37,6 +37,8 @@ pub struct Spec {
     pub rungs_on_demand: bool,
     /// Whether the publisher's frames may be the top rung's.
     pub passthrough: Policy,
+    /// A source that the worker fetches is fetched only while somebody watches.
+    pub on_demand: bool,
 }
 
 impl Spec {
@@ -57,6 +59,7 @@ impl Spec {
                 .rungs_on_demand
                 .unwrap_or(settings.encoder.rungs_on_demand),
             passthrough: stream.passthrough.unwrap_or(settings.encoder.passthrough),
+            on_demand: stream.on_demand,
         }
     }
 
@@ -65,6 +68,7 @@ impl Spec {
         match self.source {
             Source::Push => Schedule::WhilePublished,
             Source::Test => Schedule::WhileWatched,
+            Source::Pull(_) if self.on_demand => Schedule::FetchedWhileWatched,
             Source::Pull(_) => Schedule::Always,
         }
     }

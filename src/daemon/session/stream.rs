@@ -27,6 +27,7 @@ use super::panics::Panics;
 use super::spec::Spec;
 use super::subscribers::Subscriber;
 use crate::base::time::monotonic;
+use crate::daemon::config::settings;
 use crate::daemon::ingest::MediaEvent;
 use crate::daemon::origin::{Origin, RungDemand};
 use crate::daemon::supervisor::inbox::WorkerInbox;
@@ -57,8 +58,8 @@ pub type Encoders = watch::Receiver<Option<Arc<[Tested]>>>;
 pub enum Command {
     /// A publisher was let in.
     Publish(Publisher),
-    /// The grace period has changed.
-    Grace(Duration),
+    /// The limits that the configuration sets have changed.
+    Session(settings::Session),
 }
 
 /// What a stream's task is made from.
@@ -221,7 +222,7 @@ impl Stream {
     fn handle(&mut self, input: Input) {
         match input {
             Input::Command(Command::Publish(publisher)) => self.publish(publisher),
-            Input::Command(Command::Grace(grace)) => self.machine.set_grace(grace),
+            Input::Command(Command::Session(session)) => self.machine.set_session(session),
             Input::Demand => self.tell(Event::Demand),
             Input::RungDemand => self.want(),
             Input::Media(Some(event)) => {
@@ -273,6 +274,8 @@ impl Stream {
         for action in actions {
             self.news = true;
             match action {
+                Action::TellWatched => self.tell_watched(),
+                Action::TellUnwatched => self.tell_unwatched(),
                 Action::Hire => self.hiring = Some(self.hire()),
                 Action::Replace { cause, again_in } => self.replace(&cause, again_in),
                 Action::Finish => {

@@ -1,11 +1,21 @@
 //! The machine on virtual time; no test waits.
 
+mod fetched;
 mod properties;
 mod workers;
 
 use super::*;
 
 const GRACE: Duration = Duration::from_secs(30);
+const LINGER: Duration = Duration::from_secs(15);
+const SESSION: settings::Session = settings::Session {
+    grace: GRACE,
+    linger: LINGER,
+};
+/// What happens to a stream that nobody watches any more.
+const SLEEPS: [Action; 2] = [Action::TellUnwatched, Action::Finish];
+/// What a viewer's request does to a stream that waits for one.
+const WAKES: [Action; 3] = [Action::TellWatched, Action::Expect, Action::Hire];
 
 fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -19,7 +29,7 @@ struct Rig {
 
 impl Rig {
     fn new(schedule: Schedule) -> Self {
-        let machine = Machine::new(schedule, Limits::default().with_grace(GRACE));
+        let machine = Machine::new(schedule, Limits::default().with_session(SESSION));
         let now = Instant::now();
         Self { machine, now }
     }
@@ -133,7 +143,10 @@ fn a_session_ends_when_grace_runs_out() {
 fn a_shorter_grace_holds_for_the_publisher_that_is_already_gone() {
     let mut rig = Rig::live_push();
     rig.on(Event::PublisherLeft, &[]);
-    rig.machine.set_grace(secs(1));
+    rig.machine.set_session(settings::Session {
+        grace: secs(1),
+        ..SESSION
+    });
     assert_eq!(rig.pass(secs(1)), [Action::Finish]);
 }
 
@@ -206,13 +219,12 @@ fn on_demand_runs_while_somebody_watches() {
     let mut rig = Rig::new(Schedule::WhileWatched);
     assert_eq!(rig.machine.on_time(rig.now), []);
     rig.state(State::Idle);
-    rig.on(Event::Demand, &[Action::Expect, Action::Hire])
-        .goes_live();
+    rig.on(Event::Demand, &WAKES).goes_live();
     for round in 1..5 {
         rig.runs(10 * round, 10 * round + 9).on(Event::Demand, &[]);
     }
     rig.state(State::Live).runs(51, 64);
-    assert_eq!(rig.pass(secs(1)), [Action::Finish]);
+    assert_eq!(rig.pass(secs(1)), SLEEPS);
     let end = [Action::Retire, Action::Dismiss, Action::EndSession];
     rig.on(Event::Finished, &end).state(State::Idle);
 }
@@ -220,10 +232,9 @@ fn on_demand_runs_while_somebody_watches() {
 #[test]
 fn a_viewer_that_comes_while_the_session_ends_gets_a_new_one() {
     let mut rig = Rig::new(Schedule::WhileWatched);
-    rig.on(Event::Demand, &[Action::Expect, Action::Hire])
-        .goes_live();
+    rig.on(Event::Demand, &WAKES).goes_live();
     rig.runs(2, 15);
-    assert_eq!(rig.pass(secs(1)), [Action::Finish]);
+    assert_eq!(rig.pass(secs(1)), SLEEPS);
     rig.on(Event::Demand, &[]);
     let actions = rig.machine.on(Event::Finished, rig.now);
     assert_eq!(actions.last(), Some(&Action::Hire));
@@ -232,7 +243,7 @@ fn a_viewer_that_comes_while_the_session_ends_gets_a_new_one() {
 #[test]
 fn an_abandoned_stream_rests_however_many_viewers_ask() {
     let mut rig = Rig::new(Schedule::WhileWatched);
-    rig.on(Event::Demand, &[Action::Expect, Action::Hire]);
+    rig.on(Event::Demand, &WAKES);
     let cause = "no encoder".to_owned();
     let end = [
         Action::Dismiss,
@@ -245,7 +256,7 @@ fn an_abandoned_stream_rests_however_many_viewers_ask() {
         rig.on(Event::Demand, &[]).state(State::Failed);
     }
     assert_eq!(rig.pass(secs(1)), []);
-    rig.on(Event::Demand, &[Action::Expect, Action::Hire]);
+    rig.on(Event::Demand, &WAKES);
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use crate::daemon::config::settings;
+
 /// Limits of every wait in a stream's life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
@@ -31,16 +33,20 @@ impl Default for Limits {
             // At its defaults and 25 frames per second, x264 makes a key frame every ten seconds.
             key_frame_max: Duration::from_secs(12),
             finish_max: Duration::from_secs(3),
-            linger: Duration::from_secs(15),
+            linger: Duration::from_secs(30),
             restart_pace_per_mille: 1000,
         }
     }
 }
 
 impl Limits {
-    /// The same limits with another grace period.
-    pub fn with_grace(self, grace: Duration) -> Self {
-        Self { grace, ..self }
+    /// The same limits with those that the configuration sets.
+    pub fn with_session(self, session: settings::Session) -> Self {
+        Self {
+            grace: session.grace,
+            linger: session.linger,
+            ..self
+        }
     }
 
     /// The same limits with a restart pace of 0.75 to 1.25, drawn at random.
@@ -75,8 +81,23 @@ pub enum Schedule {
     WhilePublished,
     /// While somebody watches it.
     WhileWatched,
-    /// Always.
+    /// While somebody watches it, with a source that is elsewhere.
+    FetchedWhileWatched,
+    /// Always, with a source that is elsewhere.
     Always,
+}
+
+impl Schedule {
+    /// Viewers start the stream, and keep it running.
+    pub fn is_on_demand(self) -> bool {
+        matches!(self, Self::WhileWatched | Self::FetchedWhileWatched)
+    }
+
+    /// The worker gets the media from elsewhere, whatever the protocol: the source may be away for
+    /// any time, and the worker says when it comes and goes.
+    pub fn is_fetched(self) -> bool {
+        matches!(self, Self::FetchedWhileWatched | Self::Always)
+    }
 }
 
 /// What happened.
@@ -103,9 +124,9 @@ pub enum Event {
     /// The publisher has sent something that can be decoded: a key frame, or sound where it has no
     /// pictures.
     Decodable,
-    /// The worker has reached the source of a stream that always runs.
+    /// The worker has reached its source.
     InputLive,
-    /// The worker has lost the source of a stream that always runs.
+    /// The worker has lost its source.
     InputLost,
     /// The worker has flushed everything.
     Finished,
@@ -118,6 +139,10 @@ pub enum Event {
 /// What is to be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
+    /// Tell that the stream starts because somebody watches it.
+    TellWatched,
+    /// Tell that the stream stops because nobody has watched it for the linger.
+    TellUnwatched,
     /// Get a worker and start it at the session's next segment.
     Hire,
     /// The worker is lost: drop it and interrupt the session. Another follows after `again_in`.

@@ -171,6 +171,7 @@ fn stream(name: &str, source: Source) -> Stream {
         rungs,
         rungs_on_demand: None,
         passthrough: None,
+        on_demand: false,
     }
 }
 
@@ -202,7 +203,10 @@ fn settings(grace: Duration, streams: Vec<Stream>) -> Settings {
             memory: ByteSize::from_mib(1),
             ts: false,
         },
-        session: Session { grace },
+        session: Session {
+            grace,
+            linger: LONG,
+        },
         encoder: Encoder {
             order: vec!["nvidia".into(), "vaapi".into(), "x264".into()],
             on_failure: OnFailure::Fallback,

@@ -1,4 +1,4 @@
-//! Tells the worker which rungs somebody watches.
+//! What follows from somebody watching, or nobody: whether the stream runs, and which rungs are made.
 
 use std::sync::Arc;
 
@@ -7,6 +7,27 @@ use crate::daemon::origin::RungDemand;
 use crate::wire::protocol::ToWorker;
 
 impl Stream {
+    /// A viewer has started the stream.
+    pub(super) fn tell_watched(&self) {
+        tracing::info!(
+            stream = self.name(),
+            source = %self.setup.spec.source,
+            cause = "a viewer asked for it",
+            "stream starts on demand"
+        );
+    }
+
+    /// The stream ends because its viewers are gone.
+    pub(super) fn tell_unwatched(&self) {
+        tracing::info!(
+            stream = self.name(),
+            source = %self.setup.spec.source,
+            cause = "nobody has asked for it any more",
+            next = "the next viewer starts it again",
+            "stream stops on demand"
+        );
+    }
+
     /// Tells the worker which rungs it is to make, if they are others than before.
     pub(super) fn want(&mut self) {
         if !self.setup.spec.rungs_on_demand || self.link.is_none() {

@@ -6,7 +6,7 @@ proptest::proptest! {
     /// Every session and every worker that begins also ends, and a stop always completes.
     #[test]
     fn actions_are_always_paired(
-        schedule in proptest::sample::select(vec![Schedule::WhilePublished, Schedule::WhileWatched, Schedule::Always]),
+        schedule in proptest::sample::select(vec![Schedule::WhilePublished, Schedule::WhileWatched, Schedule::FetchedWhileWatched, Schedule::Always]),
         steps in proptest::collection::vec((0_usize..18, 0_u64..20_000), 0..60),
     ) {
         let mut rig = Rig::new(schedule);
@@ -66,7 +66,7 @@ impl Balance {
                     self.open = false;
                 }
                 Action::Expect | Action::GiveUp => assert!(!self.open, "a session is open"),
-                Action::Abandon(_) => {}
+                Action::Abandon(_) | Action::TellWatched | Action::TellUnwatched => {}
             }
         }
     }
