@@ -187,7 +187,7 @@ mod tests {
     }
 
     /// Every key outside of streams and rungs, with a value that is not its default.
-    const KEYS: [(&str, &str, &str); 22] = [
+    const KEYS: [(&str, &str, &str); 23] = [
         ("server", "http", "\"\""),
         ("server", "rtmp", "\"\""),
         ("server", "data", "\"/srv\""),
