@@ -133,6 +133,8 @@ pub fn gstreamer(url: &str, time: Duration) -> Played {
     let mut command = Command::new("timeout");
     command.args([
         "--signal=INT",
+        // On a live source `-e` may wait for an end that never comes.
+        "--kill-after=5",
         &time.as_secs().to_string(),
         "gst-launch-1.0",
         "-e",
