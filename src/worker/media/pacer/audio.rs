@@ -22,8 +22,9 @@ const LEAD_NS: i64 = SECOND_NS / 2;
 const RUNS_MAX: usize = 32;
 /// Length of a fade: 5 ms.
 const FADE_FRAMES: usize = SAMPLE_RATE_HZ as usize / 200;
-/// Sound that is off by more than this is stretched...
-const STRETCH_FROM_NS: i64 = 20 * MS_NS;
+/// Sound that is off by more than this is stretched: with the 17 ms to which the grid moves pictures at 30
+/// fps, picture and sound are less apart than viewers notice, 40 ms...
+const STRETCH_FROM_NS: i64 = 15 * MS_NS;
 /// ...until it is off by less than this.
 const STRETCH_UNTIL_NS: i64 = 2 * MS_NS;
 /// Sound that is off by more than this jumps.
@@ -50,9 +51,10 @@ pub struct Counters {
 /// dropped.
 ///
 /// Samples of one run play one after another, however their due times jitter. Sound that is more
-/// than 20 ms early or late is stretched or compressed by 1 % until it is on time; beyond 150 ms it
-/// jumps. It also jumps where the timeline has moved it, for the picture jumps then too. Where sound begins, ends or jumps, a mirror image of the last 5 ms fades out over what
-/// follows, so that nothing clicks.
+/// than 15 ms early or late is stretched or compressed by 1 % until it is on time; beyond 150 ms it
+/// jumps. It also jumps where the timeline has moved it, for the picture jumps then too. Where sound
+/// begins, ends or jumps, a mirror image of the last 5 ms fades out over what follows, so that
+/// nothing clicks.
 #[derive(Debug, Default)]
 pub struct SampleQueue {
     runs: VecDeque<Run>,

@@ -23,7 +23,7 @@ const MEASURED_EACH_NS: i64 = 100 * MS_NS;
 /// picture is not shown. Over 10 s at 30 fps that is one picture.
 const IN_TIME_PER_MILLE: usize = 996;
 /// Margin beyond the measured jitter: pictures are shown up to half a slot before they are due, and
-/// sound up to 20 ms before it is stretched.
+/// sound up to 15 ms before it is stretched.
 const JITTER_ROOM_NS: i64 = 25 * MS_NS;
 /// Least margin.
 const MARGIN_MIN_NS: i64 = 30 * MS_NS;
