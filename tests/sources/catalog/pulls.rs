@@ -115,10 +115,11 @@ fn playlists() -> Vec<Source> {
             "-hls_segment_type mpegts",
             X264,
         ),
-        // ffmpeg writes no edit list into such segments, so B-frames would make the picture late.
+        // ffmpeg writes the 21 ms by which AAC begins before the picture into an edit list, and GStreamer
+        // reads none in segments, as DASH-IF asks of players; nor would it for B-frames.
         hls(
             "HLS with fMP4 segments",
-            "-hls_segment_type fmp4",
+            "-hls_segment_type fmp4 -hls_segment_options use_editlist=0",
             X264_NO_B,
         ),
     ]
