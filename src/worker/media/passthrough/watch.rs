@@ -19,8 +19,8 @@ const GOOD_MAX: Duration = Duration::from_secs(160);
 /// A source that was good for so long is tried again soon.
 const GOOD_FOR_LONG: Duration = Duration::from_secs(60);
 /// Pictures in a row that are shown elsewhere than their times say. Fewer of them were late, because
-/// the machine is busy; more of them mean that the source has not one picture per canvas frame. Once it
-/// is passed through, its timeline tells.
+/// the machine is busy; more of them mean that their place was taken from one that was late itself. Once
+/// the source is passed through, its timeline tells.
 const ASTRAY_MAX: u32 = 15;
 /// How far from where it is due a frame may be shown, in canvas frames. The queue of decoded pictures
 /// shows a picture in another one from 5/8 on.
@@ -304,7 +304,7 @@ impl Watch {
             self.astray = self.astray.saturating_add(1);
             return;
         } else {
-            self.fail(Obstacle::rate(&self.rung));
+            self.start_again();
         }
         self.astray = 0;
         self.anchor = Some((time_ns, frame));
@@ -317,9 +317,15 @@ impl Watch {
         };
         let ahead = self.frames(time_ns.saturating_sub(shown_ns)).round();
         let due = due.as_secs_f64() * self.rung.fps.as_f64();
-        if self.passed && (frame as f64 + ahead - due).abs() > MOVED_MAX {
+        if (frame as f64 + ahead - due).abs() <= MOVED_MAX {
+            return;
+        }
+        // Before the first pictures the timeline finds its place.
+        if self.passed || self.good > 0 {
             self.fail(Obstacle::Unsteady);
         }
+        self.start_again();
+        self.anchor = None;
     }
 
     /// Whether the source is passed through and is good.
@@ -337,6 +343,11 @@ impl Watch {
             self.needed = self.frames_in(wait);
         }
         self.fault = Some(obstacle);
+        self.start_again();
+    }
+
+    /// What is known of the frames so far does not count any more.
+    fn start_again(&mut self) {
         (self.gop, self.gop_max, self.reordered_max, self.good) = (None, 0, 0, 0);
         self.waiting.clear();
         (self.waiting_bytes, self.complete) = (0, 0);

@@ -206,13 +206,33 @@ fn a_source_that_was_good_for_long_returns_soon() {
     assert_eq!(returns(1900), [1, 1, 1]);
 }
 
-/// Half a second of pictures that are not shown where their times say is no source of the canvas' rate.
+/// Half a second of pictures that are not shown where their times say: the one that they are counted from
+/// was late.
 #[test]
-fn pictures_that_are_shown_elsewhere_are_against_it() {
+fn pictures_are_counted_from_one_that_was_in_time() {
     let mut source = Source::new((0..60).collect());
     source.until_good().unwrap();
     shown_elsewhere(&mut source, 15, 1);
     assert_eq!(source.watch.obstacle(), None);
     shown_elsewhere(&mut source, 16, 1);
-    assert_eq!(source.watch.obstacle(), Some(Obstacle::rate(&RUNG)));
+    assert_eq!(source.watch.obstacle(), Some(Obstacle::Young));
+    assert!(source.until_good().is_some());
+}
+
+/// An output that has moved before a source was passed through has it wait; the moves with which an output
+/// begins are nobody's fault.
+#[test]
+fn an_output_that_moves_is_said_once_it_has_stood() {
+    let due = |frame: f64| Duration::from_secs_f64(frame / 30.0);
+    let mut source = Source::new((0..60).collect());
+    source.watch.shown(Source::time_ns(0), 50);
+    source.watch.due(Source::time_ns(0), due(100.0));
+    assert_eq!(source.watch.obstacle(), Some(Obstacle::Young));
+    source.until_good().unwrap();
+    let picture = source.sent;
+    source
+        .watch
+        .due(Source::time_ns(picture), due(150.0 + picture as f64));
+    assert_eq!(source.watch.obstacle(), Some(Obstacle::Unsteady));
+    assert!(source.until_good().is_some());
 }
