@@ -9,6 +9,7 @@ use url::Url;
 use crate::llhls::{Checker, Fetch, Kind, Rendition, cross};
 use crate::support::http::Client;
 use crate::support::playlist::{MediaPlaylist, Segment};
+use crate::support::probe::Frame;
 use crate::support::viewer::Viewer;
 use crate::support::{probe, wait_for};
 
@@ -193,6 +194,32 @@ pub fn decode(viewer: &Viewer, last_msn: u64, fps: f64) -> Vec<Vec<Duration>> {
             keys.map(|frame| frame.pts).collect()
         })
         .collect()
+}
+
+/// The pictures of a playlist, segment by segment up to `last_msn`; what an init section begins is decoded
+/// as one file. No frame is missing, and every segment begins with a key frame.
+pub fn segments(viewer: &Viewer, uri: &str, last_msn: u64, fps: f64) -> Vec<(Segment, Vec<Frame>)> {
+    let page = viewer.playlist_with(uri, last_msn, LIMIT);
+    let wanted: Vec<Segment> = page.segments.into_iter().collect();
+    let wanted = &wanted[..wanted.partition_point(|it| it.msn <= last_msn)];
+    let mut all: Vec<(Segment, Vec<Frame>)> = Vec::new();
+    for group in wanted.chunk_by(|one, next| one.map == next.map) {
+        let frames = probe::video_frames(&viewer.download(uri, group));
+        assert_eq!(frames.len(), frames_in(group, fps), "{uri}: {group:?}");
+        let mut rest = frames.into_iter();
+        for segment in group {
+            let these: Vec<Frame> = rest.by_ref().take(frames_in([segment], fps)).collect();
+            assert!(these[0].key, "{uri}: no key frame begins {segment:?}");
+            all.push((segment.clone(), these));
+        }
+    }
+    let frames = || all.iter().flat_map(|(_, frames)| frames);
+    let step = Duration::from_secs_f64(1.0 / fps);
+    for (one, next) in frames().zip(frames().skip(1)) {
+        let found = next.pts.saturating_sub(one.pts);
+        assert!(found.abs_diff(step) <= ROUNDING, "{uri}: {one:?} {next:?}");
+    }
+    all
 }
 
 /// A key frame of a healthy rung is a key frame of every rung; the next encoder of a rung may begin

@@ -65,6 +65,8 @@ mod support;
 #[cfg(test)]
 mod sync;
 #[cfg(test)]
+mod ten_minutes;
+#[cfg(test)]
 mod walls;
 #[cfg(test)]
 mod workers;

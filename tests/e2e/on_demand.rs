@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::followed::{self, Follower};
 use crate::support::clips::Clip;
 use crate::support::daemon::Daemon;
-use crate::support::playlist::{MediaPlaylist, Segment};
+use crate::support::playlist::MediaPlaylist;
 use crate::support::publisher::Publisher;
 use crate::support::viewer::Viewer;
 use crate::support::{KEY, probe, push_stream, turn, wait_for, wait_until};
@@ -164,37 +164,16 @@ fn assert_steps(times: &[Duration], step: Duration, what: &str) {
     }
 }
 
-/// The pictures of a rung: no frame is missing, and every segment begins with the only key frame that
-/// it has. Returns the times of the key frames and the width of each segment.
+/// The times of a rung's key frames, one at the beginning of each segment, and the width of each segment.
 fn decoded(viewer: &Viewer, uri: &str, last_msn: u64) -> (Vec<Duration>, Vec<(u64, u32)>) {
-    let page = viewer.playlist_with(uri, last_msn, LIMIT);
-    let (mut times, mut keys, mut widths) = (Vec::new(), Vec::new(), Vec::new());
-    let segments: Vec<Segment> = page.segments.into_iter().collect();
-    let wanted = segments.partition_point(|it| it.msn <= last_msn);
-    for group in segments[..wanted].chunk_by(|one, next| one.map == next.map) {
-        let frames = probe::video_frames(&viewer.download(uri, group));
-        assert_eq!(
-            frames.len(),
-            followed::frames_in(group, FPS),
-            "{uri}: {group:?}"
-        );
-        let mut rest = &frames[..];
-        for segment in group {
-            let (these, others) = rest.split_at(followed::frames_in([segment], FPS));
-            let keyed: Vec<bool> = these.iter().map(|frame| frame.key).collect();
-            assert!(
-                keyed[0] && keyed.iter().filter(|key| **key).count() == 1,
-                "{uri}: key frames of {segment:?}"
-            );
-            let width = these[0].width;
-            assert!(these.iter().all(|frame| frame.width == width), "{uri}");
-            keys.push(these[0].pts);
-            widths.push((segment.msn, width));
-            rest = others;
-        }
-        times.extend(frames.iter().map(|frame| frame.pts));
+    let (mut keys, mut widths) = (Vec::new(), Vec::new());
+    for (segment, frames) in followed::segments(viewer, uri, last_msn, FPS) {
+        let (keyed, width) = (frames.iter().filter(|it| it.key), frames[0].width);
+        assert_eq!(keyed.count(), 1, "{uri}: key frames of {segment:?}");
+        assert!(frames.iter().all(|frame| frame.width == width), "{uri}");
+        keys.push(frames[0].pts);
+        widths.push((segment.msn, width));
     }
-    assert_steps(&times, Duration::from_secs_f64(1.0 / FPS), uri);
     (keys, widths)
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::sources::obs::{self, Settings};
 use crate::support::clips::Clip;
 use crate::support::daemon::Daemon;
 use crate::support::playlist::Segment;
@@ -179,6 +180,36 @@ fn the_api_says_why_a_source_is_encoded() {
     let _other = Publisher::ffmpeg(Clip::new(426, 240, 30), &daemon.publish_url("s", KEY));
     let reason = "the pictures have 426x240 pixels, and the top rung has 640x360";
     wait_obstacle(&daemon, reason, "Output (Scaled) Resolution: 640x360");
+}
+
+/// OBS with the B-frames that it sends unless told otherwise: with key frames every two seconds it is
+/// passed through, with those that x264 chooses it is encoded.
+#[test]
+#[ignore = "needs OBS; scripts/compatibility runs it"]
+fn obs_is_passed_through_once_it_sends_key_frames_often() {
+    let _turn = turn();
+    let daemon = start("");
+    let publish = |key_frames_s| {
+        let settings = Settings {
+            fps: 30,
+            preset: "veryfast",
+            key_frames_s,
+        };
+        obs::start(daemon.rtmp, &format!("s?key={KEY}"), settings)
+    };
+    let publisher = publish(None);
+    let advice = "Keyframe Interval: 2 s";
+    wait_obstacle(&daemon, "the key frames are more than 2 s apart", advice);
+    assert!(filling(&daemon.status("s"), TOP).starts_with("encoder "));
+    drop(publisher);
+    let _publisher = publish(Some(2));
+    wait_filling(&daemon, "passthrough");
+    for viewer in [Viewer::open(&daemon, "s"), Viewer::open_ts(&daemon, "s")] {
+        let from = viewer.playlist(&viewer.master.variants[TOP].uri).last_msn();
+        let media = last_segments(&viewer, TOP, from + SEGMENTS + 1);
+        assert!(probe::has_b_frames(&media));
+    }
+    assert_eq!(filling(&daemon.status("s"), TOP), "passthrough");
 }
 
 #[test]

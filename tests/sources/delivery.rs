@@ -87,7 +87,11 @@ pub fn publish(delivery: Delivery, clip: Clip, daemon: &Daemon, stream: &str) ->
             command.args(words).stdout(Stdio::null());
             Box::new(Owned::spawn(command.stderr(Stdio::null())))
         }
-        Delivery::Obs => Box::new(obs::start(daemon.rtmp, &format!("{stream}?key={KEY}"))),
+        Delivery::Obs => Box::new(obs::start(
+            daemon.rtmp,
+            &format!("{stream}?key={KEY}"),
+            obs::LIGHT,
+        )),
         Delivery::Replay(replay) => {
             let tags = replay::parse(&std::fs::read(clip.file()).expect("the clip"));
             replayed(replay, tags, daemon, stream)

@@ -10,7 +10,7 @@ mod delivery;
 mod enhanced;
 mod judge;
 mod mjpeg;
-mod obs;
+pub mod obs;
 mod paced;
 mod pattern;
 mod replay;

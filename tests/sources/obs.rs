@@ -15,10 +15,28 @@ pub struct Obs {
     _home: TempDir,
 }
 
+/// How OBS encodes 640x360.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings {
+    /// Pictures per second.
+    pub fps: u32,
+    /// x264's preset.
+    pub preset: &'static str,
+    /// Seconds between key frames; `None` leaves it to x264, as OBS does until it is told.
+    pub key_frames_s: Option<u32>,
+}
+
+/// Little work.
+pub const LIGHT: Settings = Settings {
+    fps: 10,
+    preset: "ultrafast",
+    key_frames_s: None,
+};
+
 /// Starts OBS, which publishes to `rtmp` with `stream_key`.
-pub fn start(rtmp: u16, stream_key: &str) -> Obs {
+pub fn start(rtmp: u16, stream_key: &str, settings: Settings) -> Obs {
     let home = tempfile::tempdir().expect("a temporary folder");
-    configure(home.path(), rtmp, stream_key);
+    configure(home.path(), rtmp, stream_key, settings);
     let display = format!(":{}", free_port() % 10_000 + 100);
     let screen = Owned::spawn(
         Command::new("Xvfb")
@@ -49,7 +67,7 @@ pub fn start(rtmp: u16, stream_key: &str) -> Obs {
     }
 }
 
-fn configure(home: &Path, rtmp: u16, stream_key: &str) {
+fn configure(home: &Path, rtmp: u16, stream_key: &str, settings: Settings) {
     let root = home.join("config/obs-studio");
     let profile = root.join("basic/profiles/weir");
     let scenes = root.join("basic/scenes");
@@ -62,12 +80,19 @@ fn configure(home: &Path, rtmp: u16, stream_key: &str) {
         "[General]\nFirstRun=true\nLicenseAccepted=true\nInfoIncrement=100\n\
          [Basic]\nProfile=weir\nProfileDir=weir\nSceneCollection=weir\nSceneCollectionFile=weir\n",
     );
-    write(
-        &profile.join("basic.ini"),
-        "[General]\nName=weir\n[Output]\nMode=Simple\n\
-         [SimpleOutput]\nVBitrate=800\nABitrate=128\nStreamEncoder=x264\nPreset=ultrafast\n\
-         [Video]\nBaseCX=640\nBaseCY=360\nOutputCX=640\nOutputCY=360\nFPSType=0\nFPSCommon=10\n",
+    let (fps, preset) = (settings.fps, settings.preset);
+    // Zero is "auto" in OBS.
+    let key_frames = settings.key_frames_s.unwrap_or(0);
+    let basic = format!(
+        "[General]\nName=weir\n[Output]\nMode=Advanced\n\
+         [AdvOut]\nEncoder=obs_x264\nTrack1Bitrate=128\n\
+         [Video]\nBaseCX=640\nBaseCY=360\nOutputCX=640\nOutputCY=360\nFPSType=1\nFPSInt={fps}\n"
     );
+    write(&profile.join("basic.ini"), &basic);
+    let encoder = format!(
+        "{{\"rate_control\":\"CBR\",\"bitrate\":800,\"preset\":\"{preset}\",\"keyint_sec\":{key_frames}}}"
+    );
+    write(&profile.join("streamEncoder.json"), &encoder);
     let service = format!(
         "{{\"type\":\"rtmp_custom\",\"settings\":{{\"server\":\"rtmp://127.0.0.1:{rtmp}/live\",\
          \"key\":\"{stream_key}\"}}}}"

@@ -37,6 +37,14 @@ pub fn video_frames(media: &[u8]) -> Vec<Frame> {
     frames.iter().map(one).collect()
 }
 
+/// Whether pictures of `media` refer to later ones.
+pub fn has_b_frames(media: &[u8]) -> bool {
+    let entries = ["-select_streams", "v:0", "-show_entries", "frame=pict_type"];
+    let parsed = show(media, &entries);
+    let frames = parsed["frames"].as_array().cloned().unwrap_or_default();
+    frames.iter().any(|frame| frame["pict_type"] == "B")
+}
+
 /// Decodes all sound of `media` and returns the start time of every frame.
 pub fn audio_frames(media: &[u8]) -> Vec<Duration> {
     let parsed = show(
