@@ -30,9 +30,10 @@ const STEP_NS_MIN: i64 = MS_NS;
 /// The rate is told after this time when it is certain, and after [`RATE_AFTER_NS_MAX`] in any case.
 const RATE_AFTER_NS_MIN: i64 = 900 * MS_NS;
 const RATE_AFTER_NS_MAX: i64 = 3 * SECOND_NS;
-/// Relative standard error below which the rate is certain: an eighth of the step from 24 to 25
-/// pictures per second.
-const RATE_ERROR_MAX: f64 = 0.005;
+/// Relative standard error below which the rate is certain: a sixth of half the step from 24 to 25
+/// pictures per second. Of 20 000 cameras with 100 ms of jitter one is taken for the other then; with
+/// 0.005, 50 are.
+const RATE_ERROR_MAX: f64 = 0.0035;
 
 /// The clock of one camera.
 #[derive(Debug, Default)]
@@ -313,10 +314,15 @@ mod tests {
             let rate = f64::from(clock.millihertz().unwrap()) / 1000.0;
             prop_assert!((rate / fps - 1.0).abs() < 0.01, "{} for {}", rate, fps);
         }
+    }
 
-        /// The rate that is told first is near enough to tell 24 from 25 pictures per second.
-        #[test]
-        fn the_first_rate_is_right(seed in any::<u64>(), fps in prop::sample::select(vec![10.0, 15.0, 24.0, 25.0, 30.0])) {
+    /// The rate that is told first is near enough to tell 24 from 25 pictures per second. The seeds are
+    /// always the same, because it is so nearly always, not always.
+    #[test]
+    fn the_first_rate_is_right() {
+        for (seed, fps) in
+            (0..200).flat_map(|seed| [10.0, 15.0, 24.0, 25.0, 30.0].map(|fps| (seed, fps)))
+        {
             let mut clock = ArrivalClock::default();
             let made = even(fps, 0.0, 5.0);
             let first = made.iter().zip(0..).find_map(|(made, n)| {
@@ -324,7 +330,10 @@ mod tests {
                 clock.millihertz()
             });
             let rate = nearest_rate(FrameRate::new(first.unwrap(), 1000).unwrap());
-            prop_assert!((rate.as_f64() / fps - 1.0).abs() < 0.002, "{} for {}", rate, fps);
+            assert!(
+                (rate.as_f64() / fps - 1.0).abs() < 0.002,
+                "{rate:?} for {fps}, {seed}"
+            );
         }
     }
 }
