@@ -69,6 +69,8 @@ pub struct CutLog {
     awake: RungSet,
     /// Cuts that followed key frames of a source.
     early: u64,
+    /// A source's key frame behind the next cut, and the frames from there to the one behind it.
+    key_frame: Option<(u64, u64)>,
 }
 
 impl CutLog {
@@ -87,6 +89,7 @@ impl CutLog {
             due: first.frame.saturating_add(frames),
             awake: first.awake,
             early: 0,
+            key_frame: None,
         }
     }
 
@@ -162,6 +165,9 @@ impl CutLog {
         self.decided = self.decided.max(cut.frame);
         self.due = cut.frame.saturating_add(self.lengths.segment_frames);
         self.awake = cut.awake;
+        if let Some((frame, distance)) = self.key_frame.take() {
+            self.follow_key_frame(frame, distance);
+        }
     }
 
     /// Brings the next cut forward to `frame`; false when that is decided already, is off the grid, or
@@ -183,13 +189,26 @@ impl CutLog {
     /// frames later. Ends the segment at `frame` if it would be too long with the frames up to the next
     /// key frame; not when that would make cuts more frequent than the daemon believes.
     pub fn follow_key_frame(&mut self, frame: u64, distance: u64) {
-        let longest = self
-            .last()
-            .frame
-            .saturating_add(self.lengths.segment_frames);
+        if frame > self.due {
+            // It lies in the segment that begins there.
+            self.key_frame = Some((frame, distance));
+            return;
+        }
+        let start = self.last().frame;
+        let longest = start.saturating_add(self.lengths.segment_frames);
         let nominal = frame / self.lengths.segment_frames.max(1);
         let often = self.early > EARLY_CUTS_BURST.saturating_add(nominal / 2);
-        if frame.saturating_add(distance) > longest && !often && self.cut_at(frame) {
+        let next = frame.saturating_add(distance);
+        if next <= longest || often {
+            return;
+        }
+        let least = self.lengths.least_segment_frames;
+        // Where the segment would be too short, it ends so that the next one may end at the next key frame.
+        let cut = match frame < start.saturating_add(least) {
+            true => next.saturating_sub(least).min(longest),
+            false => frame,
+        };
+        if self.cut_at(cut - cut % self.lengths.grid_frames.max(1)) {
             self.early = self.early.saturating_add(1);
         }
     }

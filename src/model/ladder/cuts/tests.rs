@@ -87,6 +87,37 @@ fn cuts_fall_on_frames_that_every_rung_has() {
     assert!(log.cut_at(122));
 }
 
+/// Wherever the key frames of a source lie, a segment soon begins with one, and then every one does that
+/// has to.
+#[test]
+fn segments_come_to_begin_with_the_key_frames_of_a_source() {
+    for (distance, phase) in
+        (0..60).flat_map(|phase| [30, 45, 60].map(|distance| (distance, phase)))
+    {
+        let (mut log, mut cuts) = (usual(), Vec::new());
+        let keys = (0..20).map(|n| 600 + phase + n * distance);
+        let keys: Vec<u64> = keys.collect();
+        for frame in 0..600 + 20 * distance {
+            // Which frame is a key frame is known a frame ahead.
+            if keys.contains(&(frame + 1)) {
+                log.follow_key_frame(frame + 1, distance);
+            }
+            cuts.extend(log.decide(frame).iter().map(|cut| cut.frame));
+        }
+        let first = cuts.iter().find(|cut| keys.contains(cut));
+        let first = *first.unwrap_or_else(|| panic!("{distance} {phase}: {cuts:?}"));
+        assert!(
+            first <= keys[0] + 3 * distance,
+            "{distance} {phase}: {cuts:?}"
+        );
+        let mut after = cuts.iter().filter(|cut| **cut >= first);
+        assert!(
+            after.all(|cut| keys.contains(cut)),
+            "{distance} {phase}: {cuts:?}"
+        );
+    }
+}
+
 #[test]
 fn rungs_wake_and_sleep_with_a_cut() {
     let (one, two) = (RungSet::first(1), RungSet::first(2));
