@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::followed;
 use crate::sources::obs::{self, Settings};
 use crate::support::clips::Clip;
 use crate::support::daemon::Daemon;
@@ -20,6 +21,9 @@ const CLIP: Clip = Clip::new(640, 360, 30).lasting(90);
 const TOP: usize = 0;
 /// Segments that are watched once the source is passed through.
 const SEGMENTS: u64 = 4;
+/// How often a publisher leaves, and by how much later in a group of pictures each time.
+const DEPARTURES: u32 = 4;
+const DEPARTS_AFTER: Duration = Duration::from_millis(330);
 const LADDER: &str = "[hls]\nwindow = \"5m\"\n\
     [[rung]]\nname = \"360p\"\nheight = 360\nbitrate = \"6M\"\naudio = \"96k\"\n\
     [[rung]]\nname = \"180p\"\nheight = 180\nbitrate = \"300k\"\naudio = \"96k\"\n";
@@ -165,6 +169,30 @@ fn a_source_with_b_frames_is_passed_through() {
 #[test]
 fn a_source_without_b_frames_is_passed_through() {
     is_passed_through(CLIP.without_b_frames());
+}
+
+/// Wherever in a group of pictures a publisher ends, the rung goes on with the next frame.
+#[test]
+fn publishers_that_leave_leave_no_hole() {
+    let _turn = turn();
+    let daemon = start("");
+    let url = daemon.publish_url("s", KEY);
+    let mut publisher = Publisher::ffmpeg(CLIP, &url);
+    let (cmaf, ts) = (Viewer::open(&daemon, "s"), Viewer::open_ts(&daemon, "s"));
+    let top = &cmaf.master.variants[TOP].uri;
+    for departure in 0..DEPARTURES {
+        wait_filling(&daemon, "passthrough");
+        let msn = cmaf.playlist(top).last_msn();
+        cmaf.playlist_with(top, msn + 1, LIMIT);
+        std::thread::sleep(DEPARTS_AFTER * departure);
+        drop(publisher);
+        wait_filling(&daemon, "encoder");
+        publisher = Publisher::ffmpeg(CLIP, &url);
+    }
+    let msn = cmaf.playlist(top).last_msn();
+    for viewer in [&cmaf, &ts] {
+        followed::segments(viewer, &viewer.master.variants[TOP].uri, msn, FPS);
+    }
 }
 
 #[test]

@@ -250,6 +250,8 @@ struct State {
     from: (u64, u32),
     /// The canvas frame after the last one that is shown in these parts, if that is later.
     shown: u64,
+    /// A fragment that stands before the next one, in the same part.
+    rest: Option<BytesMut>,
 }
 
 impl Writer {
@@ -324,6 +326,11 @@ impl Writer {
         self.take(number, made);
     }
 
+    /// The next part, which another muxer makes, begins with this fragment.
+    pub fn rest(&self, fragment: BytesMut) {
+        self.lock().rest = Some(fragment);
+    }
+
     /// Muxer `number` has ended.
     pub fn end(&self, number: u64) {
         self.ended(number);
@@ -391,6 +398,11 @@ impl Writer {
             TrackId::Audio(_) => state.fragment.wrapping_add(1),
         };
         boxes::number(&mut data, state.fragment as u32);
+        if let Some(mut rest) = state.rest.take() {
+            boxes::number(&mut rest, state.fragment as u32);
+            rest.extend_from_slice(&data);
+            data = rest;
+        }
         let (pts, duration) = match self.track {
             TrackId::Video(_) if first => self.whole(position, (pts, duration)),
             _ => (pts, duration),

@@ -86,12 +86,7 @@ impl Direct {
     }
 
     fn sample(&self, encoded: &Encoded) -> Option<Sample> {
-        let scale = u128::from(self.timescale);
-        let ticks = |time: gst::ClockTime| {
-            let second = u128::from(gst::ClockTime::SECOND.nseconds());
-            let ticks = (u128::from(time.nseconds()) * scale + second / 2) / second;
-            u64::try_from(ticks).ok()
-        };
+        let ticks = |time| ticks(time, self.timescale);
         let (dts, pts) = (encoded.buffer.dts()?, encoded.buffer.pts()?);
         let next = ticks(dts + encoded.buffer.duration()?)?;
         let dts = ticks(dts)?;
@@ -118,9 +113,36 @@ impl Direct {
             .direct(self.number, init, frames, part.shown, data);
     }
 
+    /// An encoder goes on with canvas frame `next`. Writes what is shown before that frame and is in no part
+    /// yet, for it to stand before the encoder's first frames: the rest of a group of frames of which the
+    /// last one that is shown is the first one in decoding order.
+    pub fn rest(self, next: u64) {
+        let Some(part) = self.open else { return };
+        let end = self.cuts.lengths().fps.time_of(next);
+        let end = gst::ClockTime::try_from(end).ok();
+        let Some(end) = end.and_then(|end| ticks(end, self.timescale)) else {
+            return;
+        };
+        let shown = part.samples.iter().take_while(|it| it.pts < end);
+        let samples: Vec<Sample> = shown.copied().collect();
+        let bytes: usize = samples.iter().map(|it| it.size as usize).sum();
+        if let (false, Some(media)) = (samples.is_empty(), part.media.get(..bytes)) {
+            let mut data = fragment::head(&samples);
+            data.extend_from_slice(media);
+            self.writer.rest(data);
+        }
+    }
+
     /// No frame follows.
     pub fn end(mut self) {
         self.write();
         self.writer.end(self.number);
     }
+}
+
+/// A time in ticks, rounded to the nearest one.
+fn ticks(time: gst::ClockTime, timescale: u32) -> Option<u64> {
+    let second = u128::from(gst::ClockTime::SECOND.nseconds());
+    let ticks = u128::from(time.nseconds()) * u128::from(timescale);
+    u64::try_from((ticks + second / 2) / second).ok()
 }

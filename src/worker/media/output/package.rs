@@ -190,7 +190,10 @@ impl Package {
 
     /// Gives MPEG-TS the frames whose part was sent.
     pub fn release(&mut self) {
-        let next = self.writer.next_frame();
+        self.release_until(self.writer.next_frame());
+    }
+
+    fn release_until(&mut self, next: u64) {
         while self
             .unsent
             .front()
@@ -219,8 +222,10 @@ impl Package {
     /// Drops what is not in a part that was sent; returns the first frame that has to be made again.
     pub fn abandon(&mut self) -> u64 {
         let next = self.writer.forget();
-        self.direct = None;
-        self.release();
+        if let Some(direct) = self.direct.take() {
+            direct.rest(next);
+        }
+        self.release_until(next);
         self.unsent.clear();
         for muxer in self.muxers.drain(..) {
             self.tools.grave.bury(muxer.pipeline());

@@ -44,6 +44,8 @@ pub struct Unit {
     pub shown: u64,
     /// It is an IDR picture.
     pub key: bool,
+    /// It is the last one of its group in decoding order.
+    pub ends_group: bool,
     /// The access unit.
     pub data: Bytes,
 }
@@ -85,6 +87,9 @@ pub struct Watch {
     waiting: VecDeque<Unit>,
     /// So many of the frames that wait are in groups that are complete.
     complete: usize,
+    /// A group was given away up to the first frame that waits. Its rest is given away whatever happens, for
+    /// some of it is shown before what was.
+    open: bool,
     waiting_bytes: usize,
     /// Sizes of the last frames, and their sum.
     sizes: VecDeque<usize>,
@@ -123,6 +128,7 @@ impl Watch {
             reordered_max: 0,
             waiting: VecDeque::new(),
             complete: 0,
+            open: false,
             waiting_bytes: 0,
             sizes: VecDeque::new(),
             bytes: 0,
@@ -138,9 +144,16 @@ impl Watch {
 
     /// A publisher comes, goes or changes its format, which `obstacle` is against.
     pub fn opened(&mut self, obstacle: Option<Obstacle>) {
-        let passed = self.passed;
-        *self = Self::new(self.rung);
-        (self.format, self.passed) = (obstacle, passed);
+        self.start_again();
+        *self = Self {
+            format: obstacle,
+            passed: self.passed,
+            waiting: std::mem::take(&mut self.waiting),
+            complete: self.complete,
+            open: self.open,
+            waiting_bytes: self.waiting_bytes,
+            ..Self::new(self.rung)
+        };
     }
 
     /// What is against passing the source through; `None` if nothing is.
@@ -253,6 +266,7 @@ impl Watch {
             place: first + place,
             shown: first + shown,
             key,
+            ends_group: whole,
             data,
         });
         if whole {
@@ -349,8 +363,13 @@ impl Watch {
     /// What is known of the frames so far does not count any more.
     fn start_again(&mut self) {
         (self.gop, self.gop_max, self.reordered_max, self.good) = (None, 0, 0, 0);
-        self.waiting.clear();
-        (self.waiting_bytes, self.complete) = (0, 0);
+        let kept = match self.open {
+            true => self.waiting.iter().position(|unit| unit.ends_group),
+            false => None,
+        };
+        self.waiting.truncate(kept.map_or(0, |last| last + 1));
+        self.complete = self.waiting.len();
+        self.waiting_bytes = self.waiting.iter().map(|unit| unit.data.len()).sum();
     }
 
     /// Begins to pass the source through with canvas frame `frame`; returns by how many canvas frames a
@@ -372,16 +391,22 @@ impl Watch {
     /// The source is not passed through any more.
     pub fn end(&mut self) {
         self.passed = false;
+        while self.open {
+            self.open = self.pop().is_some_and(|unit| !unit.ends_group);
+        }
     }
 
     /// The frame at `place`, once its group is complete.
     pub fn take(&mut self, place: u64) -> Next {
-        if self.obstacle().is_some() {
+        if self.obstacle().is_some() && !self.open {
             return Next::Over;
         }
         match self.waiting.front() {
             Some(unit) if unit.place != place => Next::Over,
-            Some(_) if self.complete > 0 => self.pop().map_or(Next::NotYet, Next::Unit),
+            Some(unit) if self.complete > 0 => {
+                self.open = !unit.ends_group;
+                self.pop().map_or(Next::NotYet, Next::Unit)
+            }
             _ => Next::NotYet,
         }
     }

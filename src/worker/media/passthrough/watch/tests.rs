@@ -107,6 +107,33 @@ fn frames_come_in_whole_groups() {
     assert!(matches!(source.watch.take(key.frame + 1), Next::Unit(_)));
 }
 
+/// Of a group that was begun the rest comes, though the publisher has gone; of one that was not, nothing.
+#[test]
+fn a_group_that_was_begun_is_finished() {
+    for taken in 1..8 {
+        let mut source = Source::new(with_b_frames());
+        let key = source.until_good().unwrap();
+        source.watch.begin(key.frame).unwrap();
+        for _ in 0..10 {
+            source.send();
+        }
+        let mut shown = Vec::new();
+        for place in key.frame.. {
+            if place == key.frame + taken {
+                source.watch.opened(Some(Obstacle::NoSource));
+            }
+            match source.watch.take(place) {
+                Next::Unit(unit) => shown.push(unit.shown),
+                _ => break,
+            }
+        }
+        shown.sort_unstable();
+        let frames: Vec<u64> = (key.frame..key.frame + shown.len() as u64).collect();
+        assert_eq!(shown, frames, "{taken}");
+        assert!(shown.len() as u64 - taken < 3, "{taken}: {shown:?}");
+    }
+}
+
 #[test]
 fn what_is_against_a_source_is_said() {
     let open: Vec<u64> = (0..60).collect();
