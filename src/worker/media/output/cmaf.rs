@@ -398,7 +398,9 @@ impl Writer {
             TrackId::Audio(_) => state.fragment.wrapping_add(1),
         };
         boxes::number(&mut data, state.fragment as u32);
-        if let Some(mut rest) = state.rest.take() {
+        // A rung that has slept meanwhile goes on elsewhere.
+        let follows = self.cuts.part_start(position) == state.next_frame;
+        if let Some(mut rest) = state.rest.take().filter(|_| follows) {
             boxes::number(&mut rest, state.fragment as u32);
             rest.extend_from_slice(&data);
             data = rest;

@@ -22,7 +22,7 @@ const LEAD_NS: i64 = SECOND_NS / 2;
 const RUNS_MAX: usize = 32;
 /// Length of a fade: 5 ms.
 const FADE_FRAMES: usize = SAMPLE_RATE_HZ as usize / 200;
-/// Sound that is off by more than this is stretched: with the 17 ms to which the grid moves pictures at 30
+/// Sound that is off by more than this is stretched: with the 17 ms by which the grid moves pictures at 30
 /// fps, picture and sound are less apart than viewers notice, 40 ms...
 const STRETCH_FROM_NS: i64 = 15 * MS_NS;
 /// ...until it is off by less than this.

@@ -335,10 +335,10 @@ impl Watch {
             return;
         }
         // Before the first pictures the timeline finds its place.
-        if self.passed || self.good > 0 {
-            self.fail(Obstacle::Unsteady);
+        match self.passed || self.good > 0 {
+            true => self.fail(Obstacle::Unsteady),
+            false => self.start_again(),
         }
-        self.start_again();
         self.anchor = None;
     }
 
