@@ -1,7 +1,7 @@
 //! The scale cascade: every rung is scaled from the nearest larger one that is awake. Each size has a
 //! pipeline of its own, which gets no picture while nobody needs its size.
 
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use gst::prelude::*;
@@ -9,6 +9,7 @@ use gst_app::{AppSink, AppSinkCallbacks};
 
 use super::failure;
 use super::feed::Feed;
+use super::line::{Line, Way};
 use super::slot::Slot;
 use super::thumbnail::Thumbnail;
 use super::tools::Tools;
@@ -23,6 +24,8 @@ const BACKLOG_MAX: u64 = 12;
 /// Pictures that wait at most, even of those that begin a part, which are never left out. With more
 /// the worker fails.
 const PICTURES_MAX: u64 = 48;
+/// The same of pictures that wait beside a step.
+const WAITING_MAX: usize = 48;
 
 /// Width and height in pixels.
 type Size = (u32, u32);
@@ -46,6 +49,14 @@ struct Level {
 struct Scaler {
     pipeline: gst::Pipeline,
     feed: Feed,
+    line: Mutex<Line<Picture>>,
+}
+
+/// A picture on its way down.
+struct Picture {
+    frame: u64,
+    size: Size,
+    picture: gst::Buffer,
 }
 
 impl Level {
@@ -122,26 +133,72 @@ impl Cascade {
         for (_, slot) in slots.filter(|(rung, _)| awake.contains(*rung)) {
             slot.picture(frame, picture);
         }
-        let below = self.levels.iter().skip(from + 1);
-        let next = below.clone().find(|level| level.is_needed(awake));
-        match next.and_then(|level| level.scaler.as_ref()) {
-            // The source refuses a picture only while the worker ends.
-            Some(scaler) => scaler.push(level.size, self.canvas, picture),
-            None => self.thumbnail.picture(frame, level.size, picture),
-        }
+        let (size, picture) = (level.size, picture.clone());
+        let picture = Picture {
+            frame,
+            size,
+            picture,
+        };
+        self.pass(from, picture);
     }
 
-    fn scaled(&self, level: usize, picture: &gst::Buffer) {
+    /// Passes a picture on to the first size below level `above` that is needed. A size between them that
+    /// is not needed any more may still have earlier pictures for the same rungs; the picture waits for
+    /// those.
+    fn pass(&self, above: usize, picture: Picture) {
+        let (_, awake) = self.tools.cuts.segment_of(picture.frame);
+        let mut picture = picture;
+        for level in self.levels.iter().skip(above + 1) {
+            let Some(scaler) = &level.scaler else {
+                continue;
+            };
+            let way = match level.is_needed(awake) {
+                true => Way::Through,
+                false => Way::Past,
+            };
+            let mut line = scaler.line();
+            let Some(goes_on) = line.come(picture, way) else {
+                if line.waiting() > WAITING_MAX {
+                    let cause = format!("pipeline `{}` is stuck", scaler.pipeline.name());
+                    self.tools.events.send(Event::Fatal(cause));
+                }
+                return;
+            };
+            if way == Way::Through {
+                return scaler.push(self.canvas, &goes_on);
+            }
+            picture = goes_on;
+        }
+        let Picture { frame, size, .. } = picture;
+        self.thumbnail.picture(frame, size, &picture.picture);
+    }
+
+    /// A step has made a picture.
+    fn scaled(&self, index: usize, picture: &gst::Buffer) {
         let Some(pts) = picture.pts() else { return };
         let frame = self.canvas.fps.frame_at(pts.into());
         let (_, awake) = self.tools.cuts.segment_of(frame);
-        self.hand_on(level, frame, picture, awake);
+        self.hand_on(index, frame, picture, awake);
+        let level = self.levels.get(index);
+        let Some(scaler) = level.and_then(|level| level.scaler.as_ref()) else {
+            return;
+        };
+        // Whoever comes meanwhile waits for the lock, and so comes after those that have waited. Whoever
+        // holds the lock of one step takes only locks of later ones.
+        let mut line = scaler.line();
+        line.left();
+        while let Some((picture, way)) = line.next() {
+            match way {
+                Way::Through => scaler.push(self.canvas, &picture),
+                Way::Past => self.pass(index, picture),
+            }
+        }
     }
 
     /// Whether no step is behind.
     pub fn has_room(&self) -> bool {
         let mut scalers = self.levels.iter().filter_map(|level| level.scaler.as_ref());
-        scalers.all(|scaler| scaler.feed.waiting() < BACKLOG_MAX)
+        scalers.all(|scaler| scaler.waiting() < BACKLOG_MAX)
     }
 
     /// Hands on what waits, and stops; waits up to `wait_max` for each step.
@@ -202,14 +259,30 @@ impl Scaler {
         failure::watch(&pipeline, &tools.events, |_, reason| Event::Fatal(reason));
         let playing = pipeline.set_state(gst::State::Playing);
         playing.map_err(|_| fail("does not start"))?;
-        Ok(Self { pipeline, feed })
+        Ok(Self {
+            pipeline,
+            feed,
+            line: Mutex::default(),
+        })
     }
 
-    fn push(&self, size: Size, canvas: Canvas, picture: &gst::Buffer) {
+    fn line(&self) -> MutexGuard<'_, Line<Picture>> {
+        self.line.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Pictures that wait for this step or beside it.
+    fn waiting(&self) -> u64 {
+        let beside = u64::try_from(self.line().waiting()).unwrap_or(u64::MAX);
+        self.feed.waiting().saturating_add(beside)
+    }
+
+    fn push(&self, canvas: Canvas, picture: &Picture) {
+        let Picture { size, picture, .. } = picture;
         let pictures = caps::picture(size.0, size.1)
             .field("framerate", caps::fraction(canvas.fps))
             .build();
         self.feed.retune(&pictures);
+        // The source refuses a picture only while the worker ends.
         let _ = self.feed.push(picture.clone());
     }
 }

@@ -22,6 +22,7 @@ mod fragment;
 mod grave;
 mod health;
 mod joint;
+mod line;
 mod package;
 mod passing;
 mod relay;

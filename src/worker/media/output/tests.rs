@@ -1,6 +1,8 @@
 //! The output half fed with pictures of its own, faster than real time.
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 use super::*;
@@ -71,8 +73,13 @@ impl Fed {
     }
 
     fn without_encoders(fps: FrameRate) -> Self {
+        Self::of(&plan(fps), None)
+    }
+
+    /// Makes `plan` with the templates of `folder`.
+    fn of(plan: &Plan, folder: Option<&Path>) -> Self {
         crate::worker::media::init().unwrap();
-        let plan = plan(fps);
+        let fps = plan.canvas.fps;
         let lengths = Lengths::new(Settings {
             fps,
             grid: 2,
@@ -82,13 +89,13 @@ impl Fed {
         let first = Cut {
             msn: 5,
             frame: 0,
-            awake: RungSet::first(2),
+            awake: RungSet::first(plan.video.len()),
         };
-        let joint = Joint::begin(&plan, lengths, first);
+        let joint = Joint::begin(plan, lengths, first);
         let cuts = Cuts::new(joint.cuts.clone());
         let (outbox, messages) = Outbox::new(|| panic!("the outbox is full"));
         let (events, failed) = Events::new();
-        let (library, errors) = Library::load(None);
+        let (library, errors) = Library::load(folder);
         assert!(errors.is_empty(), "{errors:?}");
         let tools = Tools {
             library: Arc::new(library),
@@ -99,7 +106,7 @@ impl Fed {
             passthrough: Passthrough::default(),
             events,
         };
-        let output = Output::start(&plan, &joint, true, &tools).unwrap();
+        let output = Output::start(plan, &joint, true, &tools).unwrap();
         Self {
             output,
             cuts,
@@ -166,7 +173,12 @@ fn parts(messages: &[FromWorker]) -> BTreeMap<TrackId, Vec<Part>> {
 /// Checks that the parts of every track follow each other where the log cuts; returns the tracks.
 fn checked(log: &CutLog, messages: &[FromWorker]) -> BTreeMap<TrackId, Vec<Part>> {
     let tracks = parts(messages);
-    for (track, parts) in &tracks {
+    check(log, &tracks);
+    tracks
+}
+
+fn check(log: &CutLog, tracks: &BTreeMap<TrackId, Vec<Part>>) {
+    for (track, parts) in tracks {
         let mut expected = (5, 0);
         for part in parts {
             assert_eq!((part.msn, part.index), expected, "{track:?}");
@@ -193,7 +205,6 @@ fn checked(log: &CutLog, messages: &[FromWorker]) -> BTreeMap<TrackId, Vec<Part>
         }
         assert!(expected.0 >= 8, "{track:?} stops at {expected:?}");
     }
-    tracks
 }
 
 #[test]
@@ -369,6 +380,47 @@ fn a_rung_sleeps_and_wakes_at_cuts() {
     let mut life = of_rung(&messages, 0);
     life.retain(|event| !event.starts_with(['5', '6']) && event != "init");
     assert_eq!(life, ["8 of 10", "9 of 10"]);
+}
+
+/// Scaling takes longer than a picture lasts.
+const SLOW_SCALE: &str = r#"
+kind = "scale"
+[[element]]
+factory = "weirscale"
+[[element]]
+factory = "identity"
+properties = { sleep-time = 50000 }
+"#;
+
+#[test]
+fn pictures_keep_their_order_when_the_rung_between_falls_asleep_or_wakes() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("scale.toml"), SLOW_SCALE).unwrap();
+    let mut plan = plan(FrameRate::whole(30));
+    let mut between = plan.video[0].clone();
+    (between.name, between.width, between.height) = ("120p".to_owned(), 214, 120);
+    plan.video.insert(1, between);
+    let mut fed = Fed::of(&plan, Some(folder.path()));
+    for rung in 0..3 {
+        fill(&fed.output, rung);
+    }
+    fed.until(Duration::from_millis(1500));
+    fed.cuts.put_to_sleep(1);
+    fed.until(Duration::from_millis(4500));
+    fill(&fed.output, 1);
+    fed.cuts.wake(1);
+    fed.until(Duration::from_millis(6500));
+    let (log, messages) = fed.finish();
+    let awake: Vec<bool> = (5..9)
+        .map(|msn| log.cut(msn).unwrap().awake.contains(1))
+        .collect();
+    assert_eq!(awake, [true, true, false, true]);
+    let mut tracks = parts(&messages);
+    tracks.remove(&TrackId::Video(1));
+    let lowest = &tracks[&TrackId::Video(2)];
+    let made: Duration = lowest.iter().map(|part| part.duration).sum();
+    assert_eq!(made.as_millis(), plan.canvas.fps.time_of(196).as_millis());
+    check(&log, &tracks);
 }
 
 #[test]
