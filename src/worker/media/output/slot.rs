@@ -29,6 +29,8 @@ use crate::worker::media::template::{self, Template};
 const KEPT_MAX: usize = 96;
 /// Frames of an encoder that wait at most for the last ones of the encoder before it.
 const WAITING_MAX: usize = 30;
+/// The same where all are in software: a machine with too much to do delays the last frames, too.
+const SOFTWARE_WAITING_MAX: usize = 60;
 /// Pictures that may wait for one encoder. Above that the encoder is too slow: the picture waits
 /// before the ladder, and is then left out.
 const BACKLOG_MAX: u64 = 12;
@@ -338,7 +340,7 @@ impl Slot {
                 state.health.encoded(Instant::now());
                 if let Some(encoded) = state.relay.take(number, encoded) {
                     self.deliver(&mut state, encoded);
-                } else if state.relay.waiting() > WAITING_MAX {
+                } else if state.waits_too_long() {
                     self.fail(&mut state, "does not give its last frames");
                 }
             }
@@ -526,6 +528,15 @@ impl State {
         self.health.begin(0, Instant::now());
         self.relay.begin(filling.number());
         self.fillings.push_back(filling);
+    }
+
+    /// Whether the encoder before the present one takes too long to its last frames.
+    fn waits_too_long(&self) -> bool {
+        let max = match self.fillings.iter().any(Filling::is_hardware) {
+            true => WAITING_MAX,
+            false => SOFTWARE_WAITING_MAX,
+        };
+        self.relay.waiting() > max
     }
 
     /// Ends the encoder of a rung that sleeps once it has all its pictures.

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use super::{Passing, Slot, State, WAITING_MAX};
+use super::{Passing, Slot, State};
 use crate::worker::media::events::Event;
 use crate::worker::media::passthrough::{Next, Passthrough};
 
@@ -71,7 +71,7 @@ impl Slot {
                     let due = placed.and_then(|encoded| state.relay.take(number, encoded));
                     if let Some(encoded) = due {
                         self.deliver(state, encoded);
-                    } else if state.relay.waiting() > WAITING_MAX {
+                    } else if state.waits_too_long() {
                         self.fail(state, "does not give its last frames");
                     }
                 }
