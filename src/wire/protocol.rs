@@ -21,7 +21,7 @@ use crate::model::passthrough::{Obstacle, Policy};
 use crate::model::source::Source;
 
 /// Version of this protocol. Raise it with every change of a message.
-pub const VERSION: u16 = 8;
+pub const VERSION: u16 = 9;
 /// Length of the longest message that either side accepts.
 pub const MESSAGE_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Length of the longest message of a worker that carries no media. Texts and lists are longer in
@@ -105,6 +105,8 @@ pub struct Start {
     pub first_msn: u64,
     /// Where the worker before has stopped, if this one goes on without a trace; `plan` is set then.
     pub resume: Option<Resume>,
+    /// [`Shed::steps`] of the worker before: what it could not make, this one cannot, either.
+    pub shed: u8,
 }
 
 /// Where a worker has stopped, for the one that goes on in the middle of a segment: on the same
@@ -129,6 +131,8 @@ pub struct Resume {
     pub inits: Vec<(TrackId, Bytes)>,
     /// The last picture, a JPEG, which is shown until there is another.
     pub picture: Option<Bytes>,
+    /// The rungs that are to be made, until [`ToWorker::Wanted`] follows.
+    pub wanted: RungSet,
 }
 
 /// A place in a rendition's playlist.

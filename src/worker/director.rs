@@ -181,7 +181,8 @@ impl Director {
 
     fn tick(&mut self) {
         if let Some((rungs, engine)) = self.rungs.as_mut().zip(self.engine.as_ref()) {
-            rungs.tick(engine.strain(), Instant::now());
+            let look = || (engine.timing(), self.intake.feeding().take());
+            rungs.tick(look, Instant::now());
         }
         if self.dark_at.is_some_and(|at| at <= Instant::now()) {
             self.dark_at = None;

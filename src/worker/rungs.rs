@@ -3,6 +3,8 @@
 
 mod shedding;
 
+use self::shedding::MORE_CORES;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -13,8 +15,9 @@ use crate::model::encoder::{Filling, OnFailure, TemplateName};
 use crate::model::ladder::RungSet;
 use crate::wire::protocol::{FromWorker, Shed, Start, Trouble};
 use crate::worker::media::Outbox;
-use crate::worker::media::engine::Strain;
+use crate::worker::media::engine::Timing;
 use crate::worker::media::events::{Event, Events};
+use crate::worker::media::input::Feeding;
 use crate::worker::media::output::{Cuts, Output};
 
 /// How long an encoder may take to be built.
@@ -37,8 +40,6 @@ pub struct Rungs {
     cheaper: bool,
     /// What the daemon was told of the load.
     told: Shed,
-    /// Pictures left out up to the last look.
-    dropped: u64,
     orders: u64,
     outbox: Outbox,
     events: Events,
@@ -78,19 +79,19 @@ impl Rungs {
             order: None,
             is_cheaper: false,
         };
+        let resume = start.resume.as_ref();
         let slots = output.slots().iter();
         let rungs: Vec<Rung> = slots.map(|slot| rung(&slot.rendition().name)).collect();
         Self {
             output: output.clone(),
             cuts: cuts.clone(),
             on_failure: start.on_failure,
-            wanted: cuts.awake_next(),
+            wanted: resume.map_or_else(|| cuts.awake_next(), |resume| resume.wanted),
             shed: RungSet::EMPTY,
             too_much: RungSet::EMPTY,
-            load: Load::new(Instant::now()),
+            load: Load::new(usize::from(start.shed), Instant::now()),
             cheaper: false,
             told: Shed::default(),
-            dropped: 0,
             rungs,
             orders: 0,
             outbox: outbox.clone(),
@@ -107,6 +108,8 @@ impl Rungs {
             let slots = slots.filter(|(_, slot)| slot.encoders_needed() >= count);
             slots.map(|(video, _)| video).collect()
         };
+        // What the worker before had given up does not begin again.
+        self.economize();
         for video in needs(&self.output, 1) {
             if let Some(encoder) = self.first_of(video) {
                 self.order_to(video, encoder, None, &events);
@@ -126,6 +129,11 @@ impl Rungs {
             if let Some(encoder) = self.first_of(video) {
                 self.order(video, encoder, None);
             }
+        }
+        if self.load.level() > 0 {
+            let cause =
+                "this machine is too slow for the ladder: the worker before could not make it";
+            self.carry(cause, MORE_CORES);
         }
     }
 
@@ -291,9 +299,9 @@ impl Rungs {
     }
 
     /// Looks for encoders that take too long, tries better ones again, and looks whether the output
-    /// keeps up.
-    pub fn tick(&mut self, strain: &Strain, now: Instant) {
-        self.weigh(strain, now);
+    /// keeps up: `look` tells how it did since the last look, and how the input's decoder did.
+    pub fn tick(&mut self, look: impl FnOnce() -> (Timing, Feeding), now: Instant) {
+        self.weigh(look, now);
         self.rest();
         for video in 0..self.rungs.len() {
             let Some(rung) = self.rungs.get_mut(video) else {
@@ -324,7 +332,10 @@ impl Rungs {
     /// These rungs are wanted now.
     pub fn want(&mut self, wanted: RungSet) {
         self.wanted = wanted;
-        self.settle();
+        match self.load.level() {
+            0 => self.settle(),
+            _ => self.carry("this machine is too slow for the ladder", MORE_CORES),
+        }
     }
 
     /// Wakes and puts to sleep what has to.

@@ -51,6 +51,7 @@ fn start(source: Source) -> Start {
         plan: None,
         first_msn: 1,
         resume: None,
+        shed: 0,
     }
 }
 

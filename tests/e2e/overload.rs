@@ -2,12 +2,14 @@
 
 use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
+
 use crate::support::clips::Clip;
 use crate::support::daemon::{Daemon, Environment};
 use crate::support::faulty::{self, Fault, NVIDIA, Rule};
 use crate::support::publisher::Publisher;
 use crate::support::viewer::Viewer;
-use crate::support::{KEY, push_stream, small_ladder, turn, wait_until};
+use crate::support::{KEY, probe, push_stream, small_ladder, turn, wait_until};
 use crate::sync::{assert_together, offsets_ms};
 
 const LIMIT: Duration = Duration::from_secs(60);
@@ -86,6 +88,78 @@ fn a_machine_that_is_too_slow_makes_less_of_the_ladder_and_says_so() {
     for word in [" WARN ", "stream=\"s\"", "rung=\"240p\"", "cause=", "next="] {
         assert!(said.contains(word), "no {word} in {said}");
     }
+}
+
+/// Too long by far, at half the frame rate, too.
+const FAR_TOO_LONG_FRAME: Duration = Duration::from_millis(120);
+
+#[test]
+fn a_machine_that_is_far_too_slow_gives_up_several_things_at_once() {
+    let _turn = turn();
+    let rule = Rule::at(NVIDIA, TOP_KBPS, Fault::Slow(FAR_TOO_LONG_FRAME));
+    let daemon = machine(&[rule], &small_ladder(&["s"]));
+    let mut publisher = Publisher::ffmpeg(CLIP, &daemon.publish_url("s", KEY));
+    let worker = daemon.worker("s");
+    let viewer = Viewer::open(&daemon, "s");
+    wait_until("the top rung sleeps", LIMIT, || {
+        daemon.status("s")["rungs"][0]["filling"] == "asleep"
+    });
+    let log = daemon.log();
+    assert!(
+        log.contains("all encoders work with their cheapest settings"),
+        "{log}"
+    );
+    // That is the first step alone, for a machine that is a little too slow.
+    assert!(!log.contains("half its frame rate"), "{log}");
+    // Nothing is left out any more, and no encoder or worker is at fault.
+    let dropped = || daemon.status("s")["rungs"][0]["dropped"].as_u64();
+    let uri = &viewer.master.variants[0].uri;
+    let segments = |count| {
+        let msn = viewer.playlist(uri).last_msn() + count;
+        viewer.playlist_with(uri, msn, LIMIT);
+        dropped()
+    };
+    let before = segments(2);
+    assert_eq!(segments(SEGMENTS_AFTER), before);
+    assert!(
+        viewer
+            .playlist(uri)
+            .segments
+            .iter()
+            .all(|it| !it.discontinuity)
+    );
+    assert_eq!(daemon.worker("s"), worker, "another worker");
+    assert!(publisher.is_running());
+    assert!(!daemon.log().contains("failed"), "{}", daemon.log());
+}
+
+/// A machine that cannot make the ladder cannot make up for lost time with all of it, either.
+#[test]
+fn another_worker_makes_no_more_than_the_one_before() {
+    let _turn = turn();
+    let daemon = slow_machine();
+    let _publisher = Publisher::ffmpeg(CLIP, &daemon.publish_url("s", KEY));
+    let viewer = Viewer::open(&daemon, "s");
+    let reason = || reason(&daemon, "s");
+    wait_until("half the frame rate", LIMIT, || {
+        reason().contains("half its frame rate")
+    });
+    let top = &viewer.master.variants[0].uri;
+    let before = viewer.playlist(top).last_msn();
+    viewer.playlist_with(top, before + 3, LIMIT);
+    daemon.worker("s").signal(Signal::KILL);
+    let playlist = viewer.playlist_with(top, before + 8, LIMIT);
+    for segment in playlist.segments.iter().filter(|it| it.msn > before + 1) {
+        assert!(!segment.discontinuity);
+        let frames = probe::video_frames(&viewer.download(top, [segment]));
+        let fps = frames.len() as f64 / segment.duration_s;
+        assert!(
+            fps < 20.0,
+            "{fps} frames per second in segment {}",
+            segment.msn
+        );
+    }
+    assert!(reason().contains("the worker before"), "{}", reason());
 }
 
 /// Three streams whose top rung is too much at full rate, one whose only rung is too much in any case,

@@ -74,6 +74,7 @@ fn start() -> Start {
         plan: None,
         first_msn: 1,
         resume: None,
+        shed: 0,
     }
 }
 

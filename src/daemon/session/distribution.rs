@@ -83,6 +83,8 @@ struct Open {
     lapses: Option<Instant>,
     /// The rungs that the present worker is to make.
     wanted: RungSet,
+    /// Steps by which the present worker makes less, because the machine is too slow.
+    shed: u8,
 }
 
 impl Open {
@@ -108,6 +110,7 @@ impl Open {
                 .map(|(track, data)| (*track, data.clone()))
                 .collect(),
             picture: self.thumbnail.clone(),
+            wanted: self.wanted,
         })
     }
 
@@ -141,6 +144,7 @@ impl Distribution {
             && let Some(resume) = open.resume(&claims, now)
         {
             start.plan = Some(open.plan.clone());
+            start.shed = open.shed;
             start.resume = Some(resume);
             self.claims = Some(claims.succeeded_by(start.clone()));
             return;
@@ -148,6 +152,7 @@ impl Distribution {
         self.interrupt();
         if let Some(open) = &mut self.open {
             start.plan = Some(open.plan.clone());
+            start.shed = open.shed;
             start.first_msn = self.next_msn.max(start.first_msn);
             open.wanted = RungSet::first(open.plan.video.len());
         }
@@ -193,6 +198,7 @@ impl Distribution {
             watched: None,
             lapses: None,
             wanted: RungSet::first(plan.video.len()),
+            shed: 0,
             plan,
             part_target,
             slots: Slots::new(encoders),
@@ -379,9 +385,11 @@ impl Distribution {
         claims?.lacks_from()
     }
 
-    /// The rungs that the worker is to make; `None` without a session.
-    pub fn wanted(&self) -> Option<RungSet> {
-        self.open.as_ref().map(|open| open.wanted)
+    /// The worker makes less by so many steps, because the machine is too slow.
+    pub fn shed(&mut self, steps: u8) {
+        if let Some(open) = &mut self.open {
+            open.shed = steps;
+        }
     }
 
     /// The worker is lost, and another one follows after `again_in`. Where that one may go on without a

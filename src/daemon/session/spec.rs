@@ -95,6 +95,7 @@ impl Spec {
             // A player that has seen no sequence number takes 0 for "none yet" (hls.js does).
             first_msn: 1,
             resume: None,
+            shed: 0,
         }
     }
 }

@@ -358,9 +358,6 @@ impl Stream {
             "worker starts"
         );
         link.start(start);
-        if let Some(wanted) = self.distribution.wanted().filter(|_| resumes) {
-            link.inbox().push(ToWorker::Wanted(wanted));
-        }
         self.contribution.replay(link.inbox());
         self.link = Some(link);
         if let Some(plan) = self.distribution.plan() {

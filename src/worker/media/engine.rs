@@ -70,26 +70,49 @@ pub struct Beginning {
     pub picture: Option<gst::Buffer>,
 }
 
-/// How the output keeps up with the clock.
+/// What the pacer counts.
 #[derive(Debug, Default)]
-pub struct Strain {
+struct Strain {
     /// Pictures left out since the start, because the encoders were behind.
     dropped: AtomicU64,
-    /// The latest that a picture was since the last look, in milliseconds.
+    /// The same since the last look.
+    left_out: AtomicU64,
+    /// Pictures that were due since the last look, but for those of the past that were made up for.
+    due: AtomicU64,
+    /// The latest that one of them was, in milliseconds.
     late_ms: AtomicU64,
 }
 
+/// How the output kept up with the clock since the last look.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Timing {
+    /// Pictures that were due.
+    pub due: u64,
+    /// Those among them that were left out, because the encoders were behind.
+    pub left_out: u64,
+    /// The latest that one of them was.
+    pub late: Duration,
+}
+
 impl Strain {
-    /// Pictures left out since the start, and the latest that a picture was since the last call.
-    pub fn take(&self) -> (u64, Duration) {
-        let late_ms = self.late_ms.swap(0, Ordering::Relaxed);
-        let dropped = self.dropped.load(Ordering::Relaxed);
-        (dropped, Duration::from_millis(late_ms))
+    fn take(&self) -> Timing {
+        let take = |counter: &AtomicU64| counter.swap(0, Ordering::Relaxed);
+        Timing {
+            due: take(&self.due),
+            left_out: take(&self.left_out),
+            late: Duration::from_millis(take(&self.late_ms)),
+        }
     }
 
-    fn late(&self, late: Duration) {
+    fn paced(&self, late: Duration) {
         let ms = u64::try_from(late.as_millis()).unwrap_or(u64::MAX);
         self.late_ms.fetch_max(ms, Ordering::Relaxed);
+        self.due.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn left_out(&self) {
+        self.dropped.fetch_add(1, Ordering::Relaxed);
+        self.left_out.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -144,9 +167,9 @@ impl Engine {
         })
     }
 
-    /// How the output keeps up.
-    pub fn strain(&self) -> &Strain {
-        &self.strain
+    /// How the output kept up since the last call.
+    pub fn timing(&self) -> Timing {
+        self.strain.take()
     }
 
     /// Stops pacing, and flushes the output half.
@@ -194,7 +217,7 @@ impl Pacer {
                 self.picture(frame, picture_due);
                 if !catches_up {
                     let late = self.start.elapsed().saturating_sub(picture_due);
-                    self.strain.late(late);
+                    self.strain.paced(late);
                 }
                 frame += 1;
             } else {
@@ -247,7 +270,7 @@ impl Pacer {
         if self.has_room(slot) || self.cuts.starts_part(frame) {
             self.output.picture(frame, picture);
         } else {
-            self.strain.dropped.fetch_add(1, Ordering::Relaxed);
+            self.strain.left_out();
         }
     }
 

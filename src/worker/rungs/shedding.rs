@@ -6,47 +6,45 @@ use super::Rungs;
 use crate::model::encoder::Filling;
 use crate::model::ladder::RungSet;
 use crate::wire::protocol::{FromWorker, Shed, Trouble};
-use crate::worker::load::Change;
-use crate::worker::media::engine::Strain;
+use crate::worker::load::{Change, Pressure};
+use crate::worker::media::engine::Timing;
+use crate::worker::media::input::Feeding;
 
 /// How late a picture may be on a machine that keeps up.
 const LATE_MAX: Duration = Duration::from_millis(400);
+/// One of so many pictures is left out at least where the machine is far too slow.
+const LEFT_OUT_ONE_OF: u64 = 3;
+/// What a person can do.
+pub(super) const MORE_CORES: &str = "take rungs away or give the machine more cores";
 
 impl Rungs {
     /// Looks whether the output keeps up, and gives something up or takes it up again.
-    pub(super) fn weigh(&mut self, strain: &Strain, now: Instant) {
+    pub(super) fn weigh(&mut self, look: impl FnOnce() -> (Timing, Feeding), now: Instant) {
         if !self.load.is_due(now) {
             return;
         }
-        let (dropped, late) = strain.take();
-        let left_out = dropped.saturating_sub(self.dropped);
-        self.dropped = dropped;
-        let strained = left_out > 0 || late > LATE_MAX;
+        let (timing, feeding) = look();
         let wanted = self.wanted_awake();
         let steps = wanted.len() + usize::from(self.can_economize(&wanted));
-        match self.load.observe(strained, steps, now) {
+        match self.load.observe(pressure(timing, feeding), steps, now) {
             None => {}
             Some(Change::Shed) => {
                 let cause = format!(
-                    "this machine is too slow for the ladder: in the last second, {left_out} \
-                     pictures were left out and the latest came {late:?} late"
+                    "this machine is too slow for the ladder: {}",
+                    words(timing, feeding)
                 );
-                self.carry(
-                    &wanted,
-                    &cause,
-                    "take rungs away or give the machine more cores",
-                );
+                self.carry(&cause, MORE_CORES);
             }
             Some(Change::Recover) => {
                 let cause = "this machine has had room for a minute";
-                self.carry(&wanted, cause, "more of the ladder is made again");
+                self.carry(cause, "more of the ladder is made again");
             }
         }
-        self.tell_load(&wanted, left_out);
+        self.tell_load(&wanted, &words(timing, feeding));
     }
 
     /// Tells the daemon how much is given up, if it is another amount than before.
-    fn tell_load(&mut self, wanted: &[usize], left_out: u64) {
+    fn tell_load(&mut self, wanted: &[usize], seen: &str) {
         let shed = Shed {
             steps: u8::try_from(self.load.level()).unwrap_or(u8::MAX),
             exhausted: self.load.is_exhausted(),
@@ -60,10 +58,7 @@ impl Rungs {
             && let Some(video) = wanted.last().copied()
             && let Some(rung) = self.rungs.get(video)
         {
-            let cause = format!(
-                "this machine is too slow for the lowest rung alone: in the last second, {left_out} \
-                 pictures were left out"
-            );
+            let cause = format!("this machine is too slow for the lowest rung alone: {seen}");
             let next = "pictures are left out until there is room; give the machine more cores or \
                         fewer streams";
             let filling = Filling::Encoder(rung.choice.current().clone());
@@ -82,23 +77,12 @@ impl Rungs {
         top.unwrap_or_default()
     }
 
-    /// Makes as much of the ladder as the load allows: first the top rung has half its rate, then all
-    /// encoders do as little as they can, then the top rung sleeps, then the next one.
-    fn carry(&mut self, wanted: &[usize], cause: &str, advice: &str) {
-        let level = self.load.level();
-        for (video, slot) in self.output.slots().iter().enumerate() {
-            slot.halve(level > 0 && wanted.first() == Some(&video));
-        }
-        let economizes = self.can_economize(wanted);
-        self.cheaper = economizes && level > 1;
-        let asleep = level.saturating_sub(1 + usize::from(economizes));
-        let asleep = asleep.min(wanted.len().saturating_sub(1));
-        let dropped = wanted.iter().take(asleep);
-        self.too_much = dropped.fold(RungSet::EMPTY, |set, video| set.with(*video));
-        let Some(video) = wanted.get(asleep.saturating_sub(1)).copied() else {
+    /// Makes as much of the ladder as the load allows, and tells why.
+    pub(super) fn carry(&mut self, cause: &str, advice: &str) {
+        let (asleep, Some(video)) = self.economize() else {
             return;
         };
-        let next = match (level, asleep) {
+        let next = match (self.load.level(), asleep) {
             (0, _) => format!("all rungs are made as configured; {advice}"),
             (_, 0) if self.cheaper => {
                 format!("all encoders work with their cheapest settings; {advice}")
@@ -113,5 +97,87 @@ impl Rungs {
         let cause = cause.to_owned();
         self.tell(video, filling, Some(Trouble { cause, next }));
         self.settle();
+    }
+
+    /// Chooses what is given up: first the top rung has half its rate, then all encoders do as little as
+    /// they can, then the top rung sleeps, then the next one. Returns how many sleep for it, and the lowest
+    /// rung that something was taken from.
+    pub(super) fn economize(&mut self) -> (usize, Option<usize>) {
+        let (level, wanted) = (self.load.level(), self.wanted_awake());
+        for (video, slot) in self.output.slots().iter().enumerate() {
+            slot.halve(level > 0 && wanted.first() == Some(&video));
+        }
+        let economizes = self.can_economize(&wanted);
+        self.cheaper = economizes && level > 1;
+        let asleep = level.saturating_sub(1 + usize::from(economizes));
+        let asleep = asleep.min(wanted.len().saturating_sub(1));
+        let dropped = wanted.iter().take(asleep);
+        self.too_much = dropped.fold(RungSet::EMPTY, |set, video| set.with(*video));
+        (asleep, wanted.get(asleep.saturating_sub(1)).copied())
+    }
+}
+
+/// What the output's timing and the input's waiting say of the machine.
+fn pressure(timing: Timing, feeding: Feeding) -> Pressure {
+    if timing.due == 0 {
+        // Only what was missed was made up for, as fast as the machine can.
+        Pressure::None
+    } else if feeding.is_slow() || timing.left_out >= timing.due.div_ceil(LEFT_OUT_ONE_OF) {
+        // Behind a decoder that is too slow, whole groups of pictures are lost.
+        Pressure::Extreme
+    } else if timing.left_out > 0 || timing.late > LATE_MAX {
+        Pressure::High
+    } else {
+        Pressure::None
+    }
+}
+
+fn words(timing: Timing, feeding: Feeding) -> String {
+    let Timing {
+        due,
+        left_out,
+        late,
+    } = timing;
+    format!(
+        "in the last second, {left_out} of {due} pictures were left out, the latest came {late:?} late, \
+         and frames waited {} ms for their decoder",
+        feeding.waited.as_millis()
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pictures_left_out_and_frames_that_wait_are_pressure() {
+        let ms = Duration::from_millis;
+        let timing = |due, left_out, late_ms| Timing {
+            due,
+            left_out,
+            late: ms(late_ms),
+        };
+        let feeding = |waited_ms, media_ms| Feeding {
+            waited: ms(waited_ms),
+            media: ms(media_ms),
+        };
+        let fed = feeding(0, 1000);
+        let cases = [
+            (timing(30, 0, 400), fed, Pressure::None),
+            (timing(30, 0, 401), fed, Pressure::High),
+            (timing(30, 1, 20), fed, Pressure::High),
+            (timing(30, 9, 600), fed, Pressure::High),
+            (timing(30, 10, 600), fed, Pressure::Extreme),
+            (timing(30, 0, 20), feeding(1000, 600), Pressure::Extreme),
+            (timing(30, 0, 20), feeding(1000, 2000), Pressure::None),
+            (timing(0, 0, 0), feeding(1000, 600), Pressure::None),
+        ];
+        for (timing, feeding, expected) in cases {
+            assert_eq!(
+                pressure(timing, feeding),
+                expected,
+                "{timing:?} {feeding:?}"
+            );
+        }
     }
 }

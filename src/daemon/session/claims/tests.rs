@@ -50,6 +50,7 @@ fn start(segment_ms: u64, part_ms: u64) -> Start {
         plan: None,
         first_msn: FIRST_MSN,
         resume: None,
+        shed: 0,
     }
 }
 

@@ -54,7 +54,10 @@ impl Stream {
             FromWorker::Mapped(offset_ns) => return self.contribution.mapped(offset_ns),
             FromWorker::Thumbnail(jpeg) => self.distribution.thumbnail(jpeg),
             FromWorker::Stats(stats) => return self.stats(stats),
-            FromWorker::Shed(shed) => return self.setup.tenancy.shed(shed),
+            FromWorker::Shed(shed) => {
+                self.distribution.shed(shed.steps);
+                return self.setup.tenancy.shed(shed);
+            }
             FromWorker::Passthrough(obstacle) => {
                 return self.passthrough(obstacle);
             }

@@ -3,6 +3,7 @@
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::feeding::Meter;
 use crate::model::frame::{EncodedFrame, Track};
 use crate::model::ladder::{Canvas, SourceFormat};
 use crate::wire::protocol::InputStats;
@@ -82,6 +83,7 @@ pub struct Intake {
     ready: Condvar,
     media: Mutex<Option<Media>>,
     events: Events,
+    feeding: Mutex<Meter>,
     /// Takes the publisher's own frames.
     pub passthrough: Passthrough,
 }
@@ -94,8 +96,14 @@ impl Intake {
             ready: Condvar::new(),
             media: Mutex::default(),
             events,
+            feeding: Mutex::default(),
             passthrough: Passthrough::default(),
         }
+    }
+
+    /// How fast the decoder of a publisher's pictures takes them.
+    pub fn feeding(&self) -> MutexGuard<'_, Meter> {
+        self.feeding.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

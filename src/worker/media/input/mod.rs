@@ -5,6 +5,7 @@
 mod decoder;
 mod decoders;
 mod elements;
+mod feeding;
 mod fit;
 mod formats;
 mod gate;
@@ -19,6 +20,7 @@ mod watch;
 mod watches;
 
 pub use decoders::Decoders;
+pub use feeding::Feeding;
 pub use http::Rules;
 pub use intake::{Intake, Media, Opening};
 pub use pull::Puller;

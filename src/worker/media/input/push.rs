@@ -164,7 +164,13 @@ impl Push {
         if let Some(decoder) = decoder
             && decoder.is_ready(&self.maker, frame.key)
         {
+            let (track, dts_ns) = (frame.track, frame.dts_ns);
+            let began = Instant::now();
             decoder.branch.push(frame, self.maker.shift_ns);
+            if track == Track::Video {
+                let waited = began.elapsed();
+                self.maker.intake.feeding().taken(dts_ns, waited);
+            }
         }
     }
 }

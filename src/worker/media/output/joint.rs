@@ -204,6 +204,7 @@ mod tests {
             ts,
             inits: vec![(TrackId::Video(0), Bytes::from_static(b"init"))],
             picture: None,
+            wanted: RungSet::first(3),
         }
     }
 
