@@ -45,7 +45,7 @@ impl Message for ToWorker {
 impl Message for FromWorker {
     fn bytes_max(kind: u8) -> usize {
         match kind {
-            kind::PART | kind::TS_SEGMENT => MESSAGE_BYTES_MAX,
+            kind::PART | kind::TS_SEGMENT | kind::REST => MESSAGE_BYTES_MAX,
             kind::THUMBNAIL => THUMBNAIL_BYTES_MAX,
             _ => WORD_BYTES_MAX,
         }
@@ -57,6 +57,7 @@ mod kind {
     pub(super) const PART: u8 = 3;
     pub(super) const TS_SEGMENT: u8 = 4;
     pub(super) const THUMBNAIL: u8 = 5;
+    pub(super) const REST: u8 = 19;
 }
 
 /// From the daemon to a worker.
@@ -127,6 +128,8 @@ pub struct Resume {
     /// Media sequence number of the first MPEG-TS segment that each rung lacks; empty without
     /// MPEG-TS.
     pub ts: Vec<u64>,
+    /// What the last part of each video rendition has left over of the publisher's frames.
+    pub rests: Vec<Option<Rest>>,
     /// The initialization sections that hold now.
     pub inits: Vec<(TrackId, Bytes)>,
     /// The last picture, a JPEG, which is shown until there is another.
@@ -144,6 +147,17 @@ pub struct Place {
     pub part: u32,
     /// Parts that the rendition's workers made before it.
     pub made: u64,
+}
+
+/// The publisher's frames behind a part whose last ones are shown after frames of the next part: what is
+/// shown in between. Whoever goes on without the publisher's frames puts these before the next part, in
+/// the same part, and begins with the frame that is shown behind them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rest {
+    /// Canvas frames from the first one of the next part up to the first one that is in neither.
+    pub frames: u32,
+    /// The frames, as `moof` and `mdat`.
+    pub data: Bytes,
 }
 
 /// A session's clock.
@@ -246,6 +260,13 @@ pub enum FromWorker {
         decoder: String,
         /// What went wrong with it; `None` when it gives pictures.
         trouble: Option<Trouble>,
+    },
+    /// What the next part of a video rendition leaves over; precedes that part.
+    Rest {
+        /// Index into [`Plan::video`].
+        video: u8,
+        /// What it leaves over.
+        rest: Rest,
     },
 }
 
@@ -375,10 +396,15 @@ mod tests {
             date_ns: 0,
             data: data.clone(),
         };
+        let rest = Rest {
+            frames: 1,
+            data: data.clone(),
+        };
         for (message, kind) in [
             (FromWorker::Part(part), kind::PART),
             (FromWorker::TsSegment(segment), kind::TS_SEGMENT),
-            (FromWorker::Thumbnail(data), kind::THUMBNAIL),
+            (FromWorker::Thumbnail(data.clone()), kind::THUMBNAIL),
+            (FromWorker::Rest { video: 0, rest }, kind::REST),
         ] {
             let bytes = postcard::to_stdvec(&message).unwrap();
             assert_eq!(bytes.first(), Some(&kind));

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::followed;
+use crate::followed::{self, Follower};
 use crate::sources::obs::{self, Settings};
 use crate::support::clips::Clip;
 use crate::support::daemon::Daemon;
@@ -24,6 +25,11 @@ const SEGMENTS: u64 = 4;
 /// How often a publisher leaves, and by how much later in a group of pictures each time.
 const DEPARTURES: u32 = 4;
 const DEPARTS_AFTER: Duration = Duration::from_millis(330);
+/// Parts of the open segment, of ten, after which a worker dies.
+const DIES_AFTER_PARTS: [usize; 4] = [9, 1, 4, 6];
+/// Longest step of decode times, in frames: an encoder's frames are decoded when they are shown, the
+/// source's earlier.
+const DECODE_STEP_MAX: f64 = 2.0;
 const LADDER: &str = "[hls]\nwindow = \"5m\"\n\
     [[rung]]\nname = \"360p\"\nheight = 360\nbitrate = \"6M\"\naudio = \"96k\"\n\
     [[rung]]\nname = \"180p\"\nheight = 180\nbitrate = \"300k\"\naudio = \"96k\"\n";
@@ -193,6 +199,69 @@ fn publishers_that_leave_leave_no_hole() {
     for viewer in [&cmaf, &ts] {
         followed::segments(viewer, &viewer.master.variants[TOP].uri, msn, FPS);
     }
+}
+
+/// Wherever in a segment a worker dies, the next one goes on with the next frame, though the frames that
+/// were published are not those that are shown first. The source is passed through again.
+#[test]
+fn workers_that_die_leave_no_trace() {
+    let _turn = turn();
+    let daemon = start("");
+    let clip = CLIP.lasting(240);
+    let _publisher = Publisher::ffmpeg(clip, &daemon.publish_url("s", KEY));
+    let (cmaf, ts) = (Viewer::open(&daemon, "s"), Viewer::open_ts(&daemon, "s"));
+    let top = &cmaf.master.variants[TOP].uri;
+    wait_filling(&daemon, "passthrough");
+    let first_msn = cmaf.playlist(top).last_msn() + 2;
+    let last_msn = followed::while_this(&cmaf, &ts, Follower::Player, || {
+        for parts in DIES_AFTER_PARTS {
+            wait_filling(&daemon, "passthrough");
+            let before = cmaf.playlist(top).last_msn() + 1;
+            wait_until(&format!("{parts} parts of a segment"), LIMIT, || {
+                let page = cmaf.playlist(top);
+                page.last_msn() > before && page.open_parts == parts
+            });
+            let victim = daemon.worker("s");
+            victim.signal(Signal::KILL);
+            wait_filling(&daemon, "encoder");
+            assert_ne!(daemon.worker("s"), victim);
+        }
+        wait_filling(&daemon, "passthrough");
+    });
+    let shown = |viewer: &Viewer, rung: usize| {
+        let uri = &viewer.master.variants[rung].uri;
+        let all = followed::segments(viewer, uri, last_msn, FPS);
+        let segments: Vec<Segment> = all.iter().map(|(segment, _)| segment.clone()).collect();
+        let step_max = Duration::from_secs_f64(DECODE_STEP_MAX / FPS) + ROUNDING;
+        let decoded = probe::decode_times(&viewer.download(uri, &segments));
+        for (one, next) in decoded.iter().zip(decoded.iter().skip(1)) {
+            assert!(
+                one < next && *next - *one <= step_max,
+                "{uri}: {one:?} {next:?}"
+            );
+        }
+        let from = segments.partition_point(|it| it.msn < first_msn);
+        let numbers = probe::numbers(&viewer.download(uri, &segments[from..]));
+        let numbers: Vec<u16> = numbers
+            .into_iter()
+            .map(|it| it.expect("a number"))
+            .collect();
+        for pair in numbers.windows(2) {
+            assert_eq!(pair[0] + 1, pair[1], "{uri}: pictures that do not follow");
+        }
+        let begins = |(_, frames): &(Segment, Vec<probe::Frame>)| (frames[0].pts, frames.len());
+        (all.iter().map(begins).collect::<Vec<_>>(), numbers)
+    };
+    let [own, other] = [&cmaf, &ts].map(|viewer| {
+        let (own, low) = (shown(viewer, TOP), shown(viewer, 1));
+        assert_eq!(own.1, low.1, "pictures of the two rungs");
+        for ((one, frames), (other, others)) in own.0.iter().zip(&low.0) {
+            assert!(one.abs_diff(*other) <= ROUNDING, "{one:?} {other:?}");
+            assert_eq!(frames, others, "frames of the segment at {one:?}");
+        }
+        own
+    });
+    assert_eq!(own.1, other.1, "pictures of CMAF and MPEG-TS");
 }
 
 #[test]

@@ -144,6 +144,7 @@ impl Daemon {
                 return distribution.ts_segment(segment, heard).is_ok();
             }
             FromWorker::Cut(cut) => return distribution.cut(cut, heard).is_ok(),
+            FromWorker::Rest { video, rest } => return distribution.rest(video, rest).is_ok(),
             message => match self.voice.word(at) {
                 Word::Heard => message,
                 Word::LeftOut => return true,

@@ -21,7 +21,7 @@ use crate::model::hls::{Part, TrackId, TsSegment, is_codec};
 use crate::model::ladder::cuts::Cut;
 use crate::model::ladder::{Plan, can_make};
 use crate::model::passthrough::Policy;
-use crate::wire::protocol::{Cutting, Start};
+use crate::wire::protocol::{Cutting, Rest, Start};
 
 /// GStreamer rounds durations to the nanosecond. A part that is longer than PART-TARGET by this much
 /// is not printed above it, because playlists have microseconds.
@@ -227,6 +227,15 @@ impl Claims {
         let through = before.saturating_add(part.duration);
         planned.segment(part.msn, through, part.last && !finishing)?;
         planned.timely(part.msn, before, through, part.date_ns, heard)
+    }
+
+    /// Checks what the next part of a rung leaves over.
+    pub fn rest(&mut self, video: u8, rest: Rest) -> Result<(), Fault> {
+        if self.orders.passthrough == Policy::Never {
+            return Err(Fault::BadEncoders);
+        }
+        let planned = self.planned.as_mut().ok_or(Fault::NoPlan)?;
+        planned.rest(video, rest)
     }
 
     /// Checks an MPEG-TS segment.

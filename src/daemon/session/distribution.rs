@@ -25,7 +25,7 @@ use crate::model::ladder::{Plan, RungSet};
 use crate::model::passthrough::Obstacle;
 use crate::model::status::{InputStatus, PassthroughStatus, RungStatus};
 use crate::wire::protocol::{
-    Clock, InputStats, Resume, Start, Stats, THUMBNAIL_BYTES_MAX, Trouble,
+    Clock, InputStats, Rest, Resume, Start, Stats, THUMBNAIL_BYTES_MAX, Trouble,
 };
 
 /// The rung that a source may be passed through in.
@@ -104,6 +104,7 @@ impl Open {
             video: stopped.video,
             audio: stopped.audio,
             ts: stopped.ts,
+            rests: stopped.rests,
             inits: self
                 .inits
                 .iter()
@@ -305,6 +306,12 @@ impl Distribution {
         }
         open.publish(&Made::Part(part));
         Ok(())
+    }
+
+    /// The worker told what the next part of a rung leaves over.
+    pub fn rest(&mut self, video: u8, rest: Rest) -> Result<(), Fault> {
+        let (claims, _) = self.working()?;
+        claims.rest(video, rest)
     }
 
     /// The worker made an MPEG-TS segment. Its counters go on where those of the one before have ended,

@@ -127,10 +127,13 @@ impl Link {
     pub async fn next(&mut self) -> Result<FromWorker, Gone> {
         loop {
             let message = self.read().await?;
-            // Cuts are accepted no faster than real time, as media is.
+            // Cuts are accepted no faster than real time, as media is, and one rest for each part.
             if matches!(
                 message,
-                FromWorker::Part(_) | FromWorker::TsSegment(_) | FromWorker::Cut(_)
+                FromWorker::Part(_)
+                    | FromWorker::Rest { .. }
+                    | FromWorker::TsSegment(_)
+                    | FromWorker::Cut(_)
             ) {
                 return Ok(message);
             }

@@ -53,6 +53,7 @@ fn media_bytes(message: &FromWorker) -> usize {
         FromWorker::Init { data, .. } | FromWorker::Thumbnail(data) => data.len(),
         FromWorker::Part(part) => part.data.len(),
         FromWorker::TsSegment(segment) => segment.data.len(),
+        FromWorker::Rest { rest, .. } => rest.data.len(),
         _ => 0,
     }
 }

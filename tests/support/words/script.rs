@@ -11,7 +11,7 @@ use weir::model::ladder::cuts::{Cut, CutLog};
 use weir::model::ladder::lengths::{Lengths, Settings, aac_time};
 use weir::model::ladder::{Plan, RungSet};
 use weir::wire::protocol::{
-    Clock, FromWorker, InputState, InputStats, Level, Log, RungStats, Stats, Trouble,
+    Clock, FromWorker, InputState, InputStats, Level, Log, Rest, RungStats, Stats, Trouble,
 };
 
 use super::{PART, PLAN, SEGMENT, START_NS};
@@ -308,6 +308,16 @@ impl<'a> Script<'a> {
         self.says(FromWorker::Cut(lie));
     }
 
+    /// What the next part of a rung leaves over, or a lie about that.
+    fn rest(&mut self) {
+        let (video, frames, data) = (self.byte() % 3, self.byte() % 8, self.data());
+        let frames = frames.into();
+        self.says(FromWorker::Rest {
+            video,
+            rest: Rest { frames, data },
+        });
+    }
+
     fn filled(&mut self) {
         let filling = match self.byte() % 3 {
             0 => Filling::Asleep,
@@ -560,7 +570,8 @@ impl<'a> Script<'a> {
                 self.says(FromWorker::TsSegment(segment));
             }
             192..=203 => self.floods(),
-            204..=205 => self.cut(),
+            204 => self.cut(),
+            205 => self.rest(),
             206 => self.began(),
             207 => self.filled(),
             208..=215 => {

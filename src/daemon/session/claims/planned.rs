@@ -8,7 +8,7 @@ use crate::model::hls::{Part, Timing, TrackId};
 use crate::model::ladder::cuts::{Cut, CutLog};
 use crate::model::ladder::lengths::{Lengths, Settings};
 use crate::model::ladder::{Plan, RungSet};
-use crate::wire::protocol::Start;
+use crate::wire::protocol::{Rest, Start};
 
 /// How far media may be ahead of real time: what waits in a worker's queue and its socket while the
 /// daemon is busy.
@@ -79,6 +79,9 @@ pub(super) struct Progress {
     duration: Duration,
     bytes: u64,
     bytes_max: u64,
+    /// What the last part has left over of the publisher's frames, and what the next one will.
+    pub(super) rest: Option<Rest>,
+    rest_next: Option<Rest>,
 }
 
 impl Planned {
@@ -100,6 +103,8 @@ impl Planned {
             duration: Duration::ZERO,
             bytes: 0,
             bytes_max: segment_bytes_max(bps, timing.target()),
+            rest: None,
+            rest_next: None,
         };
         let sound = |video| plan.audio_of(video).map_or(0, |audio| audio.bitrate.bps());
         let muxed = plan
@@ -178,8 +183,28 @@ impl Planned {
         for renditions in [&mut self.video, &mut self.audio, &mut self.ts] {
             for rendition in renditions {
                 rendition.heard = None;
+                // It belongs to a part that never came.
+                rendition.rest_next = None;
             }
         }
+    }
+
+    /// Takes what the next part of a rung leaves over: fewer frames than a part has, in no more bytes than
+    /// a segment.
+    pub(super) fn rest(&mut self, video: u8, rest: Rest) -> Result<(), Fault> {
+        let part_frames = self.lengths.part_frames;
+        let progress = self.progress(TrackId::Video(video))?;
+        if progress.rest_next.is_some() {
+            return Err(Fault::LeftOut);
+        }
+        if !(1..part_frames).contains(&u64::from(rest.frames)) {
+            return Err(Fault::Absurd);
+        }
+        if rest.data.is_empty() || rest.data.len() as u64 > progress.bytes_max {
+            return Err(Fault::BadSize);
+        }
+        progress.rest_next = Some(rest);
+        Ok(())
     }
 
     /// Whether a part ends its segment.
@@ -333,6 +358,7 @@ impl Progress {
             return Err(Fault::BadSize);
         }
         self.made = self.made.saturating_add(1);
+        self.rest = self.rest_next.take();
         if last {
             self.next = (self.next.0.saturating_add(1), 0);
             (self.duration, self.bytes) = (Duration::ZERO, 0);

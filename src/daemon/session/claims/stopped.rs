@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::planned::{Planned, Progress};
 use crate::model::ladder::cuts::{CutLog, Tail};
 use crate::model::ladder::lengths::aac_time;
-use crate::wire::protocol::Place;
+use crate::wire::protocol::{Place, Rest};
 
 /// What the renditions of a session lack.
 #[derive(Debug, PartialEq, Eq)]
@@ -20,6 +20,8 @@ pub struct Stopped {
     pub audio: Vec<Place>,
     /// The first MPEG-TS segment that each rung lacks.
     pub ts: Vec<u64>,
+    /// What the last part of each video rendition has left over of the publisher's frames.
+    pub rests: Vec<Option<Rest>>,
 }
 
 impl Planned {
@@ -73,6 +75,7 @@ impl Planned {
             video: rungs(&self.video),
             audio: audio.collect(),
             ts: rungs(&self.ts).iter().map(|place| place.msn).collect(),
+            rests: self.video.iter().map(|rung| rung.rest.clone()).collect(),
         })
     }
 }

@@ -327,6 +327,102 @@ fn the_bytes_of_a_segment_are_counted_over_its_parts() {
     }
 }
 
+fn rest(frames: u32) -> Rest {
+    Rest {
+        frames,
+        data: vec![0; 10 * frames as usize].into(),
+    }
+}
+
+/// What holds is what the last part that came has left over, whatever was told of the next one.
+#[test]
+fn what_a_part_leaves_over_is_known_with_the_part() {
+    let mut worker = Liar::usual();
+    worker.makes(SECOND, FIRST_MSN).unwrap();
+    worker.makes(AUDIO, FIRST_MSN).unwrap();
+    let left = |worker: &Liar| worker.claims.stopped().unwrap().rests;
+    assert_eq!(left(&worker), [None, None]);
+    for (index, told) in [Some(3), None, Some(1), Some(2)].into_iter().enumerate() {
+        let before = left(&worker);
+        if let Some(frames) = told {
+            worker.claims.rest(0, rest(frames)).unwrap();
+        }
+        assert_eq!(left(&worker), before, "the part has not come");
+        let (part, _) = worker.part(VIDEO, FIRST_MSN, index as u32);
+        worker.says(&part).unwrap();
+        assert_eq!(left(&worker), [told.map(rest), None]);
+    }
+    // The next worker goes on behind the last part that came.
+    worker.claims.rest(0, rest(5)).unwrap();
+    let (plan, target) = (
+        made(&start(2000, 200), FrameRate::whole(30)),
+        worker.log.lengths().part_target(),
+    );
+    let mut orders = start(2000, 200);
+    orders.plan = Some(plan.clone());
+    let heard = worker.heard();
+    worker.claims = worker.claims.succeeded_by(orders);
+    assert_eq!(left(&worker), [Some(rest(2)), None]);
+    worker
+        .claims
+        .planned(&plan, &["x264".into(), "x264".into()], target, heard)
+        .unwrap();
+    let (part, _) = worker.part(VIDEO, FIRST_MSN, 4);
+    worker.says(&part).unwrap();
+    assert_eq!(left(&worker), [None, None]);
+}
+
+#[test]
+fn each_wrong_rest_is_a_fault() {
+    // A part has six frames.
+    for (video, rest, expected) in [
+        (0, rest(5), Ok(())),
+        (0, rest(0), Err(Fault::Absurd)),
+        (0, rest(6), Err(Fault::Absurd)),
+        (0, rest(u32::MAX >> 8), Err(Fault::Absurd)),
+        (2, rest(1), Err(Fault::NoSuchTrack)),
+        (
+            0,
+            Rest {
+                frames: 1,
+                data: Bytes::new(),
+            },
+            Err(Fault::BadSize),
+        ),
+        (
+            0,
+            Rest {
+                frames: 1,
+                data: vec![0; 4 << 20].into(),
+            },
+            Err(Fault::BadSize),
+        ),
+    ] {
+        let mut worker = Liar::usual();
+        let frames = rest.frames;
+        assert_eq!(
+            worker.claims.rest(video, rest),
+            expected,
+            "{video} {frames}"
+        );
+    }
+    let mut worker = Liar::usual();
+    worker.claims.rest(0, rest(1)).unwrap();
+    assert_eq!(
+        worker.claims.rest(0, rest(1)),
+        Err(Fault::LeftOut),
+        "no part in between"
+    );
+    let mut never = start(2000, 200);
+    never.passthrough = Policy::Never;
+    let mut worker = Liar::new(never, FrameRate::whole(30));
+    assert_eq!(worker.claims.rest(0, rest(1)), Err(Fault::BadEncoders));
+    assert_eq!(
+        Claims::new(start(2000, 200)).rest(0, rest(1)),
+        Err(Fault::NoPlan)
+    );
+}
+
 #[test]
 fn media_does_not_come_faster_than_real_time() {
     let mut worker = Liar::new(start(2000, 0), FrameRate::whole(30));

@@ -37,6 +37,7 @@ impl Stream {
                 let taken = self.distribution.part(part, moment());
                 taken.map(|()| self.produced())
             }
+            FromWorker::Rest { video, rest } => self.distribution.rest(video, rest),
             FromWorker::TsSegment(segment) => {
                 let taken = self.distribution.ts_segment(segment, moment());
                 taken.map(|()| self.produced())

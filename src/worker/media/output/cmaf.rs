@@ -21,7 +21,7 @@ use super::tools::{Epoch, Tools};
 use crate::base::units::Bitrate;
 use crate::model::hls::{Part, TrackId};
 use crate::model::ladder::cuts::Position;
-use crate::wire::protocol::FromWorker;
+use crate::wire::protocol::{FromWorker, Rest};
 use crate::worker::media::caps;
 use crate::worker::media::events::{Event, Events};
 use crate::worker::media::outbox::Outbox;
@@ -191,9 +191,8 @@ struct Made {
     part: Option<(gst::ClockTime, gst::ClockTime, BytesMut)>,
     /// The first one of its muxer.
     first: bool,
-    /// The canvas frame after the last one that is shown in it, where frames are not shown in their
-    /// order.
-    shown: u64,
+    /// What it leaves over.
+    rest: Option<Rest>,
 }
 
 impl Made {
@@ -218,7 +217,7 @@ impl Made {
             first: !init.is_empty(),
             init: (!init.is_empty()).then(|| (codec, section.freeze())),
             part: times.map(|(pts, duration)| (pts, duration, join(&part))),
-            shown: 0,
+            rest: None,
         }
     }
 }
@@ -248,10 +247,10 @@ struct State {
     next_frame: u64,
     /// Segment and number of the first part that is sent. Earlier ones only lead up to it.
     from: (u64, u32),
-    /// The canvas frame after the last one that is shown in these parts, if that is later.
-    shown: u64,
-    /// A fragment that stands before the next one, in the same part.
-    rest: Option<BytesMut>,
+    /// The first canvas frame of that part that is encoded, of a picture.
+    first_frame: u64,
+    /// What the last part has left over of the publisher's frames.
+    rest: Option<Rest>,
 }
 
 impl Writer {
@@ -267,6 +266,8 @@ impl Writer {
                 sent_init: seed.init,
                 next_frame: seed.frame,
                 from: seed.place,
+                first_frame: seed.frame + frames_of(seed.rest.as_ref()),
+                rest: seed.rest,
                 ..State::default()
             })),
         }
@@ -294,7 +295,7 @@ impl Writer {
     pub fn forget(&self) -> u64 {
         let mut state = self.lock();
         state.relay.forget();
-        state.next_frame.max(state.shown)
+        state.next_frame + frames_of(state.rest.as_ref())
     }
 
     /// The initialization section of the rendition; `None` before there is one.
@@ -305,14 +306,14 @@ impl Writer {
     }
 
     /// Takes a part of muxer `number`, whose init section is `init` if it is the first: the frames up to
-    /// the second of `frames`, of which all before `shown` are shown.
+    /// the second of `frames`, which leave `rest` over.
     pub fn direct(
         &self,
         number: u64,
         init: Option<(String, Bytes)>,
         frames: (u64, u64),
-        shown: u64,
         data: BytesMut,
+        rest: Option<Rest>,
     ) {
         let fps = self.cuts.lengths().fps;
         let time = |frame| gst::ClockTime::try_from(fps.time_of(frame)).unwrap_or_default();
@@ -321,14 +322,9 @@ impl Writer {
             first: init.is_some(),
             init,
             part: Some((start, end.saturating_sub(start), data)),
-            shown,
+            rest,
         };
         self.take(number, made);
-    }
-
-    /// The next part, which another muxer makes, begins with this fragment.
-    pub fn rest(&self, fragment: BytesMut) {
-        self.lock().rest = Some(fragment);
     }
 
     /// Muxer `number` has ended.
@@ -360,7 +356,8 @@ impl Writer {
             return;
         };
         let position = self.cuts.locate(self.track, pts);
-        if (position.msn, position.part) < state.from {
+        let frame = self.cuts.lengths().fps.frame_at(pts.into());
+        if (position.msn, position.part) < state.from || frame < state.first_frame {
             return;
         }
         // A later section holds from the next segment on; until then the decoder takes what the key
@@ -370,8 +367,8 @@ impl Writer {
         } else if state.next_init.is_some() {
             self.cuts.end_segment(position.msn);
         }
-        state.shown = state.shown.max(made.shown);
-        self.part(state, position, (pts, duration, data), made.first);
+        let part = (pts, duration, data);
+        self.part(state, position, part, (made.first, made.rest));
     }
 
     fn announce(&self, state: &mut State) {
@@ -390,7 +387,7 @@ impl Writer {
         state: &mut State,
         position: Position,
         (pts, duration, mut data): (gst::ClockTime, gst::ClockTime, BytesMut),
-        first: bool,
+        (first, rest): (bool, Option<Rest>),
     ) {
         state.fragment = match self.track {
             // A rung that sleeps shows the parts of another one, whose numbers must go on from its own.
@@ -398,13 +395,15 @@ impl Writer {
             TrackId::Audio(_) => state.fragment.wrapping_add(1),
         };
         boxes::number(&mut data, state.fragment as u32);
-        // A rung that has slept meanwhile goes on elsewhere.
-        let follows = self.cuts.part_start(position) == state.next_frame;
-        if let Some(mut rest) = state.rest.take().filter(|_| follows) {
-            boxes::number(&mut rest, state.fragment as u32);
-            rest.extend_from_slice(&data);
-            data = rest;
+        // A muxer that goes on has what it left over itself. A rung that has slept meanwhile goes on elsewhere.
+        let follows = first && self.cuts.part_start(position) == state.next_frame;
+        if let Some(before) = state.rest.take().filter(|_| follows) {
+            let mut both = BytesMut::from(before.data.as_ref());
+            boxes::number(&mut both, state.fragment as u32);
+            both.extend_from_slice(&data);
+            data = both;
         }
+        self.leave(state, rest);
         let (pts, duration) = match self.track {
             TrackId::Video(_) if first => self.whole(position, (pts, duration)),
             _ => (pts, duration),
@@ -425,6 +424,15 @@ impl Writer {
 }
 
 impl Writer {
+    /// The part that comes next leaves `rest` over. The daemon keeps it for the worker that may have to go
+    /// on behind that part.
+    fn leave(&self, state: &mut State, rest: Option<Rest>) {
+        state.rest = rest;
+        if let (TrackId::Video(video), Some(rest)) = (self.track, state.rest.clone()) {
+            self.outbox.send(FromWorker::Rest { video, rest });
+        }
+    }
+
     /// Start and duration of the part of an encoder that takes over. Where a publisher's frames were not
     /// shown in their order, some that lie in this part were shown before it, and the encoder begins with
     /// a later one.
@@ -440,6 +448,11 @@ impl Writer {
             _ => (pts, duration),
         }
     }
+}
+
+/// Canvas frames that are left over.
+fn frames_of(rest: Option<&Rest>) -> u64 {
+    rest.map_or(0, |rest| u64::from(rest.frames))
 }
 
 fn join(buffers: &[gst::Buffer]) -> BytesMut {

@@ -8,6 +8,7 @@ use super::filling::Encoded;
 use super::fragment::{self, Sample};
 use crate::model::hls::TrackId;
 use crate::model::ladder::cuts::Position;
+use crate::wire::protocol::Rest;
 use crate::worker::media::caps;
 
 /// Collects frames and writes a part as soon as its last frame is there.
@@ -24,9 +25,8 @@ pub struct Direct {
 
 struct Part {
     position: Position,
-    /// Its first frame in decoding order, and the frame after the last one that is shown.
+    /// Its first frame in decoding order.
     first: u64,
-    shown: u64,
     samples: Vec<Sample>,
     media: BytesMut,
 }
@@ -58,84 +58,72 @@ impl Direct {
 
     /// Takes a frame.
     pub fn push(&mut self, encoded: &Encoded) {
-        let Some(sample) = self.sample(encoded) else {
+        let Some(sample) = self.sample(&encoded.buffer) else {
             return;
         };
-        let fps = self.cuts.lengths().fps;
-        let frame = fps.frame_at(encoded.start.into());
-        let shown = encoded
-            .buffer
-            .pts()
-            .map_or(0, |pts| fps.frame_at(pts.into()));
+        let frame = self.cuts.lengths().fps.frame_at(encoded.start.into());
         let position = self.cuts.locate(self.track, encoded.start);
         let part = self.open.get_or_insert_with(|| Part {
             position,
             first: frame,
-            shown: 0,
             samples: Vec::new(),
             media: BytesMut::new(),
         });
-        part.shown = part.shown.max(shown + 1);
         part.samples.push(sample);
         if let Ok(map) = encoded.buffer.map_readable() {
             part.media.extend_from_slice(&map);
         }
         if self.cuts.part_end(position) <= frame + 1 {
-            self.write();
+            self.write(self.rest(frame + 1, &encoded.rest));
         }
     }
 
-    fn sample(&self, encoded: &Encoded) -> Option<Sample> {
+    fn sample(&self, buffer: &gst::Buffer) -> Option<Sample> {
         let ticks = |time| ticks(time, self.timescale);
-        let (dts, pts) = (encoded.buffer.dts()?, encoded.buffer.pts()?);
-        let next = ticks(dts + encoded.buffer.duration()?)?;
+        let (dts, pts) = (buffer.dts()?, buffer.pts()?);
+        let next = ticks(dts + buffer.duration()?)?;
         let dts = ticks(dts)?;
-        let is_delta = encoded
-            .buffer
-            .flags()
-            .contains(gst::BufferFlags::DELTA_UNIT);
+        let is_delta = buffer.flags().contains(gst::BufferFlags::DELTA_UNIT);
         Some(Sample {
             dts,
             pts: ticks(pts)?,
             duration: u32::try_from(next.saturating_sub(dts)).ok()?,
-            size: u32::try_from(encoded.buffer.size()).ok()?,
+            size: u32::try_from(buffer.size()).ok()?,
             key: !is_delta,
         })
     }
 
-    fn write(&mut self) {
+    /// What the part before canvas frame `next` leaves over.
+    fn rest(&self, next: u64, frames: &[gst::Buffer]) -> Option<Rest> {
+        let samples = frames.iter().map(|frame| self.sample(frame));
+        let mut samples: Vec<Sample> = samples.collect::<Option<_>>()?;
+        let last = samples.last_mut()?;
+        // The encoder's first frame, which follows, is decoded when it is shown.
+        let end = self.cuts.lengths().fps.time_of(next + frames.len() as u64);
+        let end = ticks(gst::ClockTime::try_from(end).ok()?, self.timescale)?;
+        last.duration = u32::try_from(end.saturating_sub(last.dts)).ok()?;
+        let mut data = fragment::head(&samples);
+        for frame in frames {
+            data.extend_from_slice(&frame.map_readable().ok()?);
+        }
+        Some(Rest {
+            frames: u32::try_from(frames.len()).ok()?,
+            data: data.freeze(),
+        })
+    }
+
+    fn write(&mut self, rest: Option<Rest>) {
         let Some(part) = self.open.take() else { return };
         let mut data = fragment::head(&part.samples);
         data.extend_from_slice(&part.media);
         let frames = (part.first, self.cuts.part_end(part.position));
         let init = self.init.take();
-        self.writer
-            .direct(self.number, init, frames, part.shown, data);
-    }
-
-    /// An encoder goes on with canvas frame `next`. Writes what is shown before that frame and is in no part
-    /// yet, for it to stand before the encoder's first frames: the rest of a group of frames of which the
-    /// last one that is shown is the first one in decoding order.
-    pub fn rest(self, next: u64) {
-        let Some(part) = self.open else { return };
-        let end = self.cuts.lengths().fps.time_of(next);
-        let end = gst::ClockTime::try_from(end).ok();
-        let Some(end) = end.and_then(|end| ticks(end, self.timescale)) else {
-            return;
-        };
-        let shown = part.samples.iter().take_while(|it| it.pts < end);
-        let samples: Vec<Sample> = shown.copied().collect();
-        let bytes: usize = samples.iter().map(|it| it.size as usize).sum();
-        if let (false, Some(media)) = (samples.is_empty(), part.media.get(..bytes)) {
-            let mut data = fragment::head(&samples);
-            data.extend_from_slice(media);
-            self.writer.rest(data);
-        }
+        self.writer.direct(self.number, init, frames, data, rest);
     }
 
     /// No frame follows.
     pub fn end(mut self) {
-        self.write();
+        self.write(None);
         self.writer.end(self.number);
     }
 }

@@ -46,6 +46,8 @@ pub struct Encoded {
     pub caps: gst::Caps,
     /// The publisher has encoded it.
     pub passed: bool,
+    /// The frames of the publisher behind it, up to the one before which nothing more is shown.
+    pub rest: Vec<gst::Buffer>,
 }
 
 /// A running encoder.
@@ -205,6 +207,7 @@ pub fn retimed(filling: u64, sample: &gst::Sample) -> Option<Encoded> {
         start,
         caps,
         passed: false,
+        rest: Vec::new(),
     })
 }
 

@@ -5,9 +5,9 @@ use bytes::Bytes;
 
 use crate::model::hls::TrackId;
 use crate::model::ladder::Plan;
-use crate::model::ladder::cuts::{Cut, CutLog};
+use crate::model::ladder::cuts::{Cut, CutLog, Position};
 use crate::model::ladder::lengths::Lengths;
-use crate::wire::protocol::{Place, Resume};
+use crate::wire::protocol::{Place, Rest, Resume};
 
 /// AAC frames that the encoder of sound gets before the first one that is needed. Each frame overlaps
 /// the one before, and the encoder's rate control looks back at a few more.
@@ -25,6 +25,7 @@ pub struct Joint {
     /// Where each rung begins, in the order of the plan.
     pub rungs: Vec<RungJoint>,
     audio: Vec<Place>,
+    rests: Vec<Option<Rest>>,
     inits: Vec<(TrackId, Bytes)>,
 }
 
@@ -33,8 +34,9 @@ pub struct Joint {
 pub struct RungJoint {
     /// Its first canvas frame; `None` when it lacks nothing, for it sleeps.
     pub from: Option<u64>,
-    /// The canvas frame with which its first part begins. Where MPEG-TS begins earlier, the frames
-    /// before are encoded for that alone, by an encoder of their own.
+    /// The first canvas frame that is encoded for its parts: that with which its first part begins, or
+    /// later, where the part before has left frames over. Where MPEG-TS begins earlier, the frames before
+    /// are encoded for that alone, by an encoder of their own.
     pub parts_from: u64,
 }
 
@@ -47,6 +49,8 @@ pub struct Seed {
     pub made: u64,
     /// Its first canvas frame.
     pub frame: u64,
+    /// What the part before has left over.
+    pub rest: Option<Rest>,
     /// The initialization section that holds already.
     pub init: Option<Bytes>,
 }
@@ -69,6 +73,7 @@ impl Joint {
             block: 0,
             rungs: vec![rung; plan.video.len()],
             audio: vec![place; plan.audio.len()],
+            rests: Vec::new(),
             inits: Vec::new(),
         }
     }
@@ -78,7 +83,10 @@ impl Joint {
         let cuts = CutLog::after(lengths, &resume.cuts)?;
         let last = cuts.last();
         let rung = |(index, place): (usize, &Place)| {
+            let rest = resume.rests.get(index).and_then(Option::as_ref);
+            let left_over = rest.map_or(0, |rest| u64::from(rest.frames));
             let parts_from = cuts.part_start(place.msn, place.part);
+            let parts_from = parts_from.map(|frame| frame + left_over);
             let ts = resume.ts.get(index).and_then(|msn| cuts.cut(*msn));
             RungJoint {
                 from: ts.map(|cut| cut.frame).into_iter().chain(parts_from).min(),
@@ -99,6 +107,7 @@ impl Joint {
             block: block.saturating_sub(PRIMING_AAC_FRAMES),
             rungs,
             audio: resume.audio.clone(),
+            rests: resume.rests.clone(),
             inits: resume.inits.clone(),
             cuts,
         })
@@ -114,11 +123,13 @@ impl Joint {
                     .rungs
                     .get(usize::from(index))
                     .map_or(0, |rung| rung.parts_from);
-                let position = self.cuts.locate(frame);
+                let Position { msn, part, .. } = self.cuts.locate(frame);
+                let rest = self.rests.get(usize::from(index)).cloned().flatten();
                 Seed {
-                    place: (position.msn, position.part),
+                    place: (msn, part),
                     made: 0,
-                    frame,
+                    frame: self.cuts.part_start(msn, part).unwrap_or(frame),
+                    rest,
                     init,
                 }
             }
@@ -128,6 +139,7 @@ impl Joint {
                     place: place.map_or((0, 0), |place| (place.msn, place.part)),
                     made: place.map_or(0, |place| place.made),
                     frame: 0,
+                    rest: None,
                     init,
                 }
             }
@@ -202,6 +214,7 @@ mod tests {
             video: video.to_vec(),
             audio: vec![place(4, 1)],
             ts,
+            rests: Vec::new(),
             inits: vec![(TrackId::Video(0), Bytes::from_static(b"init"))],
             picture: None,
             wanted: RungSet::first(3),
@@ -241,6 +254,31 @@ mod tests {
         assert_eq!((seed.place, seed.frame), ((4, 3), 168));
         assert_eq!(seed.init, Some(Bytes::from_static(b"init")));
         assert_eq!(joint.seed(TrackId::Audio(0)).made, 7);
+    }
+
+    /// A part of six frames has left over so many of the publisher's frames: the encoder begins behind
+    /// them, in the same part, whose first frame they are.
+    #[test]
+    fn what_was_left_over_is_not_encoded() {
+        for (frames, ts, from) in [(1, vec![], 169), (5, vec![], 173), (3, vec![4, 4, 5], 150)] {
+            let mut resume = resume([place(4, 3), place(4, 3), place(5, 0)], ts);
+            let rest = Rest {
+                frames,
+                data: Bytes::from_static(b"rest"),
+            };
+            resume.rests = vec![Some(rest.clone()), None, None];
+            let joint = Joint::resume(&plan(), lengths(), &resume).unwrap();
+            let expected = RungJoint {
+                from: Some(from),
+                parts_from: 168 + u64::from(frames),
+            };
+            assert_eq!(joint.rungs[0], expected);
+            assert_eq!(joint.rungs[1].parts_from, 168);
+            let seed = joint.seed(TrackId::Video(0));
+            assert_eq!((seed.place, seed.frame), ((4, 3), 168));
+            assert_eq!(seed.rest, Some(rest));
+            assert_eq!(joint.seed(TrackId::Video(1)).rest, None);
+        }
     }
 
     #[test]

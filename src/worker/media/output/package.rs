@@ -222,9 +222,7 @@ impl Package {
     /// Drops what is not in a part that was sent; returns the first frame that has to be made again.
     pub fn abandon(&mut self) -> u64 {
         let next = self.writer.forget();
-        if let Some(direct) = self.direct.take() {
-            direct.rest(next);
-        }
+        self.direct = None;
         self.release_until(next);
         self.unsent.clear();
         for muxer in self.muxers.drain(..) {

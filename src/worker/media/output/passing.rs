@@ -80,12 +80,24 @@ impl Passing {
         late > LATE_MAX
     }
 
-    /// Puts a frame on the time line of the output.
+    /// Puts a frame, the last one that was taken, on the time line of the output.
     pub fn placed(&mut self, unit: Unit) -> Option<Encoded> {
+        self.next = unit.place + 1;
+        let rest = self.source.rest_of_group().into_iter();
+        Some(Encoded {
+            filling: self.number,
+            start: gst::ClockTime::try_from(self.fps.time_of(unit.place)).ok()?,
+            buffer: self.buffer(unit),
+            caps: self.caps.clone(),
+            passed: true,
+            rest: rest.map(|unit| self.buffer(unit)).collect(),
+        })
+    }
+
+    fn buffer(&self, unit: Unit) -> gst::Buffer {
         // A decoder must have a frame before it is shown.
         let dts = self.decode_time(unit.place);
-        self.next = unit.place + 1;
-        let duration = self.decode_time(self.next).saturating_sub(dts);
+        let duration = self.decode_time(unit.place + 1).saturating_sub(dts);
         let time = |time: Duration| gst::ClockTime::try_from(time).ok();
         let mut buffer = gst::Buffer::from_slice(unit.data);
         let writable = buffer.make_mut();
@@ -95,13 +107,7 @@ impl Passing {
         if !unit.key {
             writable.set_flags(gst::BufferFlags::DELTA_UNIT);
         }
-        Some(Encoded {
-            filling: self.number,
-            buffer,
-            start: time(self.fps.time_of(unit.place))?,
-            caps: self.caps.clone(),
-            passed: true,
-        })
+        buffer
     }
 
     /// When the frame at `place` is decoded: [`reordered`](Self::reordered) canvas frames before the time

@@ -209,6 +209,14 @@ impl Passthrough {
         }
     }
 
+    /// The frames behind the last one that was taken, up to the end of its group.
+    pub fn rest_of_group(&self) -> Vec<Unit> {
+        match &self.lock().output {
+            Some((watch, ..)) => watch.rest_of_group().cloned().collect(),
+            None => Vec::new(),
+        }
+    }
+
     /// The source is behind.
     pub fn late(&self) {
         if let Some((watch, ..)) = &mut self.lock().output {

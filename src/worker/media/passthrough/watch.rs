@@ -411,6 +411,14 @@ impl Watch {
         }
     }
 
+    /// The frames behind the last one that was taken, up to the end of its group: what is shown before it
+    /// and was not taken so far.
+    pub fn rest_of_group(&self) -> impl Iterator<Item = &Unit> {
+        let last = self.waiting.iter().position(|unit| unit.ends_group);
+        let frames = last.filter(|_| self.open).map_or(0, |last| last + 1);
+        self.waiting.iter().take(frames)
+    }
+
     fn pop(&mut self) -> Option<Unit> {
         let unit = self.waiting.pop_front()?;
         self.complete = self.complete.saturating_sub(1);

@@ -134,6 +134,43 @@ fn a_group_that_was_begun_is_finished() {
     }
 }
 
+/// Wherever a part ends, what was taken and the rest of the group are all frames up to one of them, and
+/// each once.
+#[test]
+fn what_was_taken_and_the_rest_of_its_group_have_no_hole() {
+    let mut deep = vec![0];
+    for p in (4..60).step_by(4) {
+        deep.extend([p, p - 2, p - 3, p - 1]);
+    }
+    deep.extend(57..60);
+    for (gop, rest_max) in [((0..60).collect(), 0), (with_b_frames(), 2), (deep, 3)] {
+        let mut source = Source::new(gop);
+        let key = source.until_good().unwrap();
+        source.watch.begin(key.frame).unwrap();
+        let (mut shown, mut most) = (Vec::new(), 0);
+        for place in key.frame..key.frame + 100 {
+            let unit = loop {
+                match source.watch.take(place) {
+                    Next::Unit(unit) => break unit,
+                    Next::NotYet => source.send(),
+                    Next::Over => panic!("{:?}", source.watch.obstacle()),
+                };
+            };
+            shown.push(unit.shown);
+            let rest: Vec<&Unit> = source.watch.rest_of_group().collect();
+            most = most.max(rest.len());
+            let places = rest.iter().map(|unit| unit.place);
+            assert!(places.eq(place + 1..place + 1 + rest.len() as u64));
+            let mut both: Vec<u64> = rest.iter().map(|unit| unit.shown).collect();
+            both.extend(&shown);
+            both.sort_unstable();
+            let end = place + 1 + rest.len() as u64;
+            assert!(both.into_iter().eq(key.frame..end), "{place}: {rest:?}");
+        }
+        assert_eq!(most, rest_max);
+    }
+}
+
 #[test]
 fn what_is_against_a_source_is_said() {
     let open: Vec<u64> = (0..60).collect();
