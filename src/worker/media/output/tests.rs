@@ -8,10 +8,10 @@ use std::time::Duration;
 use super::*;
 use crate::base::units::{Bitrate, FrameRate};
 use crate::model::hls::{Part, TrackId, TsSegment};
-use crate::model::ladder::cuts::{Cut, CutLog};
+use crate::model::ladder::cuts::{Cut, CutLog, Tail};
 use crate::model::ladder::lengths::{Lengths, Settings, aac_time};
 use crate::model::ladder::{AudioRendition, Canvas, Plan, RungSet, VideoRendition};
-use crate::wire::protocol::FromWorker;
+use crate::wire::protocol::{Clock, FromWorker, Place, Rest, Resume};
 use crate::worker::media::events::{Event, Events};
 use crate::worker::media::mailbox::Receiver;
 use crate::worker::media::outbox::Outbox;
@@ -78,6 +78,18 @@ impl Fed {
 
     /// Makes `plan` with the templates of `folder`.
     fn of(plan: &Plan, folder: Option<&Path>) -> Self {
+        let first = Cut {
+            msn: 5,
+            frame: 0,
+            awake: RungSet::first(plan.video.len()),
+        };
+        Self::at(plan, folder, |plan, lengths| {
+            Joint::begin(plan, lengths, first)
+        })
+    }
+
+    /// One whose rungs begin where `joint` says.
+    fn at(plan: &Plan, folder: Option<&Path>, joint: impl FnOnce(&Plan, Lengths) -> Joint) -> Self {
         crate::worker::media::init().unwrap();
         let fps = plan.canvas.fps;
         let lengths = Lengths::new(Settings {
@@ -86,12 +98,7 @@ impl Fed {
             segment: Duration::from_secs(2),
             part: Duration::from_millis(200),
         });
-        let first = Cut {
-            msn: 5,
-            frame: 0,
-            awake: RungSet::first(plan.video.len()),
-        };
-        let joint = Joint::begin(plan, lengths, first);
+        let joint = joint(plan, lengths);
         let cuts = Cuts::new(joint.cuts.clone());
         let (outbox, messages) = Outbox::new(|| panic!("the outbox is full"));
         let (events, failed) = Events::new();
@@ -111,8 +118,8 @@ impl Fed {
             output,
             cuts,
             fps,
-            frame: 0,
-            audio: 0,
+            frame: joint.frame,
+            audio: joint.block,
             messages,
             failed,
         }
@@ -479,6 +486,94 @@ fn another_encoder_makes_again_what_was_not_sent() {
         _ => None,
     });
     assert_eq!(ts.sum::<usize>(), 240);
+}
+
+/// A worker has stopped after two parts of segment 6, which begins with frame 30, and its last part has left
+/// `rest` over in the first rung.
+fn stopped(rest: Rest) -> Resume {
+    let place = Place {
+        msn: 6,
+        part: 2,
+        made: 7,
+    };
+    let cut = |msn, frame| Cut {
+        msn,
+        frame,
+        awake: RungSet::first(2),
+    };
+    Resume {
+        cuts: Tail {
+            cuts: vec![cut(5, 0), cut(6, 30)],
+            parts: 0,
+        },
+        clock: Clock {
+            zero: Duration::ZERO,
+            date_ns: 0,
+        },
+        offset_ns: None,
+        video: vec![place; 2],
+        audio: vec![place],
+        ts: vec![6, 6],
+        rests: vec![Some(rest), None],
+        inits: Vec::new(),
+        picture: None,
+        wanted: RungSet::first(2),
+    }
+}
+
+/// The part before has left frames of the publisher over: they stand before the encoder's, in a fragment of
+/// their own, and no frame is there twice.
+#[test]
+fn what_was_left_over_stands_before_the_first_part() {
+    for frames in [1, 3, 5] {
+        let sample = fragment::Sample {
+            dts: 0,
+            pts: 0,
+            duration: 1,
+            size: 1,
+            key: false,
+        };
+        let mut data = fragment::head(&vec![sample; frames]);
+        data.extend_from_slice(&vec![0xAA; frames]);
+        let rest = Rest {
+            frames: u32::try_from(frames).unwrap(),
+            data: data.clone().freeze(),
+        };
+        let resume = stopped(rest);
+        let joint = |plan: &Plan, lengths| Joint::resume(plan, lengths, &resume).unwrap();
+        let mut fed = Fed::at(&plan(FrameRate::whole(30)), None, joint);
+        for rung in [0, 1] {
+            assert_eq!(fed.output.slots()[rung].encoders_needed(), 2);
+            fill(&fed.output, rung);
+            fill(&fed.output, rung);
+        }
+        fed.until(Duration::from_secs(5));
+        let (_, messages) = fed.finish();
+        let tracks = parts(&messages);
+        let own = &tracks[&TrackId::Video(0)];
+        let first = &own[0];
+        assert_eq!((first.msn, first.index), (6, 2));
+        assert_eq!(first.duration, Duration::from_millis(200));
+        assert!(first.independent);
+        // Parts of all segments before: five of the first one, two of this one.
+        assert_eq!(fragment_number(&first.data), 8);
+        let (left, made) = first.data.split_at(data.len());
+        assert_eq!(left[left.len() - frames..], vec![0xAA; frames]);
+        assert_eq!((samples(left), samples(made)), (frames, 6 - frames));
+        assert_eq!(fragment_number(made), 8);
+        let all: usize = own[1..].iter().map(|part| samples(&part.data)).sum();
+        assert_eq!(all, 150 - 48);
+        let ts = messages.iter().filter_map(|m| match m {
+            FromWorker::TsSegment(s) if s.video == 0 => Some(video_frames(&s.data).count()),
+            _ => None,
+        });
+        assert_eq!(ts.collect::<Vec<_>>(), [60, 60]);
+        assert!(
+            !messages
+                .iter()
+                .any(|m| matches!(m, FromWorker::Rest { .. }))
+        );
+    }
 }
 
 /// The segment begins while x264 has not yet made its first frame, which is asked for as a key frame too.
