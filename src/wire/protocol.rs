@@ -118,9 +118,9 @@ pub struct Resume {
     pub cuts: Tail,
     /// The session's clock.
     pub clock: Clock,
-    /// What is added to the times of the frames that follow [`Start`] to get output times, in
-    /// nanoseconds; `None` where no such frames are there.
-    pub offset_ns: Option<i64>,
+    /// How the times of the frames that follow [`Start`] become output times; `None` where no such
+    /// frames are there.
+    pub mapping: Option<Mapping>,
     /// The first part that each rendition lacks, in the order of the plan.
     pub video: Vec<Place>,
     /// The same of the sound.
@@ -158,6 +158,15 @@ pub struct Rest {
     pub frames: u32,
     /// The frames, as `moof` and `mdat`.
     pub data: Bytes,
+}
+
+/// How the times of a publisher's frames become output times.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mapping {
+    /// What is added to them, in nanoseconds.
+    pub offset_ns: i64,
+    /// A picture that is due in the middle between two canvas frames is shown in the second of them.
+    pub rounds_up: bool,
 }
 
 /// A session's clock.
@@ -247,9 +256,8 @@ pub enum FromWorker {
     },
     /// The session's clock runs; sent once, before the first part, by the worker that starts it.
     Began(Clock),
-    /// What is added to the times of the publisher's frames to get output times, in nanoseconds; sent
-    /// when it has changed.
-    Mapped(i64),
+    /// How the times of the publisher's frames become output times; sent when it has changed.
+    Mapped(Mapping),
     /// How much of the ladder the worker gives up because the machine is too slow has changed.
     Shed(Shed),
     /// What is against passing the publisher's frames through; `None` if nothing is.

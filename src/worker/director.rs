@@ -298,7 +298,7 @@ impl Director {
         if resume.is_none() {
             self.outbox.send(FromWorker::Began(Clock { zero, date_ns }));
         }
-        let replayed = resume.is_some_and(|resume| resume.offset_ns.is_some());
+        let replayed = resume.is_some_and(|resume| resume.mapping.is_some());
         let from = plan.canvas.fps.time_of(joint.frame);
         let jpeg = resume.and_then(|resume| resume.picture.clone());
         let picture = jpeg.map(|jpeg| jpeg::picture(jpeg, plan.canvas, &self.library));
@@ -320,7 +320,7 @@ impl Director {
         let opening = Opening {
             start: beginning.start,
             from: canvas.fps.time_of(beginning.frame),
-            offset_ns: resume.and_then(|resume| resume.offset_ns),
+            mapping: resume.and_then(|resume| resume.mapping),
             late_until: resume.map_or(Duration::ZERO, |_| elapsed + CATCH_UP_MAX),
         };
         self.intake.begin(canvas, opening);

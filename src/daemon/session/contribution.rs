@@ -13,7 +13,7 @@ use crate::daemon::ingest::{MediaEvent, Revocation, Revoked};
 use crate::daemon::supervisor::inbox::WorkerInbox;
 use crate::daemon::telemetry::metrics::OneStream;
 use crate::model::frame::{EncodedFrame, InputFormat, Track};
-use crate::wire::protocol::ToWorker;
+use crate::wire::protocol::{Mapping, ToWorker};
 
 /// How far the newest frame may be from the present by the offset that a worker told: a late network,
 /// and a worker that shows frames late.
@@ -43,8 +43,8 @@ pub struct Contribution {
     publisher: Option<Publisher>,
     format: Option<InputFormat>,
     cache: GopCache,
-    /// What a worker adds to the publisher's times to get output times, in nanoseconds.
-    offset_ns: Option<i64>,
+    /// How a worker makes output times of the publisher's times.
+    mapping: Option<Mapping>,
     backpressure: Backpressure,
     /// When the publisher must have sent a frame that can be decoded; `None` once it has.
     key_by: Option<Instant>,
@@ -69,7 +69,7 @@ impl Contribution {
             publisher: None,
             format: None,
             cache: GopCache::default(),
-            offset_ns: None,
+            mapping: None,
             backpressure: Backpressure::default(),
             key_by: None,
         }
@@ -91,7 +91,7 @@ impl Contribution {
         publisher.revoked.revoke(reason);
         self.key_by = None;
         self.cache = GopCache::default();
-        self.offset_ns = None;
+        self.mapping = None;
         self.backpressure.restart();
         if self.format.take().is_some()
             && let Some(inbox) = inbox
@@ -208,28 +208,30 @@ impl Contribution {
         }
     }
 
-    /// The worker has told what it adds to the publisher's times to get output times.
-    pub fn mapped(&mut self, offset_ns: i64) {
-        self.offset_ns = self.publisher.is_some().then_some(offset_ns);
+    /// The worker has told how it makes output times of the publisher's times.
+    pub fn mapped(&mut self, mapping: Mapping) {
+        self.mapping = self.publisher.is_some().then_some(mapping);
     }
 
-    /// What is to be added to the times of the frames that are kept, of which the last is about as old
-    /// as the output time `now`; `None` where no frames are kept, or nobody knows.
-    pub fn offset_ns(&self, now: Duration) -> Option<i64> {
-        let offset_ns = self.offset_ns?;
+    /// How the times of the frames that are kept, of which the last is about as old as the output time
+    /// `now`, become output times; `None` where no frames are kept, or nobody knows.
+    pub fn mapping(&self, now: Duration) -> Option<Mapping> {
+        let mapping = self.mapping?;
         let last = self.cache.frames().next_back()?;
-        let due_ns = i128::from(last.pts_ns) + i128::from(offset_ns);
+        let due_ns = i128::from(last.pts_ns) + i128::from(mapping.offset_ns);
         let now_ns = i128::try_from(now.as_nanos()).ok()?;
         let off_max_ns = OFFSET_OFF_MAX.as_nanos().cast_signed();
-        ((due_ns - now_ns).abs() <= off_max_ns).then_some(offset_ns)
+        ((due_ns - now_ns).abs() <= off_max_ns).then_some(mapping)
     }
 
     /// Some rendition lacks the frames from output time `from` on, so a new worker would need them.
     pub fn keep_from(&mut self, from: Option<Duration>) {
-        let from_ns = from.zip(self.offset_ns).map(|(from, offset_ns)| {
+        let from_ns = from.zip(self.mapping).map(|(from, mapping)| {
             let from_ns = i64::try_from(from.as_nanos()).unwrap_or(i64::MAX);
             let lead_ns = i64::try_from(LEAD.as_nanos()).unwrap_or(0);
-            from_ns.saturating_sub(offset_ns).saturating_sub(lead_ns)
+            from_ns
+                .saturating_sub(mapping.offset_ns)
+                .saturating_sub(lead_ns)
         });
         self.cache.keep_from(from_ns);
     }

@@ -100,7 +100,7 @@ impl Open {
         Some(Resume {
             cuts: stopped.cuts,
             clock,
-            offset_ns: None,
+            mapping: None,
             video: stopped.video,
             audio: stopped.audio,
             ts: stopped.ts,

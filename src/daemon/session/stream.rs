@@ -345,9 +345,9 @@ impl Stream {
         self.distribution.begin(&mut start, now);
         let resumes = start.resume.is_some();
         if let Some(resume) = &mut start.resume {
-            resume.offset_ns = self
+            resume.mapping = self
                 .contribution
-                .offset_ns(now.saturating_sub(resume.clock.zero));
+                .mapping(now.saturating_sub(resume.clock.zero));
         }
         let (pid, first_msn) = (link.pid(), start.first_msn);
         tracing::info!(

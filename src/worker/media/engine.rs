@@ -22,7 +22,7 @@ use crate::model::frame::Track;
 use crate::model::ladder::Canvas;
 use crate::model::ladder::lengths::aac_time;
 use crate::model::passthrough::Obstacle;
-use crate::wire::protocol::{FromWorker, Level, RungStats, Stats};
+use crate::wire::protocol::{FromWorker, Level, Mapping, RungStats, Stats};
 
 /// What `GST_DEBUG=weir:6` shows: which picture each frame of the canvas got.
 static FRAMES: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
@@ -44,7 +44,7 @@ const ROOM_POLL: Duration = Duration::from_millis(3);
 /// priming is 1024 samples). The encoder gets the sound that is due so much later.
 const PRIMING_BLOCKS: u64 = 1;
 
-/// The offset of the input is told when it has changed by so much.
+/// The mapping of the input is told when its offset has changed by so much.
 const MAPPED_STEP_NS: u64 = 2_000_000;
 
 /// Where the pacer takes pictures and sound from.
@@ -151,7 +151,7 @@ impl Engine {
             catch_up: beginning.catch_up,
             stills,
             reported: Instant::now(),
-            mapped_ns: None,
+            mapped: None,
             strain: strain.clone(),
             obstacle: None,
             outbox,
@@ -191,8 +191,8 @@ struct Pacer {
     stills: Stills,
     /// When statistics were last sent.
     reported: Instant,
-    /// The offset of the input that was told last.
-    mapped_ns: Option<i64>,
+    /// The mapping of the input that was told last.
+    mapped: Option<Mapping>,
     strain: Arc<Strain>,
     /// What the daemon knows to be against passing the source through.
     obstacle: Option<Option<Obstacle>>,
@@ -339,13 +339,16 @@ impl Pacer {
         let Inputs::Intake(intake) = &self.inputs else {
             return;
         };
-        let Some(offset_ns) = intake.offset_ns() else {
+        let Some(mapping) = intake.mapping() else {
             return;
         };
-        let told = self.mapped_ns;
-        if told.is_none_or(|told| told.abs_diff(offset_ns) >= MAPPED_STEP_NS) {
-            self.mapped_ns = Some(offset_ns);
-            self.outbox.send(FromWorker::Mapped(offset_ns));
+        let is_news = |told: Mapping| {
+            told.rounds_up != mapping.rounds_up
+                || told.offset_ns.abs_diff(mapping.offset_ns) >= MAPPED_STEP_NS
+        };
+        if self.mapped.is_none_or(is_news) {
+            self.mapped = Some(mapping);
+            self.outbox.send(FromWorker::Mapped(mapping));
         }
     }
 }

@@ -52,7 +52,7 @@ impl Stream {
                 trouble,
             } => self.filled(video, filling, trouble.as_ref()),
             FromWorker::Began(clock) => self.distribution.began(clock),
-            FromWorker::Mapped(offset_ns) => return self.contribution.mapped(offset_ns),
+            FromWorker::Mapped(mapping) => return self.contribution.mapped(mapping),
             FromWorker::Thumbnail(jpeg) => self.distribution.thumbnail(jpeg),
             FromWorker::Stats(stats) => return self.stats(stats),
             FromWorker::Shed(shed) => {

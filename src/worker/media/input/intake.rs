@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::feeding::Meter;
 use crate::model::frame::{EncodedFrame, Track};
 use crate::model::ladder::{Canvas, SourceFormat};
-use crate::wire::protocol::InputStats;
+use crate::wire::protocol::{InputStats, Mapping};
 use crate::worker::media::events::{Event, Events};
 use crate::worker::media::pacer::audio::SampleQueue;
 use crate::worker::media::pacer::pace::Pace;
@@ -31,9 +31,9 @@ pub struct Opening {
     pub start: Instant,
     /// Output time of the first picture.
     pub from: Duration,
-    /// What is added to the times of the first input's media, where another worker has found it
-    /// out, in nanoseconds.
-    pub offset_ns: Option<i64>,
+    /// How the times of the first input's media become output times, where another worker has found it
+    /// out.
+    pub mapping: Option<Mapping>,
     /// Up to this output time, the output may make up for lost time.
     pub late_until: Duration,
 }
@@ -118,14 +118,18 @@ impl Intake {
     /// Fixes the canvas and begins the output's time. Decoders that waited for the canvas continue.
     pub fn begin(&self, canvas: Canvas, opening: Opening) {
         let mut state = self.state();
-        // An offset holds for the frames that follow the order to start, not for a later input.
-        let resumed = opening.offset_ns.filter(|_| state.current <= 1);
-        let timeline = resumed.map(|offset| Timeline::resumed(offset, opening.late_until));
+        // A mapping holds for the frames that follow the order to start, not for a later input.
+        let resumed = opening.mapping.filter(|_| state.current <= 1);
+        let timeline = resumed.map(|it| Timeline::resumed(it.offset_ns, opening.late_until));
         let mut timeline = timeline.unwrap_or_default();
         timeline.set_lead(self.passthrough.lead());
+        let mut pictures = PictureQueue::new(canvas, opening.from);
+        if let Some(mapping) = resumed {
+            pictures.set_rounds_up(mapping.rounds_up);
+        }
         *self.media() = Some(Media {
             timeline,
-            pictures: PictureQueue::new(canvas, opening.from),
+            pictures,
             samples: SampleQueue::new(opening.from),
             pace: Pace::default(),
         });
@@ -281,9 +285,14 @@ impl Intake {
         }
     }
 
-    /// What is added to the times of the input's frames to get output times, in nanoseconds.
-    pub fn offset_ns(&self) -> Option<i64> {
-        self.media().as_ref()?.timeline.offset_ns()
+    /// How the times of the input's frames become output times.
+    pub fn mapping(&self) -> Option<Mapping> {
+        let media = self.media();
+        let media = media.as_ref()?;
+        Some(Mapping {
+            offset_ns: media.timeline.offset_ns()?,
+            rounds_up: media.pictures.rounds_up(),
+        })
     }
 
     fn queue(

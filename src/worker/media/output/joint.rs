@@ -210,7 +210,7 @@ mod tests {
                 zero: Duration::ZERO,
                 date_ns: 0,
             },
-            offset_ns: None,
+            mapping: None,
             video: video.to_vec(),
             audio: vec![place(4, 1)],
             ts,

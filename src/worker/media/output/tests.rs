@@ -510,7 +510,7 @@ fn stopped(rest: Rest) -> Resume {
             zero: Duration::ZERO,
             date_ns: 0,
         },
-        offset_ns: None,
+        mapping: None,
         video: vec![place; 2],
         audio: vec![place],
         ts: vec![6, 6],

@@ -95,6 +95,20 @@ impl<F> PictureQueue<F> {
         self.waiting.push_back((due, frame));
     }
 
+    /// Whether a picture that is due in the middle between two slots is shown in the second of them.
+    pub fn rounds_up(&self) -> bool {
+        self.border == Border::Early
+    }
+
+    /// Goes on with the border of another queue, so that each picture is shown in the slot in which that
+    /// one showed it.
+    pub fn set_rounds_up(&mut self, rounds_up: bool) {
+        self.border = match rounds_up {
+            true => Border::Early,
+            false => Border::Late,
+        };
+    }
+
     /// Counts what is repeated and skipped, or does not while pictures are not needed.
     pub fn set_counts(&mut self, counts: bool) {
         self.counts = counts;
@@ -306,6 +320,50 @@ mod tests {
         fn half_rates_never_beat(phase_us in 0..40_000_u64, rate in prop::sample::select(vec![25, 30])) {
             let shown = shown(rate, rate * 2, phase_us, 0, 600);
             prop_assert!(shown[2..].windows(2).all(|pair| pair[1] == pair[0] + 2), "{:?}", shown);
+        }
+
+        /// The pictures of the last two seconds come once more, to another queue: each slot shows the picture
+        /// that it would have shown, wherever the due times have moved to before.
+        #[test]
+        fn another_queue_shows_the_same_pictures(
+            phase_us in 0..33_000_i64,
+            moves_us in prop::collection::vec(-40_000..40_000_i64, 0..3),
+        ) {
+            let fps = FrameRate::whole(30);
+            let mut queue = queue(fps);
+            let mut due_us = 100_000 + phase_us;
+            let due = |n: u64, due_us: i64| {
+                let time_ms = fps.time_of(n).as_millis() as u64;
+                Duration::from_micros((time_ms * 1000).saturating_add_signed(due_us))
+            };
+            let (mut moves, mut next) = (moves_us.into_iter(), 0);
+            let mut other = None;
+            for slot in 0..240 {
+                if slot % 30 == 29 && let Some(by_us) = moves.next() {
+                    queue.shift(by_us * 1000);
+                    due_us += by_us;
+                }
+                while due(next, due_us) < fps.time_of(slot + 3) {
+                    queue.push(due(next, due_us), next);
+                    if let Some(other) = &mut other {
+                        PictureQueue::push(other, due(next, due_us), next);
+                    }
+                    next += 1;
+                }
+                if slot == 180 {
+                    let mut begun = self::queue(fps);
+                    begun.from = fps.time_of(slot);
+                    begun.set_rounds_up(queue.rounds_up());
+                    (next - 60..next).for_each(|n| begun.push(due(n, due_us), n));
+                    other = Some(begun);
+                }
+                let at = fps.time_of(slot);
+                let expected = queue.take(at);
+                if let Some(other) = &mut other {
+                    let found = other.take(at);
+                    prop_assert_eq!(found, expected, "slot {}", slot);
+                }
+            }
         }
 
         /// A drift of 100 ppm costs one picture in ten thousand, not a burst of them.
