@@ -285,14 +285,18 @@ impl Intake {
         }
     }
 
-    /// How the times of the input's frames become output times.
+    /// How the times of the input's frames become output times. Frames that are passed through stay where
+    /// they are when the offset moves a little, so their mapping is another one then.
     pub fn mapping(&self) -> Option<Mapping> {
+        let frame = self.canvas()?.fps.frame_duration();
         let media = self.media();
         let media = media.as_ref()?;
-        Some(Mapping {
+        let mapping = Mapping {
             offset_ns: media.timeline.offset_ns()?,
             rounds_up: media.pictures.rounds_up(),
-        })
+        };
+        let phase = self.passthrough.phase();
+        Some(phase.map_or(mapping, |phase| passed(mapping, phase, frame)))
     }
 
     fn queue(
@@ -316,6 +320,54 @@ impl Intake {
             }
             let due = media.timeline.due(track, pts_ns);
             push(media, due);
+        }
+    }
+}
+
+/// The mapping by which a picture that is due `phase` canvas frames, of the duration `frame`, later than it
+/// is shown is shown there.
+fn passed(mapping: Mapping, phase: f64, frame: Duration) -> Mapping {
+    /// A queue of pictures has room for an error on both sides then.
+    const PHASE_MAX: f64 = 0.5;
+    let beyond = phase - phase.clamp(-PHASE_MAX, PHASE_MAX);
+    let beyond_ns = (beyond * frame.as_nanos() as f64) as i64;
+    Mapping {
+        offset_ns: mapping.offset_ns.saturating_sub(beyond_ns),
+        rounds_up: phase < 0.0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::units::FrameRate;
+
+    /// Another worker shows each picture in the canvas frame in which it was passed through, wherever in
+    /// between the offset has moved to, and though the offset is told to 2 ms.
+    #[test]
+    fn another_worker_shows_pictures_where_they_were_passed_through() {
+        let fps = FrameRate::whole(30);
+        let (width, height) = (640, 360);
+        for (step, error_ns) in (-75..=75).flat_map(|step| [(step, -2_000_000), (step, 2_000_000)])
+        {
+            let phase = f64::from(step) / 100.0;
+            let due_ns = (phase * fps.frame_duration().as_nanos() as f64) as i64;
+            let told = Mapping {
+                offset_ns: due_ns,
+                rounds_up: phase > 0.0,
+            };
+            let told = passed(told, phase, fps.frame_duration());
+            let canvas = Canvas { width, height, fps };
+            let mut pictures = PictureQueue::new(canvas, fps.time_of(30));
+            pictures.set_rounds_up(told.rounds_up);
+            for frame in 10..100 {
+                let due = fps.time_of(frame).as_nanos() as i64 + told.offset_ns + error_ns;
+                pictures.push(Duration::from_nanos(due as u64), frame);
+            }
+            for frame in 30..90 {
+                let shown = pictures.take(fps.time_of(frame));
+                assert_eq!(shown, Taken::New(frame), "{phase} {error_ns}");
+            }
         }
     }
 }

@@ -186,6 +186,14 @@ impl Passthrough {
         }
     }
 
+    /// How much later than it is shown a frame that is passed through is due, in canvas frames; `None` if
+    /// none is.
+    pub fn phase(&self) -> Option<f64> {
+        let state = self.lock();
+        let (watch, ..) = state.output.as_ref()?;
+        watch.phase()
+    }
+
     /// Begins to pass the source through with canvas frame `frame`; see [`Watch::begin`].
     pub fn start(&self, frame: u64) -> Option<(u64, Format)> {
         let mut state = self.lock();

@@ -80,6 +80,8 @@ pub struct Watch {
     fault: Option<Obstacle>,
     /// Publisher's time of the picture that was shown last, and its canvas frame.
     anchor: Option<(i64, u64)>,
+    /// How much later than it is shown the last key frame was due, in canvas frames.
+    phase: f64,
     gop: Option<Gop>,
     /// Canvas frames of the longest GOP, and the furthest that a frame is shown before its place.
     gop_max: u64,
@@ -123,6 +125,7 @@ impl Watch {
             format: Some(Obstacle::NoSource),
             fault: None,
             anchor: None,
+            phase: 0.0,
             gop: None,
             gop_max: 0,
             reordered_max: 0,
@@ -331,7 +334,8 @@ impl Watch {
         };
         let ahead = self.frames(time_ns.saturating_sub(shown_ns)).round();
         let due = due.as_secs_f64() * self.rung.fps.as_f64();
-        if (frame as f64 + ahead - due).abs() <= MOVED_MAX {
+        self.phase = due - (frame as f64 + ahead);
+        if self.phase.abs() <= MOVED_MAX {
             return;
         }
         // Before the first pictures the timeline finds its place.
@@ -340,6 +344,12 @@ impl Watch {
             false => self.start_again(),
         }
         self.anchor = None;
+    }
+
+    /// How much later than it is shown a frame that is passed through is due, in canvas frames; `None` if
+    /// none is.
+    pub fn phase(&self) -> Option<f64> {
+        self.passes().then_some(self.phase)
     }
 
     /// Whether the source is passed through and is good.
