@@ -238,9 +238,12 @@ struct Shown {
 fn shown(viewer: &Viewer, rung: usize, (first_msn, last_msn): (u64, u64)) -> Shown {
     let uri = &viewer.master.variants[rung].uri;
     let mut all = followed::segments(viewer, uri, last_msn, FPS);
-    all.retain(|(segment, _)| segment.msn >= first_msn);
-    let segments: Vec<Segment> = all.iter().map(|(segment, _)| segment.clone()).collect();
-    let media = viewer.download(uri, &segments);
+    let segments = |all: &[(Segment, Vec<probe::Frame>)]| {
+        let segments = all.iter().map(|(segment, _)| segment.clone());
+        segments.collect::<Vec<Segment>>()
+    };
+    // ffprobe knows no decode times of a file that begins with B-frames.
+    let media = viewer.download(uri, &segments(&all));
     let step_max = Duration::from_secs_f64(DECODE_STEP_MAX / FPS) + ROUNDING;
     for pair in probe::decode_times(&media).windows(2) {
         let step = pair[1].saturating_sub(pair[0]);
@@ -249,7 +252,8 @@ fn shown(viewer: &Viewer, rung: usize, (first_msn, last_msn): (u64, u64)) -> Sho
             "{uri}: decoded at {pair:?}"
         );
     }
-    let pictures = probe::numbers(&media).into_iter();
+    all.retain(|(segment, _)| segment.msn >= first_msn);
+    let pictures = probe::numbers(&viewer.download(uri, &segments(&all))).into_iter();
     let pictures: Vec<u16> = pictures.map(|it| it.expect("a number")).collect();
     for pair in pictures.windows(2) {
         assert_eq!(pair[0] + 1, pair[1], "{uri}: pictures that do not follow");
