@@ -23,6 +23,15 @@ pub enum Browser {
     Firefox,
 }
 
+/// What a player in a page loads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Loads {
+    /// Parts where there are any, as every player does unless it is told otherwise.
+    Parts,
+    /// Whole segments only.
+    Whole,
+}
+
 /// The page in a browser; both end when dropped.
 pub struct Page {
     server: Server,
@@ -37,8 +46,12 @@ pub struct Seen {
     pub first_frame: Option<Duration>,
     /// Times that the player waited for media after its first picture.
     pub stalls: u64,
+    /// For how long it waited in all.
+    pub stalled: Duration,
     /// What the player complained of.
     pub errors: Vec<String>,
+    /// What hls.js complained of and went on from.
+    pub mended: Vec<String>,
     /// Pictures shown or left out.
     pub frames: u64,
     /// Since the page was opened.
@@ -47,9 +60,10 @@ pub struct Seen {
 
 impl Page {
     /// Opens `url` in `player`, which is `hls.js`, `Shaka` or `video.js`.
-    pub fn open(browser: Browser, player: &'static str, url: &str) -> Self {
+    pub fn open(browser: Browser, player: &'static str, loads: Loads, url: &str) -> Self {
         let server = pages();
-        let address = format!("/?player={player}&url={url}");
+        let whole = if loads == Loads::Whole { "&whole" } else { "" };
+        let address = format!("/?player={player}{whole}&url={url}");
         let profile = tempfile::tempdir().expect("a temporary folder");
         let mut command = browser.command(profile.path());
         command.arg(server.url(&address));
@@ -76,11 +90,14 @@ impl Page {
             .find_map(|asked| asked.target.strip_prefix("/report?"))?;
         let text = percent_decode_str(newest).decode_utf8_lossy();
         let seen: Value = serde_json::from_str(&text).expect("the page reports in JSON");
-        let errors = seen["errors"].as_array().cloned().unwrap_or_default();
+        let list = |key: &str| seen[key].as_array().cloned().unwrap_or_default();
+        let texts = |key: &str| list(key).iter().map(ToString::to_string).collect();
         Some(Seen {
             first_frame: seen["firstFrameMs"].as_u64().map(Duration::from_millis),
             stalls: seen["stalls"].as_u64().unwrap_or_default(),
-            errors: errors.iter().map(ToString::to_string).collect(),
+            stalled: Duration::from_millis(seen["stalledMs"].as_u64().unwrap_or_default()),
+            errors: texts("errors"),
+            mended: texts("mended"),
             frames: seen["frames"].as_u64().unwrap_or_default(),
             ran: Duration::from_millis(seen["ranMs"].as_u64().unwrap_or_default()),
         })

@@ -3,6 +3,7 @@
 //! `docs/COMPATIBILITY.md`.
 
 mod browsers;
+mod deaths;
 pub mod programs;
 mod runs;
 
@@ -21,4 +22,11 @@ pub fn is_installed(name: &str) -> bool {
         .stdout(Stdio::null())
         .status();
     found.is_ok_and(|status| status.success())
+}
+
+/// Writes a table into the file that the variable names.
+fn write_table(variable: &str, table: &str) {
+    if let Some(path) = std::env::var_os(variable) {
+        std::fs::write(path, table).expect("the table is written");
+    }
 }

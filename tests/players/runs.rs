@@ -2,19 +2,16 @@
 
 use std::fmt::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::thread;
 use std::time::Duration;
 
-use rustix::process::Signal;
-
-use super::browsers::{Browser, Page, Seen};
+use super::browsers::{Browser, Loads, Page, Seen};
 use super::programs;
-use super::{PLAYED, is_installed};
+use super::{PLAYED, is_installed, write_table};
 use crate::sources::Clip;
 use crate::support::daemon::Daemon;
 use crate::support::publisher::Publisher;
 use crate::support::viewer::Viewer;
-use crate::support::{KEY, push_stream, turn, wait_until};
+use crate::support::{KEY, push_stream, turn};
 
 /// The file that gets the table.
 const TABLE: &str = "WEIR_PLAYERS_TABLE";
@@ -30,19 +27,6 @@ const END: Duration = Duration::from_secs(20);
 const FIRST_S_MAX: f64 = 5.0;
 /// Most that a player may stand behind the time since its first picture.
 const LAG_S_MAX: f64 = 2.0;
-
-/// Segments after which the worker of a stream that a program plays dies, counted from the first, and
-/// the parts of the open segment that are there then.
-const DEATHS: [(u64, usize); 2] = [(6, 2), (10, 7)];
-
-/// What happens while a player plays.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Trial {
-    /// The publisher leaves and returns, where the player is a page.
-    Absence,
-    /// The worker dies twice.
-    Deaths,
-}
 
 /// A daemon with a stream that is live.
 struct Stage {
@@ -69,41 +53,19 @@ impl Stage {
         self.publisher = Some(Publisher::file(&Clip::PLAIN.file(), &url));
     }
 
-    fn kill_worker(&self) {
-        self.daemon.worker(STREAM).signal(Signal::KILL);
-    }
-
-    /// Kills the worker twice, once the stream has come far enough.
-    fn kill_workers(&self) {
-        let viewer = Viewer::open(&self.daemon, STREAM);
-        for (msn, parts) in DEATHS {
-            wait_until("the moment of a death", Duration::from_secs(60), || {
-                let top = viewer.playlist(&viewer.master.variants[0].uri);
-                top.last_msn() >= msn && top.open_parts >= parts
-            });
-            self.kill_worker();
-        }
-    }
-
     fn url(&self, set: &str) -> String {
         self.daemon.url(&format!("/live/{STREAM}/{set}.m3u8"))
     }
 }
 
-/// Plays in a page through a trial; returns what the page has seen.
-fn seen_in_page(browser: Browser, player: &'static str, set: &str, trial: Trial) -> Seen {
+/// Plays in a page while the publisher leaves and returns; returns what the page has seen.
+fn seen_in_page(browser: Browser, player: &'static str, loads: Loads, set: &str) -> Seen {
     let mut stage = Stage::new();
-    let page = Page::open(browser, player, &stage.url(set));
+    let page = Page::open(browser, player, loads, &stage.url(set));
     page.after(LOST);
-    match trial {
-        Trial::Absence => stage.publisher = None,
-        Trial::Deaths => stage.kill_worker(),
-    }
+    stage.publisher = None;
     page.after(BACK);
-    match trial {
-        Trial::Absence => stage.publish(),
-        Trial::Deaths => stage.kill_worker(),
-    }
+    stage.publish();
     page.after(END)
 }
 
@@ -111,10 +73,10 @@ fn seen_in_page(browser: Browser, player: &'static str, set: &str, trial: Trial)
 fn in_page(
     browser: Browser,
     player: &'static str,
+    loads: Loads,
     set: &str,
-    trial: Trial,
 ) -> Result<String, String> {
-    let seen = seen_in_page(browser, player, set, trial);
+    let seen = seen_in_page(browser, player, loads, set);
     let first = seen
         .first_frame
         .map_or(f64::INFINITY, |first| first.as_secs_f64());
@@ -141,16 +103,9 @@ fn complaints(lines: &[String]) -> String {
 }
 
 /// Plays in a program.
-fn in_program(program: programs::Program, set: &str, trial: Trial) -> Result<String, String> {
+fn in_program(program: programs::Program, set: &str) -> Result<String, String> {
     let stage = Stage::new();
-    let url = stage.url(set);
-    let played = thread::scope(|scope| {
-        let playing = scope.spawn(|| program(&url, PLAYED));
-        if trial == Trial::Deaths {
-            stage.kill_workers();
-        }
-        playing.join().expect("it plays")
-    });
+    let played = program(&stage.url(set), PLAYED);
     let text = format!(
         "{} pictures in {} s{}",
         played.pictures,
@@ -171,17 +126,18 @@ type Player = (
     Box<dyn Fn() -> Result<String, String>>,
 );
 
-fn players(trial: Trial) -> Vec<Player> {
-    let page = move |name, browser: Browser, player, set: &'static str| -> Player {
+fn players() -> Vec<Player> {
+    let page_of = |name, browser: Browser, player, loads, set: &'static str| -> Player {
         (
             name,
             browser.program(),
-            Box::new(move || in_page(browser, player, set, trial)),
+            Box::new(move || in_page(browser, player, loads, set)),
         )
     };
-    let program = move |name, needs: &'static str, play, set: &'static str| -> Player {
+    let page = |name, browser, player, set| page_of(name, browser, player, Loads::Parts, set);
+    let program = |name, needs: &'static str, play, set: &'static str| -> Player {
         let found = is_installed(needs).then_some(needs);
-        (name, found, Box::new(move || in_program(play, set, trial)))
+        (name, found, Box::new(move || in_program(play, set)))
     };
     vec![
         page(
@@ -208,6 +164,13 @@ fn players(trial: Trial) -> Vec<Player> {
             "video.js",
             "master",
         ),
+        page_of(
+            "video.js 8.24 in Chromium, `llhls: false`",
+            Browser::Chromium,
+            "video.js",
+            Loads::Whole,
+            "master",
+        ),
         page(
             "video.js 8.24 in Chromium, MPEG-TS",
             Browser::Chromium,
@@ -224,17 +187,36 @@ fn players(trial: Trial) -> Vec<Player> {
         program("ffmpeg, MPEG-TS", "ffmpeg", programs::ffmpeg, "ts"),
         program("mpv", "mpv", programs::mpv, "master"),
         program("mpv, MPEG-TS", "mpv", programs::mpv, "ts"),
-        program("VLC", "cvlc", programs::vlc, "master"),
-        program("VLC, MPEG-TS", "cvlc", programs::vlc, "ts"),
-        program("GStreamer", "gst-launch-1.0", programs::gstreamer, "master"),
+        program("VLC", "vlc", programs::vlc, "master"),
+        program("VLC, MPEG-TS", "vlc", programs::vlc, "ts"),
         program(
-            "GStreamer, MPEG-TS",
+            "GStreamer, `hlsdemux2`",
+            "gst-launch-1.0",
+            programs::gstreamer,
+            "master",
+        ),
+        program(
+            "GStreamer, `hlsdemux2`, MPEG-TS",
             "gst-launch-1.0",
             programs::gstreamer,
             "ts",
         ),
+        program(
+            "GStreamer, `hlsdemux`",
+            "gst-launch-1.0",
+            programs::gstreamer_older,
+            "master",
+        ),
+        program(
+            "GStreamer, `hlsdemux`, MPEG-TS",
+            "gst-launch-1.0",
+            programs::gstreamer_older,
+            "ts",
+        ),
         program("gohlslib 2.4", "go", programs::gohlslib, "master"),
         program("gohlslib 2.4, MPEG-TS", "go", programs::gohlslib, "ts"),
+        program("MediaMTX", "mediamtx", programs::mediamtx, "master"),
+        program("MediaMTX, MPEG-TS", "mediamtx", programs::mediamtx, "ts"),
     ]
 }
 
@@ -242,7 +224,7 @@ fn players(trial: Trial) -> Vec<Player> {
 #[test]
 fn video_js_begins_and_goes_on_when_the_publisher_returns() {
     let _turn = turn();
-    let seen = seen_in_page(Browser::Chromium, "video.js", "master", Trial::Absence);
+    let seen = seen_in_page(Browser::Chromium, "video.js", Loads::Parts, "master");
     let first = seen.first_frame.expect("a picture");
     assert!(first < LOST, "{seen:?}");
     assert!(seen.errors.is_empty(), "{seen:?}");
@@ -257,21 +239,10 @@ fn video_js_begins_and_goes_on_when_the_publisher_returns() {
 #[test]
 #[ignore = "takes ten minutes and needs many programs; scripts/compatibility runs it"]
 fn all_players_play() {
-    play_all(Trial::Absence);
-}
-
-/// All players that are installed, while the worker dies twice.
-#[test]
-#[ignore = "takes ten minutes and needs many programs; scripts/compatibility runs it"]
-fn all_players_outlive_workers() {
-    play_all(Trial::Deaths);
-}
-
-fn play_all(trial: Trial) {
     let mut table = "\n| player | plays | measured |\n| --- | --- | --- |\n".to_owned();
     let mut failed = Vec::new();
     let choice = std::env::var("WEIR_PLAYERS").unwrap_or_default();
-    for (name, needs, play) in players(trial)
+    for (name, needs, play) in players()
         .into_iter()
         .filter(|(n, _, _)| n.contains(&choice))
     {
@@ -291,8 +262,6 @@ fn play_all(trial: Trial) {
             failed.push(name);
         }
     }
-    if let Some(path) = std::env::var_os(TABLE) {
-        std::fs::write(path, table).expect("the table is written");
-    }
+    write_table(TABLE, &table);
     assert!(failed.is_empty(), "{failed:#?}");
 }

@@ -48,7 +48,7 @@ pub fn prepare(delivery: Delivery, clip: Clip) -> (String, Running) {
     match delivery {
         Delivery::Served(container) => {
             let url = format!("http://127.0.0.1:{}/live", free_port());
-            let mut ffmpeg = remux(clip, container);
+            let mut ffmpeg = remux(&clip.file(), container);
             let server = Owned::spawn(ffmpeg.args(["-listen", "1", &url]));
             (url, Box::new(server))
         }
@@ -61,7 +61,7 @@ pub fn prepare(delivery: Delivery, clip: Clip) -> (String, Running) {
             let server = Server::start(move |_| Reply::ok("application/octet-stream", &body));
             (server.url("/clip"), Box::new(server))
         }
-        Delivery::Hls(arguments) => hls(clip, arguments),
+        Delivery::Hls(arguments) => live_hls(&clip.file(), arguments),
         Delivery::Mjpeg(dialect) => {
             let camera = dialect.start(clip);
             (camera.url(), Box::new(camera))
@@ -75,7 +75,7 @@ pub fn publish(delivery: Delivery, clip: Clip, daemon: &Daemon, stream: &str) ->
     let url = daemon.publish_url(stream, KEY);
     match delivery {
         Delivery::Ffmpeg => {
-            let mut ffmpeg = remux(clip, "-f flv");
+            let mut ffmpeg = remux(&clip.file(), "-f flv");
             Box::new(Owned::spawn(ffmpeg.arg(url)))
         }
         Delivery::Program(command) => {
@@ -109,19 +109,20 @@ fn replayed(replay: Replay, tags: Vec<Tag>, daemon: &Daemon, stream: &str) -> Ru
     Box::new(replay.start(tags, server, format!("{stream}?key={KEY}")))
 }
 
-/// `ffmpeg`, which sends the clip in real time in another container; where to is still to be said.
-fn remux(clip: Clip, container: &str) -> Command {
+/// `ffmpeg`, which sends a clip in real time in another container; where to is still to be said.
+fn remux(clip: &Path, container: &str) -> Command {
     let mut ffmpeg = Command::new("ffmpeg");
     ffmpeg
         .args(["-nostdin", "-loglevel", "error", "-re", "-i"])
-        .arg(clip.file())
+        .arg(clip)
         .args(["-c", "copy"])
         .args(container.split_whitespace())
         .stderr(Stdio::null());
     ffmpeg
 }
 
-fn hls(clip: Clip, arguments: &str) -> (String, Running) {
+/// Serves a clip as live HLS; `arguments` say with which segments.
+pub fn live_hls(clip: &Path, arguments: &str) -> (String, Running) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let playlist = folder.path().join("live.m3u8");
     let mut ffmpeg = remux(clip, "-f hls -hls_time 2 -hls_list_size 5");

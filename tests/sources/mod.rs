@@ -19,6 +19,7 @@ mod source;
 mod transport;
 
 pub use clip::Clip;
+pub use delivery::live_hls;
 pub use judge::judge;
 pub use paced::Paced;
 pub use transport::Transport;

@@ -19,7 +19,8 @@ fn wait_pictures(browser: &mut Chromium) {
     browser.wait_until(&format!("{shown} >= {}", from + PICTURES), LIMIT);
 }
 
-/// A viewer of the lowest rung switches to the sleeping top rung of a set of playlists.
+/// A viewer of the lowest rung switches to the sleeping top rung of a set of playlists. `player` may have
+/// settings of the page behind its name.
 fn switches(player: &str, set: &str) {
     let _turn = turn();
     let stage = Stage::new();
@@ -39,7 +40,7 @@ fn switches(player: &str, set: &str) {
     let stalled = browser.eval("seen.stalledMs").as_u64().unwrap_or_default();
     let ahead = browser.eval("ahead()").as_f64().unwrap_or_default();
     let (asked, mut limit) = (Instant::now(), WAKE_MAX + Duration::from_secs_f64(ahead));
-    if set == "ts" {
+    if set == "ts" || player.ends_with("&whole") {
         // The player loads a segment when it has ended, and looks for it once per segment.
         limit += 2 * SEGMENT;
     }
@@ -71,4 +72,10 @@ fn hls_js_switches_to_a_rung_that_sleeps_in_ts() {
 #[test]
 fn shaka_switches_to_a_rung_that_sleeps() {
     switches("Shaka", "master");
+}
+
+/// It loads whole segments, as a page must tell it to (docs/COMPATIBILITY.md).
+#[test]
+fn video_js_switches_to_a_rung_that_sleeps() {
+    switches("video.js&whole", "master");
 }

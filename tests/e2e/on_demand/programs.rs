@@ -94,11 +94,11 @@ fn kept(stage: &Stage) -> (HashMap<String, Vec<u8>>, Vec<String>) {
     (files, paths)
 }
 
-/// VLC is not among them: what writes its pictures into a file takes one size only.
-const PROGRAMS: [(&str, &str, Program); 3] = [
+const PROGRAMS: [(&str, &str, Program); 4] = [
     ("ffmpeg", "ffmpeg", programs::ffmpeg),
     ("mpv", "mpv", programs::mpv),
     ("GStreamer", "gst-launch-1.0", programs::gstreamer),
+    ("VLC", "vlc", programs::vlc),
 ];
 
 /// Plays these playlists at the same time, each in every program that is installed.
