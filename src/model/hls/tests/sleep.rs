@@ -89,6 +89,43 @@ fn a_sleeping_rung_costs_no_memory_and_no_bandwidth() {
     assert!(show.media.shorten() == 0 && show.media.bytes() >= after.iter().sum::<u64>());
 }
 
+/// A client reads the segments of a rung with one demultiplexer, whoever made them.
+#[test]
+fn the_counters_of_a_rung_go_on_through_its_stand_in() {
+    let mut show = fresh();
+    let packet = |counter: u8| {
+        let mut packet = [0; 188];
+        packet[..4].copy_from_slice(&[0x47, 0x40, 65, 0x10 | counter]);
+        Bytes::copy_from_slice(&packet)
+    };
+    // Each encoder counts on while the other rung sleeps.
+    let (mut top, mut low) = (4, 9);
+    for (msn, awake) in [(2, BOTH), (3, LOWEST), (4, LOWEST), (5, BOTH)] {
+        show.cut(msn, awake);
+        for (video, counter) in [(0, &mut top), (1, &mut low)] {
+            if awake.contains(&usize::from(video)) {
+                let (duration, date_ns) = (PART * PARTS_PER_SEGMENT, START_NS);
+                let data = packet(*counter);
+                *counter += 1;
+                let segment = TsSegment {
+                    video,
+                    msn,
+                    duration,
+                    date_ns,
+                    data,
+                };
+                show.media.ts_segment(segment).unwrap();
+            }
+        }
+    }
+    let counter = |rendition, msn| match show.media.window(rendition).unwrap().0.find(msn) {
+        Lookup::Found(segment) => segment.chunks()[0][3] & 0x0f,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!([2, 3, 4, 5].map(|msn| counter(3, msn)), [4, 5, 6, 7]);
+    assert_eq!([2, 3, 4, 5].map(|msn| counter(4, msn)), [9, 10, 11, 12]);
+}
+
 #[test]
 fn readers_of_a_sleeping_rung_wait_for_its_stand_in() {
     let mut show = slept();
