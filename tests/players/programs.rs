@@ -46,14 +46,21 @@ fn text_lines(text: &[u8]) -> Vec<String> {
     text.lines().map(str::to_owned).collect()
 }
 
-/// The number behind the last `key` in the lines.
-fn last_number(lines: &[String], key: &str) -> u64 {
-    let found = lines.iter().rev().find_map(|line| {
+/// The numbers behind `key` in the lines.
+fn numbers(lines: &[String], key: &str) -> impl DoubleEndedIterator<Item = u64> {
+    lines.iter().filter_map(move |line| {
         let rest = line.split_once(key)?.1.trim_start();
         let digits = rest.split(|c: char| !c.is_ascii_digit()).next()?;
         digits.parse().ok()
-    });
-    found.unwrap_or_default()
+    })
+}
+
+fn last_number(lines: &[String], key: &str) -> u64 {
+    numbers(lines, key).next_back().unwrap_or_default()
+}
+
+fn most(lines: &[String], key: &str) -> u64 {
+    numbers(lines, key).max().unwrap_or_default()
 }
 
 fn with(lines: Vec<String>, words: &[&str]) -> Vec<String> {
@@ -147,23 +154,27 @@ pub fn vlc(url: &str, time: Duration) -> Played {
     let mut running = command.spawn().expect("VLC is installed");
     let mut orders = running.stdin.take().expect("piped");
     let playing = thread::spawn(|| running.wait_with_output());
-    let begun = Instant::now();
+    let (begun, mut asked) = (Instant::now(), Duration::ZERO);
     wait_until("the end of the play", time + STOP_MAX, || {
+        // It forgets its counts at the end of a stream. Who has left by itself takes no more orders.
+        if begun.elapsed() >= asked {
+            asked += Duration::from_secs(1);
+            let _ = orders.write_all(b"stats\n");
+        }
         playing.is_finished() || begun.elapsed() >= time
     });
     let left = playing.is_finished();
-    // A player that has left by itself takes no more orders.
-    let _ = orders.write_all(b"stats\nquit\n");
+    let _ = orders.write_all(b"quit\n");
     let output = playing.join().expect("no panic").expect("its output");
     let counts = text_lines(&output.stdout);
     let mut complaints = vlc_complaints(text_lines(&output.stderr));
     complaints.extend(left.then(|| "it left by itself".to_owned()));
     for key in ["demux corrupted  :", "discontinuities  :"] {
-        let count = last_number(&counts, key);
+        let count = most(&counts, key);
         complaints.extend((count > 0).then(|| format!("{key} {count}")));
     }
     Played {
-        pictures: last_number(&counts, "frames displayed :"),
+        pictures: most(&counts, "frames displayed :"),
         complaints,
     }
 }

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::awake::Awake;
+use super::continuity::Continuity;
 use super::init::InitSection;
 use super::media::{Packaging, Part, TrackId};
 use super::window::Window;
@@ -29,6 +30,8 @@ pub(super) struct Rendition {
     held: VecDeque<Held>,
     /// The rendition's own initialization section.
     own: Option<InitSection>,
+    /// Where the counters of MPEG-TS in its window end.
+    continuity: Continuity,
 }
 
 impl Rendition {
@@ -40,6 +43,7 @@ impl Rendition {
             window: Window::new(target),
             held: VecDeque::new(),
             own: None,
+            continuity: Continuity::default(),
         }
     }
 
@@ -147,12 +151,33 @@ impl Rendition {
                     if let Some(own) = self.own.as_ref().filter(|_| part.index == 0) {
                         self.window.init(own);
                     }
+                    let part = self.follow(part);
                     moved |= self.window.push(&part);
                 }
                 None => {}
             }
         }
         moved
+    }
+
+    /// Takes the next part of its stand-in; false if it is not the next one.
+    pub(super) fn borrow(&mut self, part: Part) -> bool {
+        let shared = self.packaging == Packaging::Cmaf;
+        let track = self.track;
+        let part = self.follow(Part { track, ..part });
+        self.window.push_lent(&part, shared)
+    }
+
+    /// The part as the window lists it. A client reads all segments of MPEG-TS with one demultiplexer, so
+    /// their counters go on where those of the segment before have ended, whoever made that.
+    fn follow(&mut self, part: Part) -> Part {
+        match self.packaging {
+            Packaging::Cmaf => part,
+            Packaging::Ts => Part {
+                data: self.continuity.follow(part.data),
+                ..part
+            },
+        }
     }
 
     /// Whether the first part of segment `msn` waits.

@@ -42,8 +42,7 @@ fn borrow(all: &mut [Rendition], n: usize, awake: &Awake) -> bool {
     if let Some(init) = &init {
         this.window.init(init);
     }
-    let track = this.track;
-    this.window.push_lent(&Part { track, ..part })
+    this.borrow(part)
 }
 
 /// The next part of a rung's stand-in, and the initialization section of the segment if it begins

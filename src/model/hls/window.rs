@@ -50,8 +50,10 @@ pub struct Segment {
     /// Number of its init section.
     pub(super) init: Option<u32>,
     pub(super) parts: Vec<Part>,
-    /// Another rendition's window holds its media too, and counts the bytes.
+    /// It shows the media of another rendition.
     lent: bool,
+    /// That rendition's window holds the same bytes, and counts them.
+    shared: bool,
     state: State,
 }
 
@@ -99,7 +101,7 @@ impl Segment {
     /// byte each takes hundreds of megabytes.
     fn bytes(&self) -> u64 {
         let parts = PART_BYTES.saturating_mul(self.parts.len() as u64);
-        let media = if self.lent { 0 } else { self.media_bytes() };
+        let media = if self.shared { 0 } else { self.media_bytes() };
         SEGMENT_BYTES.saturating_add(parts).saturating_add(media)
     }
 }
@@ -211,28 +213,29 @@ impl Window {
 
     /// Appends `part`; false if it is not the next one.
     pub(super) fn push(&mut self, part: &Part) -> bool {
-        self.append_part(part, false)
+        self.append_part(part, false, false)
     }
 
-    /// Appends a part of another rendition, which counts its bytes; false if it is not the next one.
-    pub(super) fn push_lent(&mut self, part: &Part) -> bool {
-        self.append_part(part, true)
+    /// Appends a part of another rendition, which counts its bytes if both share them; false if it is not
+    /// the next one.
+    pub(super) fn push_lent(&mut self, part: &Part, shared: bool) -> bool {
+        self.append_part(part, true, shared)
     }
 
-    fn append_part(&mut self, part: &Part, lent: bool) -> bool {
+    fn append_part(&mut self, part: &Part, lent: bool, shared: bool) -> bool {
         let expected = self.next_part().unwrap_or((part.msn, 0));
         if (part.msn, part.index) != expected {
             return false;
         }
         if part.index == 0 {
-            self.begin(part.msn, part.date_ns, lent);
+            self.begin(part.msn, part.date_ns, lent, shared);
         }
         let Some(open) = self.segments.back_mut() else {
             return false;
         };
         open.duration = open.duration.saturating_add(part.duration);
         open.parts.push(part.clone());
-        let media = if lent { 0 } else { part.data.len() as u64 };
+        let media = if shared { 0 } else { part.data.len() as u64 };
         self.bytes = self.bytes.saturating_add(PART_BYTES).saturating_add(media);
         if part.last {
             self.close();
@@ -240,7 +243,7 @@ impl Window {
         true
     }
 
-    fn begin(&mut self, msn: u64, date_ns: u64, lent: bool) {
+    fn begin(&mut self, msn: u64, date_ns: u64, lent: bool, shared: bool) {
         let number = self.init;
         if let Some(init) = self.inits.iter_mut().find(|i| Some(i.number) == number) {
             init.used = true;
@@ -259,6 +262,7 @@ impl Window {
             init: number,
             parts: Vec::new(),
             lent,
+            shared,
             state: State::Open,
         });
     }
