@@ -201,15 +201,4 @@ pub mod barcode {
              scale={width}:{strip_height}:flags=neighbor"
         )
     }
-
-    /// The number that these cells say; `None` if they say none.
-    pub fn number(cells: &[u8]) -> Option<u16> {
-        let white: Vec<bool> = cells.iter().map(|cell| *cell > 127).collect();
-        let [true, false, bits @ .., parity, true] = white.as_slice() else {
-            return None;
-        };
-        let odd = bits.iter().filter(|bit| **bit).count() % 2 == 1;
-        let number = bits.iter().fold(0, |sum, bit| sum << 1 | u16::from(*bit));
-        (odd == *parity).then_some(number)
-    }
 }

@@ -7,8 +7,6 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::clips::barcode;
-
 /// One decoded video frame.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Frame {
@@ -98,29 +96,6 @@ pub fn decode_times(media: &[u8]) -> Vec<Duration> {
     let packets = parsed["packets"].as_array().cloned().unwrap_or_default();
     let time = |packet: &Value| seconds(&packet["dts_time"]);
     packets.iter().map(time).collect()
-}
-
-/// The frame number in each picture of a synthetic clip, in the order in which they are shown; `None`
-/// where it cannot be read.
-pub fn numbers(media: &[u8]) -> Vec<Option<u16>> {
-    let mut file = tempfile::NamedTempFile::new().expect("a temporary file");
-    file.write_all(media).expect("the media is written");
-    // The middle of each cell: edges are blurred.
-    let strip = format!(
-        "crop=iw:ih/{}:0:0,scale={}:1:flags=area,format=gray",
-        barcode::HEIGHT_DIVISOR,
-        barcode::CELLS
-    );
-    let output = Command::new("ffmpeg")
-        .args(["-nostdin", "-v", "error", "-i"])
-        .arg(file.path())
-        .args(["-map", "0:v:0", "-vsync", "passthrough", "-vf", &strip])
-        .args(["-f", "rawvideo", "-"])
-        .output()
-        .expect("ffmpeg is installed");
-    assert!(output.status.success(), "ffmpeg: {output:?}");
-    let pictures = output.stdout.chunks_exact(barcode::CELLS as usize);
-    pictures.map(barcode::number).collect()
 }
 
 /// The kinds of streams in `media`, such as `["video", "audio"]`.
