@@ -51,8 +51,6 @@ struct Rung {
     order: Option<Order>,
     /// Its encoder has the settings for a machine that is too slow.
     is_cheaper: bool,
-    /// What the daemon was told last.
-    told: Option<Filling>,
 }
 
 /// An encoder that is being built.
@@ -80,7 +78,6 @@ impl Rungs {
             choice: Choice::new(&start.encoders),
             order: None,
             is_cheaper: false,
-            told: None,
         };
         let resume = start.resume.as_ref();
         let slots = output.slots().iter();
@@ -272,7 +269,7 @@ impl Rungs {
     }
 
     /// A rung has the publisher's own frames.
-    pub fn passing(&mut self, video: usize) {
+    pub fn passing(&self, video: usize) {
         self.tell(video, Filling::Passthrough, None);
     }
 
@@ -413,15 +410,7 @@ impl Rungs {
         }
     }
 
-    /// Tells the daemon what makes a rung, unless that is what it was told last: the reason that it was told
-    /// then holds.
-    fn tell(&mut self, video: usize, filling: Filling, trouble: Option<Trouble>) {
-        if let Some(rung) = self.rungs.get_mut(video) {
-            let before = rung.told.replace(filling.clone());
-            if before.as_ref() == Some(&filling) && trouble.is_none() {
-                return;
-            }
-        }
+    fn tell(&self, video: usize, filling: Filling, trouble: Option<Trouble>) {
         self.outbox.send(FromWorker::Filled {
             video: u8::try_from(video).unwrap_or(u8::MAX),
             filling,

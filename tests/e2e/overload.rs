@@ -35,7 +35,8 @@ fn machine(rules: &[Rule], config: &str) -> Daemon {
     Daemon::start_in(
         dir,
         environment,
-        &format!("[encoder]\norder = [\"nvidia\"]\n{config}"),
+        // A source that is passed through is no load.
+        &format!("[encoder]\norder = [\"nvidia\"]\npassthrough = \"never\"\n{config}"),
     )
 }
 
