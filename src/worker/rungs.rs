@@ -3,8 +3,6 @@
 
 mod shedding;
 
-use self::shedding::MORE_CORES;
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -130,11 +128,7 @@ impl Rungs {
                 self.order(video, encoder, None);
             }
         }
-        if self.load.level() > 0 {
-            let cause =
-                "this machine is too slow for the ladder: the worker before could not make it";
-            self.carry(cause, MORE_CORES);
-        }
+        self.go_on();
     }
 
     fn first_of(&self, video: usize) -> Option<TemplateName> {
@@ -332,10 +326,7 @@ impl Rungs {
     /// These rungs are wanted now.
     pub fn want(&mut self, wanted: RungSet) {
         self.wanted = wanted;
-        match self.load.level() {
-            0 => self.settle(),
-            _ => self.carry("this machine is too slow for the ladder", MORE_CORES),
-        }
+        self.reconsider();
     }
 
     /// Wakes and puts to sleep what has to.

@@ -15,7 +15,7 @@ const LATE_MAX: Duration = Duration::from_millis(400);
 /// One of so many pictures is left out at least where the machine is far too slow.
 const LEFT_OUT_ONE_OF: u64 = 3;
 /// What a person can do.
-pub(super) const MORE_CORES: &str = "take rungs away or give the machine more cores";
+const MORE_CORES: &str = "take rungs away or give the machine more cores";
 
 impl Rungs {
     /// Looks whether the output keeps up, and gives something up or takes it up again.
@@ -77,8 +77,25 @@ impl Rungs {
         top.unwrap_or_default()
     }
 
+    /// Tells that what the worker before had given up does not begin again, if that was anything.
+    pub(super) fn go_on(&mut self) {
+        if self.load.level() > 0 {
+            let cause =
+                "this machine is too slow for the ladder: the worker before could not make it";
+            self.carry(cause, MORE_CORES);
+        }
+    }
+
+    /// Other rungs are wanted than before.
+    pub(super) fn reconsider(&mut self) {
+        match self.load.level() {
+            0 => self.settle(),
+            _ => self.carry("this machine is too slow for the ladder", MORE_CORES),
+        }
+    }
+
     /// Makes as much of the ladder as the load allows, and tells why.
-    pub(super) fn carry(&mut self, cause: &str, advice: &str) {
+    fn carry(&mut self, cause: &str, advice: &str) {
         let (asleep, Some(video)) = self.economize() else {
             return;
         };
