@@ -12,7 +12,7 @@ use std::time::{Duration, Instant, SystemTime};
 use rustix::process::Signal;
 
 use super::browsers::{Browser, Loads, Page, Seen};
-use super::programs::{self, Program};
+use super::programs::{self, Entry, FRAMEWORKS, PROGRAMS, Program, READERS};
 use super::{is_installed, write_table};
 use crate::followed::{self, Follower};
 use crate::sources;
@@ -187,7 +187,7 @@ fn page(name: &'static str, player: &'static str, loads: Loads, set: &'static st
     }
 }
 
-fn program(name: &'static str, needs: &'static str, play: Program, set: &'static str) -> Player {
+fn program((name, needs, play, set): Entry) -> Player {
     Player {
         name,
         needs: is_installed(needs).then_some(needs),
@@ -260,8 +260,8 @@ fn groups() -> Vec<Group> {
         source,
         players: vec![
             page("hls.js 1.7 in Chromium", "hls.js", Parts, "master"),
-            program("ffmpeg", "ffmpeg", programs::ffmpeg, "master"),
-            program("mpv", "mpv", programs::mpv, "master"),
+            program(("ffmpeg", "ffmpeg", programs::ffmpeg, "master")),
+            program(("mpv", "mpv", programs::mpv, "master")),
         ],
     };
     let group = |name, players| Group {
@@ -294,55 +294,9 @@ fn groups() -> Vec<Group> {
                 page("video.js 8.24, MPEG-TS", "video.js", Parts, "ts"),
             ],
         ),
-        group(
-            "programs",
-            vec![
-                program("ffmpeg", "ffmpeg", programs::ffmpeg, "master"),
-                program("ffmpeg, MPEG-TS", "ffmpeg", programs::ffmpeg, "ts"),
-                program("mpv", "mpv", programs::mpv, "master"),
-                program("mpv, MPEG-TS", "mpv", programs::mpv, "ts"),
-            ],
-        ),
-        group(
-            "readers",
-            vec![
-                program("gohlslib 2.4", "go", programs::gohlslib, "master"),
-                program("gohlslib 2.4, MPEG-TS", "go", programs::gohlslib, "ts"),
-                program("MediaMTX", "mediamtx", programs::mediamtx, "master"),
-                program("MediaMTX, MPEG-TS", "mediamtx", programs::mediamtx, "ts"),
-            ],
-        ),
-        group(
-            "frameworks",
-            vec![
-                program("VLC", "vlc", programs::vlc, "master"),
-                program("VLC, MPEG-TS", "vlc", programs::vlc, "ts"),
-                program(
-                    "GStreamer, `hlsdemux2`",
-                    "gst-launch-1.0",
-                    programs::gstreamer,
-                    "master",
-                ),
-                program(
-                    "GStreamer, `hlsdemux2`, MPEG-TS",
-                    "gst-launch-1.0",
-                    programs::gstreamer,
-                    "ts",
-                ),
-                program(
-                    "GStreamer, `hlsdemux`",
-                    "gst-launch-1.0",
-                    programs::gstreamer_older,
-                    "master",
-                ),
-                program(
-                    "GStreamer, `hlsdemux`, MPEG-TS",
-                    "gst-launch-1.0",
-                    programs::gstreamer_older,
-                    "ts",
-                ),
-            ],
-        ),
+        group("programs", PROGRAMS.into_iter().map(program).collect()),
+        group("readers", READERS.into_iter().map(program).collect()),
+        group("frameworks", FRAMEWORKS.into_iter().map(program).collect()),
         three(Source::Push(8), "key frames 8 s apart"),
         three(Source::Pull, "a pull of HLS"),
     ]

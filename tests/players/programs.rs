@@ -31,6 +31,55 @@ pub struct Played {
 /// Plays an address for at most this long.
 pub type Program = fn(&str, Duration) -> Played;
 
+/// A row of a table: its name, the command that must be installed, the program, and the set of playlists.
+pub type Entry = (&'static str, &'static str, Program, &'static str);
+
+/// Programs that people play with.
+pub const PROGRAMS: [Entry; 4] = [
+    ("ffmpeg", "ffmpeg", ffmpeg, "master"),
+    ("ffmpeg, MPEG-TS", "ffmpeg", ffmpeg, "ts"),
+    ("mpv", "mpv", mpv, "master"),
+    ("mpv, MPEG-TS", "mpv", mpv, "ts"),
+];
+
+/// Frameworks that other programs are made with.
+pub const FRAMEWORKS: [Entry; 6] = [
+    ("VLC", "vlc", vlc, "master"),
+    ("VLC, MPEG-TS", "vlc", vlc, "ts"),
+    (
+        "GStreamer, `hlsdemux2`",
+        "gst-launch-1.0",
+        gstreamer,
+        "master",
+    ),
+    (
+        "GStreamer, `hlsdemux2`, MPEG-TS",
+        "gst-launch-1.0",
+        gstreamer,
+        "ts",
+    ),
+    (
+        "GStreamer, `hlsdemux`",
+        "gst-launch-1.0",
+        gstreamer_older,
+        "master",
+    ),
+    (
+        "GStreamer, `hlsdemux`, MPEG-TS",
+        "gst-launch-1.0",
+        gstreamer_older,
+        "ts",
+    ),
+];
+
+/// Servers that read a stream.
+pub const READERS: [Entry; 4] = [
+    ("gohlslib 2.4", "go", gohlslib, "master"),
+    ("gohlslib 2.4, MPEG-TS", "go", gohlslib, "ts"),
+    ("MediaMTX", "mediamtx", mediamtx, "master"),
+    ("MediaMTX, MPEG-TS", "mediamtx", mediamtx, "ts"),
+];
+
 fn run(command: &mut Command) -> Output {
     let output = command.stdin(Stdio::null()).output();
     output.unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"))

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use super::browsers::{Browser, Loads, Page, Seen};
-use super::programs;
+use super::programs::{self, FRAMEWORKS, PROGRAMS, READERS};
 use super::{PLAYED, is_installed, write_table};
 use crate::sources::Clip;
 use crate::support::daemon::Daemon;
@@ -135,11 +135,11 @@ fn players() -> Vec<Player> {
         )
     };
     let page = |name, browser, player, set| page_of(name, browser, player, Loads::Parts, set);
-    let program = |name, needs: &'static str, play, set: &'static str| -> Player {
+    let program = |(name, needs, play, set): programs::Entry| -> Player {
         let found = is_installed(needs).then_some(needs);
         (name, found, Box::new(move || in_program(play, set)))
     };
-    vec![
+    let mut players = vec![
         page(
             "hls.js 1.7 in Chromium",
             Browser::Chromium,
@@ -183,41 +183,10 @@ fn players() -> Vec<Player> {
             "hls.js",
             "master",
         ),
-        program("ffmpeg", "ffmpeg", programs::ffmpeg, "master"),
-        program("ffmpeg, MPEG-TS", "ffmpeg", programs::ffmpeg, "ts"),
-        program("mpv", "mpv", programs::mpv, "master"),
-        program("mpv, MPEG-TS", "mpv", programs::mpv, "ts"),
-        program("VLC", "vlc", programs::vlc, "master"),
-        program("VLC, MPEG-TS", "vlc", programs::vlc, "ts"),
-        program(
-            "GStreamer, `hlsdemux2`",
-            "gst-launch-1.0",
-            programs::gstreamer,
-            "master",
-        ),
-        program(
-            "GStreamer, `hlsdemux2`, MPEG-TS",
-            "gst-launch-1.0",
-            programs::gstreamer,
-            "ts",
-        ),
-        program(
-            "GStreamer, `hlsdemux`",
-            "gst-launch-1.0",
-            programs::gstreamer_older,
-            "master",
-        ),
-        program(
-            "GStreamer, `hlsdemux`, MPEG-TS",
-            "gst-launch-1.0",
-            programs::gstreamer_older,
-            "ts",
-        ),
-        program("gohlslib 2.4", "go", programs::gohlslib, "master"),
-        program("gohlslib 2.4, MPEG-TS", "go", programs::gohlslib, "ts"),
-        program("MediaMTX", "mediamtx", programs::mediamtx, "master"),
-        program("MediaMTX, MPEG-TS", "mediamtx", programs::mediamtx, "ts"),
-    ]
+    ];
+    let all = [PROGRAMS.as_slice(), &FRAMEWORKS, &READERS].concat();
+    players.extend(all.into_iter().map(program));
+    players
 }
 
 /// It repeats requests, and showed nothing as long as a cache kept an answer that had ended (12 s).
