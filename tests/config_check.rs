@@ -163,6 +163,89 @@ fn a_configuration_with_secrets_that_others_can_read_is_a_warning() {
     }
 }
 
+/// A certificate that signs itself and its key, both in PEM.
+fn certificate() -> (String, String) {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    (made.cert.pem(), made.signing_key.serialize_pem())
+}
+
+#[test]
+fn a_certificate_and_its_key_are_checked() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).unwrap();
+        path
+    };
+    let config = "[server]\nhttps = \"0.0.0.0:8443\"\ncertificate = \"a.pem\"\nkey = \"a.key\"\n";
+    write("config.toml", config);
+    let ((certificate, key), (_, other_key)) = (certificate(), certificate());
+    write("a.pem", &certificate);
+    for (key, place, said) in [
+        (
+            other_key.as_str(),
+            "config.toml:4:7",
+            "this key does not fit the certificate",
+        ),
+        (
+            &key[..key.len() / 2],
+            "config.toml:4:7",
+            "this file is damaged or half-written",
+        ),
+        (
+            "",
+            "config.toml:4:7",
+            "there is no private key in this file",
+        ),
+    ] {
+        write("a.key", key);
+        let output = weir(folder.path(), &[], &["check"]);
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        let report = text(&output.stderr);
+        assert!(report.contains(place) && report.contains(said), "{report}");
+        assert!(!report.contains("BEGIN PRIVATE KEY-----\n"), "{report}");
+    }
+    let key = write("a.key", &key);
+    let output = weir(folder.path(), &[], &["check"]);
+    assert_eq!(
+        (text(&output.stderr), output.status.code()),
+        (String::new(), Some(0))
+    );
+    std::fs::set_permissions(&key, PermissionsExt::from_mode(0o644)).unwrap();
+    let output = weir(folder.path(), &[], &["check"]);
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(0));
+    assert!(
+        said.starts_with("warning: ") && said.contains("run: chmod 600 a.key"),
+        "{said}"
+    );
+    write("a.pem", "");
+    let report = text(&weir(folder.path(), &[], &["check"]).stderr);
+    assert!(report.contains("config.toml:3:15"), "{report}");
+}
+
+#[test]
+fn a_certificate_that_has_expired_is_a_warning() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut params = rcgen::CertificateParams::new(["localhost".to_owned()]).unwrap();
+    params.not_after = rcgen::date_time_ymd(2020, 2, 3);
+    let key = rcgen::KeyPair::generate().unwrap();
+    let both = params.self_signed(&key).unwrap().pem() + &key.serialize_pem();
+    let path = folder.path().join("a.pem");
+    std::fs::write(&path, both).unwrap();
+    std::fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).unwrap();
+    let config = "[server]\ncertificate = \"a.pem\"\nkey = \"a.pem\"\n";
+    std::fs::write(folder.path().join("config.toml"), config).unwrap();
+    let output = weir(folder.path(), &[], &["check"]);
+    assert_eq!(output.status.code(), Some(0));
+    let said = text(&output.stderr);
+    assert!(
+        said.contains("a.pem: the certificate has expired (2020-02-03T00:00:00Z)"),
+        "{said}"
+    );
+}
+
 #[test]
 fn keys_are_made_once_and_shown() {
     let folder = tempfile::tempdir().unwrap();

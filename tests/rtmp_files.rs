@@ -48,7 +48,7 @@ async fn a_publisher_gets_in_when_strangers_hold_all_descriptors() {
     let counters = Counters::default();
     let (gate, limits) = (OpenGate(media), Limits::default());
     let server = Server::bind(any_port, gate, limits, counters.clone()).unwrap();
-    let port = server.address().port();
+    let port = server.ports().next().unwrap().address().port();
     let shutdown = CancellationToken::new();
     let running = tokio::spawn(server.run(shutdown.clone()));
     let mut child = Command::new("bash")

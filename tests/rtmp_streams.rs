@@ -77,9 +77,10 @@ impl Fixture {
         )
         .unwrap();
         let shutdown = CancellationToken::new();
+        let address = server.ports().next().unwrap().address();
         let fixture = Self {
             registry,
-            address: server.address(),
+            address,
             server: tokio::spawn(server.run(shutdown.clone())),
             shutdown,
         };

@@ -2,6 +2,7 @@
 //! publishers first, then sessions, then viewers, then worker processes.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,12 +18,13 @@ use crate::base::secret::Secret;
 use crate::daemon::config::settings::{self, Settings};
 use crate::daemon::http;
 use crate::daemon::ingest::rtmp;
-use crate::daemon::net::{BindError, Proxies};
+use crate::daemon::net::{BindError, Listener, Proxies};
 use crate::daemon::origin::{Limits, Origin};
 use crate::daemon::session::{Catalog, Deps, Registry};
 use crate::daemon::supervisor::orders::Orders;
 use crate::daemon::supervisor::spawner::{Program, Spawner};
 use crate::daemon::telemetry::metrics::Metrics;
+use crate::daemon::tls::{self, About, Acceptor, Application, Certificates, Keeper};
 
 /// How long ended playlists are still served, so that viewers see the end.
 const FAREWELL: Duration = Duration::from_secs(10);
@@ -36,6 +38,8 @@ pub(super) struct Daemon {
     metrics: Metrics,
     spawner: Arc<Spawner>,
     orders: Orders,
+    /// What the ports with TLS show; `None` where there is none.
+    certificates: Option<Certificates>,
     ingest: CancellationToken,
     viewers: CancellationToken,
     /// Servers and housekeeping. None of them ends before its token is cancelled.
@@ -46,7 +50,7 @@ pub(super) struct Daemon {
 /// The open ports, not served yet.
 pub(super) struct Listeners {
     rtmp: Option<rtmp::Server<Registry>>,
-    http: Option<http::Server>,
+    public: Option<http::Server>,
     admin: Option<http::Server>,
 }
 
@@ -55,24 +59,66 @@ impl Listeners {
     pub(super) fn bind(settings: &Settings, daemon: &Daemon) -> Result<Self, Failure> {
         let server = &settings.server;
         let proxies = Proxies::new(server.trusted_proxies.clone(), server.proxy_protocol);
-        let bind_rtmp = |address| {
+        let certificates = daemon.certificates.as_ref();
+        let ports = |plain, secured, application| {
+            ports(plain, secured, certificates, application).map(|ports| {
+                // Without a port there is nothing to serve.
+                (!ports.is_empty()).then_some(ports)
+            })
+        };
+        let rtmp = ports(
+            ("rtmp", server.rtmp),
+            ("rtmps", server.rtmps),
+            Application::Rtmp,
+        )?;
+        let public = ports(
+            ("http", server.http),
+            ("https", server.https),
+            Application::Http,
+        )?;
+        let rtmp = rtmp.map(|ports| {
             let (gate, limits) = (daemon.registry.clone(), rtmp_limits(&settings.limits));
-            let server = rtmp::Server::bind(address, gate, limits, daemon.metrics.rtmp.clone())?;
-            Ok::<_, BindError>(server.behind(proxies.clone()))
-        };
-        let bind_http = |address| {
-            let server = http::Server::bind(address, server.cors.clone())?;
-            let server = server.with_limits(http_limits(&settings.limits));
-            Ok::<_, BindError>(server.behind(proxies.clone()))
-        };
-        let rtmp = settings.server.rtmp.map(bind_rtmp).transpose();
-        let http = settings.server.http.map(bind_http).transpose();
+            let server = rtmp::Server::of(ports, gate, limits, daemon.metrics.rtmp.clone());
+            server.behind(proxies.clone())
+        });
+        let public = public.map(|ports| {
+            let public = http::Server::public(ports, server.cors.clone())
+                .with_limits(http_limits(&settings.limits))
+                .behind(proxies.clone());
+            match server.http_redirect {
+                true => public.redirecting(),
+                false => public,
+            }
+        });
         Ok(Self {
-            rtmp: rtmp.map_err(unavailable)?,
-            http: http.map_err(unavailable)?,
-            admin: admin(&settings.server)?,
+            rtmp,
+            public,
+            admin: admin(server)?,
         })
     }
+}
+
+/// A key of `[server]`, and where it says to listen.
+type Port = (&'static str, Option<SocketAddr>);
+
+/// Opens the port without TLS and the one with TLS, as far as they are configured.
+fn ports(
+    plain: Port,
+    secured: Port,
+    certificates: Option<&Certificates>,
+    application: Application,
+) -> Result<Vec<Listener>, Failure> {
+    let mut ports = Vec::new();
+    if let (key, Some(address)) = plain {
+        ports.push(Listener::bind(key, address).map_err(unavailable)?);
+    }
+    if let ((key, Some(address)), Some(certificates)) = (secured, certificates) {
+        let acceptor = Acceptor::new(certificates, application)
+            .map_err(|error| (Exit::Failure, format!("TLS cannot be spoken: {error}")))?;
+        let port = Listener::bind(key, address).map_err(unavailable)?;
+        ports.push(port.secured(acceptor));
+    }
+    Ok(ports)
 }
 
 fn unavailable(error: BindError) -> Failure {
@@ -115,9 +161,49 @@ fn rtmp_limits(configured: &settings::Limits) -> rtmp::Limits {
     }
 }
 
+fn log_ports<'a>(protocol: &str, ports: impl Iterator<Item = &'a Listener>) {
+    for port in ports {
+        let address = this_machine(port.address());
+        let with_tls = if port.is_secured() { "S" } else { "" };
+        tracing::info!(%address, "{protocol}{with_tls} is listening");
+    }
+}
+
+fn log_admin_port(port: &Listener) {
+    let address = port.address();
+    if !address.ip().to_canonical().is_loopback() {
+        tracing::warn!(
+            %address,
+            next = "let a firewall pass only those who may read metrics and the full API",
+            "other machines may reach the admin port, which asks for no password"
+        );
+    }
+    tracing::info!(address = %this_machine(address), "admin port is listening");
+}
+
+fn log_certificate(about: &About) {
+    let (fingerprint, expires) = (&about.fingerprint, about.expires_text());
+    let names = about.names.join(", ");
+    match about.origin {
+        tls::Origin::Files => tracing::info!(names, expires, fingerprint, "certificate"),
+        tls::Origin::SelfMade => tracing::info!(
+            names,
+            expires,
+            fingerprint,
+            next = "browsers ask before they accept it: compare the SHA-256 fingerprint; or set \
+                    certificate and key in [server]",
+            "certificate made by weir itself"
+        ),
+    }
+}
+
 impl Daemon {
     /// A daemon without streams and listeners.
-    pub(super) fn new(settings: &Settings, orders: Orders) -> Result<Self, Failure> {
+    pub(super) fn new(
+        settings: &Settings,
+        orders: Orders,
+        certificates: Option<(Certificates, Keeper)>,
+    ) -> Result<Self, Failure> {
         let spawner = Spawner::new(Program::own_worker(&orders))
             .map_err(|e| (Exit::Failure, format!("workers cannot be started: {e}")))?;
         let spawner = Arc::new(spawner);
@@ -134,39 +220,41 @@ impl Daemon {
             metrics: metrics.streams.clone(),
             window: settings.hls.window,
         });
+        let viewers = CancellationToken::new();
+        let mut tasks = JoinSet::new();
+        let certificates = certificates.map(|(certificates, keeper)| {
+            tasks.spawn(keeper.run(viewers.clone()));
+            certificates
+        });
         Ok(Self {
             origin,
             registry,
             metrics,
             spawner,
             orders,
+            certificates,
             ingest: CancellationToken::new(),
-            viewers: CancellationToken::new(),
-            tasks: JoinSet::new(),
+            viewers,
+            tasks,
             probing: Probing::default(),
         })
     }
 
     /// Starts to accept publishers and viewers.
     pub(super) fn serve(&mut self, listeners: Listeners) {
+        if let Some(certificates) = &self.certificates {
+            log_certificate(certificates.in_force().about());
+        }
         if let Some(server) = listeners.rtmp {
-            tracing::info!(address = %this_machine(server.address()), "RTMP is listening");
+            log_ports("RTMP", server.ports());
             self.tasks.spawn(server.run(self.ingest.clone()));
         }
-        if let Some(server) = listeners.http {
-            tracing::info!(address = %this_machine(server.address()), "HTTP is listening");
+        if let Some(server) = listeners.public {
+            log_ports("HTTP", server.ports());
             self.answer(server);
         }
         if let Some(server) = listeners.admin {
-            let address = server.address();
-            if !address.ip().to_canonical().is_loopback() {
-                tracing::warn!(
-                    %address,
-                    next = "let a firewall pass only those who may read metrics and the full API",
-                    "other machines may reach the admin port, which asks for no password"
-                );
-            }
-            tracing::info!(address = %this_machine(address), "admin port is listening");
+            server.ports().for_each(log_admin_port);
             self.answer(server);
         }
         self.tasks
@@ -193,6 +281,10 @@ impl Daemon {
             self.probing.start(order, self.orders.clone(), registry);
         }
         self.registry.apply(settings, keys);
+        let source = settings.server.certificate_source();
+        if let Some((certificates, source)) = self.certificates.as_ref().zip(source) {
+            certificates.take_from(source);
+        }
     }
 
     /// Waits until a task ends that never should; returns an error message.

@@ -1,13 +1,15 @@
-//! `weir doctor`: tests which encoders and decoders work on this machine, and which walls stand; on
-//! request also how many ladders the machine sustains.
+//! `weir doctor`: tests which encoders and decoders work on this machine, which walls stand, and what
+//! certificate TLS has; on request also how many ladders the machine sustains.
 
 mod capacity;
+mod certificate;
 
 use std::fmt::Write;
 
 use serde::Serialize;
 
 use self::capacity::Sustained;
+use self::certificate::Certificate;
 use super::config::Config;
 use super::exit::Exit;
 use super::terminal::{fail, say};
@@ -35,6 +37,9 @@ struct Examination {
     /// The walls around workers.
     walls: Vec<Wall>,
     candidates: Vec<Outcome>,
+    /// The certificate, if a port speaks TLS.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    certificate: Option<Certificate>,
     /// How many ladders the machine sustains, if that was asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     capacity: Option<Sustained>,
@@ -72,6 +77,7 @@ pub(super) fn run(config: &Config, args: &Args) -> Exit {
         encoder,
         walls,
         candidates,
+        certificate: Certificate::of(&settings.server),
         capacity,
     };
     let works = examination.encoder.is_some();
@@ -129,6 +135,9 @@ fn describe(examination: &Examination) -> String {
         let made_of = format!("({})", wall.made_of);
         let line = format!("  {mark}  {:<29} {made_of:<14} {note}", wall.name);
         let _ = writeln!(text, "{}", line.trim_end());
+    }
+    if let Some(certificate) = &examination.certificate {
+        let _ = write!(text, "{certificate}");
     }
     let verdict = match &examination.encoder {
         Some(encoder) => format!("Streams will be encoded by {encoder}."),

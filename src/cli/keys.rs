@@ -38,7 +38,9 @@ pub(super) fn run(config: &Config, args: &Args) -> Exit {
     if keys.is_empty() {
         return say("No stream is published: none has source = \"push:\".\n");
     }
-    say(&text(&keys, settings.server.rtmp.map(this_machine)))
+    let server = &settings.server;
+    let [rtmp, rtmps] = [server.rtmp, server.rtmps].map(|port| port.map(this_machine));
+    say(&text(&keys, rtmp, rtmps))
 }
 
 fn no_key(settings: &Settings, keys: &BTreeMap<String, Secret>, name: &str) -> String {
@@ -56,10 +58,16 @@ fn no_key(settings: &Settings, keys: &BTreeMap<String, Secret>, name: &str) -> S
 }
 
 /// The two values that OBS asks for under Settings → Stream → Custom.
-fn text(keys: &BTreeMap<String, Secret>, rtmp: Option<SocketAddr>) -> String {
-    let server = match rtmp {
-        Some(address) => format!("rtmp://{address}/live"),
-        None => "(RTMP is off: server.rtmp = \"\")".to_owned(),
+fn text(
+    keys: &BTreeMap<String, Secret>,
+    rtmp: Option<SocketAddr>,
+    rtmps: Option<SocketAddr>,
+) -> String {
+    let server = match (rtmp, rtmps) {
+        (None, None) => "(RTMP is off: server.rtmp = \"\")".to_owned(),
+        (Some(plain), None) => format!("rtmp://{plain}/live"),
+        (None, Some(secured)) => format!("rtmps://{secured}/live"),
+        (Some(plain), Some(secured)) => format!("rtmp://{plain}/live or rtmps://{secured}/live"),
     };
     let of_stream = |(stream, key): (&String, &Secret)| {
         format!(
@@ -87,6 +95,17 @@ b
   OBS server:     rtmp://192.0.2.7:1935/live
   OBS stream key: b?key=b-key
 ";
-        assert_eq!(text(&keys.into(), Some(rtmp)), expected);
+        let keys = keys.into();
+        assert_eq!(text(&keys, Some(rtmp), None), expected);
+        let rtmps = Some("192.0.2.7:1936".parse().unwrap());
+        for (rtmp, server) in [
+            (None, "  rtmps://192.0.2.7:1936/live\n"),
+            (
+                Some(rtmp),
+                "  rtmp://192.0.2.7:1935/live or rtmps://192.0.2.7:1936/live\n",
+            ),
+        ] {
+            assert!(text(&keys, rtmp, rtmps).contains(server));
+        }
     }
 }

@@ -19,6 +19,7 @@ use crate::daemon::config::{self, keys};
 use crate::daemon::http;
 use crate::daemon::supervisor::orders::Orders;
 use crate::daemon::telemetry::logs;
+use crate::daemon::tls::{self, Certificates, Keeper};
 
 /// Runs the daemon until a signal stops it or a part of it fails.
 pub(super) fn run(config: &Config) -> Exit {
@@ -69,7 +70,8 @@ async fn serve(config: &Config, settings: Settings, orders: Orders) -> Result<()
             )
         })?;
 
-    let mut daemon = Daemon::new(&settings, orders)?;
+    let certificates = certificates(&settings).await?;
+    let mut daemon = Daemon::new(&settings, orders, certificates)?;
     // The order matters: a taken port is reported before any camera is contacted, and streams exist
     // before the first publisher is accepted.
     let listeners = Listeners::bind(&settings, &daemon)?;
@@ -122,6 +124,21 @@ async fn publish_keys(settings: &Arc<Settings>) -> Result<BTreeMap<String, Secre
         .await
         .map_err(|e| (Exit::Failure, e.to_string()))?
         .map_err(|e| (Exit::Data, e.to_string()))
+}
+
+/// The certificate of the ports with TLS; `None` where there is no such port.
+async fn certificates(settings: &Settings) -> Result<Option<(Certificates, Keeper)>, Failure> {
+    let Some(source) = settings.server.certificate_source() else {
+        return Ok(None);
+    };
+    let opened = tokio::task::spawn_blocking(move || Certificates::open(source)).await;
+    let failure = |error: &dyn std::fmt::Display| (Exit::Failure, error.to_string());
+    let opened = opened.map_err(|error| failure(&error))?;
+    match opened.map_err(|error| failure(&error))? {
+        Ok(opened) => Ok(Some(opened)),
+        Err(missing @ tls::Missing::File { .. }) => Err((Exit::Config, missing.to_string())),
+        Err(missing @ tls::Missing::SelfMade(_)) => Err((Exit::Data, missing.to_string())),
+    }
 }
 
 fn writable(data: &Path) -> Result<(), Failure> {

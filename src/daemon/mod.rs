@@ -3,6 +3,7 @@
 //! The daemon never runs a codec or a demuxer written in C.
 
 pub mod config;
+pub mod files;
 pub mod http;
 pub mod ingest;
 pub mod net;
@@ -10,3 +11,4 @@ pub mod origin;
 pub mod session;
 pub mod supervisor;
 pub mod telemetry;
+pub mod tls;

@@ -54,7 +54,12 @@ export async function openBrowser() {
     headless: true,
     // Chromium refuses to run its sandbox as root, the usual user in a container.
     chromiumSandbox: process.getuid() !== 0,
-    args: ['--autoplay-policy=no-user-gesture-required', '--disable-background-timer-throttling'],
+    args: [
+      '--autoplay-policy=no-user-gesture-required',
+      '--disable-background-timer-throttling',
+      // The certificates of these tests sign themselves.
+      '--ignore-certificate-errors',
+    ],
   });
   const context = await browser.newContext({ viewport: { width: 1280, height: 800 } });
   const page = await context.newPage();

@@ -67,6 +67,11 @@ mod sync;
 #[cfg(test)]
 mod ten_minutes;
 #[cfg(test)]
+mod tls;
+#[cfg(test)]
+#[path = "../support/tls_client.rs"]
+mod tls_client;
+#[cfg(test)]
 mod walls;
 #[cfg(test)]
 mod workers;

@@ -19,6 +19,9 @@ mod front_door;
 #[cfg(test)]
 mod http2;
 #[cfg(test)]
+#[path = "../support/log.rs"]
+mod log;
+#[cfg(test)]
 mod media;
 #[cfg(test)]
 mod pages;
@@ -28,3 +31,8 @@ mod playlists;
 mod proxies;
 #[cfg(test)]
 mod stub;
+#[cfg(test)]
+mod tls;
+#[cfg(test)]
+#[path = "../support/tls_client.rs"]
+mod tls_client;

@@ -13,15 +13,17 @@ use tokio_util::sync::CancellationToken;
 use weir::base::cors::Cors;
 use weir::base::units::{ByteSize, FrameRate};
 use weir::daemon::http::{Limits, Server};
-use weir::daemon::net::Proxies;
+use weir::daemon::net::{Listener, Proxies};
 use weir::daemon::origin::{self, Origin, Packaging, SessionSpec, SessionWriter};
 use weir::daemon::session::{Catalog, Demand};
 use weir::daemon::telemetry::metrics::Metrics;
+use weir::daemon::tls::{Acceptor, Application, Certificates, Files, Source};
 use weir::model::hls::{Part, TrackId, TsSegment};
 use weir::model::ladder::{SourceFormat, plan};
 use weir::model::status::{RungStatus, State, StreamStatus};
 
 use super::client::PATIENCE;
+use super::tls_client;
 
 /// The bytes of every video segment, in two parts.
 pub const OBJECT: &[u8] = b"0123456789";
@@ -196,7 +198,49 @@ pub struct Running {
     /// `/live/demo/SESSION/RENDITION` of the video.
     folder: String,
     show: Mutex<Show>,
-    tasks: [JoinHandle<()>; 2],
+    tasks: Vec<JoinHandle<()>>,
+}
+
+/// A port with TLS, and the files of its certificate.
+pub struct Secured {
+    pub address: SocketAddr,
+    files: Files,
+    _folder: tempfile::TempDir,
+}
+
+impl Secured {
+    fn open(tasks: &mut Vec<JoinHandle<()>>, shutdown: &CancellationToken) -> (Self, Listener) {
+        let folder = tempfile::tempdir().unwrap();
+        let files = Files {
+            certificate: folder.path().join("certificate.pem"),
+            key: folder.path().join("key.pem"),
+        };
+        let (certificate, key) = tls_client::certificate();
+        std::fs::write(&files.certificate, certificate).unwrap();
+        std::fs::write(&files.key, key).unwrap();
+        let source = Source::Files(files.clone());
+        let (certificates, keeper) = Certificates::open(source).unwrap().unwrap();
+        tasks.push(tokio::spawn(keeper.run(shutdown.clone())));
+        let acceptor = Acceptor::new(&certificates, Application::Http).unwrap();
+        let any = "127.0.0.1:0".parse().unwrap();
+        let port = Listener::bind("https", any).unwrap().secured(acceptor);
+        let secured = Self {
+            address: port.address(),
+            files,
+            _folder: folder,
+        };
+        (secured, port)
+    }
+
+    /// Replaces the certificate; `key` may be that of another.
+    pub fn write_certificate(&self, certificate: &str) {
+        std::fs::write(&self.files.certificate, certificate).unwrap();
+    }
+
+    /// Replaces the key.
+    pub fn write_key(&self, key: &str) {
+        std::fs::write(&self.files.key, key).unwrap();
+    }
 }
 
 impl Running {
@@ -218,7 +262,27 @@ impl Running {
         Self::serve(proxies, limits, Cors::Any)
     }
 
+    /// One with a second public port, with TLS, to which visitors of pages are sent.
+    pub fn secured(proxies: Proxies, limits: Limits) -> (Self, Secured) {
+        let (mut tasks, shutdown) = (Vec::new(), CancellationToken::new());
+        let (secured, port) = Secured::open(&mut tasks, &shutdown);
+        let any = "127.0.0.1:0".parse().unwrap();
+        let ports = vec![Listener::bind("http", any).unwrap(), port];
+        let server = Server::public(ports, Cors::Any)
+            .with_limits(limits)
+            .behind(proxies)
+            .redirecting();
+        (Self::run(server, tasks, shutdown), secured)
+    }
+
     fn serve(proxies: Proxies, limits: Limits, cors: Cors) -> Self {
+        let any = "127.0.0.1:0".parse().unwrap();
+        let server = Server::bind(any, cors).unwrap();
+        let server = server.with_limits(limits).behind(proxies);
+        Self::run(server, Vec::new(), CancellationToken::new())
+    }
+
+    fn run(server: Server, mut tasks: Vec<JoinHandle<()>>, shutdown: CancellationToken) -> Self {
         let origin = Origin::new(origin::Limits {
             window: WINDOW,
             memory: ByteSize::from_mib(64),
@@ -232,11 +296,8 @@ impl Running {
         let uri = master.lines().last().unwrap();
         let folder = format!("/live/demo/{}", uri.strip_suffix("/index.m3u8").unwrap());
         let any = "127.0.0.1:0".parse().unwrap();
-        let server = Server::bind(any, cors).unwrap();
-        let server = server.with_limits(limits).behind(proxies);
         let admin = Server::bind_admin(any, vec!["weir.lan".to_owned()]).unwrap();
         let (stub, metrics) = (Stub::default(), Metrics::new(ByteSize::from_mib(1)));
-        let shutdown = CancellationToken::new();
         let run = |server: Server| {
             tokio::spawn(server.run(
                 stub.clone(),
@@ -245,10 +306,13 @@ impl Running {
                 shutdown.clone(),
             ))
         };
+        let address = |server: &Server| server.ports().next().unwrap().address();
+        let (address, admin_address) = (address(&server), address(&admin));
+        tasks.extend([run(server), run(admin)]);
         Self {
-            address: server.address(),
-            admin: admin.address(),
-            tasks: [run(server), run(admin)],
+            address,
+            admin: admin_address,
+            tasks,
             stub,
             origin,
             shutdown,

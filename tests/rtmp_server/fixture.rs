@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 
+use tempfile::TempDir;
 use tokio::process::Command;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -13,7 +14,8 @@ use weir::daemon::ingest::rtmp::{Counters, Limits, Server};
 use weir::daemon::ingest::{
     Gate, LEASE_EVENTS_MAX, Lease, MediaEvent, PublishRequest, Refusal, Revocation, Revoked,
 };
-use weir::daemon::net::Proxies;
+use weir::daemon::net::{Listener, Proxies};
+use weir::daemon::tls::{Acceptor, Application, Certificates, Source};
 use weir::model::frame::{EncodedFrame, InputFormat, Track};
 
 /// Status of an admitted publisher.
@@ -57,8 +59,11 @@ pub struct Fixture {
     pub address: SocketAddr,
     pub counters: Counters,
     pub accepted: mpsc::UnboundedReceiver<mpsc::Receiver<MediaEvent>>,
+    /// Where TLS is spoken.
+    pub secured: SocketAddr,
     shutdown: CancellationToken,
     server: JoinHandle<()>,
+    _certificate: TempDir,
 }
 
 impl Fixture {
@@ -75,22 +80,36 @@ impl Fixture {
             accepted: sender,
         };
         let counters = Counters::default();
+        let certificate = tempfile::tempdir().unwrap();
+        let source = Source::SelfMade(certificate.path().to_owned());
+        let (certificates, _) = Certificates::open(source).unwrap().unwrap();
+        let acceptor = Acceptor::new(&certificates, Application::Rtmp).unwrap();
         let any_port = ([127, 0, 0, 1], 0).into();
-        let server = Server::bind(any_port, gate, limits, counters.clone()).unwrap();
+        let plain = Listener::bind("rtmp", any_port).unwrap();
+        let secured = Listener::bind("rtmps", any_port).unwrap().secured(acceptor);
+        let (address, secured_address) = (plain.address(), secured.address());
+        let server = Server::of(vec![plain, secured], gate, limits, counters.clone());
         let server = server.behind(proxies);
         let shutdown = CancellationToken::new();
         Self {
-            address: server.address(),
+            address,
+            secured: secured_address,
             counters,
             accepted,
             server: tokio::spawn(server.run(shutdown.clone())),
             shutdown,
+            _certificate: certificate,
         }
     }
 
     /// Address to publish to with this stream key.
     pub fn url(&self, stream_key: &str) -> String {
         format!("rtmp://{}/live/{stream_key}", self.address)
+    }
+
+    /// The same with TLS.
+    pub fn secured_url(&self, stream_key: &str) -> String {
+        format!("rtmps://{}/live/{stream_key}", self.secured)
     }
 
     /// All media of the next publisher, until that publisher leaves.

@@ -18,3 +18,5 @@ mod media;
 #[cfg(test)]
 #[path = "../support/rtmp_client.rs"]
 mod rtmp_client;
+#[cfg(test)]
+mod tls;

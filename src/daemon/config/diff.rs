@@ -43,7 +43,11 @@ pub fn diff(started: &Settings, old: &Settings, new: &Settings) -> Changes {
     changes.at_once = differing([
         ("session.grace", old.session.grace != new.session.grace),
         ("session.linger", old.session.linger != new.session.linger),
-        // The data folder has only the publish keys in it.
+        (
+            "server.certificate",
+            old.server.certificate != new.server.certificate,
+        ),
+        // The data folder has only the publish keys and the certificate that weir makes in it.
         ("server.data", old.server.data != new.server.data),
         (
             "encoder.refuse_overload",
@@ -77,7 +81,13 @@ pub fn diff(started: &Settings, old: &Settings, new: &Settings) -> Changes {
 fn needs_restart(old: &Settings, new: &Settings) -> Vec<&'static str> {
     differing([
         ("server.http", old.server.http != new.server.http),
+        ("server.https", old.server.https != new.server.https),
+        (
+            "server.http_redirect",
+            old.server.http_redirect != new.server.http_redirect,
+        ),
         ("server.rtmp", old.server.rtmp != new.server.rtmp),
+        ("server.rtmps", old.server.rtmps != new.server.rtmps),
         (
             "server.admin",
             // The same address, written or not, is the same port.
@@ -187,9 +197,11 @@ mod tests {
     }
 
     /// Every key outside of streams and rungs, with a value that is not its default.
-    const KEYS: [(&str, &str, &str); 23] = [
+    const KEYS: [(&str, &str, &str); 25] = [
         ("server", "http", "\"\""),
+        ("server", "https", "\"0.0.0.0:8443\""),
         ("server", "rtmp", "\"\""),
+        ("server", "rtmps", "\"0.0.0.0:1936\""),
         ("server", "data", "\"/srv\""),
         ("server", "admin", "\"\""),
         ("server", "admin_hosts", "[\"weir\"]"),
@@ -272,6 +284,22 @@ mod tests {
         };
         let changes = between(&with(false), &with(true));
         assert_eq!(changes.needs_restart, ["server.proxy_protocol"]);
+    }
+
+    #[test]
+    fn a_redirect_waits_for_a_restart_and_a_certificate_does_not() {
+        let with = |redirect: bool| {
+            format!("[server]\nhttps = \"0.0.0.0:8443\"\nhttp_redirect = {redirect}")
+        };
+        let changes = between(&with(false), &with(true));
+        assert_eq!(changes.needs_restart, ["server.http_redirect"]);
+        let old = settings("");
+        let mut new = old.clone();
+        new.server.certificate = Some(crate::daemon::tls::Files {
+            certificate: "/a.pem".into(),
+            key: "/a.key".into(),
+        });
+        assert_eq!(diff(&old, &old, &new).at_once, ["server.certificate"]);
     }
 
     #[test]

@@ -11,6 +11,8 @@ use super::load::read;
 const SECRET_KEYS: [&str; 2] = ["publish_key", "password"];
 /// Keys of a stream that name files with secrets.
 const FILE_KEYS: [&str; 2] = ["publish_key_file", "password_file"];
+/// The key of `[server]` that names a file with a secret.
+const SERVER_FILE_KEY: &str = "key";
 
 /// What others may read of the secrets in the valid configuration at `path`: one line for each
 /// file, with what to do. Empty if there is nothing to say, or if the file cannot be read any more.
@@ -42,16 +44,21 @@ pub fn exposed(path: &Path) -> Vec<String> {
         ));
     }
     let base = path.parent().unwrap_or(Path::new(""));
-    for table in streams {
-        for file in FILE_KEYS.iter().filter_map(|key| table.text(key)) {
-            let file = base.join(file);
-            if let Some((who, mode)) = readers(&file) {
-                let shown = file.display();
-                warnings.push(format!(
-                    "{who} can read {shown} (mode {mode:04o}), which holds a secret; run: chmod 600 \
-                     {shown}"
-                ));
-            }
+    let server = match root.get("server").map(|entry| &entry.node.value) {
+        Some(Value::Table(table)) => table.text(SERVER_FILE_KEY),
+        _ => None,
+    };
+    let of_streams = streams
+        .into_iter()
+        .flat_map(|table| FILE_KEYS.iter().filter_map(|key| table.text(key)));
+    for file in server.into_iter().chain(of_streams) {
+        let file = base.join(file);
+        if let Some((who, mode)) = readers(&file) {
+            let shown = file.display();
+            warnings.push(format!(
+                "{who} can read {shown} (mode {mode:04o}), which holds a secret; run: chmod 600 \
+                 {shown}"
+            ));
         }
     }
     warnings
@@ -107,14 +114,17 @@ mod tests {
                 assert!(!warning.contains("QdxB") && !warning.contains("hunter2"));
             }
         }
-        let named = "[[stream]]\nname = \"a\"\npublish_key_file = \"a.key\"\n";
-        let path = write("config.toml", named, 0o644);
-        for (mode, told) in [(0o600, false), (0o640, true)] {
-            let key = write("a.key", "QdxB3nLwcZTnUt0m", mode);
-            let warnings = exposed(&path);
-            assert_eq!(warnings.len(), usize::from(told), "{warnings:?}");
-            for warning in warnings {
-                assert!(warning.ends_with(&format!("run: chmod 600 {}", key.display())));
+        let of_stream = "[[stream]]\nname = \"a\"\npublish_key_file = \"a.key\"\n";
+        let of_server = "[server]\ncertificate = \"a.pem\"\nkey = \"a.key\"\n";
+        for named in [of_stream, of_server] {
+            let path = write("config.toml", named, 0o644);
+            for (mode, told) in [(0o600, false), (0o640, true)] {
+                let key = write("a.key", "QdxB3nLwcZTnUt0m", mode);
+                let warnings = exposed(&path);
+                assert_eq!(warnings.len(), usize::from(told), "{warnings:?}");
+                for warning in warnings {
+                    assert!(warning.ends_with(&format!("run: chmod 600 {}", key.display())));
+                }
             }
         }
     }

@@ -9,7 +9,7 @@ use super::front_door;
 use super::problem::{Place, Problem};
 use super::reader::{At, Section, Wrong, nearest};
 use super::settings::{Admin, Encoder, Hls, Server, Session, Worker};
-use super::{values, web};
+use super::{tls, values, web};
 use crate::base::cors::Cors;
 use crate::base::units::{ByteSize, duration_text};
 use crate::model::encoder::Family;
@@ -19,7 +19,12 @@ use crate::model::sandbox::Sandbox;
 
 pub(super) const SERVER_KEYS: &[&str] = &[
     "http",
+    "https",
+    "certificate",
+    "key",
+    "http_redirect",
     "rtmp",
+    "rtmps",
     "data",
     "admin",
     "admin_hosts",
@@ -60,14 +65,18 @@ const MEMORY_MAX: ByteSize = ByteSize::from_mib(1 << 20);
 /// Reads `[server]`; relative paths start at `base`.
 pub(super) fn server(section: &Section<'_>, base: &Path, problems: &mut Vec<Problem>) -> Server {
     let http = section.get_or("http", any(8080), values::listener, problems);
+    let https = section.get_or("https", None, values::tls_listener, problems);
     let rtmp = section.get_or("rtmp", any(1935), values::listener, problems);
+    let rtmps = section.get_or("rtmps", None, values::tls_listener, problems);
     let data = section.get_or("data", "data".to_owned(), folder, problems);
     let admin = section.get_or("admin", Some(ADMIN), values::local_listener, problems);
-    problems.extend(same_port(("http", &http), ("rtmp", &rtmp)));
+    let mut ports = vec![("http", &http), ("https", &https)];
+    ports.extend([("rtmp", &rtmp), ("rtmps", &rtmps)]);
     // Where the default port is taken, weir runs without it, whoever has it.
-    if admin.place.is_some() {
-        problems.extend(same_port(("http", &http), ("admin", &admin)));
-        problems.extend(same_port(("rtmp", &rtmp), ("admin", &admin)));
+    ports.extend(admin.place.is_some().then_some(("admin", &admin)));
+    for (n, one) in ports.iter().enumerate() {
+        let others = ports.iter().skip(n + 1);
+        problems.extend(others.filter_map(|other| same_port(*one, *other)));
     }
     let hosts = section.get_or("admin_hosts", Vec::new(), web::host_names, problems);
     let cors = section.get_or("cors", Cors::Any, web::cors, problems);
@@ -75,6 +84,10 @@ pub(super) fn server(section: &Section<'_>, base: &Path, problems: &mut Vec<Prob
     Server {
         http: http.value,
         rtmp: rtmp.value,
+        rtmps: rtmps.value,
+        certificate: tls::certificate(section, base, problems),
+        http_redirect: tls::redirect(section, https.value.is_some(), problems),
+        https: https.value,
         data: base.join(data.value),
         admin: admin.value.map(|address| Admin {
             address,

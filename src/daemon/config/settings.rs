@@ -9,6 +9,7 @@ use ipnet::IpNet;
 use crate::base::cors::Cors;
 use crate::base::secret::Secret;
 use crate::base::units::ByteSize;
+use crate::daemon::tls;
 use crate::model::encoder::{Family, OnFailure};
 use crate::model::ladder::Rung;
 use crate::model::passthrough::Policy;
@@ -41,8 +42,16 @@ pub struct Settings {
 pub struct Server {
     /// Pages, HLS and the public API; `None` when turned off.
     pub http: Option<SocketAddr>,
+    /// The same with TLS; `None` when turned off.
+    pub https: Option<SocketAddr>,
     /// RTMP; `None` when turned off.
     pub rtmp: Option<SocketAddr>,
+    /// RTMP with TLS; `None` when turned off.
+    pub rtmps: Option<SocketAddr>,
+    /// The certificate for TLS; without one, weir makes it.
+    pub certificate: Option<tls::Files>,
+    /// Visitors of pages without TLS are sent to `https`.
+    pub http_redirect: bool,
     /// Folder for all files that weir writes.
     pub data: PathBuf,
     /// Metrics, health and the full API; `None` when turned off.
@@ -56,6 +65,17 @@ pub struct Server {
     pub trusted_proxies: Vec<IpNet>,
     /// Every connection is one of such a proxy and begins with a PROXY header.
     pub proxy_protocol: bool,
+}
+
+impl Server {
+    /// Where the certificate comes from; `None` where no port speaks TLS.
+    pub fn certificate_source(&self) -> Option<tls::Source> {
+        self.https.or(self.rtmps)?;
+        Some(match &self.certificate {
+            Some(files) => tls::Source::Files(files.clone()),
+            None => tls::Source::SelfMade(self.data.clone()),
+        })
+    }
 }
 
 /// The admin port.

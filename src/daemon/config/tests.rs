@@ -38,6 +38,10 @@ fn nothing_written_is_all_defaults() {
     let expected = Settings {
         server: Server {
             http: Some("0.0.0.0:8080".parse().unwrap()),
+            https: None,
+            certificate: None,
+            http_redirect: false,
+            rtmps: None,
             rtmp: Some("0.0.0.0:1935".parse().unwrap()),
             data: "/etc/weir/data".into(),
             admin: Some(Admin {

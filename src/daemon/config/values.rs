@@ -307,6 +307,11 @@ pub(super) fn local_listener(value: &Value) -> Result<Option<SocketAddr>, Wrong>
     listener_like(value, SocketAddr::from(([127, 0, 0, 1], 8081)))
 }
 
+/// The same for a listener that speaks TLS.
+pub(super) fn tls_listener(value: &Value) -> Result<Option<SocketAddr>, Wrong> {
+    listener_like(value, SocketAddr::from(([0, 0, 0, 0], 8443)))
+}
+
 fn listener_like(value: &Value, example: SocketAddr) -> Result<Option<SocketAddr>, Wrong> {
     let host = example.ip();
     let expected = format!("an address and a port such as \"{example}\", or \"\" for none");

@@ -3,12 +3,9 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
-use notify::event::{AccessKind, AccessMode};
-use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -16,11 +13,7 @@ use super::diff::{Changes, diff};
 use super::load::{load_text, read};
 use super::report::Report;
 use super::settings::Settings;
-
-/// A changed file is read after this time without another change: editors write in several steps.
-const QUIET: Duration = Duration::from_millis(200);
-/// A changed file is read at the latest after this time.
-const QUIET_WAIT_MAX: Duration = Duration::from_secs(2);
+use crate::daemon::files::Watch;
 
 /// The task that reloads the configuration. It ends on [`Watcher::stop`] or when this is dropped.
 #[derive(Debug)]
@@ -44,10 +37,8 @@ impl Watcher {
         let hangup = signal(SignalKind::hangup())?;
         let (publisher, settings) = watch::channel(initial.clone());
         let cancel = CancellationToken::new();
-        // A full queue of one already says that something has changed.
-        let (changed, changes) = mpsc::channel(1);
-        let files = match watch_folder(&path, changed) {
-            Ok(files) => Some(files),
+        let file = match Watch::beside([path.as_path()]) {
+            Ok(file) => Some(file),
             Err(error) => {
                 tracing::warn!(
                     file = %path.display(), %error,
@@ -63,7 +54,7 @@ impl Watcher {
             seen: None,
             publisher,
         };
-        let task = tokio::spawn(run(reloader, hangup, changes, files, cancel.clone()));
+        let task = tokio::spawn(run(reloader, hangup, file, cancel.clone()));
         Ok(Self {
             settings,
             cancel,
@@ -91,32 +82,10 @@ impl Drop for Watcher {
     }
 }
 
-/// Sends to `changed` when anything in the folder of the file is written, created, renamed or
-/// removed. The folder is watched instead of the file because editors replace the file.
-fn watch_folder(path: &Path, changed: mpsc::Sender<()>) -> notify::Result<RecommendedWatcher> {
-    let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-        // Reading the file causes events too. An error may hide a change.
-        let is_change = event.map_or(true, |event| match event.kind {
-            EventKind::Access(kind) => kind == AccessKind::Close(AccessMode::Write),
-            _ => true,
-        });
-        if is_change {
-            // A full queue reports a change already; a closed one has no reader.
-            let _ = changed.try_send(());
-        }
-    })?;
-    let absolute = std::path::absolute(path)?;
-    let folder = absolute.parent().unwrap_or(Path::new("/"));
-    watcher.watch(folder, RecursiveMode::NonRecursive)?;
-    Ok(watcher)
-}
-
 async fn run(
     reloader: Reloader,
     mut hangup: Signal,
-    mut changes: mpsc::Receiver<()>,
-    // Kept because dropping it ends the watching.
-    files: Option<RecommendedWatcher>,
+    mut file: Option<Watch>,
     cancel: CancellationToken,
 ) {
     let mut reloader = reloader;
@@ -141,21 +110,16 @@ async fn run(
         cause = tokio::select! {
             () = cancel.cancelled() => break,
             Some(()) = hangup.recv() => Cause::Signal,
-            Some(()) = changes.recv() => {
-                settle(&mut changes).await;
-                Cause::File
-            }
+            () = changed(&mut file) => Cause::File,
         };
     }
-    drop(files);
 }
 
-/// Waits until no change has come for [`QUIET`], at most [`QUIET_WAIT_MAX`].
-async fn settle(changes: &mut mpsc::Receiver<()>) {
-    let quiet =
-        async { while let Ok(Some(())) = tokio::time::timeout(QUIET, changes.recv()).await {} };
-    // In both cases, quiet or timeout, the caller reads the file.
-    let _ = tokio::time::timeout(QUIET_WAIT_MAX, quiet).await;
+async fn changed(file: &mut Option<Watch>) {
+    match file {
+        Some(file) => file.changed().await,
+        None => std::future::pending().await,
+    }
 }
 
 /// What triggered a reload.
@@ -260,6 +224,8 @@ impl Reloader {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::super::load::load;
     use super::*;
 

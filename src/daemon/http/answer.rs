@@ -38,9 +38,12 @@ async fn answer<C: Catalog>(app: &App<C>, ask: &Ask, host: &Host, target: Target
     let route = target.route();
     let mut response = match *ask.method() {
         _ if !app.audience.goes_by(host) => Problem::misdirected().json(),
-        Method::GET | Method::HEAD => handle(app, ask, target)
-            .await
-            .unwrap_or_else(|problem| problem.json()),
+        Method::GET | Method::HEAD => match redirected(app, ask, host, route) {
+            Some(redirected) => redirected,
+            None => handle(app, ask, target)
+                .await
+                .unwrap_or_else(|problem| problem.json()),
+        },
         Method::OPTIONS => options(),
         _ => Problem::method().json(),
     };
@@ -49,8 +52,18 @@ async fn answer<C: Catalog>(app: &App<C>, ask: &Ask, host: &Host, target: Target
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     app.audience
         .add_headers(ask, is_shared(route), preflight, headers);
+    if let Some(redirect) = &app.redirect {
+        redirect.add_headers(ask, headers);
+    }
     response.extensions_mut().insert(route);
     response
+}
+
+/// Pages alone are sent elsewhere: players, probes and programs may not follow, and what they get is
+/// no secret.
+fn redirected<C>(app: &App<C>, ask: &Ask, host: &Host, route: Route) -> Option<Response> {
+    let redirect = app.redirect.as_ref().filter(|_| route == Route::Page)?;
+    redirect.response(ask, host)
 }
 
 async fn handle<C: Catalog>(app: &App<C>, ask: &Ask, target: Target) -> Result<Response, Problem> {

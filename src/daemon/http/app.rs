@@ -6,11 +6,14 @@ use crate::daemon::telemetry::metrics::Metrics;
 use super::assets::Assets;
 use super::audience::Audience;
 use super::caching::GzipCache;
+use super::redirect::Redirect;
 
 /// What all handlers share.
 #[derive(Debug)]
 pub(super) struct App<C> {
     pub(super) audience: Audience,
+    /// Where visitors of pages without TLS are sent.
+    pub(super) redirect: Option<Redirect>,
     pub(super) catalog: C,
     pub(super) origin: Origin,
     pub(super) metrics: Metrics,

@@ -13,6 +13,17 @@ use warp::path::FullPath;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Peer(pub(super) IpAddr);
 
+/// How a request came. The service around the routes adds it to each request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Carrier {
+    /// Without TLS.
+    Plain,
+    /// From a trusted proxy, which may have spoken TLS with the client.
+    Proxy,
+    /// With TLS, and whether weir made the certificate itself.
+    Tls { is_self_made: bool },
+}
+
 /// Longer user agents are cut off at this many bytes.
 const AGENT_BYTES_MAX: usize = 256;
 
@@ -24,6 +35,7 @@ pub(super) struct Ask {
     query: String,
     headers: HeaderMap,
     peer: IpAddr,
+    carrier: Carrier,
 }
 
 impl Ask {
@@ -45,6 +57,10 @@ impl Ask {
 
     pub(super) fn peer(&self) -> IpAddr {
         self.peer
+    }
+
+    pub(super) fn carrier(&self) -> Carrier {
+        self.carrier
     }
 
     /// Whether the request has the header, once or several times, as text or not.
@@ -79,29 +95,45 @@ pub(super) fn ask() -> impl Filter<Extract = (Ask,), Error = Infallible> + Clone
         .and(warp::path::full())
         .and(query)
         .and(warp::header::headers_cloned())
-        .and(warp::ext::optional::<Peer>())
-        .map(|method, path, query, headers, peer: Option<Peer>| Ask {
-            method,
-            path,
-            query,
-            headers,
-            peer: peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |Peer(address)| address),
-        })
+        .and(warp::ext::optional::<(Peer, Carrier)>())
+        .map(
+            |method, path, query, headers, from: Option<(Peer, Carrier)>| {
+                let unknown = (Peer(IpAddr::V4(Ipv4Addr::UNSPECIFIED)), Carrier::Plain);
+                let (Peer(peer), carrier) = from.unwrap_or(unknown);
+                Ask {
+                    method,
+                    path,
+                    query,
+                    headers,
+                    peer,
+                    carrier,
+                }
+            },
+        )
 }
 
 #[cfg(test)]
 pub(super) mod tests {
+    use http::request::Builder;
     use warp::path::FullPath;
 
     use super::*;
 
     /// A request for `path` with `headers`.
     pub(in crate::daemon::http) async fn asked(path: &str, headers: &[(&str, &str)]) -> Ask {
+        let request = http::Request::builder().uri(path);
+        let add = |request: Builder, (name, value): &(&str, &str)| request.header(*name, *value);
+        taken_apart(headers.iter().fold(request, add)).await
+    }
+
+    /// A request for `path` that came by `carrier`.
+    pub(in crate::daemon::http) async fn carried(path: &str, carrier: Carrier) -> Ask {
+        let from = (Peer(Ipv4Addr::LOCALHOST.into()), carrier);
+        taken_apart(http::Request::builder().uri(path).extension(from)).await
+    }
+
+    async fn taken_apart(request: Builder) -> Ask {
         use tower_service::Service;
-        let mut request = http::Request::builder().uri(path);
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
         let (sender, receiver) = std::sync::mpsc::channel::<Ask>();
         let filter = ask().map(move |ask| {
             sender.send(ask).unwrap();

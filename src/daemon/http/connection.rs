@@ -1,4 +1,6 @@
-//! One connection: HTTP/1.1 or HTTP/2 with prior knowledge. Every wait is bounded.
+//! One connection: HTTP/1.1 or HTTP/2, with TLS or without. Every wait is bounded.
+//!
+//! Over TLS the client's ALPN decides between the two; without TLS, HTTP/2 needs prior knowledge.
 
 use std::convert::Infallible;
 use std::io;
@@ -13,18 +15,20 @@ use hyper::rt::Executor;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::{Interval, MissedTickBehavior, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower_service::Service;
 
-use super::ask::Peer;
+use super::ask::{Carrier, Peer};
 use super::limits::Limits;
 use super::places::{Evicted, Full};
 use super::refusal;
 use super::tap::{Tap, Verdict};
 use crate::daemon::net::HeaderError;
+use crate::daemon::tls::Acceptor;
 
 /// Runs the streams of HTTP/2 connections as tasks that can be awaited at shutdown.
 #[derive(Debug, Clone)]
@@ -80,49 +84,121 @@ enum Unopened {
     Io(#[from] io::Error),
 }
 
-/// Serves `stream` until the client closes it, it must make room, it is idle for too long, its
-/// responses take too long, or `shutdown`. After `shutdown`, requests in progress are still
-/// answered.
-pub(super) async fn serve<S, B>(
-    builder: Arc<auto::Builder<Tracked>>,
-    mut stream: TcpStream,
-    mut tap: Tap<S>,
-    limits: Limits,
-    shutdown: CancellationToken,
-) where
+/// A connection that has a place.
+pub(super) struct Connection<S> {
+    pub(super) builder: Arc<auto::Builder<Tracked>>,
+    pub(super) tap: Tap<S>,
+    pub(super) limits: Limits,
+    pub(super) shutdown: CancellationToken,
+}
+
+impl<S, B> Connection<S>
+where
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
     S: Clone + Send + 'static,
     S::Future: Send + 'static,
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let first_byte_max = limits.first_byte_max.min(limits.idle_max);
-    let evicted = tap.activity.place().evicted().clone();
-    let opened = tokio::select! {
-        () = shutdown.cancelled() => return,
-        () = evicted.cancelled() => return closed_for_another(tap.peer),
-        opened = timeout(first_byte_max, open(&mut stream, &mut tap)) => opened,
-    };
-    let is_told = match opened {
-        Ok(Ok(())) => return converse(builder, stream, tap, limits, shutdown).await,
-        Ok(Err(Unopened::Header(cause))) => {
-            tap.front.warn_of_header(tap.peer, &cause);
-            false
+    /// Serves `stream` until the client closes it, it must make room, it is idle for too long, its
+    /// responses take too long, or `shutdown`. After `shutdown`, requests in progress are still
+    /// answered.
+    pub(super) async fn serve(mut self, mut stream: TcpStream, tls: Option<Acceptor>) {
+        let first_byte_max = self.limits.first_byte_max.min(self.limits.idle_max);
+        let evicted = self.tap.activity.place().evicted().clone();
+        let opened = tokio::select! {
+            () = self.shutdown.cancelled() => return,
+            () = evicted.cancelled() => return closed_for_another(self.tap.peer),
+            opened = timeout(first_byte_max, open(&mut stream, &mut self.tap)) => opened,
+        };
+        let is_told = match (opened, tls) {
+            (Ok(Ok(())), None) => return self.converse(stream).await,
+            (Ok(Ok(())), Some(tls)) => return self.secure(stream, tls).await,
+            (Ok(Err(Unopened::Full(_))), Some(tls)) => {
+                // The client can be told only what it can read: the handshake comes first.
+                self.tap.is_refused = true;
+                self.limits = self.limits.for_refusal();
+                return self.secure(stream, tls).await;
+            }
+            (Ok(Err(Unopened::Header(cause))), _) => {
+                self.tap.front.warn_of_header(self.tap.peer, &cause);
+                false
+            }
+            (Ok(Err(cause)), _) => {
+                tracing::debug!(peer = %self.tap.peer.0, %cause, "connection closed");
+                matches!(cause, Unopened::Full(_))
+            }
+            (Err(_), tls) => {
+                tracing::debug!(peer = %self.tap.peer.0, "connection closed: no byte came in time");
+                self.tap.is_refused && tls.is_none()
+            }
+        };
+        if is_told {
+            tokio::select! {
+                () = self.shutdown.cancelled() => {}
+                () = evicted.cancelled() => {}
+                () = refusal::tell(stream) => {}
+            }
         }
-        Ok(Err(cause)) => {
-            tracing::debug!(peer = %tap.peer.0, %cause, "connection closed");
-            matches!(cause, Unopened::Full(_))
+    }
+
+    /// Serves `stream` over TLS. Until its handshake has ended, a connection is one that has asked
+    /// nothing: it makes room first.
+    async fn secure(mut self, stream: TcpStream, tls: Acceptor) {
+        let handshake_max = self.limits.handshake_max.min(self.limits.idle_max);
+        let evicted = self.tap.activity.place().evicted().clone();
+        let secured = tokio::select! {
+            () = self.shutdown.cancelled() => return,
+            () = evicted.cancelled() => return closed_for_another(self.tap.peer),
+            secured = timeout(handshake_max, tls.accept(stream)) => secured,
+        };
+        let peer = self.tap.peer.0;
+        match secured {
+            Ok(Ok(stream)) => {
+                let is_self_made = tls.is_self_made();
+                self.tap.carrier = Carrier::Tls { is_self_made };
+                return self.converse(stream).await;
+            }
+            Ok(Err(error)) => tracing::debug!(%peer, %error, "connection closed: no TLS"),
+            Err(_) => tracing::debug!(%peer, "connection closed: the TLS handshake took too long"),
         }
-        Err(_) => {
-            tracing::debug!(peer = %tap.peer.0, "connection closed: no byte came in time");
-            tap.is_refused
-        }
-    };
-    if is_told {
-        tokio::select! {
-            () = shutdown.cancelled() => {}
-            () = evicted.cancelled() => {}
-            () = refusal::tell(stream) => {}
+        self.tap.front.metrics.refused("no_tls");
+    }
+
+    /// Serves the requests of `stream`.
+    async fn converse(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
+        let Self {
+            builder,
+            tap,
+            limits,
+            shutdown,
+        } = self;
+        let (activity, peer) = (tap.activity.clone(), tap.peer);
+        let evicted = activity.place().evicted().clone();
+        let service = TowerToHyperService::new(tap);
+        let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+        let (mut checks, mut closing) = (checks(&limits), false);
+        loop {
+            let enough = tokio::select! {
+                ended = connection.as_mut() => {
+                    return ended.unwrap_or_else(|error| {
+                        tracing::debug!(?peer, error, "connection ended early");
+                    });
+                }
+                () = evicted.cancelled() => return closed_for_another(peer),
+                () = shutdown.cancelled(), if !closing => true,
+                now = checks.tick() => match activity.verdict(now, limits.idle_max, limits.request_max) {
+                    Verdict::Well => false,
+                    // New requests go to another connection; responses that progress are finished.
+                    Verdict::Straggling => true,
+                    Verdict::Idle if !closing => true,
+                    verdict => return tracing::debug!(?peer, ?verdict, "connection closed"),
+                },
+            };
+            if enough && !closing {
+                closing = true;
+                connection.as_mut().graceful_shutdown();
+            }
         }
     }
 }
@@ -150,49 +226,6 @@ async fn open<S>(stream: &mut TcpStream, tap: &mut Tap<S>) -> Result<(), Unopene
 
 fn closed_for_another(Peer(peer): Peer) {
     tracing::debug!(%peer, "connection closed to make room for another");
-}
-
-/// Serves the requests of `stream`, the first of which has begun.
-async fn converse<S, B>(
-    builder: Arc<auto::Builder<Tracked>>,
-    stream: TcpStream,
-    tap: Tap<S>,
-    limits: Limits,
-    shutdown: CancellationToken,
-) where
-    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
-    S: Clone + Send + 'static,
-    S::Future: Send + 'static,
-    B: Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-{
-    let (activity, peer) = (tap.activity.clone(), tap.peer);
-    let evicted = activity.place().evicted().clone();
-    let service = TowerToHyperService::new(tap);
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
-    let (mut checks, mut closing) = (checks(&limits), false);
-    loop {
-        let enough = tokio::select! {
-            ended = connection.as_mut() => {
-                return ended.unwrap_or_else(|error| {
-                    tracing::debug!(?peer, error, "connection ended early");
-                });
-            }
-            () = evicted.cancelled() => return closed_for_another(peer),
-            () = shutdown.cancelled(), if !closing => true,
-            now = checks.tick() => match activity.verdict(now, limits.idle_max, limits.request_max) {
-                Verdict::Well => false,
-                // New requests go to another connection; responses that progress are finished.
-                Verdict::Straggling => true,
-                Verdict::Idle if !closing => true,
-                verdict => return tracing::debug!(?peer, ?verdict, "connection closed"),
-            },
-        };
-        if enough && !closing {
-            closing = true;
-            connection.as_mut().graceful_shutdown();
-        }
-    }
 }
 
 /// Tells when to check whether a connection may stay. hyper's own timeout covers only heads of

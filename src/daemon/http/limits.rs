@@ -25,6 +25,8 @@ pub struct Limits {
     pub head_bytes_max: usize,
     /// How long a connection may be without a byte of its first request.
     pub first_byte_max: Duration,
+    /// How long a TLS handshake may take after its first byte.
+    pub handshake_max: Duration,
     /// How long a connection may be without a request, before the first and between two.
     pub idle_max: Duration,
     /// How long one response may take, waiting and sending.
@@ -45,6 +47,8 @@ impl Default for Limits {
             head_bytes_max: 16 * 1024,
             // Longer than a lost packet takes to be sent again, shorter than an attacker likes.
             first_byte_max: Duration::from_secs(5),
+            // Two round trips, each with a packet that is lost twice.
+            handshake_max: Duration::from_secs(10),
             idle_max: Duration::from_secs(30),
             request_max: Duration::from_secs(120),
             drain_max: Duration::from_secs(5),
@@ -66,6 +70,7 @@ impl Limits {
     pub(super) fn for_refusal(self) -> Self {
         Self {
             first_byte_max: refusal::LINGER_MAX,
+            handshake_max: refusal::LINGER_MAX,
             idle_max: refusal::LINGER_MAX,
             request_max: refusal::ANSWER_MAX,
             ..self

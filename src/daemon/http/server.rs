@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
-use hyper::body::{Body, Incoming};
+use hyper::body::{self, Body};
 use hyper_util::server::conn::auto;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
@@ -17,49 +17,59 @@ use tower_service::Service;
 
 use crate::base::cors::Cors;
 use crate::base::flood;
-use crate::daemon::net::{BindError, Connections, Listener, Open, Protocol, Proxies};
+use crate::daemon::net::{
+    BindError, Connections, Incoming, Listener, Listeners, Open, Protocol, Proxies,
+};
 use crate::daemon::origin::Origin;
 use crate::daemon::session::Catalog;
 use crate::daemon::telemetry::metrics::{HttpMetrics, Metrics};
 
 use super::answer;
 use super::app::App;
-use super::ask::Peer;
+use super::ask::{Carrier, Peer};
 use super::assets::Assets;
 use super::audience::Audience;
 use super::caching::GzipCache;
-use super::connection::{self, Tracked};
+use super::connection::{self, Connection, Tracked};
 use super::front::Front;
 use super::limits::Limits;
 use super::places::{Evicted, Full, Place, Places};
+use super::redirect::Redirect;
 use super::refusal;
 use super::tap::{Activity, Tap};
 
 /// Warnings about places are logged at most once in this time.
 const WARNING_INTERVAL: Duration = Duration::from_secs(60);
 
-/// A port that is open but not served yet.
+/// The open ports of one audience, not served yet.
 #[derive(Debug)]
 pub struct Server {
     audience: Audience,
-    listener: Listener,
+    listeners: Listeners,
     limits: Limits,
     proxies: Proxies,
+    redirect: Option<Redirect>,
 }
 
 impl Server {
-    /// Opens the public port; pages of the sites in `cors` may use media and API. Must be called
-    /// inside a tokio runtime.
+    /// A server of the public ports `listeners`; pages of the sites in `cors` may use media and API.
+    pub fn public(listeners: Vec<Listener>, cors: Cors) -> Self {
+        Self {
+            audience: Audience::Viewers(cors),
+            listeners: listeners.into(),
+            limits: Limits::default(),
+            proxies: Proxies::default(),
+            redirect: None,
+        }
+    }
+
+    /// Opens the public port without TLS; pages of the sites in `cors` may use media and API. Must be
+    /// called inside a tokio runtime.
     ///
     /// # Errors
     /// When the port cannot be opened.
     pub fn bind(address: SocketAddr, cors: Cors) -> Result<Self, BindError> {
-        Ok(Self {
-            audience: Audience::Viewers(cors),
-            listener: Listener::bind("http", address)?,
-            limits: Limits::default(),
-            proxies: Proxies::default(),
-        })
+        Ok(Self::public(vec![Listener::bind("http", address)?], cors))
     }
 
     /// Opens the admin port, which may be asked by address, as `localhost` and by `hosts`, in lower
@@ -70,10 +80,23 @@ impl Server {
     pub fn bind_admin(address: SocketAddr, hosts: Vec<String>) -> Result<Self, BindError> {
         Ok(Self {
             audience: Audience::Operators(hosts),
-            listener: Listener::bind("admin", address)?,
+            listeners: vec![Listener::bind("admin", address)?].into(),
             limits: Limits::admin(),
             proxies: Proxies::default(),
+            redirect: None,
         })
+    }
+
+    /// Sends visitors of pages without TLS to the port with TLS, if there is one.
+    #[must_use]
+    pub fn redirecting(mut self) -> Self {
+        let port = |is_secured| {
+            let mut ports = self.listeners.iter();
+            let found = ports.find(|port| port.is_secured() == is_secured);
+            found.map(|port| port.address().port())
+        };
+        self.redirect = port(true).map(|secured| Redirect::to(secured, port(false)));
+        self
     }
 
     /// Replaces the default bounds.
@@ -86,14 +109,14 @@ impl Server {
     /// Believes `proxies` who their clients are.
     #[must_use]
     pub fn behind(mut self, proxies: Proxies) -> Self {
-        self.listener = self.listener.behind(proxies.clone());
+        self.listeners = self.listeners.behind(proxies.clone());
         self.proxies = proxies;
         self
     }
 
-    /// The address listened on, with the port that the system chose when port 0 was asked for.
-    pub fn address(&self) -> SocketAddr {
-        self.listener.address()
+    /// The open ports.
+    pub fn ports(&self) -> impl Iterator<Item = &Listener> {
+        self.listeners.iter()
     }
 
     /// Serves until `shutdown`, then finishes the requests in progress within
@@ -107,6 +130,7 @@ impl Server {
     ) {
         let app = App {
             audience: self.audience,
+            redirect: self.redirect,
             catalog,
             origin,
             metrics: metrics.clone(),
@@ -132,7 +156,7 @@ impl Server {
             limits,
             shutdown: shutdown.clone(),
         };
-        let mut connections = self.listener.run(&mut door, &shutdown).await;
+        let mut connections = self.listeners.run(&mut door, &shutdown).await;
         if timeout(limits.drain_max, connections.ended())
             .await
             .is_err()
@@ -212,14 +236,14 @@ impl<S> Door<S> {
 
 impl<S, B> Protocol for Door<S>
 where
-    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
+    S: Service<Request<body::Incoming>, Response = Response<B>, Error = Infallible>,
     S: Clone + Send + 'static,
     S::Future: Send + 'static,
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    fn accepted(&mut self, stream: TcpStream, peer: SocketAddr, connections: &mut Connections) {
-        let peer = peer.ip().to_canonical();
+    fn accepted(&mut self, incoming: Incoming, connections: &mut Connections) {
+        let peer = incoming.peer.ip().to_canonical();
         let Some((place, is_refused)) = self.place(peer) else {
             return;
         };
@@ -228,18 +252,23 @@ where
             true => self.limits.for_refusal(),
             false => self.limits,
         };
-        end_when_unacknowledged(&stream, &limits);
+        end_when_unacknowledged(&incoming.stream, &limits);
         let tap = Tap {
             inner: self.service.clone(),
             peer: Peer(peer),
+            carrier: Carrier::Plain,
             activity: Activity::new(Instant::now(), place),
             front: self.front.clone(),
             is_refused,
         };
-        let (builder, shutdown) = (self.builder.clone(), self.shutdown.clone());
-        let serving = connection::serve(builder, stream, tap, limits, shutdown);
+        let connection = Connection {
+            builder: self.builder.clone(),
+            tap,
+            limits,
+            shutdown: self.shutdown.clone(),
+        };
         connections.spawn(async move {
-            serving.await;
+            connection.serve(incoming.stream, incoming.tls).await;
             drop(open);
         });
     }

@@ -20,7 +20,7 @@ use tower_service::Service;
 
 use crate::daemon::telemetry::labels::{Route, RouteLabels};
 
-use super::ask::Peer;
+use super::ask::{Carrier, Peer};
 use super::forwarded;
 use super::front::Front;
 use super::places::Place;
@@ -146,6 +146,8 @@ pub(super) struct Tap<S> {
     pub(super) inner: S,
     /// The client, or the proxy that the connection comes from.
     pub(super) peer: Peer,
+    /// How requests come, unless a proxy passes them on.
+    pub(super) carrier: Carrier,
     pub(super) activity: Arc<Activity>,
     pub(super) front: Arc<Front>,
     /// There was no place for the connection.
@@ -190,7 +192,11 @@ where
         let method = request.method().clone();
         let path = request.uri().path().to_owned();
         let (client, admitted) = self.admit(&request);
-        request.extensions_mut().insert(Peer(client));
+        let carrier = match (self.carrier, self.front.proxies.trusts(self.peer.0)) {
+            (Carrier::Plain, true) => Carrier::Proxy,
+            (carrier, _) => carrier,
+        };
+        request.extensions_mut().insert((Peer(client), carrier));
         let metrics = self.front.metrics.clone();
         let is_refused = self.is_refused;
         let answer = admitted.map(|slot| (slot, self.inner.call(request)));

@@ -1,7 +1,9 @@
-//! The accept loop of a TCP port.
+//! TCP ports and their accept loop.
 
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -10,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::connections::Connections;
 use super::proxies::Proxies;
 use crate::base::flood;
+use crate::daemon::tls::Acceptor;
 
 /// Connections that the kernel holds until they are accepted; it may hold fewer
 /// (`net.core.somaxconn`). While its queue is full, newcomers are let in only after a second or more,
@@ -20,10 +23,10 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Failed accepts, and peers that may not connect, are logged at most once in this time.
 const WARNING_INTERVAL: Duration = Duration::from_secs(10);
 
-/// The protocol that a listener serves.
+/// The protocol that some listeners serve.
 pub trait Protocol {
     /// A client has connected: serve it, or turn it away, in a task of `connections`.
-    fn accepted(&mut self, stream: TcpStream, peer: SocketAddr, connections: &mut Connections);
+    fn accepted(&mut self, incoming: Incoming, connections: &mut Connections);
 
     /// An accept failed, most likely because no file descriptor is free.
     fn accept_failed(&mut self);
@@ -32,13 +35,34 @@ pub trait Protocol {
     fn not_a_proxy(&mut self);
 }
 
+/// A connection that has just been accepted.
+#[derive(Debug)]
+pub struct Incoming {
+    /// The connection, from which no byte has been read.
+    pub stream: TcpStream,
+    /// Its other end: the client or a proxy.
+    pub peer: SocketAddr,
+    /// What makes it secure, after a proxy has named its client; `None` on a port without TLS.
+    pub tls: Option<Acceptor>,
+}
+
 /// A port that is open but not served yet.
 #[derive(Debug)]
 pub struct Listener {
     socket: TcpListener,
     address: SocketAddr,
     key: &'static str,
+    tls: Option<Acceptor>,
+}
+
+/// The ports of one protocol, open but not served yet.
+#[derive(Debug)]
+pub struct Listeners {
+    all: Vec<Listener>,
     proxies: Proxies,
+    /// The index of the listener that is asked first, which changes, so that a flood at one port does
+    /// not keep out those who come by another.
+    first: usize,
 }
 
 /// Why a port could not be opened: one line that says what to do.
@@ -67,14 +91,14 @@ impl Listener {
             address: socket.local_addr().map_err(error)?,
             socket,
             key,
-            proxies: Proxies::default(),
+            tls: None,
         })
     }
 
-    /// Lets in only those that `proxies` admits.
+    /// Speaks TLS on this port.
     #[must_use]
-    pub fn behind(mut self, proxies: Proxies) -> Self {
-        self.proxies = proxies;
+    pub fn secured(mut self, tls: Acceptor) -> Self {
+        self.tls = Some(tls);
         self
     }
 
@@ -83,10 +107,39 @@ impl Listener {
         self.address
     }
 
-    /// Hands every connection to `protocol` until `shutdown`, then closes the port. Returns the
+    /// Whether TLS is spoken on this port.
+    pub fn is_secured(&self) -> bool {
+        self.tls.is_some()
+    }
+}
+
+impl From<Vec<Listener>> for Listeners {
+    fn from(all: Vec<Listener>) -> Self {
+        Self {
+            all,
+            proxies: Proxies::default(),
+            first: 0,
+        }
+    }
+}
+
+impl Listeners {
+    /// Lets in only those that `proxies` admits.
+    #[must_use]
+    pub fn behind(mut self, proxies: Proxies) -> Self {
+        self.proxies = proxies;
+        self
+    }
+
+    /// The ports.
+    pub fn iter(&self) -> impl Iterator<Item = &Listener> {
+        self.all.iter()
+    }
+
+    /// Hands every connection to `protocol` until `shutdown`, then closes the ports. Returns the
     /// connections that are still open.
     pub async fn run(
-        self,
+        mut self,
         protocol: &mut impl Protocol,
         shutdown: &CancellationToken,
     ) -> Connections {
@@ -99,44 +152,38 @@ impl Listener {
                 () = shutdown.cancelled() => return connections,
                 // The end of a connection also ends the pause after a failed accept.
                 Some(()) = connections.next_ended() => {}
-                (stream, peer) = self.accept(protocol, &mut warnings) => {
-                    if self.proxies.admits(peer.ip()) {
-                        protocol.accepted(stream, peer, &mut connections);
+                (incoming, key) = self.accept(protocol, &mut warnings) => {
+                    if self.proxies.admits(incoming.peer.ip()) {
+                        protocol.accepted(incoming, &mut connections);
                     } else {
                         protocol.not_a_proxy();
-                        self.warn_of_stranger(peer, &mut strangers);
+                        warn_of_stranger(key, incoming.peer, &mut strangers);
                     }
                 }
             }
         }
     }
 
-    fn warn_of_stranger(&self, peer: SocketAddr, warnings: &mut flood::Limit) {
-        if let (true, left_out) = warnings.pass(Instant::now()) {
-            tracing::warn!(
-                listener = self.key,
-                peer = %peer.ip().to_canonical(),
-                left_out,
-                next = "if this is a proxy, add its address to trusted_proxies in [server]; else \
-                        keep it away with a firewall",
-                "connection refused: with proxy_protocol, only trusted proxies may connect"
-            );
-        }
-    }
-
     async fn accept(
-        &self,
+        &mut self,
         protocol: &mut impl Protocol,
         warnings: &mut flood::Limit,
-    ) -> (TcpStream, SocketAddr) {
+    ) -> (Incoming, &'static str) {
         loop {
-            match self.socket.accept().await {
+            let (index, accepted) = poll_fn(|context| self.poll_accept(context)).await;
+            self.first = index + 1;
+            let Some(listener) = self.all.get(index) else {
+                continue;
+            };
+            let (key, tls) = (listener.key, &listener.tls);
+            match accepted {
                 Ok((stream, peer)) => {
                     // Parts and answers must not wait for more data (Nagle's algorithm).
                     if let Err(error) = stream.set_nodelay(true) {
                         tracing::debug!(%peer, %error, "TCP_NODELAY could not be set");
                     }
-                    return (stream, peer);
+                    let tls = tls.clone();
+                    return (Incoming { stream, peer, tls }, key);
                 }
                 Err(error) if is_about_the_peer(&error) => {}
                 // With no file descriptor left, the connection stays in the backlog, and the next
@@ -145,7 +192,7 @@ impl Listener {
                     protocol.accept_failed();
                     if let (true, _) = warnings.pass(Instant::now()) {
                         tracing::warn!(
-                            listener = self.key,
+                            listener = key,
                             %error,
                             next = "raise the limit of open files if this stays",
                             "a connection cannot be accepted; trying again every 100 ms"
@@ -155,6 +202,35 @@ impl Listener {
                 }
             }
         }
+    }
+
+    /// The next connection of any port, and the index of the port.
+    fn poll_accept(&self, context: &mut Context<'_>) -> Poll<(usize, Accepted)> {
+        let count = self.all.len();
+        let from_first = (0..count).map(|n| (self.first + n) % count.max(1));
+        for index in from_first {
+            if let Some(listener) = self.all.get(index)
+                && let Poll::Ready(accepted) = listener.socket.poll_accept(context)
+            {
+                return Poll::Ready((index, accepted));
+            }
+        }
+        Poll::Pending
+    }
+}
+
+type Accepted = io::Result<(TcpStream, SocketAddr)>;
+
+fn warn_of_stranger(key: &'static str, peer: SocketAddr, warnings: &mut flood::Limit) {
+    if let (true, left_out) = warnings.pass(Instant::now()) {
+        tracing::warn!(
+            listener = key,
+            peer = %peer.ip().to_canonical(),
+            left_out,
+            next = "if this is a proxy, add its address to trusted_proxies in [server]; else \
+                    keep it away with a firewall",
+            "connection refused: with proxy_protocol, only trusted proxies may connect"
+        );
     }
 }
 

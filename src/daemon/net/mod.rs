@@ -1,4 +1,4 @@
-//! TCP ports and their connections, for HTTP and RTMP.
+//! TCP ports and their connections, for HTTP and RTMP, with TLS and without.
 
 mod connections;
 mod crowd;
@@ -7,5 +7,5 @@ mod proxies;
 
 pub use connections::{Connections, Open};
 pub use crowd::{Crowd, Waiting};
-pub use listener::{BindError, Listener, Protocol};
+pub use listener::{BindError, Incoming, Listener, Listeners, Protocol};
 pub use proxies::{HeaderError, Proxies};

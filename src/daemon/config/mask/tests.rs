@@ -160,7 +160,10 @@ fn a_secret_variable_is_hidden_to_its_end() {
 #[test]
 fn no_other_key_is_taken_for_a_secret() {
     for key in known_keys() {
-        assert_eq!(is_secret(key), SECRET_KEYS.contains(&key), "{key}");
+        // The path of the certificate's key in [server] is hidden with those who write `key` for
+        // `publish_key` in [[stream]].
+        let is_hidden = SECRET_KEYS.contains(&key) || key == "key";
+        assert_eq!(is_secret(key), is_hidden, "{key}");
     }
 }
 

@@ -24,6 +24,10 @@ pub(super) enum End {
     NoClient(#[from] HeaderError),
     #[error("the proxy's header did not come in time")]
     ClientOverdue,
+    #[error("the TLS handshake failed: {0}")]
+    NotSecured(io::Error),
+    #[error("the TLS handshake took too long")]
+    HandshakeOverdue,
     #[error("the peer does not read the server's answers")]
     Unread,
     #[error("closed to make room for another connection")]

@@ -14,6 +14,7 @@ mod end;
 pub mod flv;
 pub mod handshake;
 mod limits;
+mod link;
 mod media;
 pub mod message;
 mod peer;

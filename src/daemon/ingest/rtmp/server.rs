@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
 use super::counters::Counters;
@@ -12,18 +11,36 @@ use super::peer::{self, Shared};
 use super::pool::{Pool, Share};
 use super::refusals::RefusalLog;
 use crate::daemon::ingest::Gate;
-use crate::daemon::net::{BindError, Connections, Listener, Protocol, Proxies};
+use crate::daemon::net::{
+    BindError, Connections, Incoming, Listener, Listeners, Protocol, Proxies,
+};
 
 /// An RTMP server for publishers.
 #[derive(Debug)]
 pub struct Server<G> {
-    listener: Listener,
+    listeners: Listeners,
     shared: Shared<G>,
 }
 
 impl<G: Gate> Server<G> {
-    /// Opens the port; port 0 takes any. Publishers go through `gate`. Must be called inside a
-    /// tokio runtime.
+    /// A server of the ports `listeners`. Publishers go through `gate`.
+    pub fn of(listeners: Vec<Listener>, gate: G, limits: Limits, counters: Counters) -> Self {
+        let shared = Shared {
+            gate,
+            strangers: Pool::new(limits.strangers_max, limits.strangers_per_address_max),
+            proxies: Proxies::default(),
+            limits,
+            counters,
+            refusals: RefusalLog::new(),
+        };
+        Self {
+            listeners: listeners.into(),
+            shared,
+        }
+    }
+
+    /// Opens the port without TLS; port 0 takes any. Publishers go through `gate`. Must be called
+    /// inside a tokio runtime.
     ///
     /// # Errors
     /// When the address cannot be listened on.
@@ -33,31 +50,21 @@ impl<G: Gate> Server<G> {
         limits: Limits,
         counters: Counters,
     ) -> Result<Self, BindError> {
-        let shared = Shared {
-            gate,
-            strangers: Pool::new(limits.strangers_max, limits.strangers_per_address_max),
-            proxies: Proxies::default(),
-            limits,
-            counters,
-            refusals: RefusalLog::new(),
-        };
-        Ok(Self {
-            listener: Listener::bind("rtmp", address)?,
-            shared,
-        })
+        let listener = Listener::bind("rtmp", address)?;
+        Ok(Self::of(vec![listener], gate, limits, counters))
     }
 
     /// Believes `proxies` who their clients are.
     #[must_use]
     pub fn behind(mut self, proxies: Proxies) -> Self {
-        self.listener = self.listener.behind(proxies.clone());
+        self.listeners = self.listeners.behind(proxies.clone());
         self.shared.proxies = proxies;
         self
     }
 
-    /// The address listened on, with the port that the system chose when port 0 was asked for.
-    pub fn address(&self) -> SocketAddr {
-        self.listener.address()
+    /// The open ports.
+    pub fn ports(&self) -> impl Iterator<Item = &Listener> {
+        self.listeners.iter()
     }
 
     /// Serves until `shutdown` is cancelled; then tells every peer, and waits for all tasks to
@@ -67,7 +74,7 @@ impl<G: Gate> Server<G> {
             shared: Arc::new(self.shared),
             shutdown: shutdown.clone(),
         };
-        let mut connections = self.listener.run(&mut door, &shutdown).await;
+        let mut connections = self.listeners.run(&mut door, &shutdown).await;
         connections.ended().await;
     }
 }
@@ -79,7 +86,8 @@ struct Door<G> {
 }
 
 impl<G: Gate> Protocol for Door<G> {
-    fn accepted(&mut self, socket: TcpStream, peer: SocketAddr, connections: &mut Connections) {
+    fn accepted(&mut self, incoming: Incoming, connections: &mut Connections) {
+        let peer = incoming.peer;
         let share = match self.shared.proxies.trusts(peer.ip()) {
             true => Share::OfProxy,
             false => Share::OfPeer,
@@ -87,7 +95,7 @@ impl<G: Gate> Protocol for Door<G> {
         let (stranger, evicted) = self.shared.strangers.enter(peer.ip(), share);
         self.shared.counters.evicted.inc_by(evicted.into());
         let (shared, shutdown) = (Arc::clone(&self.shared), self.shutdown.clone());
-        connections.spawn(peer::serve(socket, peer, stranger, shared, shutdown));
+        connections.spawn(peer::serve(incoming, stranger, shared, shutdown));
     }
 
     /// Most likely too many files are open: the place of a stranger may let a publisher in.

@@ -186,6 +186,10 @@ fn pushed(name: &str, key: &str) -> Stream {
 fn settings(grace: Duration, streams: Vec<Stream>) -> Settings {
     Settings {
         server: Server {
+            https: None,
+            certificate: None,
+            http_redirect: false,
+            rtmps: None,
             http: None,
             rtmp: None,
             data: PathBuf::new(),
