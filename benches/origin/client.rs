@@ -1,0 +1,121 @@
+//! A connection that asks and reads the answer, with as little work as can be.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+/// An answer must come within this time.
+const PATIENCE: Duration = Duration::from_secs(20);
+const HEAD_BYTES_MAX: usize = 4096;
+
+/// A kept connection.
+pub struct Connection {
+    stream: TcpStream,
+    host: SocketAddr,
+    buffer: Vec<u8>,
+    /// Bytes in the buffer that belong to the answer.
+    head_bytes: usize,
+}
+
+/// An answer.
+pub struct Answer {
+    pub status: u16,
+    /// When its first byte came.
+    pub came: Instant,
+    pub bytes: usize,
+}
+
+impl Connection {
+    pub async fn open(host: SocketAddr) -> io::Result<Self> {
+        let stream = TcpStream::connect(host).await?;
+        stream.set_nodelay(true)?;
+        Ok(Self {
+            stream,
+            host,
+            buffer: Vec::new(),
+            head_bytes: 0,
+        })
+    }
+
+    /// Asks for `path`, and keeps the body if it is text.
+    pub async fn get(&mut self, path: &str, keeps: bool) -> io::Result<Answer> {
+        timeout(PATIENCE, self.exchange(path, keeps)).await?
+    }
+
+    async fn exchange(&mut self, path: &str, keeps: bool) -> io::Result<Answer> {
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nHost: {}\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64)\r\n\
+             Accept: */*\r\nAccept-Language: en-US,en;q=0.9\r\n\r\n",
+            self.host
+        );
+        self.stream.write_all(request.as_bytes()).await?;
+        self.buffer.clear();
+        let mut came = None;
+        let (status, length) = loop {
+            self.buffer.reserve(HEAD_BYTES_MAX);
+            if self.stream.read_buf(&mut self.buffer).await? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            came.get_or_insert_with(Instant::now);
+            if let Some(head) = self.head()? {
+                break head;
+            }
+        };
+        let total = self.head_bytes + length;
+        let mut got = self.buffer.len();
+        while got < total {
+            self.buffer.reserve(16 * 1024);
+            let read = self.stream.read_buf(&mut self.buffer).await?;
+            if read == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            got += read;
+            if !keeps {
+                self.buffer.clear();
+            }
+        }
+        Ok(Answer {
+            status,
+            came: came.unwrap_or_else(Instant::now),
+            bytes: length,
+        })
+    }
+
+    /// Status and length, once the head is whole.
+    fn head(&mut self) -> io::Result<Option<(u16, usize)>> {
+        let mut headers = [httparse::EMPTY_HEADER; 32];
+        let mut response = httparse::Response::new(&mut headers);
+        let parsed = response.parse(&self.buffer).map_err(io::Error::other)?;
+        let httparse::Status::Complete(head_bytes) = parsed else {
+            return Ok(None);
+        };
+        let length = response.headers.iter().find(|h| h.name.eq_ignore_ascii_case("content-length"));
+        let length = length.and_then(|h| std::str::from_utf8(h.value).ok()?.parse().ok());
+        let status = response.code.unwrap_or_default();
+        let length = length.ok_or_else(|| io::Error::other(format!("no length; status {status}")))?;
+        self.head_bytes = head_bytes;
+        Ok(Some((status, length)))
+    }
+
+    /// The bytes of the body that was kept.
+    pub fn bytes(&self) -> &[u8] {
+        &self.buffer[self.head_bytes..]
+    }
+
+    /// The body that was kept.
+    pub fn body(&self) -> &str {
+        std::str::from_utf8(&self.buffer[self.head_bytes..]).unwrap_or_default()
+    }
+}
+
+/// Segment and part that a playlist announces.
+pub fn hint(playlist: &str) -> Option<(u64, u32)> {
+    let line = playlist.lines().rev().find(|line| line.starts_with("#EXT-X-PRELOAD-HINT"))?;
+    let file = line.split('"').nth(1)?;
+    let mut numbers = file.split('.');
+    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
+}

@@ -1,0 +1,97 @@
+//! Playlists and segments as often as they can be had.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use super::client::Connection;
+use super::nginx;
+use super::process::{READERS_CORE, Running, stay_on};
+
+/// Connections that ask at once.
+const CONNECTIONS: usize = 64;
+/// A part of this size makes a segment of about 200 kB.
+const PART_BYTES: &str = "20000";
+
+pub fn run(time: Duration) {
+    println!("\nas often as they can be had, {CONNECTIONS} connections");
+    let weir = Running::weir(&["--part-bytes", PART_BYTES]);
+    stay_on(READERS_CORE);
+    let (playlist, segment) = (format!("{}/360p/index.m3u8", weir.path), segment(&weir));
+    let text = body(weir.address, &playlist);
+    let media = body(weir.address, &segment);
+    let peer = nginx::start(&[("playlist.m3u8", &text), ("segment.m4s", &media)]);
+    for (what, ours, theirs) in [
+        ("playlist", playlist.as_str(), "/playlist.m3u8"),
+        ("segment", segment.as_str(), "/segment.m4s"),
+    ] {
+        // In turns, because the machine is not the same all the time.
+        let mut rates = [Vec::new(), Vec::new()];
+        for _ in 0..3 {
+            rates[0].push(rate(&weir, ours, time));
+            rates[1].extend(peer.as_ref().map(|peer| rate(peer, theirs, time)));
+        }
+        let [ours, theirs] = rates.map(|mut rates| {
+            rates.sort_by(f64::total_cmp);
+            rates.get(rates.len() / 2).copied()
+        });
+        let ours = ours.unwrap();
+        match theirs {
+            Some(theirs) => println!(
+                "  {what:<9} weir {ours:.0} per second of CPU, nginx {theirs:.0}: ratio {:.2}",
+                ours / theirs
+            ),
+            None => println!("  {what:<9} weir {ours:.0} per second of CPU; nginx is not installed"),
+        }
+    }
+}
+
+/// Answers per second of the server's CPU.
+fn rate(server: &Running, path: &str, time: Duration) -> f64 {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let answers = Arc::new(AtomicU64::new(0));
+        let mut tasks = tokio::task::JoinSet::new();
+        for _ in 0..CONNECTIONS {
+            let (address, path, answers) = (server.address, path.to_owned(), answers.clone());
+            tasks.spawn(async move {
+                let mut connection = Connection::open(address).await.unwrap();
+                loop {
+                    let answer = connection.get(&path, false).await.unwrap();
+                    assert_eq!(answer.status, 200, "{path}");
+                    answers.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let (before, begun) = (answers.load(Ordering::Relaxed), server.used().cpu);
+        tokio::time::sleep(time).await;
+        let count = answers.load(Ordering::Relaxed) - before;
+        count as f64 / (server.used().cpu - begun).as_secs_f64()
+    })
+}
+
+fn body(address: SocketAddr, path: &str) -> Vec<u8> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let mut connection = Connection::open(address).await.unwrap();
+        let answer = connection.get(path, true).await.unwrap();
+        assert_eq!(answer.status, 200, "{path}");
+        connection.bytes().to_vec()
+    })
+}
+
+/// The newest whole segment.
+fn segment(weir: &Running) -> String {
+    let begun = Instant::now();
+    let playlist = format!("{}/360p/index.m3u8", weir.path);
+    loop {
+        let text = String::from_utf8(body(weir.address, &playlist)).unwrap();
+        let last = text.lines().rfind(|line| line.ends_with(".m4s") && !line.starts_with('#'));
+        if let Some(file) = last {
+            return format!("{}/360p/{file}", weir.path);
+        }
+        assert!(begun.elapsed() < Duration::from_secs(10), "no segment:\n{text}");
+    }
+}
