@@ -131,7 +131,7 @@ impl Audience {
         let mut session = String::new();
         for packaging in [Packaging::Cmaf, Packaging::Ts] {
             let document = origin.master(STREAM, packaging, Duration::ZERO).await;
-            let text = String::from_utf8(document.unwrap().body.to_vec()).unwrap();
+            let text = String::from_utf8(document.unwrap().text.body.to_vec()).unwrap();
             let (listed, violations) = master(&text);
             assert_eq!(violations, [], "{text}");
             let video = match packaging {
@@ -171,7 +171,7 @@ impl Audience {
                 .playlist(STREAM, &self.session, rendition, packaging, reload)
                 .await
                 .unwrap();
-            let text = String::from_utf8(document.body.to_vec()).unwrap();
+            let text = String::from_utf8(document.text.body.to_vec()).unwrap();
             // The checker needs times that rise, also for fetches at the same moment of the stream.
             let fetch = Fetch::at(now + Duration::from_nanos(self.fetches.into()));
             assert_eq!(checker.observe(&text, fetch), [], "{uri}\n{text}");

@@ -93,10 +93,14 @@ impl Connection {
         let httparse::Status::Complete(head_bytes) = parsed else {
             return Ok(None);
         };
-        let length = response.headers.iter().find(|h| h.name.eq_ignore_ascii_case("content-length"));
+        let length = response
+            .headers
+            .iter()
+            .find(|h| h.name.eq_ignore_ascii_case("content-length"));
         let length = length.and_then(|h| std::str::from_utf8(h.value).ok()?.parse().ok());
         let status = response.code.unwrap_or_default();
-        let length = length.ok_or_else(|| io::Error::other(format!("no length; status {status}")))?;
+        let length =
+            length.ok_or_else(|| io::Error::other(format!("no length; status {status}")))?;
         self.head_bytes = head_bytes;
         Ok(Some((status, length)))
     }
@@ -114,7 +118,10 @@ impl Connection {
 
 /// Segment and part that a playlist announces.
 pub fn hint(playlist: &str) -> Option<(u64, u32)> {
-    let line = playlist.lines().rev().find(|line| line.starts_with("#EXT-X-PRELOAD-HINT"))?;
+    let line = playlist
+        .lines()
+        .rev()
+        .find(|line| line.starts_with("#EXT-X-PRELOAD-HINT"))?;
     let file = line.split('"').nth(1)?;
     let mut numbers = file.split('.');
     Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))

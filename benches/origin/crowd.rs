@@ -30,7 +30,12 @@ pub fn blocked(readers: usize, time: Duration) {
     println!("\n{readers} readers of one playlist");
     measure(readers, time, 1, |server, log| {
         let playlist = format!("{}/360p/index.m3u8", server.path);
-        vec![Box::pin(read_playlist(server.address, playlist, log, false))]
+        vec![Box::pin(read_playlist(
+            server.address,
+            playlist,
+            log,
+            false,
+        ))]
     });
 }
 
@@ -56,7 +61,10 @@ fn measure(
 ) {
     let server = Running::weir(&[]);
     stay_on(READERS_CORE);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     runtime.block_on(async {
         let log = Log::default();
         let before = server.used();
@@ -77,7 +85,13 @@ fn measure(
         let (end, took) = (server.used(), begun.elapsed());
         let readers_busy = (super::process::own_cpu() - mine).as_secs_f64() / took.as_secs_f64();
         let arrivals = std::mem::take(&mut *log.lock().unwrap());
-        report(readers * connections, &arrivals, (before, start, end), took, readers_busy);
+        report(
+            readers * connections,
+            &arrivals,
+            (before, start, end),
+            took,
+            readers_busy,
+        );
     });
 }
 
@@ -91,10 +105,22 @@ fn report(
     let cpu = end.cpu - start.cpu;
     let memory = end.resident_bytes.saturating_sub(before.resident_bytes) / connections as u64;
     let answers = arrivals.answers.max(1);
-    println!("  answers            {:.0} per second", answers as f64 / took.as_secs_f64());
-    println!("  CPU of an answer   {:.1} us", cpu.as_secs_f64() * 1e6 / answers as f64);
-    println!("  memory             {:.1} KiB per connection", memory as f64 / 1024.0);
-    println!("  server busy        {:.0} %", cpu.as_secs_f64() / took.as_secs_f64() * 100.0);
+    println!(
+        "  answers            {:.0} per second",
+        answers as f64 / took.as_secs_f64()
+    );
+    println!(
+        "  CPU of an answer   {:.1} us",
+        cpu.as_secs_f64() * 1e6 / answers as f64
+    );
+    println!(
+        "  memory             {:.1} KiB per connection",
+        memory as f64 / 1024.0
+    );
+    println!(
+        "  server busy        {:.0} %",
+        cpu.as_secs_f64() / took.as_secs_f64() * 100.0
+    );
     println!("  readers busy       {:.0} %", readers_busy * 100.0);
     let mut late: Vec<Duration> = Vec::new();
     for times in arrivals.by_address.values() {
@@ -102,7 +128,11 @@ fn report(
         late.extend(times.iter().map(|time| time.duration_since(*first)));
     }
     late.sort_unstable();
-    let at = |share: f64| late.get((late.len() as f64 * share) as usize).copied().unwrap_or_default();
+    let at = |share: f64| {
+        late.get((late.len() as f64 * share) as usize)
+            .copied()
+            .unwrap_or_default()
+    };
     let ms = |time: Duration| time.as_secs_f64() * 1000.0;
     println!(
         "  after the first    p50 {:.1} ms, p99 {:.1} ms, last {:.1} ms",
@@ -117,15 +147,14 @@ fn report(
 }
 
 /// Waits for one part of a playlist after the other; with `parts`, loads each as it comes.
-async fn read_playlist(
-    server: std::net::SocketAddr,
-    playlist: String,
-    log: Log,
-    parts: bool,
-) {
+async fn read_playlist(server: std::net::SocketAddr, playlist: String, log: Log, parts: bool) {
     let follow = async {
         let mut connection = Connection::open(server).await?;
-        let mut media = if parts { Some(Connection::open(server).await?) } else { None };
+        let mut media = if parts {
+            Some(Connection::open(server).await?)
+        } else {
+            None
+        };
         let folder = playlist.trim_end_matches("index.m3u8").to_owned();
         ask(&mut connection, &playlist, &log).await?;
         let mut next = hint(connection.body());
@@ -152,8 +181,12 @@ async fn ask(connection: &mut Connection, path: &str, log: &Log) -> std::io::Res
     log.answers += 1;
     if answer.status != 200 {
         log.errors += 1;
-        log.first_error.get_or_insert_with(|| format!("{path}: {}", answer.status));
+        log.first_error
+            .get_or_insert_with(|| format!("{path}: {}", answer.status));
     }
-    log.by_address.entry(path.to_owned()).or_default().push(answer.came);
+    log.by_address
+        .entry(path.to_owned())
+        .or_default()
+        .push(answer.came);
     Ok(())
 }

@@ -42,14 +42,19 @@ pub fn run(time: Duration) {
                 "  {what:<9} weir {ours:.0} per second of CPU, nginx {theirs:.0}: ratio {:.2}",
                 ours / theirs
             ),
-            None => println!("  {what:<9} weir {ours:.0} per second of CPU; nginx is not installed"),
+            None => {
+                println!("  {what:<9} weir {ours:.0} per second of CPU; nginx is not installed")
+            }
         }
     }
 }
 
 /// Answers per second of the server's CPU.
 fn rate(server: &Running, path: &str, time: Duration) -> f64 {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     runtime.block_on(async {
         let answers = Arc::new(AtomicU64::new(0));
         let mut tasks = tokio::task::JoinSet::new();
@@ -73,7 +78,10 @@ fn rate(server: &Running, path: &str, time: Duration) -> f64 {
 }
 
 fn body(address: SocketAddr, path: &str) -> Vec<u8> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     runtime.block_on(async {
         let mut connection = Connection::open(address).await.unwrap();
         let answer = connection.get(path, true).await.unwrap();
@@ -88,10 +96,15 @@ fn segment(weir: &Running) -> String {
     let playlist = format!("{}/360p/index.m3u8", weir.path);
     loop {
         let text = String::from_utf8(body(weir.address, &playlist)).unwrap();
-        let last = text.lines().rfind(|line| line.ends_with(".m4s") && !line.starts_with('#'));
+        let last = text
+            .lines()
+            .rfind(|line| line.ends_with(".m4s") && !line.starts_with('#'));
         if let Some(file) = last {
             return format!("{}/360p/{file}", weir.path);
         }
-        assert!(begun.elapsed() < Duration::from_secs(10), "no segment:\n{text}");
+        assert!(
+            begun.elapsed() < Duration::from_secs(10),
+            "no segment:\n{text}"
+        );
     }
 }

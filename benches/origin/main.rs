@@ -65,9 +65,15 @@ fn main() {
         Some(what) => run(what),
         None => {
             for readers in [1000, 6000] {
-                run(What::Blocked { readers, seconds: 10 });
+                run(What::Blocked {
+                    readers,
+                    seconds: 10,
+                });
             }
-            run(What::Follow { readers: 1000, seconds: 10 });
+            run(What::Follow {
+                readers: 1000,
+                seconds: 10,
+            });
             run(What::Flood { seconds: 5 });
             run(What::Parts);
         }

@@ -12,9 +12,16 @@ pub fn start(files: &[(&str, &[u8])]) -> Option<Running> {
     let folder = std::env::temp_dir().join(format!("weir-bench-nginx-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
     for (name, bytes) in files {
-        std::fs::File::create(folder.join(name)).unwrap().write_all(bytes).unwrap();
+        std::fs::File::create(folder.join(name))
+            .unwrap()
+            .write_all(bytes)
+            .unwrap();
     }
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
     let root = folder.display();
     let config = format!(
         "daemon off; worker_processes 1; worker_cpu_affinity {:b}; pid {root}/pid; error_log {root}/error;\n\
@@ -28,11 +35,18 @@ pub fn start(files: &[(&str, &[u8])]) -> Option<Running> {
     std::fs::write(&file, config).unwrap();
     let mut command = Command::new("nginx");
     command.arg("-c").arg(&file).arg("-p").arg(&folder);
-    let child = command.stdin(Stdio::null()).stderr(Stdio::null()).spawn().ok()?;
+    let child = command
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .ok()?;
     let address = SocketAddr::from(([127, 0, 0, 1], port));
     let begun = Instant::now();
     while TcpStream::connect(address).is_err() {
-        assert!(begun.elapsed() < Duration::from_secs(10), "nginx does not listen");
+        assert!(
+            begun.elapsed() < Duration::from_secs(10),
+            "nginx does not listen"
+        );
         std::thread::sleep(Duration::from_millis(20));
     }
     Some(Running::other(child, address))

@@ -86,7 +86,10 @@ fn used(pid: u32) -> Used {
         let folder = format!("/proc/{process}");
         used.cpu += cpu(Path::new(&folder));
         let memory = std::fs::read_to_string(format!("{folder}/statm")).unwrap_or_default();
-        let pages = memory.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok());
+        let pages = memory
+            .split(' ')
+            .nth(1)
+            .and_then(|pages| pages.parse::<u64>().ok());
         used.resident_bytes += pages.unwrap_or_default() * rustix::param::page_size() as u64;
     }
     used
@@ -95,12 +98,17 @@ fn used(pid: u32) -> Used {
 fn children(pid: u32) -> Vec<u32> {
     let list = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
     let list = list.unwrap_or_default();
-    list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
+    list.split_whitespace()
+        .filter_map(|pid| pid.parse().ok())
+        .collect()
 }
 
 fn cpu(folder: &Path) -> Duration {
     // `schedstat` counts nanoseconds, `stat` only hundredths of a second; one for each thread.
-    let threads = std::fs::read_dir(folder.join("task")).into_iter().flatten().flatten();
+    let threads = std::fs::read_dir(folder.join("task"))
+        .into_iter()
+        .flatten()
+        .flatten();
     let nanoseconds = threads.filter_map(|thread| {
         let stat = std::fs::read_to_string(thread.path().join("schedstat")).ok()?;
         stat.split(' ').next()?.parse::<u64>().ok()

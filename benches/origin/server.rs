@@ -40,7 +40,10 @@ pub struct Show {
 pub fn serve(show: &Show) {
     stay_on(SERVER_CORE);
     raise_open_files_limit();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     let origin = origin(Duration::from_secs(show.window_s));
     let mut fake = Fake::open(&origin, "demo", show.part_bytes);
     for _ in 0..SEGMENTS_BEFORE * u64::from(PARTS_PER_SEGMENT) {
@@ -55,9 +58,19 @@ pub fn serve(show: &Show) {
         };
         let any = "127.0.0.1:0".parse().unwrap();
         let server = Server::bind(any, Cors::Any).unwrap().with_limits(limits);
-        let master = origin.master("demo", Packaging::Cmaf, Duration::ZERO).await.unwrap();
-        let master = String::from_utf8(master.body.to_vec()).unwrap();
-        let session = master.lines().last().unwrap().split('/').next().unwrap().to_owned();
+        let master = origin
+            .master("demo", Packaging::Cmaf, Duration::ZERO)
+            .await
+            .unwrap();
+        let master = String::from_utf8(master.text.body.to_vec()).unwrap();
+        let session = master
+            .lines()
+            .last()
+            .unwrap()
+            .split('/')
+            .next()
+            .unwrap()
+            .to_owned();
         println!("{} /live/demo/{session}", server.address());
         std::io::stdout().flush().unwrap();
         let shutdown = CancellationToken::new();
@@ -81,12 +94,18 @@ pub fn parts() {
     println!("\nwhat a part of each of five renditions costs, without readers");
     for streams in [1, 10, 100, 1000] {
         let per_part = cost(streams, Duration::from_secs(60), 300);
-        println!("  {streams:>4} streams, window 60 s: {:.2} us per part", per_part.as_secs_f64() * 1e6);
+        println!(
+            "  {streams:>4} streams, window 60 s: {:.2} us per part",
+            per_part.as_secs_f64() * 1e6
+        );
     }
     for hours in [1, 6, 24] {
         let window = Duration::from_secs(hours * 3600);
         let per_part = cost(1, window, u32::try_from(hours * 3600 * 5).unwrap());
-        println!("  1 stream, window {hours} h: {:.2} us per part", per_part.as_secs_f64() * 1e6);
+        println!(
+            "  1 stream, window {hours} h: {:.2} us per part",
+            per_part.as_secs_f64() * 1e6
+        );
     }
 }
 
@@ -117,7 +136,7 @@ fn origin(window: Duration) -> Origin {
 }
 
 fn ladder() -> Vec<Rung> {
-    let rungs = [(1080, 5000), (720, 2800), (480, 1400), (360, 800)];
+    let rungs = [(1080, 5000_u64), (720, 2800), (480, 1400), (360, 800)];
     let rung = |(height, kbps)| Rung {
         name: format!("{height}p"),
         height,

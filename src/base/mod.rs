@@ -3,6 +3,7 @@
 pub mod backoff;
 pub mod cors;
 pub mod flood;
+pub mod gzip;
 pub mod names;
 pub mod network;
 pub mod procfs;

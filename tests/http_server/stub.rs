@@ -292,7 +292,7 @@ impl Running {
         let show = Show::open(&origin);
         let master = origin.master("demo", Packaging::Cmaf, Duration::ZERO);
         let master = master.now_or_never().unwrap().unwrap();
-        let master = String::from_utf8(master.body.to_vec()).unwrap();
+        let master = String::from_utf8(master.text.body.to_vec()).unwrap();
         let uri = master.lines().last().unwrap();
         let folder = format!("/live/demo/{}", uri.strip_suffix("/index.m3u8").unwrap());
         let any = "127.0.0.1:0".parse().unwrap();

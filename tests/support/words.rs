@@ -246,7 +246,7 @@ impl Daemon {
                 .origin
                 .playlist(STREAM, session, rendition, packaging, reload)
                 .await;
-            let text = document.expect("a listed playlist").body;
+            let text = document.expect("a listed playlist").text.body.clone();
             let text = String::from_utf8(text.to_vec()).expect("text");
             if skip {
                 continue;

@@ -1,52 +1,108 @@
 //! The answer to one request: its method, its handler, and the headers of every response.
 
+use std::convert::Infallible;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
+use futures_util::future::BoxFuture;
 use http::header::{ALLOW, HeaderValue, X_CONTENT_TYPE_OPTIONS};
-use http::{Method, Response as HttpResponse, StatusCode};
-use warp::Filter;
-use warp::filters::BoxedFilter;
-use warp::reply::Response;
+use http::{Method, Request, Response as HttpResponse, StatusCode};
+use tower_service::Service;
 
 use crate::daemon::session::Catalog;
 use crate::daemon::telemetry::labels::Route;
 
 use super::app::App;
-use super::ask::{Ask, ask};
-use super::audience::{Audience, Host, host};
+use super::ask::Ask;
+use super::audience::{Audience, Host};
+use super::content::{Content, Response};
 use super::errors::{METHODS, Problem};
-use super::routes::{Target, admin_target, target};
+use super::routes::{self, Finder, Found, Target};
 use super::{api, live, pages};
 
-/// Answers every request; never rejects. The response carries its [`Route`] as an extension.
-pub(super) fn all<C: Catalog>(app: Arc<App<C>>) -> BoxedFilter<(Response,)> {
-    let target = match app.audience {
-        Audience::Viewers(_) => target(),
-        Audience::Operators(_) => admin_target(),
-    };
-    target
-        .and(ask())
-        .and(host())
-        .then(move |target, ask, host| {
-            let app = app.clone();
-            async move { answer(&app, &ask, &host, target).await }
-        })
-        .boxed()
+/// Answers every request. The response carries its [`Route`] as an extension.
+#[derive(Debug)]
+pub(super) struct Answers<C, F> {
+    app: Arc<App<C>>,
+    finder: F,
 }
 
-async fn answer<C: Catalog>(app: &App<C>, ask: &Ask, host: &Host, target: Target) -> Response {
+/// Answers whoever the application is for.
+pub(super) fn all<C: Catalog>(app: App<C>) -> Answers<C, impl Finder> {
+    let targets = match app.audience {
+        Audience::Viewers(_) => routes::target(),
+        Audience::Operators(_) => routes::admin_target(),
+    };
+    Answers {
+        app: Arc::new(app),
+        finder: routes::finder(targets),
+    }
+}
+
+impl<C, F: Clone> Clone for Answers<C, F> {
+    fn clone(&self) -> Self {
+        Self {
+            app: self.app.clone(),
+            finder: self.finder.clone(),
+        }
+    }
+}
+
+impl<C: Catalog, F: Finder, B> Service<Request<B>> for Answers<C, F> {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let (app, ask) = (self.app.clone(), Ask::of(request));
+        if let Audience::Viewers(_) = app.audience
+            && let Some(target) = routes::live(ask.path())
+        {
+            let ask = ask.detached();
+            return Box::pin(async move { Ok(answer(&app, &ask, target).await) });
+        }
+        let finding = self.finder.call(ask.head());
+        Box::pin(async move {
+            let found = finding.await?.extensions_mut().remove::<Found>();
+            Ok(match found {
+                Some(found) => answer_found(&app, &ask, found).await,
+                // The finder takes every address.
+                None => finish(&app, &ask, Route::Page, Problem::no_route().json()),
+            })
+        })
+    }
+}
+
+async fn answer_found<C: Catalog>(app: &App<C>, ask: &Ask, found: Found) -> Response {
+    let Found { target, host } = found;
     let route = target.route();
-    let mut response = match *ask.method() {
-        _ if !app.audience.goes_by(host) => Problem::misdirected().json(),
-        Method::GET | Method::HEAD => match redirected(app, ask, host, route) {
-            Some(redirected) => redirected,
-            None => handle(app, ask, target)
-                .await
-                .unwrap_or_else(|problem| problem.json()),
-        },
+    if !app.audience.goes_by(&host) {
+        return finish(app, ask, route, Problem::misdirected().json());
+    }
+    match redirected(app, ask, &host, route) {
+        Some(redirected) => finish(app, ask, route, redirected),
+        None => answer(app, ask, target).await,
+    }
+}
+
+async fn answer<C: Catalog>(app: &App<C>, ask: &Ask, target: Target) -> Response {
+    let route = target.route();
+    let response = match *ask.method() {
+        Method::GET | Method::HEAD => handle(app, ask, target)
+            .await
+            .unwrap_or_else(|problem| problem.json()),
         Method::OPTIONS => options(),
         _ => Problem::method().json(),
     };
+    finish(app, ask, route, response)
+}
+
+/// Adds what every response has.
+fn finish<C>(app: &App<C>, ask: &Ask, route: Route, mut response: Response) -> Response {
     let preflight = response.status() == StatusCode::NO_CONTENT;
     let headers = response.headers_mut();
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
@@ -62,8 +118,11 @@ async fn answer<C: Catalog>(app: &App<C>, ask: &Ask, host: &Host, target: Target
 /// Pages alone are sent elsewhere: players, probes and programs may not follow, and what they get is
 /// no secret.
 fn redirected<C>(app: &App<C>, ask: &Ask, host: &Host, route: Route) -> Option<Response> {
-    let redirect = app.redirect.as_ref().filter(|_| route == Route::Page)?;
-    redirect.response(ask, host)
+    let reads = matches!(*ask.method(), Method::GET | Method::HEAD);
+    let redirect = app.redirect.as_ref()?;
+    redirect
+        .response(ask, host)
+        .filter(|_| reads && route == Route::Page)
 }
 
 async fn handle<C: Catalog>(app: &App<C>, ask: &Ask, target: Target) -> Result<Response, Problem> {
@@ -95,7 +154,7 @@ async fn handle<C: Catalog>(app: &App<C>, ask: &Ask, target: Target) -> Result<R
 }
 
 fn options() -> Response {
-    let mut response = HttpResponse::new(bytes::Bytes::new().into());
+    let mut response = HttpResponse::new(Content::default());
     *response.status_mut() = StatusCode::NO_CONTENT;
     response.headers_mut().insert(ALLOW, METHODS);
     response

@@ -1,9 +1,9 @@
 //! The JSON API, metrics and health.
 
+use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use http::{Response as HttpResponse, StatusCode};
 use serde::Serialize;
-use warp::reply::Response;
 
 use crate::daemon::session::Catalog;
 use crate::daemon::telemetry::metrics;
@@ -12,6 +12,7 @@ use crate::model::status::PublicStatus;
 
 use super::app::App;
 use super::audience::Audience;
+use super::content::Response;
 use super::errors::Problem;
 use super::names::Name;
 
@@ -83,7 +84,7 @@ fn json(value: &impl Serialize) -> Result<Response, Problem> {
 }
 
 fn ok(content_type: &'static str, text: String) -> Response {
-    let mut response = HttpResponse::new(text.into());
+    let mut response = HttpResponse::new(Bytes::from(text).into());
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

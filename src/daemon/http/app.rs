@@ -5,7 +5,6 @@ use crate::daemon::telemetry::metrics::Metrics;
 
 use super::assets::Assets;
 use super::audience::Audience;
-use super::caching::GzipCache;
 use super::redirect::Redirect;
 
 /// What all handlers share.
@@ -18,5 +17,4 @@ pub(super) struct App<C> {
     pub(super) origin: Origin,
     pub(super) metrics: Metrics,
     pub(super) assets: &'static Assets,
-    pub(super) gzip: GzipCache,
 }

@@ -1,15 +1,11 @@
 //! A request as handlers see it: only what they need, checked and bounded.
 
-use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr};
 
-use http::header::{HeaderMap, HeaderName};
-use http::{Method, header};
-use warp::Filter;
-use warp::path::FullPath;
+use http::header::{HeaderMap, HeaderName, HeaderValue};
+use http::{Method, Request, Uri, header};
 
-/// The address of the client. The service around the routes adds it to each request, because
-/// `warp::addr::remote` works only with warp's own listener.
+/// The address of the client. The service around the routes adds it to each request.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Peer(pub(super) IpAddr);
 
@@ -27,18 +23,69 @@ pub(super) enum Carrier {
 /// Longer user agents are cut off at this many bytes.
 const AGENT_BYTES_MAX: usize = 256;
 
+/// Headers that handlers of media read.
+const READ_BY_MEDIA: [HeaderName; 6] = [
+    header::ACCEPT_ENCODING,
+    header::IF_NONE_MATCH,
+    header::IF_RANGE,
+    header::ORIGIN,
+    header::RANGE,
+    header::USER_AGENT,
+];
+
 /// One request.
 #[derive(Debug)]
 pub(super) struct Ask {
     method: Method,
-    path: FullPath,
-    query: String,
+    uri: Uri,
     headers: HeaderMap,
     peer: IpAddr,
     carrier: Carrier,
 }
 
 impl Ask {
+    /// Takes a request apart. No handler reads a body.
+    pub(super) fn of<B>(request: Request<B>) -> Self {
+        let (parts, _) = request.into_parts();
+        let unknown = (Peer(IpAddr::V4(Ipv4Addr::UNSPECIFIED)), Carrier::Plain);
+        let from = parts.extensions.get::<(Peer, Carrier)>().copied();
+        let (Peer(peer), carrier) = from.unwrap_or(unknown);
+        Self {
+            peer,
+            carrier,
+            method: parts.method,
+            uri: parts.uri,
+            headers: parts.headers,
+        }
+    }
+
+    /// The same request apart from the buffer that it was read into, which its connection can use again
+    /// while the request waits. Only the headers that handlers of media read are kept.
+    pub(super) fn detached(self) -> Self {
+        let mut headers = HeaderMap::with_capacity(READ_BY_MEDIA.len());
+        for name in READ_BY_MEDIA {
+            for value in self.headers.get_all(&name) {
+                if let Ok(copy) = HeaderValue::from_bytes(value.as_bytes()) {
+                    headers.append(name.clone(), copy);
+                }
+            }
+        }
+        Self {
+            uri: Uri::try_from(self.uri.to_string()).unwrap_or(self.uri),
+            headers,
+            ..self
+        }
+    }
+
+    /// The request without a body, for those who find out what it names.
+    pub(super) fn head<B: Default>(&self) -> Request<B> {
+        let mut request = Request::new(B::default());
+        *request.method_mut() = self.method.clone();
+        *request.uri_mut() = self.uri.clone();
+        *request.headers_mut() = self.headers.clone();
+        request
+    }
+
     pub(super) fn method(&self) -> &Method {
         &self.method
     }
@@ -48,11 +95,11 @@ impl Ask {
     }
 
     pub(super) fn path(&self) -> &str {
-        self.path.as_str()
+        self.uri.path()
     }
 
     pub(super) fn query(&self) -> &str {
-        &self.query
+        self.uri.query().unwrap_or_default()
     }
 
     pub(super) fn peer(&self) -> IpAddr {
@@ -88,83 +135,66 @@ impl Ask {
     }
 }
 
-/// Takes a request apart; never rejects.
-pub(super) fn ask() -> impl Filter<Extract = (Ask,), Error = Infallible> + Clone {
-    let query = warp::query::raw().or(warp::any().map(String::new)).unify();
-    warp::method()
-        .and(warp::path::full())
-        .and(query)
-        .and(warp::header::headers_cloned())
-        .and(warp::ext::optional::<(Peer, Carrier)>())
-        .map(
-            |method, path, query, headers, from: Option<(Peer, Carrier)>| {
-                let unknown = (Peer(IpAddr::V4(Ipv4Addr::UNSPECIFIED)), Carrier::Plain);
-                let (Peer(peer), carrier) = from.unwrap_or(unknown);
-                Ask {
-                    method,
-                    path,
-                    query,
-                    headers,
-                    peer,
-                    carrier,
-                }
-            },
-        )
-}
-
 #[cfg(test)]
 pub(super) mod tests {
-    use http::request::Builder;
-    use warp::path::FullPath;
-
     use super::*;
 
     /// A request for `path` with `headers`.
-    pub(in crate::daemon::http) async fn asked(path: &str, headers: &[(&str, &str)]) -> Ask {
-        let request = http::Request::builder().uri(path);
-        let add = |request: Builder, (name, value): &(&str, &str)| request.header(*name, *value);
-        taken_apart(headers.iter().fold(request, add)).await
+    pub(in crate::daemon::http) fn asked(path: &str, headers: &[(&str, &str)]) -> Ask {
+        let mut request = Request::builder().uri(path);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        Ask::of(request.body(()).unwrap())
     }
 
     /// A request for `path` that came by `carrier`.
-    pub(in crate::daemon::http) async fn carried(path: &str, carrier: Carrier) -> Ask {
+    pub(in crate::daemon::http) fn carried(path: &str, carrier: Carrier) -> Ask {
         let from = (Peer(Ipv4Addr::LOCALHOST.into()), carrier);
-        taken_apart(http::Request::builder().uri(path).extension(from)).await
+        Ask::of(
+            Request::builder()
+                .uri(path)
+                .extension(from)
+                .body(())
+                .unwrap(),
+        )
     }
 
-    async fn taken_apart(request: Builder) -> Ask {
-        use tower_service::Service;
-        let (sender, receiver) = std::sync::mpsc::channel::<Ask>();
-        let filter = ask().map(move |ask| {
-            sender.send(ask).unwrap();
-            warp::reply()
-        });
-        let body = http_body_util::Empty::<bytes::Bytes>::new();
-        let request = request.body(body).unwrap();
-        warp::service(filter).call(request).await.unwrap();
-        receiver.recv().unwrap()
-    }
-
-    #[tokio::test]
-    async fn takes_a_request_apart() {
-        let ask = asked("/live/a/b?_HLS_msn=1", &[("user-agent", "x")]).await;
-        let _: &FullPath = &ask.path;
+    #[test]
+    fn takes_a_request_apart() {
+        let ask = asked("/live/a/b?_HLS_msn=1", &[("user-agent", "x")]);
         assert_eq!(ask.path(), "/live/a/b");
         assert_eq!(ask.query(), "_HLS_msn=1");
         assert_eq!(ask.agent(), "x");
         assert!(!ask.is_head());
-        assert_eq!(asked("/", &[]).await.query(), "");
+        assert_eq!(asked("/", &[]).query(), "");
     }
 
-    #[tokio::test]
-    async fn a_header_twice_is_no_header_and_a_long_agent_is_cut() {
+    #[test]
+    fn what_media_does_not_read_is_left_behind() {
+        let headers = [
+            ("range", "a"),
+            ("range", "b"),
+            ("cookie", "c"),
+            ("user-agent", "x"),
+        ];
+        let ask = asked("/live/a/b?_HLS_msn=1", &headers).detached();
+        assert_eq!(ask.path(), "/live/a/b");
+        assert_eq!(ask.query(), "_HLS_msn=1");
+        assert_eq!(ask.agent(), "x");
+        assert_eq!(ask.list(header::RANGE).collect::<Vec<_>>(), ["a", "b"]);
+        assert!(!ask.has(header::COOKIE));
+    }
+
+    #[test]
+    fn a_header_twice_is_no_header_and_a_long_agent_is_cut() {
         let long = "x".repeat(1000);
         let headers = [
             ("range", "a"),
             ("range", "b"),
             ("user-agent", long.as_str()),
         ];
-        let ask = asked("/", &headers).await;
+        let ask = asked("/", &headers);
         assert_eq!(ask.header(header::RANGE), None);
         assert!(ask.has(header::RANGE) && !ask.has(header::IF_RANGE));
         assert_eq!(ask.list(header::RANGE).count(), 2);

@@ -9,7 +9,8 @@ use http::HeaderValue;
 use rust_embed::Embed;
 use sha2::{Digest, Sha256};
 
-use super::caching::{IMMUTABLE, REVALIDATE, gzip};
+use super::caching::{IMMUTABLE, REVALIDATE};
+use crate::base::gzip::gzip;
 
 #[derive(Embed)]
 #[folder = "web/dist"]

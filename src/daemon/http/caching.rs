@@ -1,21 +1,16 @@
 //! Entity tags, conditional requests and compression (RFC 9110 sections 8.8, 12.5.3, 13.1.2).
 
-use std::collections::{HashMap, VecDeque};
-use std::io::Write;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use http::header::{
     ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG,
     HeaderValue, IF_NONE_MATCH, VARY,
 };
 use http::{HeaderMap, HeaderName, Response as HttpResponse, StatusCode};
-use warp::reply::Response;
 
 use super::ask::Ask;
+use super::content::Response;
 
 /// `Cache-Control` of addresses that are never used twice.
 pub(super) const IMMUTABLE: HeaderValue =
@@ -142,66 +137,13 @@ pub(super) fn accepts_gzip(ask: &Ask) -> bool {
     star
 }
 
-/// Compresses `text`; `None` if that saves no bytes.
-pub(super) fn gzip(text: &[u8], level: Compression) -> Option<Bytes> {
-    let mut encoder = GzEncoder::new(Vec::with_capacity(text.len() / 3), level);
-    encoder.write_all(text).ok()?;
-    let compressed = encoder.finish().ok()?;
-    (compressed.len() < text.len()).then(|| compressed.into())
-}
-
-/// Compressed playlists, so that a playlist is compressed once for all viewers that wait for it. A
-/// full cache drops its oldest entry.
-#[derive(Debug, Default)]
-pub(super) struct GzipCache {
-    entries: Mutex<Entries>,
-}
-
-#[derive(Debug, Default)]
-struct Entries {
-    by_key: HashMap<String, Option<Bytes>>,
-    order: VecDeque<String>,
-}
-
-const GZIP_CACHE_ENTRIES_MAX: usize = 128;
-
-impl GzipCache {
-    /// The compressed form of `body`, which `path` and `etag` together identify.
-    pub(super) fn compressed(&self, path: &str, etag: &str, body: &[u8]) -> Option<Bytes> {
-        let key = format!("{path} {etag}");
-        if let Some(known) = self.lock().by_key.get(&key) {
-            return known.clone();
-        }
-        // Compressed without the lock: two requests at once do the work twice, but none waits.
-        let compressed = gzip(body, Compression::fast());
-        let mut entries = self.lock();
-        if entries
-            .by_key
-            .insert(key.clone(), compressed.clone())
-            .is_none()
-        {
-            entries.order.push_back(key);
-        }
-        if entries.order.len() > GZIP_CACHE_ENTRIES_MAX
-            && let Some(oldest) = entries.order.pop_front()
-        {
-            entries.by_key.remove(&oldest);
-        }
-        compressed
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, Entries> {
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::daemon::http::ask::tests::asked;
 
-    #[tokio::test]
-    async fn who_takes_gzip() {
+    #[test]
+    fn who_takes_gzip() {
         for (header, expected) in [
             ("gzip", true),
             ("GZIP;q=0.5, br", true),
@@ -215,14 +157,14 @@ mod tests {
             ("br, identity", false),
             ("", false),
         ] {
-            let ask = asked("/", &[("accept-encoding", header)]).await;
+            let ask = asked("/", &[("accept-encoding", header)]);
             assert_eq!(accepts_gzip(&ask), expected, "{header}");
         }
-        assert!(!accepts_gzip(&asked("/", &[]).await));
+        assert!(!accepts_gzip(&asked("/", &[])));
     }
 
-    #[tokio::test]
-    async fn who_has_it_already() {
+    #[test]
+    fn who_has_it_already() {
         for (header, expected) in [
             ("\"a\"", true),
             ("W/\"a\"", true),
@@ -232,30 +174,9 @@ mod tests {
             ("a", false),
             ("", false),
         ] {
-            let ask = asked("/", &[("if-none-match", header)]).await;
+            let ask = asked("/", &[("if-none-match", header)]);
             assert_eq!(knows(&ask, "\"a\""), expected, "{header}");
         }
-    }
-
-    #[test]
-    fn compressed_once_for_each_text_and_bounded() {
-        let cache = GzipCache::default();
-        let text = "#EXTM3U\n".repeat(50);
-        let first = cache.compressed("/p", "\"1\"", text.as_bytes()).unwrap();
-        // The cache ignores the second body and returns the same memory.
-        let again = cache.compressed("/p", "\"1\"", b"").unwrap();
-        assert_eq!(first.as_ptr(), again.as_ptr());
-        for n in 0..1000 {
-            cache.compressed("/p", &n.to_string(), text.as_bytes());
-        }
-        let entries = cache.lock();
-        assert_eq!(entries.by_key.len(), GZIP_CACHE_ENTRIES_MAX);
-        assert_eq!(entries.order.len(), GZIP_CACHE_ENTRIES_MAX);
-    }
-
-    #[test]
-    fn what_does_not_shrink_stays() {
-        assert_eq!(gzip(b"x", Compression::fast()), None);
     }
 
     #[test]

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use http::{Response as HttpResponse, StatusCode};
 use serde::Serialize;
-use warp::reply::Response;
 
 use super::caching::BRIEFLY;
+use super::content::Response;
 use crate::daemon::origin::Missing;
 
 /// Methods that weir answers.
@@ -113,7 +114,7 @@ impl Problem {
             hint: self.hint,
         };
         let text = serde_json::to_vec(&body).unwrap_or_default();
-        let mut response = HttpResponse::new(text.into());
+        let mut response = HttpResponse::new(Bytes::from(text).into());
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

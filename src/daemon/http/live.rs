@@ -1,18 +1,14 @@
 //! `/live/…`: playlists, media, thumbnails.
 
-use std::convert::Infallible;
 use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::Bytes;
-use futures_util::stream;
 use http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderMap,
     HeaderValue, IF_RANGE, RANGE,
 };
 use http::{Response as HttpResponse, StatusCode};
 use tokio::time::Instant;
-use warp::Reply;
-use warp::reply::Response;
 
 use crate::daemon::origin::{Document, Missing, Object, Packaging};
 use crate::daemon::session::{Catalog, Demand};
@@ -20,6 +16,7 @@ use crate::daemon::session::{Catalog, Demand};
 use super::app::App;
 use super::ask::Ask;
 use super::caching::{self, Entity, IMMUTABLE};
+use super::content::{Content, Response};
 use super::errors::Problem;
 use super::names::{Name, RenditionPath, Token};
 use super::ranges::{self, Wanted};
@@ -29,10 +26,6 @@ use super::reload;
 const MASTER_WAIT_MAX: Duration = Duration::from_secs(10);
 /// A thumbnail is replaced every few seconds.
 const THUMBNAIL_AGE_MAX: Duration = Duration::from_secs(2);
-/// Media is sent in pieces of at most this many bytes, without copying. With larger pieces, a
-/// client that reads slowly would look idle while its last piece is still being sent.
-const PIECE_BYTES_MAX: usize = 256 * 1024;
-
 /// `/live/NAME/master.m3u8`, `/live/NAME/ts.m3u8`
 pub(super) async fn master<C: Catalog>(
     app: &App<C>,
@@ -47,7 +40,7 @@ pub(super) async fn master<C: Catalog>(
         Demand::Starting | Demand::Playable => {
             let wait = MASTER_WAIT_MAX;
             let document = app.origin.master(name, packaging, wait).await?;
-            Ok(playlist_response(app, ask, document))
+            Ok(playlist_response(ask, document))
         }
     }
 }
@@ -81,7 +74,7 @@ pub(super) async fn playlist<C: Catalog>(
         let waited = asked.elapsed().as_secs_f64();
         app.metrics.http.blocking_reload.observe(waited);
     }
-    Ok(playlist_response(app, ask, answer?))
+    Ok(playlist_response(ask, answer?))
 }
 
 /// `/live/NAME/SESSION/RENDITION/FILE`
@@ -117,21 +110,14 @@ pub(super) fn thumbnail<C>(app: &App<C>, ask: &Ask, name: &Name) -> Result<Respo
     Ok(entity.respond(ask))
 }
 
-fn playlist_response<C>(app: &App<C>, ask: &Ask, document: Document) -> Response {
-    let Document {
-        body,
-        etag,
-        max_age,
-    } = document;
-    let gzip = caching::accepts_gzip(ask)
-        .then(|| app.gzip.compressed(ask.path(), &etag, &body))
-        .flatten();
+fn playlist_response(ask: &Ask, document: Document) -> Response {
+    let Document { text, max_age } = document;
     let entity = Entity {
         content_type: HeaderValue::from_static("application/vnd.apple.mpegurl"),
         cache_control: caching::for_a_time(max_age),
-        etag,
-        body,
-        gzip,
+        etag: text.etag.clone(),
+        body: text.body.clone(),
+        gzip: caching::accepts_gzip(ask).then(|| text.gzip()).flatten(),
         varies: true,
     };
     entity.respond(ask)
@@ -191,36 +177,8 @@ fn unsatisfiable(total: u64) -> Response {
 }
 
 fn assemble(status: StatusCode, headers: HeaderMap, chunks: Vec<Bytes>) -> Response {
-    let mut response = if chunks.is_empty() {
-        HttpResponse::new(Bytes::new().into())
-    } else {
-        let pieces = chunks.into_iter().flat_map(pieces);
-        warp::reply::stream(stream::iter(pieces.map(Ok::<_, Infallible>))).into_response()
-    };
+    let mut response = HttpResponse::new(Content::of(chunks));
     *response.status_mut() = status;
     *response.headers_mut() = headers;
     response
-}
-
-fn pieces(mut chunk: Bytes) -> impl Iterator<Item = Bytes> {
-    std::iter::from_fn(move || {
-        let piece = chunk.split_to(chunk.len().min(PIECE_BYTES_MAX));
-        (!piece.is_empty()).then_some(piece)
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pieces_share_the_chunk_and_are_bounded() {
-        let chunk = Bytes::from(vec![7; PIECE_BYTES_MAX * 2 + 1]);
-        let start = chunk.as_ptr();
-        let cut: Vec<Bytes> = pieces(chunk).collect();
-        let lengths: Vec<usize> = cut.iter().map(Bytes::len).collect();
-        assert_eq!(lengths, [PIECE_BYTES_MAX, PIECE_BYTES_MAX, 1]);
-        assert_eq!(cut[0].as_ptr(), start);
-        assert_eq!(pieces(Bytes::new()).count(), 0);
-    }
 }

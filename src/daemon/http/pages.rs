@@ -1,11 +1,11 @@
 //! Pages and the files they load.
 
 use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, REFERRER_POLICY};
-use warp::reply::Response;
 
 use super::ask::Ask;
 use super::assets::{Asset, Assets};
 use super::caching::{BRIEFLY, Entity};
+use super::content::Response;
 use super::errors::Problem;
 
 /// Scripts and styles come only from this server. hls.js needs `blob:`, because it creates its
@@ -108,10 +108,10 @@ mod tests {
         )
     }
 
-    #[tokio::test]
-    async fn pages_are_revalidated_and_only_the_player_may_be_framed() {
+    #[test]
+    fn pages_are_revalidated_and_only_the_player_may_be_framed() {
         let assets = assets();
-        let ask = asked("/", &[]).await;
+        let ask = asked("/", &[]);
         let index = page(&assets, &ask, "index.html");
         assert_eq!(index.headers()[CACHE_CONTROL], "no-cache");
         let policy = |response: &Response| {
@@ -126,11 +126,11 @@ mod tests {
         assert!(policy(&absent).ends_with("frame-ancestors 'self'"));
     }
 
-    #[tokio::test]
-    async fn a_404_is_never_a_304_and_may_come_true_soon() {
+    #[test]
+    fn a_404_is_never_a_304_and_may_come_true_soon() {
         let assets = assets();
         let headers = [("if-none-match", "*"), ("accept-encoding", "gzip")];
-        let response = not_found(&assets, &asked("/nothing", &headers).await);
+        let response = not_found(&assets, &asked("/nothing", &headers));
         assert_eq!(response.status(), 404);
         assert_eq!(response.headers()[CACHE_CONTROL], "public, max-age=1");
         assert_eq!(response.headers()[CONTENT_ENCODING], "gzip");
@@ -138,11 +138,11 @@ mod tests {
         assert!(!response.headers().contains_key(ETAG));
     }
 
-    #[tokio::test]
-    async fn hashed_assets_are_immutable_and_compressed() {
+    #[test]
+    fn hashed_assets_are_immutable_and_compressed() {
         let assets = assets();
         let path = "/assets/player-3KF7Q2ZD.js";
-        let response = asset(&assets, &asked(path, &[("accept-encoding", "gzip")]).await).unwrap();
+        let response = asset(&assets, &asked(path, &[("accept-encoding", "gzip")])).unwrap();
         assert_eq!(
             response.headers()[CACHE_CONTROL],
             "public, max-age=31536000, immutable"
@@ -150,15 +150,15 @@ mod tests {
         assert_eq!(response.headers()[CONTENT_ENCODING], "gzip");
         assert_eq!(response.headers()[VARY], "Accept-Encoding");
         let tag = response.headers()[ETAG].to_str().unwrap().to_owned();
-        let again = asked(path, &[("if-none-match", &tag)]).await;
+        let again = asked(path, &[("if-none-match", &tag)]);
         assert_eq!(asset(&assets, &again).unwrap().status(), 304);
     }
 
-    #[tokio::test]
-    async fn a_picture_does_not_vary_and_pages_are_no_assets() {
+    #[test]
+    fn a_picture_does_not_vary_and_pages_are_no_assets() {
         let assets = assets();
         let gzip = [("accept-encoding", "gzip")];
-        let picture = asset(&assets, &asked("/assets/logo.png", &gzip).await).unwrap();
+        let picture = asset(&assets, &asked("/assets/logo.png", &gzip)).unwrap();
         assert!(!picture.headers().contains_key(VARY));
         assert!(!picture.headers().contains_key(CONTENT_ENCODING));
         for path in [
@@ -167,13 +167,13 @@ mod tests {
             "/assets/../index.html",
             "/nothing.js",
         ] {
-            assert!(asset(&assets, &asked(path, &[]).await).is_none(), "{path}");
+            assert!(asset(&assets, &asked(path, &[])).is_none(), "{path}");
         }
     }
 
-    #[tokio::test]
-    async fn there_is_a_favicon() {
-        let icon = asset(&assets(), &asked("/favicon.ico", &[]).await).unwrap();
+    #[test]
+    fn there_is_a_favicon() {
+        let icon = asset(&assets(), &asked("/favicon.ico", &[])).unwrap();
         assert_eq!(icon.headers()[CONTENT_TYPE], "image/svg+xml");
     }
 }

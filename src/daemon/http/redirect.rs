@@ -2,11 +2,11 @@
 
 use http::header::{CACHE_CONTROL, HeaderMap, HeaderValue, LOCATION, STRICT_TRANSPORT_SECURITY};
 use http::{Response as HttpResponse, StatusCode};
-use warp::reply::Response;
 
 use super::ask::{Ask, Carrier};
 use super::audience::Host;
 use super::caching::REVALIDATE;
+use super::content::{Content, Response};
 
 /// The port that an address without one means (RFC 9110 sections 4.2.1 and 4.2.2).
 const HTTP_PORT: u16 = 80;
@@ -50,7 +50,7 @@ impl Redirect {
             query => format!("?{query}"),
         };
         let to = format!("https://{host}{port}{}{query}", ask.path());
-        let mut response = HttpResponse::new(bytes::Bytes::new().into());
+        let mut response = HttpResponse::new(Content::default());
         *response.status_mut() = StatusCode::PERMANENT_REDIRECT;
         let headers = response.headers_mut();
         headers.insert(LOCATION, HeaderValue::from_str(&to).ok()?);
@@ -77,8 +77,8 @@ mod tests {
     use super::*;
     use crate::daemon::http::ask::tests::carried;
 
-    #[tokio::test]
-    async fn pages_go_to_the_same_host_and_address() {
+    #[test]
+    fn pages_go_to_the_same_host_and_address() {
         let named = |host: &str| Host::Named(host.to_owned());
         for (port, host, path, expected) in [
             (443, named("weir.lan"), "/", Some("https://weir.lan/")),
@@ -92,7 +92,7 @@ mod tests {
             (443, Host::Unnamed, "/", None),
             (443, Host::Unreadable, "/", None),
         ] {
-            let ask = carried(path, Carrier::Plain).await;
+            let ask = carried(path, Carrier::Plain);
             let response = Redirect::to(port, Some(80)).response(&ask, &host);
             let to = response
                 .as_ref()
@@ -101,7 +101,7 @@ mod tests {
             assert!(response.is_none_or(|response| response.status() == 308));
         }
         for carrier in [Carrier::Proxy, Carrier::Tls { is_self_made: true }] {
-            let ask = carried("/", carrier).await;
+            let ask = carried("/", carrier);
             assert!(
                 Redirect::to(443, Some(80))
                     .response(&ask, &named("weir.lan"))
@@ -110,8 +110,8 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn only_a_trusted_certificate_at_the_usual_ports_is_remembered() {
+    #[test]
+    fn only_a_trusted_certificate_at_the_usual_ports_is_remembered() {
         let tls = |is_self_made| Carrier::Tls { is_self_made };
         for (port, plain, carrier, remembered) in [
             (443, Some(80), tls(false), true),
@@ -123,7 +123,7 @@ mod tests {
             (443, Some(80), Carrier::Proxy, false),
         ] {
             let mut headers = HeaderMap::new();
-            let ask = carried("/", carrier).await;
+            let ask = carried("/", carrier);
             Redirect::to(port, plain).add_headers(&ask, &mut headers);
             let said = headers.contains_key(STRICT_TRANSPORT_SECURITY);
             assert_eq!(said, remembered, "{port} {plain:?} {carrier:?}");

@@ -2,13 +2,19 @@
 
 use std::convert::Infallible;
 
+use bytes::Bytes;
+use http::Request;
+use http_body_util::Empty;
+use tower_service::Service;
+use warp::Reply;
+
 use warp::filters::BoxedFilter;
-use warp::path::FullPath;
 use warp::{Filter, Rejection};
 
 use crate::daemon::origin::Packaging;
 use crate::daemon::telemetry::labels::Route;
 
+use super::audience::{Host, host};
 use super::names::{Name, RenditionPath, Token};
 
 /// What an address names.
@@ -61,14 +67,21 @@ impl Target {
     }
 }
 
+/// What a request names.
+#[derive(Debug, Clone)]
+pub(super) struct Found {
+    pub(super) target: Target,
+    pub(super) host: Host,
+}
+
 /// Tries filters in order until one accepts the request.
 macro_rules! first_of {
     ($first:expr, $($next:expr),+ $(,)?) => { $first$(.or($next).unify())+ };
 }
 
-/// Finds out what an address names on the public port; never rejects.
+/// Finds out what an address names on the public port, unless [`live`] knows; never rejects.
 pub(super) fn target() -> BoxedFilter<(Target,)> {
-    first_of!(live(), api(), on_admin_port(), pages(), other()).boxed()
+    first_of!(api(), on_admin_port(), pages(), other()).boxed()
 }
 
 /// Finds out what an address names on the admin port; never rejects.
@@ -77,40 +90,75 @@ pub(super) fn admin_target() -> BoxedFilter<(Target,)> {
     first_of!(api(), admin(), nothing).boxed()
 }
 
-fn live() -> impl Filter<Extract = (Target,), Error = Rejection> + Clone {
-    use Packaging::{Cmaf, Ts};
-    let master = |packaging| move |name| Target::Master(name, packaging);
-    let playlist = |packaging| {
-        move |stream, session, rendition| {
-            Target::Playlist(RenditionPath::new(stream, session, rendition), packaging)
-        }
-    };
-    let media = |stream, session, rendition, file| {
-        Target::Media(RenditionPath::new(stream, session, rendition), file)
-    };
-    let routes = first_of!(
-        warp::path!("live" / Name / "master.m3u8").map(master(Cmaf)),
-        warp::path!("live" / Name / "ts.m3u8").map(master(Ts)),
-        warp::path!("live" / Name / "thumb.jpg").map(Target::Thumbnail),
-        warp::path!("live" / Name / Token / Token / "index.m3u8").map(playlist(Cmaf)),
-        warp::path!("live" / Name / Token / Token / "ts.m3u8").map(playlist(Ts)),
-        warp::path!("live" / Name / Token / Token / Token).map(media),
-    );
-    one_spelling().and(routes)
+/// Finds out what a request names: the response has a [`Found`] as an extension, and nothing else.
+pub(super) fn finder(targets: BoxedFilter<(Target,)>) -> impl Finder {
+    warp::service(targets.and(host()).map(|target, host| {
+        let mut response = warp::reply().into_response();
+        response.extensions_mut().insert(Found { target, host });
+        response
+    }))
 }
 
-/// Rejects an address that ends in a slash, which `warp::path` accepts: a second address of the
-/// same media would fill caches with copies.
-fn one_spelling() -> impl Filter<Extract = (), Error = Rejection> + Clone {
-    warp::path::full()
-        .and_then(|path: FullPath| async move {
-            if path.as_str().ends_with('/') {
-                Err(warp::reject::not_found())
-            } else {
-                Ok(())
-            }
-        })
-        .untuple_one()
+/// A service that finds out what a request names.
+pub(super) trait Finder:
+    Service<
+        Request<Empty<Bytes>>,
+        Response = warp::reply::Response,
+        Error = Infallible,
+        Future: Send + 'static,
+    > + Clone
+    + Send
+    + Sync
+    + 'static
+{
+}
+
+impl<S> Finder for S where
+    S: Service<
+            Request<Empty<Bytes>>,
+            Response = warp::reply::Response,
+            Error = Infallible,
+            Future: Send + 'static,
+        > + Clone
+        + Send
+        + Sync
+        + 'static
+{
+}
+
+/// What an address under `/live/` names; `None` for any other address.
+///
+/// A crowd asks for little else. Filters try one route after the other, and each that does not fit costs
+/// a rejection, so the path is taken apart only once here.
+pub(super) fn live(path: &str) -> Option<Target> {
+    let rest = path.strip_prefix("/live/")?;
+    Some(live_target(rest).unwrap_or(Target::Other(Route::Media)))
+}
+
+/// An address that ends in a slash names nothing: a second address of the same media would fill caches
+/// with copies.
+fn live_target(rest: &str) -> Option<Target> {
+    let mut segments = rest.split('/');
+    let name = segments.next()?.parse().ok()?;
+    let second = segments.next()?;
+    let Some(third) = segments.next() else {
+        return match second {
+            "master.m3u8" => Some(Target::Master(name, Packaging::Cmaf)),
+            "ts.m3u8" => Some(Target::Master(name, Packaging::Ts)),
+            "thumb.jpg" => Some(Target::Thumbnail(name)),
+            _ => None,
+        };
+    };
+    let file = segments.next()?;
+    if segments.next().is_some() {
+        return None;
+    }
+    let path = RenditionPath::new(name, second.parse().ok()?, third.parse().ok()?);
+    match file {
+        "index.m3u8" => Some(Target::Playlist(path, Packaging::Cmaf)),
+        "ts.m3u8" => Some(Target::Playlist(path, Packaging::Ts)),
+        file => Some(Target::Media(path, file.parse().ok()?)),
+    }
 }
 
 fn api() -> impl Filter<Extract = (Target,), Error = Rejection> + Clone {
@@ -161,6 +209,14 @@ mod tests {
 
     use super::*;
 
+    /// What an address names on the public port.
+    async fn named(path: &str) -> Target {
+        match live(path) {
+            Some(target) => target,
+            None => target_of(path, target).await,
+        }
+    }
+
     async fn target_of(path: &str, targets: fn() -> BoxedFilter<(Target,)>) -> Target {
         let (sender, receiver) = std::sync::mpsc::channel();
         let filter = targets().map(move |target| {
@@ -195,7 +251,7 @@ mod tests {
             ("/readyz", Route::Health),
             ("*", Route::Page),
         ] {
-            assert_eq!(target_of(path, target).await.route(), route, "{path}");
+            assert_eq!(named(path).await.route(), route, "{path}");
         }
     }
 
@@ -206,15 +262,23 @@ mod tests {
             ("/watch/UPPER", Route::Page),
             ("/api/v2", Route::Api),
             ("/metrics/x", Route::Metrics),
+            ("/live", Route::Media),
+            ("/live/", Route::Media),
+            ("/live/demo", Route::Media),
+            ("/live/UPPER/master.m3u8", Route::Media),
             ("/live/demo/master.m3u8/", Route::Media),
+            ("/live//demo/master.m3u8", Route::Media),
+            ("/live/demo/other.m3u8", Route::Media),
+            ("/live/demo/s1/720p", Route::Media),
+            ("/live/demo/s1/720p/", Route::Media),
+            ("/live/demo/s1/720p/.hidden", Route::Media),
+            ("/live/demo/s1/7%32p/7.m4s", Route::Media),
+            ("/live/demo/s1/720p/7.m4s/x", Route::Media),
         ] {
-            assert_eq!(
-                target_of(path, target).await,
-                Target::Other(route),
-                "{path}"
-            );
+            assert_eq!(named(path).await, Target::Other(route), "{path}");
         }
     }
+
     #[tokio::test]
     async fn the_admin_port_has_the_api_health_and_metrics_alone() {
         assert_eq!(target_of("/metrics", admin_target).await, Target::Metrics);

@@ -29,7 +29,6 @@ use super::app::App;
 use super::ask::{Carrier, Peer};
 use super::assets::Assets;
 use super::audience::Audience;
-use super::caching::GzipCache;
 use super::connection::{self, Connection, Tracked};
 use super::front::Front;
 use super::limits::Limits;
@@ -135,11 +134,10 @@ impl Server {
             origin,
             metrics: metrics.clone(),
             assets: Assets::embedded(),
-            gzip: GzipCache::default(),
         };
         let (limits, streams) = (self.limits, TaskTracker::new());
         let mut door = Door {
-            service: warp::service(answer::all(Arc::new(app))),
+            service: answer::all(app),
             builder: Arc::new(connection::builder(&limits, Tracked(streams.clone()))),
             places: Places::new(
                 limits.connections_affordable(),
@@ -239,7 +237,7 @@ where
     S: Service<Request<body::Incoming>, Response = Response<B>, Error = Infallible>,
     S: Clone + Send + 'static,
     S::Future: Send + 'static,
-    B: Body<Data = Bytes> + Send + 'static,
+    B: Body<Data = Bytes> + Unpin + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     fn accepted(&mut self, incoming: Incoming, connections: &mut Connections) {

@@ -176,7 +176,7 @@ impl<S, B, R> Service<Request<R>> for Tap<S>
 where
     S: Service<Request<R>, Response = Response<B>, Error = Infallible>,
     S::Future: Send + 'static,
-    B: Body<Data = Bytes> + Send + 'static,
+    B: Body<Data = Bytes> + Unpin + Send + 'static,
 {
     type Response = Response<Tapped<B>>;
     type Error = Infallible;
@@ -189,8 +189,9 @@ where
     fn call(&mut self, mut request: Request<R>) -> Self::Future {
         let asked = Instant::now();
         let busy = Busy::begin(&self.activity, asked);
-        let method = request.method().clone();
-        let path = request.uri().path().to_owned();
+        let head = *request.method() == Method::HEAD;
+        let shown = tracing::enabled!(tracing::Level::DEBUG)
+            .then(|| format!("{} {}", request.method(), request.uri().path()));
         let (client, admitted) = self.admit(&request);
         let carrier = match (self.carrier, self.front.proxies.trusts(self.peer.0)) {
             (Carrier::Plain, true) => Carrier::Proxy,
@@ -201,7 +202,6 @@ where
         let is_refused = self.is_refused;
         let answer = admitted.map(|slot| (slot, self.inner.call(request)));
         Box::pin(async move {
-            let head = method == Method::HEAD;
             let (response, slot) = match answer {
                 Ok((slot, answer)) => (answer.await?.map(Some), slot),
                 Err(status) => (refusal::response(status, None), None),
@@ -209,12 +209,14 @@ where
             let route = response.extensions().get::<Route>().copied();
             let (route, code) = (route.unwrap_or(Route::Page), response.status().as_u16());
             metrics.responded(route, code);
-            let elapsed_ms = asked.elapsed().as_millis();
-            tracing::debug!(peer = %client, %method, ?path, code, elapsed_ms, "answered");
+            if let Some(request) = shown {
+                let elapsed_ms = asked.elapsed().as_millis();
+                tracing::debug!(peer = %client, ?request, code, elapsed_ms, "answered");
+            }
             let labels = RouteLabels { route };
             let sent_bytes = metrics.sent_bytes.get_or_create_owned(&labels);
             let mut response = response.map(|body| Tapped {
-                inner: body.map(Box::pin),
+                inner: body,
                 sent_bytes,
                 _busy: busy,
                 _slot: slot,
@@ -251,13 +253,13 @@ fn state_length<B: Body>(response: &mut Response<B>) {
 /// A response body that counts the bytes sent; without a body for HEAD.
 #[derive(Debug)]
 pub(super) struct Tapped<B> {
-    inner: Option<Pin<Box<B>>>,
+    inner: Option<B>,
     sent_bytes: Counter,
     _busy: Busy,
     _slot: Option<Slot>,
 }
 
-impl<B: Body<Data = Bytes>> Body for Tapped<B> {
+impl<B: Body<Data = Bytes> + Unpin> Body for Tapped<B> {
     type Data = Bytes;
     type Error = B::Error;
 
@@ -268,7 +270,7 @@ impl<B: Body<Data = Bytes>> Body for Tapped<B> {
         let Some(inner) = self.inner.as_mut() else {
             return Poll::Ready(None);
         };
-        let polled = inner.as_mut().poll_frame(context);
+        let polled = Pin::new(inner).poll_frame(context);
         if let Poll::Ready(Some(Ok(frame))) = &polled
             && let Some(data) = frame.data_ref()
         {

@@ -1,18 +1,47 @@
 //! What a reader gets.
 
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
+use flate2::Compression;
 
-/// A playlist, ready to send.
+use crate::base::gzip::gzip;
+
+/// A playlist, ready to send. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Document {
+    /// What all its readers share.
+    pub text: Arc<Text>,
+    /// How long a cache may keep it (RFC 8216bis section 6.2.5.2 and appendix B).
+    pub max_age: Duration,
+}
+
+/// One version of a playlist, rendered and compressed once for all who read it.
+#[derive(Debug)]
+pub struct Text {
     /// The text.
     pub body: Bytes,
     /// Strong entity tag with its quotes, different for every different text.
     pub etag: String,
-    /// How long a cache may keep it (RFC 8216bis section 6.2.5.2 and appendix B).
-    pub max_age: Duration,
+    gzip: OnceLock<Option<Bytes>>,
+}
+
+impl Text {
+    pub(super) fn new(text: String, etag: String) -> Arc<Self> {
+        Arc::new(Self {
+            body: text.into(),
+            etag,
+            gzip: OnceLock::new(),
+        })
+    }
+
+    /// The compressed text; `None` if compression saves no bytes. The first reader who wants it
+    /// compresses it; others wait for that, which takes less time than doing the same.
+    pub fn gzip(&self) -> Option<Bytes> {
+        let compress = || gzip(&self.body, Compression::fast());
+        self.gzip.get_or_init(compress).clone()
+    }
 }
 
 /// An initialization section, a part or a segment. It never changes.

@@ -33,6 +33,10 @@ impl Origin {
     /// have ended when that is not enough.
     pub(super) fn relieve(&self) {
         let limit = self.shared.limits.memory.bytes();
+        if self.shared.bytes.load(Ordering::Relaxed) <= limit {
+            self.shared.over.store(false, Ordering::Relaxed);
+            return;
+        }
         let mut sessions = self.sessions();
         let used = |sessions: &[Arc<Session>]| -> u64 { sessions.iter().map(|s| s.bytes()).sum() };
         if used(&sessions) <= limit {

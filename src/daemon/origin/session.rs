@@ -4,12 +4,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::address::File;
-use super::answer::{Document, Missing, Object};
+use super::answer::{Document, Missing, Object, Text};
 use super::demand::RungDemand;
 use super::limits::Limits;
 use super::spec::SessionSpec;
@@ -31,13 +30,13 @@ pub(super) struct Session {
     rungs: Vec<Option<usize>>,
     demand: Arc<RungDemand>,
     bytes: AtomicU64,
+    /// Bytes of all sessions of the origin.
+    bytes_of_all: Arc<AtomicU64>,
 }
 
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) media: Presentation,
-    /// Counts the changes of all playlists.
-    version: u64,
     /// The playlists as text, by rendition.
     rendered: Vec<Rendered>,
     masters: [Rendered; 2],
@@ -48,12 +47,12 @@ pub(super) struct State {
 #[derive(Debug, Clone, Default)]
 struct Rendered {
     version: u64,
-    full: Option<Document>,
-    delta: Option<Document>,
+    full: Option<Arc<Text>>,
+    delta: Option<Arc<Text>>,
 }
 
 impl Rendered {
-    fn slot(&mut self, version: u64, skip: bool) -> &mut Option<Document> {
+    fn slot(&mut self, version: u64, skip: bool) -> &mut Option<Arc<Text>> {
         if self.version != version {
             *self = Self {
                 version,
@@ -69,7 +68,12 @@ impl Rendered {
 }
 
 impl Session {
-    pub(super) fn new(name: String, spec: SessionSpec, limits: &Limits) -> Self {
+    pub(super) fn new(
+        name: String,
+        spec: SessionSpec,
+        limits: &Limits,
+        bytes_of_all: Arc<AtomicU64>,
+    ) -> Self {
         let demand = Arc::new(RungDemand::new(spec.plan.video.len()));
         let timing = Timing::new(&spec.plan, spec.segment, spec.part_target, limits.hold_back);
         let media = Presentation::new(spec.plan, timing, spec.ts);
@@ -81,7 +85,6 @@ impl Session {
             three_targets: timing.three_targets(),
             state: Mutex::new(State {
                 media,
-                version: 1,
                 rendered: vec![Rendered::default(); renditions],
                 masters: Default::default(),
                 ended: None,
@@ -92,6 +95,7 @@ impl Session {
             rungs,
             demand,
             bytes: AtomicU64::new(0),
+            bytes_of_all,
         }
     }
 
@@ -131,9 +135,16 @@ impl Session {
     pub(super) fn change<T>(&self, change: impl FnOnce(&mut Presentation) -> T) -> T {
         let mut state = self.lock();
         let result = change(&mut state.media);
-        state.version = state.version.saturating_add(1);
-        self.bytes.store(state.media.bytes(), Ordering::Relaxed);
+        self.count(state.media.bytes());
         result
+    }
+
+    /// Counts the bytes held now, here and in the sum of all sessions.
+    fn count(&self, bytes: u64) {
+        let before = self.bytes.swap(bytes, Ordering::Relaxed);
+        // Wraps where it has become less, which is the same as to subtract.
+        let more = bytes.wrapping_sub(before);
+        self.bytes_of_all.fetch_add(more, Ordering::Relaxed);
     }
 
     /// Takes a cut, which changes no playlist by itself.
@@ -165,7 +176,6 @@ impl Session {
         let first = {
             let mut state = self.lock();
             state.media.end();
-            state.version = state.version.saturating_add(1);
             let first = state.ended.is_none();
             state.ended.get_or_insert_with(Instant::now);
             first
@@ -227,17 +237,17 @@ impl Session {
         };
         // A codec or a bit rate may have changed; comparing the texts is the simplest way to know.
         let text = media.master(packaging, &self.name)?;
-        if let Some(known) = slot.full.as_ref().filter(|d| d.body == text.as_bytes()) {
-            return Some(known.clone());
-        }
-        slot.version = slot.version.saturating_add(1);
-        let document = Document {
-            etag: format!("\"{}-m{}\"", self.name, slot.version),
-            max_age: media.timing().target() / 2,
-            body: Bytes::from(text),
-        };
-        slot.full = Some(document.clone());
-        Some(document)
+        let known = slot
+            .full
+            .take()
+            .filter(|known| known.body == text.as_bytes());
+        let text = known.unwrap_or_else(|| {
+            slot.version = slot.version.saturating_add(1);
+            Text::new(text, format!("\"{}-m{}\"", self.name, slot.version))
+        });
+        slot.full = Some(text.clone());
+        let max_age = media.timing().target() / 2;
+        Some(Document { text, max_age })
     }
 
     pub(super) fn playlist(&self, rendition: usize, reload: Reload) -> Found<Document> {
@@ -251,25 +261,21 @@ impl Session {
             Readiness::Refused(why) => return Some(Err(Missing::BadRequest(why))),
             Readiness::Ready => {}
         }
-        let (version, skip) = (state.version, reload.skip);
+        let (version, skip) = (state.media.version(rendition), reload.skip);
         let slot = state.rendered.get_mut(rendition)?.slot(version, skip);
-        let mut document = match slot {
-            Some(document) => document.clone(),
+        let text = match slot {
+            Some(text) => text.clone(),
             None => {
                 let Some(text) = state.media.playlist(rendition, skip) else {
                     return Some(Err(Missing::NotFound));
                 };
                 let delta = if skip { "d" } else { "" };
-                let document = Document {
-                    body: Bytes::from(text),
-                    etag: format!("\"{}-{rendition}-{version}{delta}\"", self.name),
-                    max_age: Duration::ZERO,
-                };
-                slot.insert(document).clone()
+                let etag = format!("\"{}-{rendition}-{version}{delta}\"", self.name);
+                slot.insert(Text::new(text, etag)).clone()
             }
         };
-        document.max_age = playlist_max_age(&state.media, rendition, reload);
-        Some(Ok(document))
+        let max_age = playlist_max_age(&state.media, rendition, reload);
+        Some(Ok(Document { text, max_age }))
     }
 
     pub(super) fn object(&self, rendition: usize, file: File) -> Found<Object> {
@@ -317,6 +323,12 @@ impl Session {
                 _ => Some(Err(Missing::NotFound)),
             },
         }
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.count(0);
     }
 }
 

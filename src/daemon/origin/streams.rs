@@ -26,6 +26,8 @@ pub(super) struct Shared {
     /// A random number of this process. It tells its sessions from those of an earlier process
     /// whose clock was ahead.
     run: u32,
+    /// Bytes of all sessions, those included that are forgotten but still read.
+    pub(super) bytes: Arc<AtomicU64>,
     /// The last append did not fit into [`Limits::memory`].
     pub(super) over: AtomicBool,
 }
@@ -62,6 +64,7 @@ impl Origin {
             last_session_ms: AtomicU64::new(0),
             // Without randomness the milliseconds alone have to do.
             run: getrandom::u32().unwrap_or_default(),
+            bytes: Arc::default(),
             over: AtomicBool::new(false),
         };
         Self {

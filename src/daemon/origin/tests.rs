@@ -95,7 +95,7 @@ fn segment(writer: &mut SessionWriter, msn: u64) {
 /// The session's folder, as the multivariant playlist names it.
 async fn folder(origin: &Origin, stream: &str) -> String {
     let master = origin.master(stream, Packaging::Cmaf, Duration::ZERO).await;
-    let text = String::from_utf8(master.unwrap().body.to_vec()).unwrap();
+    let text = String::from_utf8(master.unwrap().text.body.to_vec()).unwrap();
     let uri = text.lines().rev().find(|line| !line.starts_with('#'));
     uri.unwrap().split('/').next().unwrap().to_owned()
 }
@@ -145,7 +145,7 @@ impl Show {
 }
 
 fn lines(document: &Document) -> Vec<String> {
-    let text = String::from_utf8(document.body.to_vec()).unwrap();
+    let text = String::from_utf8(document.text.body.to_vec()).unwrap();
     text.lines().map(str::to_owned).collect()
 }
 
@@ -227,7 +227,7 @@ async fn a_blocking_reload_waits_for_its_part() {
     assert_eq!(started.elapsed(), HALF);
     let next = next.unwrap();
     assert!(has(&next, "3.m4s"));
-    assert_ne!(now.etag, next.etag);
+    assert_ne!(now.text.etag, next.text.etag);
 }
 
 #[tokio::test]

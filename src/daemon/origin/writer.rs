@@ -18,7 +18,8 @@ impl Origin {
     pub fn open(&self, stream: &str, spec: SessionSpec) -> SessionWriter {
         self.purge();
         let limits = self.shared.limits;
-        let session = Arc::new(Session::new(self.session_name(), spec, &limits));
+        let (name, bytes_of_all) = (self.session_name(), self.shared.bytes.clone());
+        let session = Arc::new(Session::new(name, spec, &limits, bytes_of_all));
         tracing::info!(stream, session = session.name(), "session opened");
         let mut streams = self.streams_mut();
         let entry = streams.entry(stream.to_owned()).or_insert_with(Stream::new);

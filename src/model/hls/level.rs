@@ -5,7 +5,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::window::{Segment, Window};
+use super::segment::Segment;
+use super::window::Window;
 
 /// Number of a session's first segment. Not 0, because hls.js does not use blocking reloads while
 /// the last segment's number is 0.
@@ -90,7 +91,7 @@ pub(super) fn slide(windows: &mut [&mut Window], keep: Duration, floor: Duration
     let left: Vec<Duration> = windows
         .iter()
         .filter(|w| w.last_closed().is_some())
-        .map(|w| w.duration_after(Some(oldest)))
+        .map(|w| w.duration_after(oldest))
         .collect();
     let most = left.iter().copied().max().unwrap_or_default();
     let holds = |left: &Duration| *left >= floor || *left + floor < most;

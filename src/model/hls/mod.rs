@@ -10,6 +10,7 @@ mod awake;
 mod codecs;
 mod continuity;
 mod init;
+mod inits;
 mod level;
 mod media;
 mod multivariant;
@@ -17,6 +18,7 @@ mod playlist;
 mod presentation;
 mod reload;
 mod rendition;
+mod segment;
 mod stand_in;
 mod text;
 mod timing;
@@ -24,12 +26,14 @@ mod window;
 
 pub use codecs::is_codec;
 pub use continuity::Continuity;
+pub use inits::Init;
 pub use media::{Packaging, Part, TrackId, TsSegment};
 pub use presentation::{Presentation, Refused, SEGMENTS_KEPT_MAX};
 pub use reload::{Readiness, Reload};
 pub use rendition::HELD_SEGMENTS_MAX;
+pub use segment::Segment;
 pub use timing::Timing;
-pub use window::{Init, Lookup, Segment, Window};
+pub use window::{Lookup, Window};
 
 #[cfg(test)]
 mod tests;

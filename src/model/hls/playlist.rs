@@ -4,9 +4,10 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use super::media::Packaging;
+use super::segment::Segment;
 use super::text::{Seconds, date};
 use super::timing::Timing;
-use super::window::{Segment, Window};
+use super::window::Window;
 
 /// The last segment and part of another rendition, for `EXT-X-RENDITION-REPORT` (section 4.4.5.4).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,9 +105,12 @@ impl Page<'_> {
     }
 
     /// Closed segments, and the open one if its parts are listed.
-    fn listed(&self) -> impl DoubleEndedIterator<Item = &Segment> {
-        let parts = self.part_target().is_some();
-        self.window.listed().filter(move |s| parts || s.closed())
+    fn listed(&self) -> impl DoubleEndedIterator<Item = &Segment> + ExactSizeIterator {
+        let count = match self.part_target() {
+            Some(_) => self.window.listed().len(),
+            None => self.window.listed_count(),
+        };
+        self.window.listed().take(count)
     }
 
     /// Number of segments that lie wholly "further from the end of the last (Parent) Media Segment
@@ -117,32 +121,32 @@ impl Page<'_> {
         if self.ended || self.packaging == Packaging::Ts {
             return 0;
         }
+        // From the end, because only the segments up to the boundary have to be looked at.
         let boundary = self.timing.skip_boundary();
-        let mut after = self.window.listed_duration();
-        self.listed()
-            .filter(|s| s.closed())
-            .take_while(|s| {
-                after = after.saturating_sub(s.duration);
-                after > boundary
-            })
-            .count()
+        let mut after = Duration::ZERO;
+        let newest_first = self.listed().rev().filter(|s| s.closed());
+        let kept = newest_first.take_while(|s| {
+            let within = after <= boundary;
+            after = after.saturating_add(s.duration);
+            within
+        });
+        self.window.listed_count().saturating_sub(kept.count())
     }
 
     fn segments(&self, out: &mut String, skipped: usize) {
         // "EXT-X-PART tags SHOULD be removed from the Playlist after they are greater than three
         // Target Durations from the end of the Playlist" (section 6.2.2): all parts of a segment at
         // once.
-        let mut to_end: Duration = self.listed().map(|s| s.duration).sum();
-        let mut map = None;
-        for (n, segment) in self.listed().enumerate() {
+        let mut to_end: Duration = self.listed().skip(skipped).map(|s| s.duration).sum();
+        let before = skipped.checked_sub(1).and_then(|n| self.listed().nth(n));
+        let mut map = before.and_then(|segment| segment.init);
+        for segment in self.listed().skip(skipped) {
             let changed = std::mem::replace(&mut map, segment.init) != segment.init;
-            if n >= skipped {
-                self.preamble(out, segment, changed);
-                if to_end <= self.timing.three_targets() {
-                    self.parts(out, segment);
-                }
-                self.closed(out, segment);
+            self.preamble(out, segment, changed);
+            if to_end <= self.timing.three_targets() {
+                self.parts(out, segment);
             }
+            self.closed(out, segment);
             to_end = to_end.saturating_sub(segment.duration);
         }
     }

@@ -281,6 +281,17 @@ impl Presentation {
         }
     }
 
+    /// Number of the playlist's version: another one for each change of its segments. The reports of
+    /// other renditions make none: each is "as up-to-date as the Playlist that contains it" (section
+    /// 4.4.5.4).
+    pub fn version(&self, rendition: usize) -> u64 {
+        let window = self.renditions.get(rendition).map(|r| r.window.version());
+        // The end changes a playlist whose last segment is complete, too.
+        window
+            .unwrap_or_default()
+            .saturating_add(u64::from(self.ended))
+    }
+
     /// Whether the playlist ends with exactly what `reload` asks for, so that nobody will ask the same
     /// again. After a playlist that ends with the last part of a segment, video.js 8 repeats its
     /// request (it takes that playlist for the one it has), so such an answer does not count.

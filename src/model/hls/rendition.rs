@@ -7,6 +7,7 @@ use super::awake::Awake;
 use super::continuity::Continuity;
 use super::init::InitSection;
 use super::media::{Packaging, Part, TrackId};
+use super::segment::Media;
 use super::window::Window;
 
 /// Segments that may wait behind those of another rung. The other rung is late by then, and its
@@ -152,7 +153,7 @@ impl Rendition {
                         self.window.init(own);
                     }
                     let part = self.follow(part);
-                    moved |= self.window.push(&part);
+                    moved |= self.window.push(part, Media::Own);
                 }
                 None => {}
             }
@@ -162,10 +163,14 @@ impl Rendition {
 
     /// Takes the next part of its stand-in; false if it is not the next one.
     pub(super) fn borrow(&mut self, part: Part) -> bool {
-        let shared = self.packaging == Packaging::Cmaf;
+        // The counters of MPEG-TS change its bytes: see `follow`.
+        let media = match self.packaging {
+            Packaging::Cmaf => Media::Shared,
+            Packaging::Ts => Media::Copied,
+        };
         let track = self.track;
         let part = self.follow(Part { track, ..part });
-        self.window.push_lent(&part, shared)
+        self.window.push(part, media)
     }
 
     /// The part as the window lists it. A client reads all segments of MPEG-TS with one demultiplexer, so

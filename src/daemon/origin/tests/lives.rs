@@ -66,7 +66,7 @@ async fn evicted_is_gone_and_never_was_is_not_found() {
     assert_eq!(show.file("1.ts").await.unwrap_err(), Missing::Gone);
     assert_eq!(show.file("0.m4s").await.unwrap_err(), Missing::NotFound);
     let old = show.playlist(Some(1), Some(0)).await.unwrap();
-    assert_eq!(old.body, playlist.body);
+    assert_eq!(old.text.body, playlist.text.body);
 }
 
 #[tokio::test(start_paused = true)]
@@ -198,11 +198,30 @@ async fn a_text_is_rendered_once_for_all_its_readers() {
     let mut show = Show::new(2).await;
     let first = show.playlist(None, None).await.unwrap();
     let second = show.playlist(Some(2), Some(0)).await.unwrap();
-    assert_eq!(first.body.as_ptr(), second.body.as_ptr());
-    assert_eq!(first.etag, second.etag);
+    assert_eq!(first.text.body.as_ptr(), second.text.body.as_ptr());
+    assert_eq!(first.text.etag, second.text.etag);
+    // A report of another rendition is as new as the playlist that contains it.
     show.writer.part(part(AUDIO, 3, 0));
     let third = show.playlist(None, None).await.unwrap();
-    assert_ne!(first.etag, third.etag, "the rendition report has changed");
+    assert_eq!(first.text.body.as_ptr(), third.text.body.as_ptr());
+    show.writer.part(part(VIDEO, 3, 0));
+    let fourth = show.playlist(None, None).await.unwrap();
+    assert_ne!(first.text.etag, fourth.text.etag);
+    let text = std::str::from_utf8(&fourth.text.body).unwrap();
+    assert!(text.contains("LAST-MSN=3,LAST-PART=0"), "{text}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_text_is_compressed_once_for_all_its_readers() {
+    let mut show = Show::new(2).await;
+    let first = show.playlist(None, None).await.unwrap();
+    let second = show.playlist(None, None).await.unwrap();
+    let compressed = first.text.gzip().unwrap();
+    assert_eq!(compressed.as_ptr(), second.text.gzip().unwrap().as_ptr());
+    assert!(compressed.len() < first.text.body.len());
+    show.writer.part(part(VIDEO, 3, 0));
+    let third = show.playlist(None, None).await.unwrap();
+    assert_ne!(third.text.gzip().unwrap(), compressed);
 }
 
 #[tokio::test]

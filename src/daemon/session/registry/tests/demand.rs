@@ -21,7 +21,7 @@ fn on_demand() -> Rig {
 /// The folder of the session.
 async fn session(rig: &Rig) -> String {
     let master = rig.origin.master("cam", Packaging::Cmaf, Duration::ZERO);
-    let text = String::from_utf8(master.await.unwrap().body.to_vec()).unwrap();
+    let text = String::from_utf8(master.await.unwrap().text.body.to_vec()).unwrap();
     let uri = text.lines().rev().find(|line| !line.starts_with('#'));
     uri.unwrap().split('/').next().unwrap().to_owned()
 }

@@ -52,11 +52,11 @@ async fn a_subscriber_that_never_drains_its_queue_holds_nobody_up() {
 async fn segments(rig: &Rig) -> usize {
     let wait = Duration::ZERO;
     let master = rig.origin.master("demo", Packaging::Cmaf, wait).await;
-    let text = String::from_utf8(master.unwrap().body.to_vec()).unwrap();
+    let text = String::from_utf8(master.unwrap().text.body.to_vec()).unwrap();
     let uri = text.lines().rev().find(|line| !line.starts_with('#'));
     let session = uri.unwrap().split('/').next().unwrap();
     let (cmaf, now) = (Packaging::Cmaf, Reload::default());
     let playlist = rig.origin.playlist("demo", session, "720p", cmaf, now);
-    let text = String::from_utf8(playlist.await.unwrap().body.to_vec()).unwrap();
+    let text = String::from_utf8(playlist.await.unwrap().text.body.to_vec()).unwrap();
     text.matches("#EXTINF").count()
 }
