@@ -26,7 +26,6 @@ pub struct Answer {
     pub status: u16,
     /// When its first byte came.
     pub came: Instant,
-    pub bytes: usize,
 }
 
 impl Connection {
@@ -81,7 +80,6 @@ impl Connection {
         Ok(Answer {
             status,
             came: came.unwrap_or_else(Instant::now),
-            bytes: length,
         })
     }
 
