@@ -4,9 +4,9 @@
 //! them in one of the `places`, and its requests pass `tap`, which finds out the client
 //! (`forwarded`) and counts them. `routes` says what an address names, and
 //! `answer` calls the handler: `live`, `pages` or `api`. Handlers share `app` (state), `ask` (the
-//! request), `content` (the response's body), `names`, `caching`, `ranges`, `errors` and `assets`. The public ports (without TLS and
-//! with it) are one server and the admin port is another; `audience` is what they do differently, and
-//! `redirect` sends visitors from one public port to the other.
+//! request), `content` (the response's body), `names`, `caching`, `ranges`, `errors` and `assets`. The
+//! public ports (without TLS and with it) are one server and the admin port is another; `audience` is
+//! what they do differently, and `redirect` sends visitors from one public port to the other.
 
 mod answer;
 mod api;
