@@ -8,6 +8,7 @@ mod doctor;
 mod exit;
 mod heap;
 mod keys;
+mod manual;
 mod probing;
 mod run;
 mod terminal;
@@ -17,7 +18,7 @@ mod worker;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use config::Config;
 use terminal::warn;
@@ -29,7 +30,7 @@ use crate::daemon::config::default_path;
 #[command(version, after_help = exit::HELP)]
 struct Cli {
     /// Configuration file [default: config.toml here, else /etc/weir/config.toml]
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     config: Option<PathBuf>,
     #[command(subcommand)]
     command: Option<Command>,
@@ -45,6 +46,12 @@ enum Command {
     Keys(keys::Args),
     /// Try every encoder and decoder for real and say which work
     Doctor(doctor::Args),
+    /// Print a shell's completion script: bash, zsh or fish
+    #[command(hide = true)]
+    Completions(manual::Completions),
+    /// Write the manual pages
+    #[command(hide = true)]
+    Man(manual::Man),
     /// One stream's media process; started by the daemon
     #[command(hide = true)]
     Worker(worker::Args),
@@ -62,7 +69,7 @@ impl Command {
                 "running as root, which may use devices that other users may not: run this as the \
                  user that runs weir, to see what works there",
             ),
-            Self::Check | Self::Worker(_) => None,
+            Self::Check | Self::Completions(_) | Self::Man(_) | Self::Worker(_) => None,
         }
     }
 }
@@ -85,6 +92,8 @@ pub fn main() -> ExitCode {
         Command::Check => check::run(&config),
         Command::Keys(args) => keys::run(&config, &args),
         Command::Doctor(args) => doctor::run(&config, &args),
+        Command::Completions(args) => manual::completions(&args, &Cli::command()),
+        Command::Man(args) => manual::man(&args, &Cli::command()),
         Command::Worker(args) => worker::run(&args),
     };
     exit.into()
@@ -93,7 +102,6 @@ pub fn main() -> ExitCode {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_command_line_is_consistent() {
