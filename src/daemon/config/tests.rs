@@ -98,14 +98,18 @@ fn nothing_written_is_all_defaults() {
 }
 
 #[test]
-fn the_shipped_file_says_what_the_defaults_are() {
-    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("config.toml");
-    let settings = load(&shipped, std::iter::empty()).unwrap();
+fn the_shipped_files_say_what_the_defaults_are() {
     let streams = "[[stream]]\nname = \"demo\"\nsource = \"test:\"\nrungs = [\"720p\", \"360p\"]\n\
                    [[stream]]\nname = \"studio\"\nsource = \"push:\"\n";
     let mut expected = check(streams, &[]).unwrap();
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let shipped = sources.join("config.toml");
     expected.server.data = shipped.with_file_name("data");
-    assert_eq!(settings, expected);
+    assert_eq!(load(&shipped, std::iter::empty()).unwrap(), expected);
+    // The one of the package.
+    let shipped = sources.join("deploy/config/config.toml");
+    expected.server.data = "/var/lib/weir".into();
+    assert_eq!(load(&shipped, std::iter::empty()).unwrap(), expected);
 }
 
 #[test]
