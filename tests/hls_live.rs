@@ -308,7 +308,8 @@ impl Live {
             self.writer.part(worker.part(track, cutter, n, index));
         }
         for (answer, checker) in waiting {
-            let text = String::from_utf8(answer.await.unwrap().unwrap().body.to_vec()).unwrap();
+            let text =
+                String::from_utf8(answer.await.unwrap().unwrap().text.body.to_vec()).unwrap();
             assert_eq!(checker.observe(&text, fetch), [], "{text}");
         }
     }

@@ -220,7 +220,7 @@ impl Daemon {
             let Some(Ok(master)) = at_once(master).await else {
                 continue;
             };
-            let master = String::from_utf8(master.body.to_vec()).expect("text");
+            let master = String::from_utf8(master.text.body.to_vec()).expect("text");
             let master = Multivariant::parse(&master);
             for variant in &master.variants {
                 let codecs = variant.codecs.split(',').count();
@@ -246,8 +246,8 @@ impl Daemon {
                 .origin
                 .playlist(STREAM, session, rendition, packaging, reload)
                 .await;
-            let text = document.expect("a listed playlist").text.body.clone();
-            let text = String::from_utf8(text.to_vec()).expect("text");
+            let text = document.expect("a listed playlist").text;
+            let text = String::from_utf8(text.body.to_vec()).expect("text");
             if skip {
                 continue;
             }

@@ -281,15 +281,15 @@ impl Presentation {
         }
     }
 
-    /// Number of the playlist's version: another one for each change of its segments. The reports of
-    /// other renditions make none: each is "as up-to-date as the Playlist that contains it" (section
-    /// 4.4.5.4).
+    /// Number of the playlist's version: another one for each change of its segments, and of what it
+    /// reports of the other renditions in its packaging.
     pub fn version(&self, rendition: usize) -> u64 {
-        let window = self.renditions.get(rendition).map(|r| r.window.version());
+        let packaging = self.renditions.get(rendition).map(|r| r.packaging);
+        let set = self.renditions.iter();
+        let set = set.filter(|r| Some(r.packaging) == packaging);
+        let changes: u64 = set.map(|r| r.window.version()).sum();
         // The end changes a playlist whose last segment is complete, too.
-        window
-            .unwrap_or_default()
-            .saturating_add(u64::from(self.ended))
+        changes.saturating_add(u64::from(self.ended))
     }
 
     /// Whether the playlist ends with exactly what `reload` asks for, so that nobody will ask the same

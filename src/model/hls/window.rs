@@ -189,9 +189,11 @@ impl Window {
         self.segments.push_back(segment);
     }
 
-    /// Drops the oldest segment.
+    /// Drops the oldest segment. Other playlists may have reported its last part, where there are only
+    /// gaps after it.
     fn drop_oldest(&mut self) {
         if let Some(oldest) = self.segments.pop_front() {
+            self.version = self.version.saturating_add(1);
             self.inits.release(oldest.init);
             self.held = self.held.saturating_sub(oldest.duration);
             self.segment_bytes = self.segment_bytes.saturating_sub(oldest.bytes());

@@ -200,15 +200,12 @@ async fn a_text_is_rendered_once_for_all_its_readers() {
     let second = show.playlist(Some(2), Some(0)).await.unwrap();
     assert_eq!(first.text.body.as_ptr(), second.text.body.as_ptr());
     assert_eq!(first.text.etag, second.text.etag);
-    // A report of another rendition is as new as the playlist that contains it.
     show.writer.part(part(AUDIO, 3, 0));
     let third = show.playlist(None, None).await.unwrap();
-    assert_eq!(first.text.body.as_ptr(), third.text.body.as_ptr());
-    show.writer.part(part(VIDEO, 3, 0));
-    let fourth = show.playlist(None, None).await.unwrap();
-    assert_ne!(first.text.etag, fourth.text.etag);
-    let text = std::str::from_utf8(&fourth.text.body).unwrap();
-    assert!(text.contains("LAST-MSN=3,LAST-PART=0"), "{text}");
+    assert_ne!(
+        first.text.etag, third.text.etag,
+        "the rendition report has changed"
+    );
 }
 
 #[tokio::test(start_paused = true)]
