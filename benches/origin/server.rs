@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use weir::base::cors::Cors;
 use weir::base::units::{Bitrate, ByteSize, FrameRate};
 use weir::daemon::http::{Limits, Server, raise_open_files_limit};
+use weir::daemon::net::Listener;
 use weir::daemon::origin::{self, Origin, Packaging, SessionSpec, SessionWriter};
 use weir::daemon::session::{Catalog, Demand};
 use weir::daemon::telemetry::metrics::Metrics;
@@ -57,7 +58,9 @@ pub fn serve(show: &Show) {
             ..Limits::default()
         };
         let any = "127.0.0.1:0".parse().unwrap();
-        let server = Server::bind(any, Cors::Any).unwrap().with_limits(limits);
+        let listener = Listener::bind("http", any).unwrap();
+        let address = listener.address();
+        let server = Server::public(vec![listener], Cors::Any).with_limits(limits);
         let master = origin
             .master("demo", Packaging::Cmaf, Duration::ZERO)
             .await
@@ -71,7 +74,7 @@ pub fn serve(show: &Show) {
             .next()
             .unwrap()
             .to_owned();
-        println!("{} /live/demo/{session}", server.address());
+        println!("{address} /live/demo/{session}");
         std::io::stdout().flush().unwrap();
         let shutdown = CancellationToken::new();
         let metrics = Metrics::new(ByteSize::from_mib(1));
