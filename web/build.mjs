@@ -10,41 +10,50 @@ import { fileURLToPath } from 'node:url';
 
 import { build } from 'esbuild';
 
+import { HLS_DEFINES, hlsFromSource } from './hls-source.mjs';
+
 const ROOT = dirname(fileURLToPath(import.meta.url));
 const SOURCES = join(ROOT, 'src');
 const PAGES = join(SOURCES, 'pages');
 
 /** Source file → name by which pages refer to its bundle. */
+/** Scripts of the head, each whole in one file: a browser should run them with the first bytes it gets. */
+const HEAD_SCRIPTS = { 'ahead.ts': 'ahead.js' };
 const SCRIPTS = { 'list.ts': 'list.js', 'watch.ts': 'watch.js', 'embed.ts': 'embed.js' };
 const LAZY = { 'player/hls-engine.ts': 'player/hls-engine.js' };
 const STYLES = { 'styles/list.css': 'list.css', 'styles/watch.css': 'watch.css', 'styles/embed.css': 'embed.css' };
 const FILES = { 'favicon.svg': 'favicon.svg' };
 
+/** Options of every bundle. */
+const options = (out, sources) => ({
+  absWorkingDir: ROOT,
+  entryPoints: sources.map((source) => join('src', source)),
+  outdir: join(out, 'assets'),
+  bundle: true,
+  format: 'esm',
+  target: ['es2022', 'chrome100', 'firefox100', 'safari15.4'],
+  minify: true,
+  legalComments: 'none',
+  charset: 'utf8',
+  loader: { '.svg': 'copy' },
+  define: HLS_DEFINES,
+  plugins: [hlsFromSource],
+  entryNames: '[name]-[hash]',
+  chunkNames: '[name]-[hash]',
+  assetNames: '[name]-[hash]',
+  metafile: true,
+  logLevel: 'warning',
+});
+
 /** Bundles the sources and returns the address of every asset by its source. */
 async function bundle(out) {
   const sources = [...Object.keys(SCRIPTS), ...Object.keys(STYLES), ...Object.keys(FILES)];
-  const { metafile } = await build({
-    absWorkingDir: ROOT,
-    entryPoints: sources.map((source) => join('src', source)),
-    outdir: join(out, 'assets'),
-    bundle: true,
-    splitting: true,
-    format: 'esm',
-    target: ['es2022', 'chrome100', 'firefox100', 'safari15.4'],
-    minify: true,
-    legalComments: 'none',
-    charset: 'utf8',
-    loader: { '.svg': 'copy' },
-    entryNames: '[name]-[hash]',
-    chunkNames: '[name]-[hash]',
-    assetNames: '[name]-[hash]',
-    metafile: true,
-    logLevel: 'warning',
-  });
+  const { metafile } = await build({ ...options(out, sources), splitting: true });
+  const head = await build({ ...options(out, Object.keys(HEAD_SCRIPTS)), format: 'iife' });
   const addresses = new Map();
   const preloads = new Map();
-  for (const [file, { entryPoint, inputs }] of Object.entries(metafile.outputs)) {
-    const source = entryPoint ?? Object.keys(inputs)[0];
+  for (const [file, { entryPoint, inputs }] of Object.entries({ ...metafile.outputs, ...head.metafile.outputs })) {
+    const source = entryPoint ?? Object.keys(inputs)[0] ?? '';
     const address = `/${relative(out, join(ROOT, file)).replaceAll('\\', '/')}`;
     addresses.set(relative('src', source), address);
     preloads.set(address, staticImports(metafile, file).map((it) => `/${relative(out, join(ROOT, it))}`));
@@ -88,7 +97,7 @@ export async function buildInto(out) {
   await rm(out, { recursive: true, force: true });
   await mkdir(join(out, 'assets'), { recursive: true });
   const { addresses, preloads } = await bundle(out);
-  const byName = Object.entries({ ...SCRIPTS, ...LAZY, ...STYLES, ...FILES });
+  const byName = Object.entries({ ...HEAD_SCRIPTS, ...SCRIPTS, ...LAZY, ...STYLES, ...FILES });
   const addressOf = (name) => {
     const source = byName.find(([, it]) => it === name)?.[0];
     const address = source && addresses.get(source);
