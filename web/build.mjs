@@ -19,7 +19,7 @@ const PAGES = join(SOURCES, 'pages');
 /** Source file → name by which pages refer to its bundle. */
 /** Scripts of the head, each whole in one file: a browser should run them with the first bytes it gets. */
 const HEAD_SCRIPTS = { 'ahead.ts': 'ahead.js' };
-const SCRIPTS = { 'list.ts': 'list.js', 'watch.ts': 'watch.js', 'embed.ts': 'embed.js' };
+const SCRIPTS = { 'list.ts': 'list.js', 'watch.ts': 'watch.js', 'embed.ts': 'embed.js', 'plain.ts': 'plain.js' };
 const LAZY = { 'player/hls-engine.ts': 'player/hls-engine.js' };
 const STYLES = { 'styles/list.css': 'list.css', 'styles/watch.css': 'watch.css', 'styles/embed.css': 'embed.css' };
 const FILES = { 'favicon.svg': 'favicon.svg' };
@@ -71,6 +71,33 @@ function staticImports({ outputs }, file, found = new Set()) {
   return [...found].sort();
 }
 
+/** Loads a module of the sources. Node 18 cannot read TypeScript, so it is bundled first. */
+async function load(source) {
+  const { outputFiles } = await build({
+    absWorkingDir: ROOT, entryPoints: [join('src', source)], bundle: true, format: 'esm', write: false, charset: 'utf8',
+  });
+  return import(`data:text/javascript;base64,${Buffer.from(outputFiles[0].contents).toString('base64')}`);
+}
+
+/**
+ * Returns a page with its English texts: `data-t="key"` on an empty element gives its content,
+ * `t:title="key"` an attribute. What the script needs to translate them stays in the page.
+ */
+async function withTexts(page) {
+  const { en } = await load('words/en.ts');
+  const { pieces } = await load('words/rich.ts');
+  const textOf = (key) => {
+    if (!Object.hasOwn(en, key)) throw new Error(`a page refers to the text ${key}, which words/en.ts lacks`);
+    return en[key];
+  };
+  const escaped = (text) => text.replace(/&/g, '&amp;').replace(/</g, '&lt;').replace(/"/g, '&quot;');
+  const marked = (key) =>
+    pieces(textOf(key)).map(({ tag, text }) => (tag ? `<${tag}>${escaped(text)}</${tag}>` : escaped(text))).join('');
+  return page
+    .replace(/ t:([\w-]+)="([\w.]+)"/g, (_, name, key) => ` ${name}="${escaped(textOf(key))}" data-t-${name}="${key}"`)
+    .replace(/(<\w+ [^<>]*data-t="([\w.]+)"[^<>]*>)(?=<\/)/g, (_, open, key) => open + marked(key));
+}
+
 /**
  * Returns a page with its parts (`{{> name}}`) and the addresses of its assets (`{{name}}`) filled
  * in.
@@ -106,7 +133,7 @@ export async function buildInto(out) {
   };
   for (const file of await readdir(PAGES)) {
     if (!basename(file).startsWith('_')) {
-      const page = await render(file, addressOf);
+      const page = await withTexts(await render(file, addressOf));
       await writeFile(join(out, file), withPreloads(page, preloads));
     }
   }

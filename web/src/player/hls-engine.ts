@@ -3,6 +3,7 @@
 import Hls, { type ErrorData, type Level } from 'hls.js';
 
 import { rungLabel } from '../format.ts';
+import { t } from '../words/words.ts';
 import {
   bufferedAhead,
   type Engine,
@@ -14,6 +15,7 @@ import {
 import { Governor } from './governor.ts';
 import { rememberBandwidth } from './bandwidth.ts';
 import { hlsConfig } from './hls-config.ts';
+import { isElsewhere, offerAlternative } from './remote.ts';
 import { Watchdog } from './watchdog.ts';
 
 /** How often rate and progress are checked. */
@@ -64,6 +66,7 @@ export class HlsEngine implements Engine {
   ) {
     video.addEventListener('loadeddata', () => this.#onFrame());
     video.addEventListener('seeking', () => this.#aim());
+    video.addEventListener('webkitcurrentplaybacktargetiswirelesschanged', () => this.#followElsewhere());
     video.addEventListener('ended', () => this.#playback && this.events.onEnded());
   }
 
@@ -89,6 +92,7 @@ export class HlsEngine implements Engine {
     const { holdBackS = 0, variant = null } = globalThis.weirAhead ?? {};
     if (variant && holdBackS > 0) hls.targetLatency = Math.max(holdBackS - START_S, holdBackS / 3);
     this.#listen(hls);
+    hls.on(Hls.Events.MEDIA_ATTACHED, () => offerAlternative(this.video, url));
     hls.attachMedia(this.video);
     hls.loadSource(url);
   }
@@ -183,6 +187,12 @@ export class HlsEngine implements Engine {
     this.events.onFrame();
   }
 
+  /** A screen that plays by AirPlay fetches for itself. */
+  #followElsewhere(): void {
+    if (isElsewhere(this.video)) this.hls?.stopLoad();
+    else this.hls?.startLoad();
+  }
+
   /**
    * hls.js has chosen its start position when it read the first playlist, and seeks to it when that is
    * buffered. By then the live edge has moved on, so this goes as far as the buffer allows, before the
@@ -223,7 +233,7 @@ export class HlsEngine implements Engine {
 
   #tick(): void {
     const playback = this.#playback;
-    if (!playback) return;
+    if (!playback || isElsewhere(this.video)) return;
     const nowMs = performance.now();
     if (!playback.hasFrame) {
       if (nowMs - playback.startedMs > FIRST_FRAME_MS_MAX) this.events.onFatal('noFirstFrame');
@@ -268,6 +278,6 @@ export class HlsEngine implements Engine {
 }
 
 function labelOf(level: Level): string {
-  if (!level.width || !level.height) return level.name || 'Audio only';
+  if (!level.width || !level.height) return level.name || t('settings.audioOnly');
   return rungLabel(level.width, level.height, level.frameRate || 30);
 }

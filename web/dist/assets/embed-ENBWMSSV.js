@@ -1,1 +1,0 @@
-import{a as e}from"./chunk-EWU6MUX7.js";import"./chunk-7UTBA2SB.js";import"./chunk-7CHI2QKO.js";import"./chunk-W7VLTLG5.js";var a=e();new URLSearchParams(location.search).has("muted")&&(a.video.muted=!0);
