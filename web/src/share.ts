@@ -1,6 +1,7 @@
 /** The link and the embed code of a stream, each with a button that copies it. */
 
 import { byId, setText } from './dom.ts';
+import { t } from './words/words.ts';
 
 const CONFIRMED_MS = 2_000;
 
@@ -11,7 +12,7 @@ const CONFIRMED_MS = 2_000;
 export function embedCode(name: string, origin: string): string {
   const address = `${origin}/embed/${name}`;
   return (
-    `<iframe src="${address}" width="640" height="360" title="${name}, live" ` +
+    `<iframe src="${address}" width="640" height="360" title="${t('share.frameTitle', { name })}" ` +
     `allow="autoplay; fullscreen; picture-in-picture" allowfullscreen></iframe>`
   );
 }
@@ -38,8 +39,8 @@ function wireCopy(fieldId: string, buttonId: string, value: string): void {
   field.addEventListener('focus', () => field.select());
   button.addEventListener('click', () => {
     void copy(field).then((done) => {
-      setText(button, done ? 'Copied' : 'Press Ctrl+C');
-      window.setTimeout(() => setText(button, 'Copy'), CONFIRMED_MS);
+      setText(button, t(done ? 'share.copied' : 'share.press'));
+      window.setTimeout(() => setText(button, t('share.copy')), CONFIRMED_MS);
     });
   });
 }

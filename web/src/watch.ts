@@ -20,6 +20,5 @@ function showFacts(player: Player): void {
 }
 
 const player = mountPlayer();
-setText(byId('title', HTMLElement), player.name);
 wireShare(player.name, location.origin);
 player.onChange(showFacts);

@@ -24,10 +24,10 @@ const BUFFER_FLOOR_S = 0.25;
 const EXCESS_JUMP_S = 6;
 /**
  * During this time after the start, playback may skip excess buffer; later, viewers would see the
- * skip.
+ * skip. They see it at the start too, so less than this is made up for by the rate.
  */
 const YOUNG_MS = 2_500;
-const EXCESS_SKIP_S = 0.3;
+const EXCESS_SKIP_S = 1.5;
 
 const STALL_STEP_S = 0.2;
 const MARGIN_MAX_S = 2;
@@ -104,8 +104,8 @@ export class Governor {
   }
 
   /**
-   * More than a second passes between the choice of the start position and the first frame, so the
-   * picture is late by that much. One skip, right at the start, corrects this.
+   * On a slow network seconds pass between the choice of the start position and the first frame, so
+   * the picture is late by that much. One skip, right at the start, corrects this.
    */
   #maySkip(excess: number, buffered: number, nowMs: number): boolean {
     this.#bornMs ??= nowMs;

@@ -1,6 +1,6 @@
 /**
  * Opens the pages in Chromium against a stub daemon, does what a viewer would do, and takes a
- * picture of every state. Needs ffmpeg and Chromium (`WEIR_CHROMIUM`, default `/usr/bin/chromium`).
+ * picture of every state. Needs ffmpeg and Chromium.
  *
  *     node test/browser/look.mjs [FOLDER FOR THE PICTURES]
  */
@@ -11,8 +11,7 @@ import { mkdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { chromium } from 'playwright-core';
-
+import { launch } from './browser.mjs';
 import { Daemon, stream } from './server.mjs';
 
 const PICTURES = process.argv[2] ?? join(tmpdir(), 'weir-look');
@@ -25,12 +24,7 @@ const RUNGS = [
 
 const daemon = new Daemon();
 const origin = await daemon.listen();
-const launch = (policy) =>
-  chromium.launch({
-    executablePath: process.env.WEIR_CHROMIUM ?? '/usr/bin/chromium',
-    args: ['--no-sandbox', '--disable-gpu', `--autoplay-policy=${policy}`],
-  });
-const browser = await launch('no-user-gesture-required');
+const browser = await launch();
 const strictBrowser = await launch('document-user-activation-required');
 const complaints = [];
 

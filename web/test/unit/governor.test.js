@@ -40,14 +40,15 @@ test('much too late jumps, unless the viewer went back on purpose', () => {
 });
 
 test('skips what it buffered too much once, and only at the start', () => {
-  const late = reading(1.8, { buffered: 1.6 });
+  const late = reading(2.6, { buffered: 2.4 });
   const young = new Governor();
-  assert.ok(Math.abs(young.decide(late, 0).skip - 1.2) < 1e-9);
+  assert.ok(Math.abs(young.decide(late, 0).skip - 2) < 1e-9);
   assert.equal(young.decide(late, 250).skip, 0);
   const old = new Governor();
   old.decide(reading(0.6), 0);
   assert.equal(old.decide(late, 10_000).skip, 0);
-  assert.equal(new Governor().decide({ ...late, buffered: 1.3 }, 0).skip, 0);
+  assert.equal(new Governor().decide({ ...late, buffered: 2.1 }, 0).skip, 0);
+  assert.equal(new Governor().decide(reading(1.9, { buffered: 1.8 }), 0).skip, 0, 'a little is made up for by the rate');
 });
 
 test('reaches a target below a second, and stays', () => {

@@ -1,0 +1,1 @@
+import{e as m}from"./chunk-LIFQGWZW.js";m();
