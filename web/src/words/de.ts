@@ -46,6 +46,7 @@ export const de: Record<Key, string> = {
   'time.days': '{days} Tagen',
 
   'watch.heading': 'Livestream',
+  'watch.description': 'Ein Livestream auf diesem Server',
   'share.button': 'Teilen',
   'share.link': 'Link',
   'share.embed': 'In eine Seite einbetten',

@@ -47,6 +47,7 @@ export const en = {
   'time.days': '{days} days',
 
   'watch.heading': 'Live stream',
+  'watch.description': 'A live stream on this server',
   'share.button': 'Share',
   'share.link': 'Link',
   'share.embed': 'Embed in a page',
