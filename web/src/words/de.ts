@@ -38,6 +38,7 @@ export const de: Record<Key, string> = {
 
   'viewers.one': '{count} Zuschauer',
   'viewers.other': '{count} Zuschauer',
+  'number.point': ',',
   'time.moments': 'wenigen Augenblicken',
   'time.minutes': '{minutes} Min.',
   'time.hours': '{hours} Std.',

@@ -39,6 +39,7 @@ export const en = {
 
   'viewers.one': '{count} viewer',
   'viewers.other': '{count} viewers',
+  'number.point': '.',
   'time.moments': 'moments',
   'time.minutes': '{minutes} min',
   'time.hours': '{hours} h',
