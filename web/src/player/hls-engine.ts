@@ -14,6 +14,7 @@ import {
 } from './engine.ts';
 import { Governor } from './governor.ts';
 import { rememberBandwidth } from './bandwidth.ts';
+import { takeVariant } from './fetched.ts';
 import { hlsConfig } from './hls-config.ts';
 import { isElsewhere, offerAlternative } from './remote.ts';
 import { Watchdog } from './watchdog.ts';
@@ -95,8 +96,8 @@ export class HlsEngine implements Engine {
       endListed: false,
       mediaRecoveries: 0,
     };
-    const { holdBackS = 0, variant = null } = globalThis.weirAhead ?? {};
-    if (variant && holdBackS > 0) hls.targetLatency = Math.max(holdBackS - START_S, holdBackS / 3);
+    const holdBackS = globalThis.weirAhead?.holdBackS ?? 0;
+    if (holdBackS > 0) hls.targetLatency = Math.max(holdBackS - START_S, holdBackS / 3);
     this.#listen(hls);
     hls.on(Hls.Events.MEDIA_ATTACHED, () => offerAlternative(this.video, url));
     hls.attachMedia(this.video);
@@ -165,7 +166,8 @@ export class HlsEngine implements Engine {
   #listen(hls: Hls): void {
     hls.on(Hls.Events.MANIFEST_PARSED, () => {
       if (this.#chosen >= hls.levels.length) this.#chosen = -1;
-      const ahead = hls.levels.findIndex(({ uri }) => uri === globalThis.weirAhead?.variant);
+      const variant = takeVariant();
+      const ahead = hls.levels.findIndex(({ uri }) => uri === variant);
       if (this.#chosen !== -1) hls.startLevel = hls.loadLevel = this.#chosen;
       else if (ahead !== -1) hls.startLevel = Math.min(ahead, hls.maxAutoLevel);
       this.events.onQualities();
