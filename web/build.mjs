@@ -19,7 +19,9 @@ const PAGES = join(SOURCES, 'pages');
 /** Source file → name by which pages refer to its bundle. */
 /** Scripts of the head, each whole in one file: a browser should run them with the first bytes it gets. */
 const HEAD_SCRIPTS = { 'ahead.ts': 'ahead.js' };
-const SCRIPTS = { 'list.ts': 'list.js', 'watch.ts': 'watch.js', 'embed.ts': 'embed.js', 'plain.ts': 'plain.js' };
+/** Scripts that are whole in one file as well, because a request costs more than the few bytes they share. */
+const PLAIN_SCRIPTS = { 'list.ts': 'list.js', 'plain.ts': 'plain.js' };
+const SCRIPTS = { 'watch.ts': 'watch.js', 'embed.ts': 'embed.js' };
 const LAZY = { 'player/hls-engine.ts': 'player/hls-engine.js' };
 const STYLES = { 'styles/list.css': 'list.css', 'styles/watch.css': 'watch.css', 'styles/embed.css': 'embed.css' };
 const FILES = { 'favicon.svg': 'favicon.svg' };
@@ -50,9 +52,11 @@ async function bundle(out) {
   const sources = [...Object.keys(SCRIPTS), ...Object.keys(STYLES), ...Object.keys(FILES)];
   const { metafile } = await build({ ...options(out, sources), splitting: true });
   const head = await build({ ...options(out, Object.keys(HEAD_SCRIPTS)), format: 'iife' });
+  const plain = await build(options(out, Object.keys(PLAIN_SCRIPTS)));
+  const outputs = { ...metafile.outputs, ...head.metafile.outputs, ...plain.metafile.outputs };
   const addresses = new Map();
   const preloads = new Map();
-  for (const [file, { entryPoint, inputs }] of Object.entries({ ...metafile.outputs, ...head.metafile.outputs })) {
+  for (const [file, { entryPoint, inputs }] of Object.entries(outputs)) {
     const source = entryPoint ?? Object.keys(inputs)[0] ?? '';
     const address = `/${relative(out, join(ROOT, file)).replaceAll('\\', '/')}`;
     addresses.set(relative('src', source), address);
@@ -124,7 +128,7 @@ export async function buildInto(out) {
   await rm(out, { recursive: true, force: true });
   await mkdir(join(out, 'assets'), { recursive: true });
   const { addresses, preloads } = await bundle(out);
-  const byName = Object.entries({ ...HEAD_SCRIPTS, ...SCRIPTS, ...LAZY, ...STYLES, ...FILES });
+  const byName = Object.entries({ ...HEAD_SCRIPTS, ...PLAIN_SCRIPTS, ...SCRIPTS, ...LAZY, ...STYLES, ...FILES });
   const addressOf = (name) => {
     const source = byName.find(([, it]) => it === name)?.[0];
     const address = source && addresses.get(source);

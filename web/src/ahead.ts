@@ -3,8 +3,8 @@
  * first, all at once. hls.js itself asks for one thing after the other.
  */
 
-import { masterUrl, nameInPath } from './api.ts';
-import type { Ahead, Fetched } from './player/fetched.ts';
+import { masterUrl, nameInPath, statusUrl } from './api.ts';
+import { textOf, type Ahead, type Fetched } from './player/fetched.ts';
 import { beginning, firstVariant, readMaster } from './player/head-start.ts';
 import { rememberedBandwidth } from './player/bandwidth.ts';
 
@@ -43,8 +43,6 @@ function keep(url: string, answer: Promise<Fetched | null>): Promise<Fetched | n
   return harmless;
 }
 
-const textOf = ({ body }: Fetched): string => new TextDecoder().decode(body);
-
 async function rendition(url: string): Promise<void> {
   const playlist = await keep(url, ask(url));
   if (!playlist) return;
@@ -53,8 +51,13 @@ async function rendition(url: string): Promise<void> {
   for (const address of media) void keep(address, askMedia(address));
 }
 
+const absolute = (path: string): string => new URL(path, location.href).href;
+
 async function start(name: string): Promise<void> {
-  const url = new URL(masterUrl(name), location.href).href;
+  const url = absolute(masterUrl(name));
+  // The player asks for this too, before it loads anything.
+  const status = absolute(statusUrl(name));
+  void keep(status, ask(status));
   const fetched = await keep(url, ask(url));
   if (!fetched) return;
   const { variants, audio } = readMaster(textOf(fetched), fetched.url);

@@ -2,6 +2,8 @@
  * The types of `/api/v1/streams` on the public port, and the requests that the pages send.
  */
 
+import { takeAhead, textOf } from './player/fetched.ts';
+
 /** State of a stream. A `waiting` stream is playable, but its source is away and may return. */
 export type StreamState = 'idle' | 'starting' | 'live' | 'waiting' | 'failed';
 
@@ -58,10 +60,15 @@ export async function listStreams(): Promise<StreamStatus[] | null> {
   }
 }
 
-/** Fetches the status of one stream. Never throws: an unreachable server is a result too. */
+/**
+ * Fetches the status of one stream, or takes it from what the page's head has fetched. Never throws: an
+ * unreachable server is a result too.
+ */
 export async function lookUpStream(name: string): Promise<Lookup> {
   try {
-    const response = await get(`/api/v1/streams/${encodeURIComponent(name)}`);
+    const ahead = await takeAhead(new URL(statusUrl(name), location.href).href);
+    if (ahead) return { kind: 'found', status: JSON.parse(textOf(ahead)) as StreamStatus };
+    const response = await get(statusUrl(name));
     if (response.status === 404) return { kind: 'missing' };
     if (!response.ok) return { kind: 'unreachable' };
     return { kind: 'found', status: (await response.json()) as StreamStatus };
@@ -83,6 +90,9 @@ export async function askToStart(name: string): Promise<boolean> {
 export function nameInPath(path: string): string | null {
   return /^\/(?:watch|embed)\/([a-z0-9_-]{1,64})\/?$/.exec(path)?.[1] ?? null;
 }
+
+/** Address of the status of a stream. */
+export const statusUrl = (name: string): string => `/api/v1/streams/${encodeURIComponent(name)}`;
 
 /** Address of the multivariant playlist. */
 export const masterUrl = (name: string): string => `/live/${name}/master.m3u8`;

@@ -1,16 +1,18 @@
 /** Formats numbers and times for people, in their language. */
 
-import { language, t } from './words/words.ts';
+import { t } from './words/words.ts';
 
 /** `"1 viewer"`, `"12 viewers"`. */
 export function viewers(count: number): string {
   return t(count === 1 ? 'viewers.one' : 'viewers.other', { count });
 }
 
-/** A number with a fixed number of decimals: `"1.5"`, in German `"1,5"`. */
+/**
+ * A number with a fixed number of decimals: `"1.5"`, in German `"1,5"`. The first use of the browser's own
+ * formats loads tables for 50 ms and more, right before the first picture.
+ */
 export function decimal(value: number, decimals: number): string {
-  const format = { minimumFractionDigits: decimals, maximumFractionDigits: decimals, useGrouping: false };
-  return value.toLocaleString(language(), format);
+  return value.toFixed(decimals).replace('.', t('number.point'));
 }
 
 /** A latency or buffer in seconds, with tenths below ten seconds. */

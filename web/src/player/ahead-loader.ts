@@ -2,7 +2,7 @@
 
 import Hls, { type LoaderCallbacks, type LoaderConfiguration, type LoaderContext, type LoaderStats } from 'hls.js';
 
-import { isAhead, takeAhead, type Fetched } from './fetched.ts';
+import { isAhead, takeAhead, textOf, type Fetched } from './fetched.ts';
 
 const Loader = Hls.DefaultConfig.loader;
 
@@ -37,7 +37,7 @@ export class AheadLoader extends Loader {
   #answer(fetched: Fetched, context: LoaderContext, callbacks: LoaderCallbacks<LoaderContext>): void {
     const isText = context.responseType !== 'arraybuffer';
     fillIn(this.stats, fetched, isText);
-    const data = isText ? new TextDecoder().decode(fetched.body) : fetched.body;
+    const data = isText ? textOf(fetched) : fetched.body;
     callbacks.onSuccess({ url: fetched.url, data, code: 200 }, this.stats, context, null);
   }
 }

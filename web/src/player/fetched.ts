@@ -39,5 +39,15 @@ export async function takeAhead(url: string): Promise<Fetched | null> {
   return fetched && performance.now() - fetched.endMs < FRESH_MS ? fetched : null;
 }
 
+/** Takes the first variant out: only the first load of a page begins where its head has begun. */
+export function takeVariant(): string | null {
+  const variant = globalThis.weirAhead?.variant ?? null;
+  if (globalThis.weirAhead) Object.assign(globalThis.weirAhead, { variant: null, holdBackS: 0 });
+  return variant;
+}
+
+/** The answer as text. */
+export const textOf = ({ body }: Fetched): string => new TextDecoder().decode(body);
+
 /** Whether an answer was asked for and not yet taken. */
 export const isAhead = (url: string): boolean => globalThis.weirAhead?.answers.has(url) ?? false;

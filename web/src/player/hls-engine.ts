@@ -14,6 +14,7 @@ import {
 } from './engine.ts';
 import { Governor } from './governor.ts';
 import { rememberBandwidth } from './bandwidth.ts';
+import { takeVariant } from './fetched.ts';
 import { hlsConfig } from './hls-config.ts';
 import { isElsewhere, offerAlternative } from './remote.ts';
 import { Watchdog } from './watchdog.ts';
@@ -33,6 +34,12 @@ const MEDIA_RECOVERIES_MAX = 2;
 const START_S = 0.25;
 /** With less than this after the first frame, the picture would stand still right after it. */
 const START_BUFFER_S = 0.3;
+/**
+ * The start position is corrected during this time after hls.js has gone there. Later the first frame may be
+ * on its way, and the correction would come after it. Each one makes the browser decode anew.
+ */
+const AIM_MS = 100;
+const AIM_STEP_S = 0.15;
 /** This close to its end, the playlist counts as played. */
 const END_TOLERANCE_S = 0.5;
 
@@ -47,8 +54,8 @@ interface Playback {
   timer: number;
   startedMs: number;
   hasFrame: boolean;
-  /** The start position was corrected; later the picture moves on without jumps. */
-  aimed: boolean;
+  /** When hls.js went to the start position; `null` before that. */
+  soughtMs: number | null;
   /** The playlist has EXT-X-ENDLIST. */
   endListed: boolean;
   mediaRecoveries: number;
@@ -65,8 +72,8 @@ export class HlsEngine implements Engine {
     private readonly events: EngineEvents,
   ) {
     video.addEventListener('loadeddata', () => this.#onFrame());
-    video.addEventListener('seeking', () => this.#aim());
     video.addEventListener('webkitcurrentplaybacktargetiswirelesschanged', () => this.#followElsewhere());
+    video.addEventListener('seeking', () => this.#aim());
     video.addEventListener('ended', () => this.#playback && this.events.onEnded());
   }
 
@@ -85,12 +92,12 @@ export class HlsEngine implements Engine {
       timer: window.setInterval(() => this.#tick(), TICK_MS),
       startedMs: performance.now(),
       hasFrame: false,
-      aimed: false,
+      soughtMs: null,
       endListed: false,
       mediaRecoveries: 0,
     };
-    const { holdBackS = 0, variant = null } = globalThis.weirAhead ?? {};
-    if (variant && holdBackS > 0) hls.targetLatency = Math.max(holdBackS - START_S, holdBackS / 3);
+    const holdBackS = globalThis.weirAhead?.holdBackS ?? 0;
+    if (holdBackS > 0) hls.targetLatency = Math.max(holdBackS - START_S, holdBackS / 3);
     this.#listen(hls);
     hls.on(Hls.Events.MEDIA_ATTACHED, () => offerAlternative(this.video, url));
     hls.attachMedia(this.video);
@@ -159,11 +166,13 @@ export class HlsEngine implements Engine {
   #listen(hls: Hls): void {
     hls.on(Hls.Events.MANIFEST_PARSED, () => {
       if (this.#chosen >= hls.levels.length) this.#chosen = -1;
-      const ahead = hls.levels.findIndex(({ uri }) => uri === globalThis.weirAhead?.variant);
+      const variant = takeVariant();
+      const ahead = hls.levels.findIndex(({ uri }) => uri === variant);
       if (this.#chosen !== -1) hls.startLevel = hls.loadLevel = this.#chosen;
       else if (ahead !== -1) hls.startLevel = Math.min(ahead, hls.maxAutoLevel);
       this.events.onQualities();
     });
+    hls.on(Hls.Events.BUFFER_APPENDED, () => this.#aim());
     hls.on(Hls.Events.LEVEL_SWITCHED, () => this.events.onQualities());
     hls.on(Hls.Events.LEVEL_LOADED, (_, { details }) => {
       const playback = this.#playback;
@@ -200,12 +209,13 @@ export class HlsEngine implements Engine {
    */
   #aim(): void {
     const playback = this.#playback;
-    if (!playback || playback.hasFrame || playback.aimed || !this.following) return;
-    playback.aimed = true;
     const { video } = this;
+    if (!playback || playback.hasFrame || !video.seeking || !this.following) return;
+    playback.soughtMs ??= performance.now();
+    if (performance.now() - playback.soughtMs > AIM_MS) return;
     const wanted = (playback.hls.liveSyncPosition ?? 0) - playback.governor.margin;
     const position = Math.min(wanted, video.currentTime + bufferedAhead(video) - START_BUFFER_S);
-    if (position > video.currentTime + 0.05) video.currentTime = position;
+    if (position > video.currentTime + AIM_STEP_S) video.currentTime = position;
   }
 
   #onError(hls: Hls, data: ErrorData): void {

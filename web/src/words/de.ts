@@ -38,6 +38,7 @@ export const de: Record<Key, string> = {
 
   'viewers.one': '{count} Zuschauer',
   'viewers.other': '{count} Zuschauer',
+  'number.point': ',',
   'time.moments': 'wenigen Augenblicken',
   'time.minutes': '{minutes} Min.',
   'time.hours': '{hours} Std.',
@@ -46,6 +47,7 @@ export const de: Record<Key, string> = {
   'time.days': '{days} Tagen',
 
   'watch.heading': 'Livestream',
+  'watch.description': 'Ein Livestream auf diesem Server',
   'share.button': 'Teilen',
   'share.link': 'Link',
   'share.embed': 'In eine Seite einbetten',

@@ -39,6 +39,7 @@ export const en = {
 
   'viewers.one': '{count} viewer',
   'viewers.other': '{count} viewers',
+  'number.point': '.',
   'time.moments': 'moments',
   'time.minutes': '{minutes} min',
   'time.hours': '{hours} h',
@@ -47,6 +48,7 @@ export const en = {
   'time.days': '{days} days',
 
   'watch.heading': 'Live stream',
+  'watch.description': 'A live stream on this server',
   'share.button': 'Share',
   'share.link': 'Link',
   'share.embed': 'Embed in a page',

@@ -1,1 +1,0 @@
-import{a as e}from"./chunk-TTOAK4SZ.js";import"./chunk-4Z3UAHI2.js";import"./chunk-4Y4UAYGP.js";import"./chunk-6JHSJMSX.js";import"./chunk-LIFQGWZW.js";var a=e();new URLSearchParams(location.search).has("muted")&&(a.video.muted=!0);

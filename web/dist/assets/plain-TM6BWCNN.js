@@ -1,1 +1,0 @@
-import{e as m}from"./chunk-LIFQGWZW.js";m();
