@@ -78,7 +78,8 @@ fn decode(
 fn four_rungs_and_one_sound_that_agree_in_both_packagings() {
     let _turn = turn();
     let daemon = Daemon::start(&push_stream("demo"));
-    let _publisher = Publisher::ffmpeg(Clip::new(1920, 1080, FPS), &daemon.publish_url("demo", KEY));
+    let _publisher =
+        Publisher::ffmpeg(Clip::new(1920, 1080, FPS), &daemon.publish_url("demo", KEY));
     let cmaf = Viewer::open(&daemon, "demo");
     let ts = Viewer::open_ts(&daemon, "demo");
 

@@ -3,8 +3,9 @@
  * first, all at once. hls.js itself asks for one thing after the other.
  */
 
-import { masterUrl, nameInPath, statusUrl } from './api.ts';
+import { isEmbed, masterUrl, nameInPath, statusUrl } from './api.ts';
 import { textOf, type Ahead, type Fetched } from './player/fetched.ts';
+import { viewerHeaders } from './viewer.ts';
 import { beginning, firstVariant, readMaster } from './player/head-start.ts';
 import { rememberedBandwidth } from './player/bandwidth.ts';
 
@@ -19,7 +20,7 @@ let firstStartMs: number | null = null;
 
 async function ask(url: string): Promise<Fetched | null> {
   const startMs = performance.now();
-  const response = await fetch(url);
+  const response = await fetch(url, { headers: viewerHeaders() });
   const firstMs = performance.now();
   if (response.status !== 200) return null;
   const body = await response.arrayBuffer();
@@ -61,7 +62,7 @@ async function start(name: string): Promise<void> {
   const fetched = await keep(url, ask(url));
   if (!fetched) return;
   const { variants, audio } = readMaster(textOf(fetched), fetched.url);
-  const widthPx = location.pathname.startsWith('/embed/') ? innerWidth : Math.min(innerWidth, STAGE_PX_MAX);
+  const widthPx = isEmbed(location.pathname) ? innerWidth : Math.min(innerWidth, STAGE_PX_MAX);
   const variant = firstVariant(variants, rememberedBandwidth(), widthPx * devicePixelRatio);
   ahead.variant = variant?.url ?? null;
   // Audio first: it is small, and there is no picture without it.

@@ -9,8 +9,8 @@ const CONFIRMED_MS = 2_000;
  * HTML that embeds the player in another page. Stream names need no escaping: they match
  * `[a-z0-9_-]`.
  */
-export function embedCode(name: string, origin: string): string {
-  const address = `${origin}/embed/${name}`;
+export function embedCode(name: string, origin: string, pass = ''): string {
+  const address = `${origin}${pass}/embed/${name}`;
   return (
     `<iframe src="${address}" width="640" height="360" title="${t('share.frameTitle', { name })}" ` +
     `allow="autoplay; fullscreen; picture-in-picture" allowfullscreen></iframe>`
@@ -18,9 +18,9 @@ export function embedCode(name: string, origin: string): string {
 }
 
 /** Fills in the fields and connects the buttons. */
-export function wireShare(name: string, origin: string): void {
-  wireCopy('share-link', 'share-link-copy', `${origin}/watch/${name}`);
-  wireCopy('share-embed', 'share-embed-copy', embedCode(name, origin));
+export function wireShare(name: string, origin: string, pass: string): void {
+  wireCopy('share-link', 'share-link-copy', `${origin}${pass}/watch/${name}`);
+  wireCopy('share-embed', 'share-embed-copy', embedCode(name, origin, pass));
   const share = byId('share', HTMLDetailsElement);
   document.addEventListener('pointerdown', (event) => {
     if (event.target instanceof Node && !share.contains(event.target)) share.open = false;

@@ -10,7 +10,9 @@ use super::rungs::default_name;
 /// Prefix of the name of every override.
 const PREFIX: &str = "WEIR__";
 /// Tables that are overridden by `WEIR__TABLE__KEY`.
-pub(super) const TABLES: [&str; 6] = ["server", "hls", "session", "encoder", "worker", "limits"];
+pub(super) const TABLES: [&str; 7] = [
+    "server", "hls", "session", "encoder", "worker", "limits", "access",
+];
 /// Arrays of tables that are overridden by `WEIR__ARRAY__NAME__KEY`.
 pub(super) const ARRAYS: [&str; 2] = ["stream", "rung"];
 

@@ -21,6 +21,23 @@ pub(super) const REVALIDATE: HeaderValue = HeaderValue::from_static("no-cache");
 /// `Cache-Control` of a 404 or 410: what is missing now may exist with the next segment.
 pub(super) const BRIEFLY: HeaderValue = HeaderValue::from_static("public, max-age=1");
 
+/// Lets only the cache of whoever asked keep a response: "The private response directive indicates that a
+/// shared cache MUST NOT store the response" (RFC 9111 section 5.2.2.7).
+pub(super) fn keep_private(headers: &mut HeaderMap) {
+    let kept = headers
+        .get(CACHE_CONTROL)
+        .and_then(|value| value.to_str().ok());
+    let kept = kept.unwrap_or("no-store");
+    if kept == "no-store" {
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        return;
+    }
+    let is_own = |directive: &&str| *directive != "public" && !directive.starts_with("s-maxage=");
+    let directives = kept.split(", ").filter(is_own);
+    let private: Vec<&str> = std::iter::once("private").chain(directives).collect();
+    insert_text(headers, CACHE_CONTROL, &private.join(", "));
+}
+
 /// `Cache-Control` with a maximum age, rounded down to whole seconds.
 pub(super) fn for_a_time(max_age: Duration) -> HeaderValue {
     match max_age.as_secs() {
@@ -52,12 +69,12 @@ impl Entity {
         self.assemble(ask, known)
     }
 
-    /// The entity as the body of a 404. It has no entity tag: "A server MUST ignore all received
+    /// The entity as the body of an error. It has no entity tag: "A server MUST ignore all received
     /// preconditions if its response to the same request without those conditions […] would have
     /// been a status code other than a 2xx" (RFC 9110 section 13.2.1).
-    pub(super) fn respond_not_found(self, ask: &Ask) -> Response {
+    pub(super) fn respond_instead(self, ask: &Ask, status: StatusCode) -> Response {
         let mut response = self.assemble(ask, false);
-        *response.status_mut() = StatusCode::NOT_FOUND;
+        *response.status_mut() = status;
         response.headers_mut().remove(ETAG);
         response
     }
@@ -176,6 +193,26 @@ mod tests {
         ] {
             let ask = asked("/", &[("if-none-match", header)]);
             assert_eq!(knows(&ask, "\"a\""), expected, "{header}");
+        }
+    }
+
+    #[test]
+    fn what_is_private_is_kept_by_no_shared_cache() {
+        for (before, after) in [
+            (Some(IMMUTABLE), "private, max-age=31536000, immutable"),
+            (Some(REVALIDATE), "private, no-cache"),
+            (Some(BRIEFLY), "private, max-age=1"),
+            (
+                Some(HeaderValue::from_static("public, max-age=0, s-maxage=1")),
+                "private, max-age=0",
+            ),
+            (Some(HeaderValue::from_static("no-store")), "no-store"),
+            (None, "no-store"),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.extend(before.map(|value| (CACHE_CONTROL, value)));
+            keep_private(&mut headers);
+            assert_eq!(headers[CACHE_CONTROL], after);
         }
     }
 

@@ -16,6 +16,8 @@ pub(super) const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, OPT
 
 /// How long a player waits after a 503 before it asks again.
 const RETRY: Duration = Duration::from_secs(1);
+/// The same after a 429.
+const RETRY_MANY: Duration = Duration::from_secs(60);
 
 /// An error response.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -125,6 +127,9 @@ impl Problem {
             }
             StatusCode::SERVICE_UNAVAILABLE => {
                 headers.insert(RETRY_AFTER, HeaderValue::from(RETRY.as_secs()));
+            }
+            StatusCode::TOO_MANY_REQUESTS => {
+                headers.insert(RETRY_AFTER, HeaderValue::from(RETRY_MANY.as_secs()));
             }
             _ => {}
         }

@@ -26,6 +26,9 @@ use super::reload;
 const MASTER_WAIT_MAX: Duration = Duration::from_secs(10);
 /// A thumbnail is replaced every few seconds.
 const THUMBNAIL_AGE_MAX: Duration = Duration::from_secs(2);
+/// Names of sound begin so, and those of rungs do not.
+const AUDIO: &str = "audio-";
+
 /// `/live/NAME/master.m3u8`, `/live/NAME/ts.m3u8`
 pub(super) async fn master<C: Catalog>(
     app: &App<C>,
@@ -34,7 +37,7 @@ pub(super) async fn master<C: Catalog>(
     packaging: Packaging,
 ) -> Result<Response, Problem> {
     let name = name.as_str();
-    match app.catalog.demand(name, packaging, ask.peer(), ask.agent()) {
+    match app.catalog.demand(name, packaging, &ask.viewer()) {
         Demand::Unknown => Err(Problem::no_stream()),
         Demand::Nothing => Err(Problem::nothing_to_show()),
         Demand::Starting | Demand::Playable => {
@@ -60,7 +63,8 @@ pub(super) async fn playlist<C: Catalog>(
     if !app.origin.has_session(stream, session) {
         return Err(Missing::NotFound.into());
     }
-    if !app.catalog.watching(stream, ask.peer(), ask.agent()) {
+    let rung = (!rendition.starts_with(AUDIO)).then_some(rendition);
+    if !app.catalog.watching(stream, &ask.viewer(), rung) {
         return Err(Problem::no_stream());
     }
     let asked = Instant::now();

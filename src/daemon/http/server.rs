@@ -17,6 +17,7 @@ use tower_service::Service;
 
 use crate::base::cors::Cors;
 use crate::base::flood;
+use crate::daemon::access::Guard;
 use crate::daemon::net::{
     BindError, Connections, Incoming, Listener, Listeners, Open, Protocol, Proxies,
 };
@@ -32,6 +33,7 @@ use super::audience::Audience;
 use super::connection::{self, Connection, Tracked};
 use super::front::Front;
 use super::limits::Limits;
+use super::pages::Policies;
 use super::places::{Evicted, Full, Place, Places};
 use super::redirect::Redirect;
 use super::refusal;
@@ -48,6 +50,8 @@ pub struct Server {
     limits: Limits,
     proxies: Proxies,
     redirect: Option<Redirect>,
+    guard: Guard,
+    embedders: Cors,
 }
 
 impl Server {
@@ -59,6 +63,8 @@ impl Server {
             limits: Limits::default(),
             proxies: Proxies::default(),
             redirect: None,
+            guard: Guard::default(),
+            embedders: Cors::Any,
         }
     }
 
@@ -83,6 +89,8 @@ impl Server {
             limits: Limits::admin(),
             proxies: Proxies::default(),
             redirect: None,
+            guard: Guard::default(),
+            embedders: Cors::Any,
         })
     }
 
@@ -95,6 +103,20 @@ impl Server {
             found.map(|port| port.address().port())
         };
         self.redirect = port(true).map(|secured| Redirect::to(secured, port(false)));
+        self
+    }
+
+    /// Asks `guard` who may watch; else everybody may.
+    #[must_use]
+    pub fn guarded(mut self, guard: Guard) -> Self {
+        self.guard = guard;
+        self
+    }
+
+    /// Only pages of the sites in `embedders`, and weir's own, may frame the bare player.
+    #[must_use]
+    pub fn embedded_by(mut self, embedders: Cors) -> Self {
+        self.embedders = embedders;
         self
     }
 
@@ -130,6 +152,8 @@ impl Server {
         let app = App {
             audience: self.audience,
             redirect: self.redirect,
+            guard: self.guard,
+            policies: Policies::new(&self.embedders),
             catalog,
             origin,
             metrics: metrics.clone(),

@@ -6,11 +6,13 @@
 
 mod acceptor;
 mod certificates;
+mod connector;
 mod pair;
 mod self_made;
 mod store;
 
 pub use acceptor::{Acceptor, Application, Stream};
 pub use certificates::{Certificates, Keeper, Missing, Source};
+pub use connector::connector;
 pub use pair::{About, Files, Origin, Pair, PairError, Part};
 pub use store::StoreError;

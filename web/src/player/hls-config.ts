@@ -3,7 +3,15 @@
 import type { HlsConfig } from 'hls.js';
 
 import { AheadLoader } from './ahead-loader.ts';
+import { viewerHeaders } from '../viewer.ts';
 import { rememberedBandwidth } from './bandwidth.ts';
+
+/** Requests for playlists say who watches. */
+function nameViewer(request: XMLHttpRequest, url: string): void {
+  if (!url.includes('.m3u8')) return;
+  if (!request.readyState) request.open('GET', url, true);
+  for (const [name, value] of Object.entries(viewerHeaders())) request.setRequestHeader(name, value);
+}
 
 /** Configuration of one playback. */
 export function hlsConfig(): Partial<HlsConfig> {
@@ -11,6 +19,7 @@ export function hlsConfig(): Partial<HlsConfig> {
     lowLatencyMode: true,
     // The first answers are there before hls.js is; see ahead.ts.
     loader: AheadLoader,
+    xhrSetup: nameViewer,
     // CMAF needs no remuxing, so a worker would cost time at the start and save almost nothing.
     enableWorker: false,
     // The first rendition should be the final one, not a bandwidth test with the lowest rung.

@@ -98,7 +98,7 @@ export class Player {
     this.#polling = true;
     clearTimeout(this.#pollTimer);
     // The request to the API runs while the engine's code is still being loaded.
-    const [lookup] = await Promise.all([lookUpStream(this.name), this.#engineReady]);
+    const [lookup] = await Promise.all([lookUpStream(this.name, this.#model.phase === 'playing' && !this.video.paused), this.#engineReady]);
     this.#polling = false;
     if (this.engine) this.#happen({ type: 'lookup', lookup });
     else this.#startOver(lookup);
