@@ -15,7 +15,7 @@ const STAGE_PX_MAX = 1_152;
 const ahead: Ahead = { answers: new Map(), variant: null, holdBackS: 0 };
 globalThis.weirAhead = ahead;
 
-let bytes = 0;
+let asked = 0;
 let firstStartMs: number | null = null;
 
 async function ask(url: string): Promise<Fetched | null> {
@@ -28,13 +28,12 @@ async function ask(url: string): Promise<Fetched | null> {
   return { url: response.url, body, startMs, firstMs, endMs, shareMs: endMs - startMs };
 }
 
-/** Answers that arrive side by side share the network: each one's share of the time is that of its bytes. */
+/** Answers that arrive side by side share the network, and so the time that all of them took. */
 async function askMedia(url: string): Promise<Fetched | null> {
   firstStartMs ??= performance.now();
+  asked += 1;
   const fetched = await ask(url);
-  if (!fetched) return null;
-  bytes += fetched.body.byteLength;
-  return { ...fetched, shareMs: ((fetched.endMs - firstStartMs) * fetched.body.byteLength) / bytes };
+  return fetched && { ...fetched, shareMs: (fetched.endMs - firstStartMs) / asked };
 }
 
 function keep(url: string, answer: Promise<Fetched | null>): Promise<Fetched | null> {
