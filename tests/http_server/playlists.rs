@@ -147,6 +147,8 @@ async fn delivery_directives_are_obeyed() {
     ] {
         let reply = get(server.address, &server.path(file)).await;
         assert_eq!(reply.status, 200, "{file}");
+        let kind = reply.header("content-type");
+        assert_eq!(kind, Some("application/vnd.apple.mpegurl"), "{file}");
         assert!(reply.text().contains(expected), "{}", reply.text());
     }
     server.stop().await;

@@ -1,196 +1,31 @@
 //! A simulated worker feeds the origin. After every part, a checker that shares no code with weir
-//! judges every playlist that the origin serves.
+//! judges every playlist that the origin serves, and what these playlists name is fetched.
 
 #![allow(clippy::unwrap_used, reason = "the helpers of a test are tests too")]
 
 use std::time::Duration;
 
 use bytes::Bytes;
-use weir::base::units::{Bitrate, ByteSize, FrameRate};
+use weir::base::units::{ByteSize, FrameRate};
 use weir::daemon::origin::{Limits, Origin, Packaging, Reload, SessionSpec, SessionWriter};
-use weir::model::hls::{Part, TrackId, TsSegment};
-use weir::model::ladder::{AudioRendition, Canvas, Plan, VideoRendition};
+use weir::model::hls::TrackId;
 
-#[path = "support/llhls/mod.rs"]
+mod audience;
+#[path = "../support/llhls/mod.rs"]
 mod llhls;
+mod promises;
+mod worker;
 
-use llhls::{Checker, Fetch, Kind, Rendition, cross, master};
+use audience::Audience;
+use llhls::{Fetch, Kind};
+use worker::{AAC_RATE, Cutter, Worker, plan, tracks};
 
 const STREAM: &str = "s";
 const START_NS: u64 = 1_767_225_600_000_000_000;
-const AAC_RATE: FrameRate = FrameRate::new(48_000, 1024).unwrap();
 const SEGMENT: Duration = Duration::from_secs(2);
-
-/// Cuts a rendition at its own frame boundaries, next to the cuts of the grid.
-#[derive(Clone, Copy)]
-struct Cutter(FrameRate);
-
-impl Cutter {
-    /// Start of the first frame at or after `time`.
-    fn at(&self, time: Duration) -> Duration {
-        let near = self.0.frame_at(time);
-        let frame = near + u64::from(self.0.time_of(near) < time);
-        self.0.time_of(frame)
-    }
-}
-
-/// One run of a worker, with `parts` parts per segment on a grid of `fps`.
-struct Worker {
-    fps: FrameRate,
-    part_frames: u64,
-    parts: u64,
-    /// Wall-clock time of the worker's first frame.
-    start_ns: u64,
-    first_msn: u64,
-}
-
-impl Worker {
-    /// Start of part `index` of the `n`-th segment. The first segment is half as long as the
-    /// others.
-    fn cut(&self, n: u64, index: u64) -> Duration {
-        let first = self.parts / 2;
-        let parts = if n == 0 {
-            0
-        } else {
-            first + (n - 1) * self.parts
-        } + index;
-        self.fps.time_of(parts * self.part_frames)
-    }
-
-    fn parts_of(&self, n: u64) -> u64 {
-        if n == 0 { self.parts / 2 } else { self.parts }
-    }
-
-    fn part(&self, track: TrackId, cutter: Cutter, n: u64, index: u64) -> Part {
-        let (from, to) = (
-            cutter.at(self.cut(n, index)),
-            cutter.at(self.cut(n, index + 1)),
-        );
-        Part {
-            track,
-            msn: self.first_msn + n,
-            index: u32::try_from(index).unwrap(),
-            duration: to - from,
-            independent: index == 0,
-            last: index + 1 == self.parts_of(n),
-            date_ns: self.start_ns + u64::try_from(from.as_nanos()).unwrap(),
-            data: Bytes::from(vec![0; 500]),
-        }
-    }
-}
-
-impl Worker {
-    fn ts_segment(&self, video: u8, n: u64) -> TsSegment {
-        let from = self.cut(n, 0);
-        TsSegment {
-            video,
-            msn: self.first_msn + n,
-            duration: self.cut(n + 1, 0) - from,
-            date_ns: self.start_ns + u64::try_from(from.as_nanos()).unwrap(),
-            data: Bytes::from(vec![0; 3000]),
-        }
-    }
-}
-
-fn plan(fps: FrameRate) -> Plan {
-    let rung = |name: &str, height: u32, kbps: u64, divisor| VideoRendition {
-        name: name.into(),
-        width: height * 16 / 9,
-        height,
-        divisor,
-        bitrate: Bitrate::from_bps(kbps * 1000),
-        audio: 0,
-    };
-    Plan {
-        canvas: Canvas {
-            width: 1280,
-            height: 720,
-            fps,
-        },
-        video: vec![rung("720p", 720, 2800, 1), rung("360p", 360, 800, 1)],
-        audio: vec![AudioRendition {
-            name: "audio-128k".into(),
-            bitrate: Bitrate::from_bps(128_000),
-        }],
-    }
-}
-
-/// Viewers of all renditions; judges everything they get.
-struct Audience {
-    origin: Origin,
-    session: String,
-    /// URI, content and checker of every rendition.
-    seats: Vec<(String, Kind, Checker)>,
-    fetches: u32,
-}
-
-impl Audience {
-    /// Starts to watch; the session must be playable.
-    async fn new(origin: &Origin) -> Self {
-        let mut seats = Vec::new();
-        let mut session = String::new();
-        for packaging in [Packaging::Cmaf, Packaging::Ts] {
-            let document = origin.master(STREAM, packaging, Duration::ZERO).await;
-            let text = String::from_utf8(document.unwrap().text.body.to_vec()).unwrap();
-            let (listed, violations) = master(&text);
-            assert_eq!(violations, [], "{text}");
-            let video = match packaging {
-                Packaging::Cmaf => Kind::Video,
-                Packaging::Ts => Kind::Ts,
-            };
-            let videos = listed.variants.into_iter().map(|uri| (uri, video));
-            let audio = listed.audio.into_iter().map(|uri| (uri, Kind::Audio));
-            for (uri, kind) in videos.chain(audio) {
-                session = uri.split('/').next().unwrap().to_owned();
-                seats.push((uri, kind, Checker::new()));
-            }
-        }
-        Self {
-            origin: origin.clone(),
-            session,
-            seats,
-            fetches: 0,
-        }
-    }
-
-    /// Fetches and judges every playlist. Every other fetch asks for a delta update.
-    async fn look(&mut self, now: Duration) {
-        self.fetches += 1;
-        for (uri, kind, checker) in &mut self.seats {
-            let packaging = match kind {
-                Kind::Ts => Packaging::Ts,
-                Kind::Video | Kind::Audio => Packaging::Cmaf,
-            };
-            let reload = Reload {
-                skip: self.fetches.is_multiple_of(2),
-                ..Reload::default()
-            };
-            let rendition = uri.split('/').nth(1).unwrap();
-            let document = self
-                .origin
-                .playlist(STREAM, &self.session, rendition, packaging, reload)
-                .await
-                .unwrap();
-            let text = String::from_utf8(document.text.body.to_vec()).unwrap();
-            // The checker needs times that rise, also for fetches at the same moment of the stream.
-            let fetch = Fetch::at(now + Duration::from_nanos(self.fetches.into()));
-            assert_eq!(checker.observe(&text, fetch), [], "{uri}\n{text}");
-        }
-    }
-
-    fn compare(&self) {
-        let renditions: Vec<Rendition<'_>> = self
-            .seats
-            .iter()
-            .map(|(uri, kind, checker)| Rendition {
-                uri,
-                kind: *kind,
-                checker,
-            })
-            .collect();
-        assert_eq!(cross(&renditions), []);
-    }
-}
+const WINDOW: Duration = Duration::from_secs(20);
+/// Three segments are the shortest window that a configuration may have.
+const SHORTEST_WINDOW: Duration = Duration::from_secs(6);
 
 /// A stream that is produced and watched.
 struct Live {
@@ -202,8 +37,12 @@ struct Live {
 
 impl Live {
     fn new(fps: FrameRate, low_latency: bool) -> Self {
+        Self::with_window(fps, low_latency, WINDOW)
+    }
+
+    fn with_window(fps: FrameRate, low_latency: bool, window: Duration) -> Self {
         let origin = Origin::new(Limits {
-            window: Duration::from_secs(20),
+            window,
             memory: ByteSize::from_mib(64),
             hold_back: None,
         });
@@ -286,9 +125,10 @@ impl Live {
             part: Some(index),
         };
         let mut waiting = Vec::new();
-        for (uri, _, checker) in audience.seats.iter_mut().filter(|seat| seat.1 != Kind::Ts) {
+        let seats = audience.seats.iter_mut();
+        for seat in seats.filter(|seat| seat.kind != Kind::Ts) {
             let (origin, session) = (self.origin.clone(), audience.session.clone());
-            let rendition = uri.split('/').nth(1).unwrap().to_owned();
+            let rendition = seat.rendition();
             let reload = Reload {
                 msn: Some(msn),
                 part: Some(u32::try_from(index).unwrap()),
@@ -300,7 +140,7 @@ impl Live {
                     .playlist(STREAM, &session, &rendition, cmaf, reload)
                     .await
             });
-            waiting.push((answer, checker));
+            waiting.push((answer, &mut seat.checker));
         }
         tokio::task::yield_now().await;
         assert!(waiting.iter().all(|(answer, _)| !answer.is_finished()));
@@ -313,15 +153,6 @@ impl Live {
             assert_eq!(checker.observe(&text, fetch), [], "{text}");
         }
     }
-}
-
-fn tracks(worker: &Worker) -> [(TrackId, Cutter, &'static str); 3] {
-    let video = Cutter(worker.fps);
-    [
-        (TrackId::Video(0), video, "avc1.64001f"),
-        (TrackId::Video(1), video, "avc1.64001e"),
-        (TrackId::Audio(0), Cutter(AAC_RATE), "mp4a.40.2"),
-    ]
 }
 
 fn frame_rates() -> [FrameRate; 4] {
@@ -337,6 +168,17 @@ fn frame_rates() -> [FrameRate; 4] {
 async fn a_live_session_keeps_every_rule() {
     for fps in frame_rates() {
         let mut live = Live::new(fps, true);
+        let worker = live.worker(1, Duration::ZERO);
+        live.feed(&worker, 25, 0).await;
+        live.compare();
+        live.audience.as_ref().unwrap().judge_pace();
+    }
+}
+
+#[tokio::test]
+async fn so_does_one_with_the_shortest_window() {
+    for fps in frame_rates() {
+        let mut live = Live::with_window(fps, true, SHORTEST_WINDOW);
         let worker = live.worker(1, Duration::ZERO);
         live.feed(&worker, 25, 0).await;
         live.compare();
@@ -386,12 +228,13 @@ async fn a_blocking_reload_has_what_it_asked_for() {
 async fn so_does_an_ended_one() {
     let mut live = Live::new(FrameRate::whole(30), true);
     let worker = live.worker(1, Duration::ZERO);
-    live.feed(&worker, 5, 4).await;
+    // So long that a delta update of it would skip segments.
+    live.feed(&worker, 12, 4).await;
     live.writer.end();
     let mut audience = live.audience.take().unwrap();
     for second in 0..2 {
         audience
-            .look(worker.cut(6, 0) + Duration::from_secs(second))
+            .look(worker.cut(13, 0) + Duration::from_secs(second))
             .await;
     }
     audience.compare();
