@@ -12,6 +12,7 @@ use crate::model::status::PublicStatus;
 
 use super::app::App;
 use super::audience::Audience;
+use super::caching::FOR_CROWDS;
 use super::content::Response;
 use super::errors::Problem;
 use super::names::Name;
@@ -25,7 +26,7 @@ pub(super) fn streams<C: Catalog>(app: &App<C>) -> Result<Response, Problem> {
         Audience::Operators(_) => json(&streams),
         Audience::Viewers(_) => {
             let shown = streams.into_iter().map(PublicStatus::from);
-            json(&shown.collect::<Vec<_>>())
+            json(&shown.collect::<Vec<_>>()).map(for_crowds)
         }
     }
 }
@@ -36,7 +37,7 @@ pub(super) fn stream<C: Catalog>(app: &App<C>, name: &Name) -> Result<Response, 
     let status = status.ok_or(Problem::no_stream())?;
     match app.audience {
         Audience::Operators(_) => json(&status),
-        Audience::Viewers(_) => json(&PublicStatus::from(status)),
+        Audience::Viewers(_) => json(&PublicStatus::from(status)).map(for_crowds),
     }
 }
 
@@ -81,6 +82,12 @@ fn json(value: &impl Serialize) -> Result<Response, Problem> {
             Err(Problem::internal("the status could not be written"))
         }
     }
+}
+
+/// Every page that plays asks every two seconds.
+fn for_crowds(mut response: Response) -> Response {
+    response.headers_mut().insert(CACHE_CONTROL, FOR_CROWDS);
+    response
 }
 
 fn ok(content_type: &'static str, text: String) -> Response {
