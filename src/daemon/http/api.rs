@@ -13,7 +13,7 @@ use crate::model::status::{PublicStatus, StreamStatus};
 use super::app::App;
 use super::ask::Ask;
 use super::audience::Audience;
-use super::caching;
+use super::caching::{self, FOR_CROWDS};
 use super::content::Response;
 use super::errors::Problem;
 use super::names::Name;
@@ -35,7 +35,8 @@ pub(super) fn streams<C: Catalog>(app: &App<C>, ask: &Ask) -> Result<Response, P
                 .iter()
                 .all(|status| app.guard.rule(&status.name).is_none());
             let shown = streams.into_iter().filter(may_know);
-            let mut response = json(&shown.map(PublicStatus::from).collect::<Vec<_>>())?;
+            let mut response =
+                json(&shown.map(PublicStatus::from).collect::<Vec<_>>()).map(for_crowds)?;
             if !is_same {
                 caching::keep_private(response.headers_mut());
             }
@@ -61,7 +62,7 @@ pub(super) fn stream<C: Catalog>(
     let status = status.ok_or(Problem::no_stream())?;
     match app.audience {
         Audience::Operators(_) => json(&status),
-        Audience::Viewers(_) => json(&PublicStatus::from(status)),
+        Audience::Viewers(_) => json(&PublicStatus::from(status)).map(for_crowds),
     }
 }
 
@@ -106,6 +107,12 @@ fn json(value: &impl Serialize) -> Result<Response, Problem> {
             Err(Problem::internal("the status could not be written"))
         }
     }
+}
+
+/// Every page that plays asks every two seconds.
+fn for_crowds(mut response: Response) -> Response {
+    response.headers_mut().insert(CACHE_CONTROL, FOR_CROWDS);
+    response
 }
 
 fn ok(content_type: &'static str, text: String) -> Response {

@@ -1,7 +1,5 @@
 //! Entity tags, conditional requests and compression (RFC 9110 sections 8.8, 12.5.3, 13.1.2).
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use http::header::{
     ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG,
@@ -11,6 +9,7 @@ use http::{HeaderMap, HeaderName, Response as HttpResponse, StatusCode};
 
 use super::ask::Ask;
 use super::content::Response;
+use crate::daemon::origin::Age;
 
 /// `Cache-Control` of addresses that are never used twice.
 pub(super) const IMMUTABLE: HeaderValue =
@@ -38,14 +37,19 @@ pub(super) fn keep_private(headers: &mut HeaderMap) {
     insert_text(headers, CACHE_CONTROL, &private.join(", "));
 }
 
-/// `Cache-Control` with a maximum age, rounded down to whole seconds.
-pub(super) fn for_a_time(max_age: Duration) -> HeaderValue {
-    match max_age.as_secs() {
-        0 => REVALIDATE,
-        seconds => {
-            HeaderValue::from_str(&format!("public, max-age={seconds}")).unwrap_or(REVALIDATE)
-        }
-    }
+/// `Cache-Control` of what changes all the time and is the same for everybody: a cache that many share
+/// asks once per second for all of them, and a viewer's own cache keeps nothing.
+pub(super) const FOR_CROWDS: HeaderValue =
+    HeaderValue::from_static("public, max-age=0, s-maxage=1");
+
+/// `Cache-Control` with maximum ages, rounded down to whole seconds.
+pub(super) fn for_a_time(max_age: Age) -> HeaderValue {
+    let text = match (max_age.own.as_secs(), max_age.shared.as_secs()) {
+        (0, 0) => return REVALIDATE,
+        (own, shared) if own == shared => format!("public, max-age={own}"),
+        (own, shared) => format!("public, max-age={own}, s-maxage={shared}"),
+    };
+    HeaderValue::from_str(&text).unwrap_or(REVALIDATE)
 }
 
 /// A text or picture that is sent whole, never as a range.
@@ -156,6 +160,8 @@ pub(super) fn accepts_gzip(ask: &Ask) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::daemon::http::ask::tests::asked;
 
@@ -218,10 +224,18 @@ mod tests {
 
     #[test]
     fn less_than_a_second_is_no_time() {
-        assert_eq!(for_a_time(Duration::from_millis(900)), "no-cache");
-        assert_eq!(
-            for_a_time(Duration::from_millis(12_900)),
-            "public, max-age=12"
-        );
+        let ms = Duration::from_millis;
+        assert_eq!(for_a_time(Age::everywhere(ms(900))), "no-cache");
+        let long = for_a_time(Age::everywhere(ms(12_900)));
+        assert_eq!(long, "public, max-age=12");
+    }
+
+    #[test]
+    fn a_shared_cache_may_keep_what_a_viewers_own_may_not() {
+        let age = Age {
+            own: Duration::ZERO,
+            shared: Duration::from_secs(1),
+        };
+        assert_eq!(for_a_time(age), FOR_CROWDS);
     }
 }

@@ -25,6 +25,7 @@ pub(super) struct Problem {
     status: StatusCode,
     error: &'static str,
     hint: &'static str,
+    is_kept: bool,
 }
 
 #[derive(Serialize)]
@@ -40,6 +41,15 @@ impl Problem {
             status,
             error,
             hint,
+            is_kept: true,
+        }
+    }
+
+    /// The same for an address at which there may be something in less than a second: no cache may keep it.
+    pub(super) fn not_kept(self) -> Self {
+        Self {
+            is_kept: false,
+            ..self
         }
     }
 
@@ -138,7 +148,7 @@ impl Problem {
 
     fn cache_control(&self) -> HeaderValue {
         match self.status {
-            StatusCode::NOT_FOUND | StatusCode::GONE => BRIEFLY,
+            StatusCode::NOT_FOUND | StatusCode::GONE if self.is_kept => BRIEFLY,
             _ => HeaderValue::from_static("no-store"),
         }
     }

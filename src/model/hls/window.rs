@@ -100,6 +100,12 @@ impl Window {
         }
     }
 
+    /// Whether the newest media is this segment as a whole, and this its last part.
+    pub(super) fn ends_with_part(&self, msn: u64, part: u32) -> bool {
+        let newest = self.segments.back().filter(|s| s.msn == msn && !s.gap());
+        newest.is_some_and(|s| s.closed() && s.part_count() == part.saturating_add(1))
+    }
+
     /// Whether there is a complete segment to play.
     pub fn playable(&self) -> bool {
         let mut newest_first = self.segments.iter().rev();
