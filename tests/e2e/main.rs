@@ -24,6 +24,8 @@ mod decoders;
 #[cfg(test)]
 mod dialects;
 #[cfg(test)]
+mod edge;
+#[cfg(test)]
 mod encoders;
 #[cfg(test)]
 mod followed;
