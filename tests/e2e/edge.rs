@@ -310,3 +310,65 @@ fn an_edge_passes_on_what_viewers_send_and_keeps_what_is_for_one_alone() {
     });
     assert!(over_http2 == whole, "other bytes at the edge");
 }
+
+/// What is not public reaches nobody from the cache, whoever has fetched it before.
+#[test]
+fn the_cache_has_nothing_for_those_who_may_not_watch() {
+    let _turn = turn();
+    let ladder = small_ladder(&["s"]);
+    let access = "access = \"password\"\nviewer_password = \"open sesame\"\n";
+    let config = format!("trusted_proxies = [\"127.0.0.1\"]\n{ladder}{access}");
+    let daemon = Daemon::start(&config);
+    let _publisher = Publisher::ffmpeg(Clip::new(426, 240, 30), &daemon.publish_url("s", KEY));
+    daemon.wait_state("s", "live", LIMIT);
+    let edge = Edge::start(&daemon);
+    let client = Client::new();
+    let get = |path: &str, cookie: &str| {
+        let answer = client.get_with(&edge.url(path), "Cookie", cookie);
+        answer.expect("an answer")
+    };
+    let cookie = logged_in(&edge);
+    let master = wait_for("a playlist", LIMIT, || {
+        let answer = get("/live/s/master.m3u8", &cookie);
+        (answer.status == 200).then(|| answer.text())
+    });
+    let variant = master.lines().last().expect("a variant").to_owned();
+    let folder = format!("/live/s/{}", variant.trim_end_matches("index.m3u8"));
+    let playlist = get(&format!("{folder}index.m3u8"), &cookie).text();
+    let media = playlist.lines().filter(|line| !line.starts_with('#'));
+    let mut paths: Vec<String> = media.map(|file| format!("{folder}{file}")).collect();
+    paths.extend(["/live/s/master.m3u8", "/live/s/thumb.jpg", "/watch/s"].map(str::to_owned));
+    paths.extend(["index.m3u8", "init-0.mp4"].map(|file| format!("{folder}{file}")));
+    paths.push("/api/v1/streams/s".to_owned());
+    assert!(paths.len() > 6, "{playlist}");
+    for path in &paths {
+        for _ in 0..2 {
+            assert_eq!(get(path, &cookie).status, 200, "{path}");
+        }
+        for stranger in ["x=y", "weir_s=AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"] {
+            assert_eq!(get(path, stranger).status, 401, "{path} with {stranger}");
+        }
+        let bare = client.get(&edge.url(path)).expect("an answer");
+        assert_eq!(bare.status, 401, "{path}");
+        // A refusal is not kept for those who may.
+        assert_eq!(get(path, &cookie).status, 200, "{path}");
+    }
+}
+
+/// The cookie of a browser that has given the password through the edge.
+fn logged_in(edge: &Edge) -> String {
+    let mut stream = TcpStream::connect(("127.0.0.1", edge.http)).expect("nginx");
+    let form = "password=open+sesame";
+    let length = form.len();
+    let request = format!(
+        "POST /watch/s HTTP/1.1\r\nHost: test\r\nConnection: close\r\nContent-Length: {length}\r\n\
+         Content-Type: application/x-www-form-urlencoded\r\n\r\n{form}"
+    );
+    stream.write_all(request.as_bytes()).expect("sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    let mut headers = answer.lines();
+    let cookie = headers.find_map(|line| line.strip_prefix("Set-Cookie: "));
+    let cookie = cookie.unwrap_or_else(|| panic!("no cookie:\n{answer}"));
+    cookie.split(';').next().expect("a value").to_owned()
+}
