@@ -114,8 +114,10 @@ impl Guard {
         secret: Option<&Secret>,
         period: Duration,
     ) -> io::Result<()> {
-        let before = self.0.rules.read().unwrap_or_else(PoisonError::into_inner);
-        let (mut streams, before) = (before.streams.clone(), before.shared.clone());
+        let (mut streams, before) = {
+            let rules = self.0.rules.read().unwrap_or_else(PoisonError::into_inner);
+            (rules.streams.clone(), rules.shared.clone())
+        };
         let shared = match secret {
             Some(secret) => {
                 let before = before.filter(|shared| shared.is_of(options, secret, period));
