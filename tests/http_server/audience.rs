@@ -23,7 +23,8 @@ async fn viewers_learn_of_a_stream_what_they_may_know() {
     let shown = one.json();
     assert_eq!(keys(&shown), ["name", "rungs", "since", "state", "viewers"]);
     let rung = serde_json::json!({
-        "name": "360p", "width": 640, "height": 360, "fps": 30.0, "bitrate": 800_000, "awake": true
+        "name": "360p", "width": 640, "height": 360, "fps": 30.0, "bitrate": 800_000, "viewers": 0,
+        "awake": true
     });
     assert_eq!(shown["rungs"], serde_json::json!([rung]));
     server.stop().await;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use moka::sync::Cache;
 
-use super::policy::Refusal;
+use super::refusal::Refusal;
 use crate::base::network::peer_of;
 
 /// Addresses that are remembered.

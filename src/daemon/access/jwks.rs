@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use url::Url;
 
 use super::client::Client;
-use super::policy::Refusal;
+use super::refusal::Refusal;
 
 /// Keys are fetched again after this time.
 const FRESH: Duration = Duration::from_secs(600);

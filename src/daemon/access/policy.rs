@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::jwt::PublicKey;
+use super::key::PublicKey;
 use super::password::Password;
 
 /// What opens a stream.
@@ -61,24 +61,4 @@ pub struct Jwt {
     pub issuer: Option<String>,
     /// For whom they must be (`aud`).
     pub audience: Option<String>,
-}
-
-/// Why somebody may not watch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    /// Nothing was shown.
-    #[error("this stream is not public")]
-    Missing,
-    /// What was shown does not open this stream.
-    #[error("this does not open the stream")]
-    Wrong,
-    /// What was shown opened this stream once.
-    #[error("this has expired")]
-    Expired,
-    /// Too many wrong ones came from this address.
-    #[error("too many attempts")]
-    TooMany(Duration),
-    /// Whoever has to decide does not answer.
-    #[error("it cannot be found out now who may watch")]
-    Unavailable,
 }

@@ -14,7 +14,7 @@ use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
 use super::password::Password;
-use super::policy::Refusal;
+use super::refusal::Refusal;
 use crate::base::secret::Secret;
 
 const VERSION: u8 = 1;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use moka::future::Cache;
 use sha2::{Digest, Sha256};
 
-use super::policy::Refusal;
+use super::refusal::Refusal;
 
 /// Verdicts that are remembered.
 const VERDICTS_MAX: u64 = 100_000;

@@ -11,7 +11,7 @@ use serde::Serialize;
 use url::Url;
 
 use super::client::Client;
-use super::policy::Refusal;
+use super::refusal::Refusal;
 
 /// The address that is asked.
 #[derive(Debug)]

@@ -117,12 +117,14 @@ mod tests {
         let bare = "[[stream]]\nname = \"a\"\n";
         let inline = "[[stream]]\nname = \"a\"\npublish_key = \"QdxB3nLwcZTnUt0m\"\n";
         let password = "[[stream]]\nname = \"b\"\nsource = \"http://h/\"\npassword = \"hunter2\"\n";
+        let shared = "[access]\npassword = \"hunter2\"\n";
         for (text, mode, told) in [
+            (shared, 0o664, Some("holds secrets of access;")),
             (bare, 0o644, None),
             (inline, 0o600, None),
             (inline, 0o644, Some("anybody on this machine can read")),
             (inline, 0o640, Some("its group can read")),
-            (password, 0o664, Some("holds secrets of the streams b;")),
+            (password, 0o664, Some("holds secrets of b;")),
         ] {
             let path = write("config.toml", text, mode);
             let warnings = exposed(&path);
@@ -136,7 +138,8 @@ mod tests {
         }
         let of_stream = "[[stream]]\nname = \"a\"\npublish_key_file = \"a.key\"\n";
         let of_server = "[server]\ncertificate = \"a.pem\"\nkey = \"a.key\"\n";
-        for named in [of_stream, of_server] {
+        let of_access = "[access]\njwt_key_file = \"a.key\"\n";
+        for named in [of_stream, of_server, of_access] {
             let path = write("config.toml", named, 0o644);
             for (mode, told) in [(0o600, false), (0o640, true)] {
                 let key = write("a.key", "QdxB3nLwcZTnUt0m", mode);

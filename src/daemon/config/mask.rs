@@ -8,7 +8,7 @@ use super::document::{Node, Table, Value};
 use super::{access, rungs, secrets, sections, streams};
 
 /// Keys whose values are secret.
-const SECRET_KEYS: [&str; 2] = [PUBLISH_KEY, "password"];
+const SECRET_KEYS: [&str; 4] = [PUBLISH_KEY, "password", "viewer_password", "jwt_key"];
 const PUBLISH_KEY: &str = "publish_key";
 /// An unknown key with one of these words in it may be meant for a secret.
 const SECRET_WORDS: [&str; 5] = ["key", "pass", "secret", "token", "pwd"];

@@ -7,7 +7,7 @@ use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{Method, Request, Uri, header};
 
-use super::pass;
+use super::prefix;
 use crate::daemon::session::Viewer;
 
 /// The address of the client. The service around the routes adds it to each request.
@@ -67,7 +67,7 @@ impl Ask {
             peer,
             carrier,
             method: parts.method,
-            address_start: pass::in_front(parts.uri.path()).map_or(0, |(_, end)| end),
+            address_start: prefix::in_front(parts.uri.path()).map_or(0, |(_, end)| end),
             uri: parts.uri,
             headers: parts.headers,
             form: Bytes::new(),
@@ -130,7 +130,7 @@ impl Ask {
 
     /// The pass in front of the path.
     pub(super) fn pass(&self) -> Option<&str> {
-        pass::in_front(self.uri.path()).map(|(pass, _)| pass)
+        prefix::in_front(self.uri.path()).map(|(pass, _)| pass)
     }
 
     /// What a form on a page sent.

@@ -4,7 +4,8 @@
 //! them in one of the `places`, and its requests pass `tap`, which finds out the client
 //! (`forwarded`) and counts them. `routes` says what an address names, and
 //! `answer` calls the handler: `live`, `pages` or `api`; `private` stands before it where a stream is not
-//! public, and `pass` finds what a request shows there. Handlers share `app` (state), `ask` (the
+//! public, and `pass` finds what a request shows there (`prefix`: in front of its
+//! address). Handlers share `app` (state), `ask` (the
 //! request), `content` (the response's body), `names`, `caching`, `ranges`, `errors` and `assets`. The
 //! public ports (without TLS and with it) are one server and the admin port is another; `audience` is
 //! what they do differently, and `redirect` sends visitors from one public port to the other.
@@ -27,6 +28,7 @@ mod names;
 mod pages;
 mod pass;
 mod places;
+mod prefix;
 mod private;
 mod ranges;
 mod redirect;

@@ -13,6 +13,7 @@ use super::content::{Content, Response};
 use super::errors::Problem;
 use super::pages;
 use super::pass::{self, Shown};
+use super::prefix;
 use super::routes::Target;
 use crate::daemon::access::{Access, Refusal, Rule, Visitor};
 
@@ -110,7 +111,7 @@ fn moved(ask: &Ask, target: &Target, door: &Door) -> Option<Response> {
     let leads_on = matches!(target, Target::Player(..) | Target::Master(..));
     let to = format!(
         "{}{}",
-        pass::address(pass, ask.path()),
+        prefix::address(pass, ask.path()),
         pass::query_without(ask)
     );
     leads_on.then(|| elsewhere(StatusCode::TEMPORARY_REDIRECT, &to))
@@ -149,7 +150,7 @@ async fn login(ask: &Ask, door: &Door, file: &str) -> Response {
     };
     // In a frame on another site, browsers send no cookies.
     if file == pages::EMBED {
-        return elsewhere(StatusCode::SEE_OTHER, &pass::address(&ticket, ask.path()));
+        return elsewhere(StatusCode::SEE_OTHER, &prefix::address(&ticket, ask.path()));
     }
     let mut response = elsewhere(StatusCode::SEE_OTHER, ask.path());
     if let Some(cookie) = pass::set_cookie(ask, &door.stream, &ticket, door.rule.remembers()) {

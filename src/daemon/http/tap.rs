@@ -23,8 +23,8 @@ use crate::daemon::telemetry::labels::{Route, RouteLabels};
 use super::ask::{Carrier, Peer};
 use super::forwarded;
 use super::front::Front;
-use super::pass;
 use super::places::Place;
+use super::prefix;
 use super::refusal;
 use super::shares::Slot;
 
@@ -195,7 +195,7 @@ where
             format!(
                 "{} {}",
                 request.method(),
-                pass::hidden(request.uri().path())
+                prefix::hidden(request.uri().path())
             )
         });
         let (client, admitted) = self.admit(&request);

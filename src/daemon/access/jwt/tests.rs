@@ -7,6 +7,7 @@ use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyP
 use serde_json::{Value, json};
 
 use super::*;
+use crate::daemon::access::PublicKey;
 
 const SECRET: &str = "a secret that has more than 32 bytes";
 
@@ -181,21 +182,4 @@ async fn rs256_works_with_pem() {
         checked(&settings(key), "demo", &forged).await,
         Err(Refusal::Wrong)
     );
-}
-
-#[test]
-fn what_is_no_key() {
-    assert_eq!(PublicKey::parse("short").unwrap_err(), KeyError::Short);
-    for (text, expected) in [
-        (
-            "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
-            KeyError::Private,
-        ),
-        (
-            "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n",
-            KeyError::Unusable,
-        ),
-    ] {
-        assert_eq!(PublicKey::parse(text).unwrap_err(), expected);
-    }
 }
