@@ -8,10 +8,22 @@ import { createInterface } from 'node:readline';
 import { limitNetwork, openBrowser, playBare } from './page.mjs';
 
 const browser = await openBrowser();
+
+// Where a page gives way to the next one, the answer is that of the next.
+async function evaluate(expression) {
+  try {
+    return await browser.page.evaluate(expression);
+  } catch (error) {
+    if (!String(error).includes('Execution context was destroyed')) throw error;
+    await browser.page.waitForLoadState();
+    return browser.page.evaluate(expression);
+  }
+}
+
 const actions = {
   goto: ({ url }) => browser.page.goto(url).then(() => null),
   hls: ({ url }) => playBare(browser.page, url).then(() => null),
-  eval: ({ expression }) => browser.page.evaluate(expression),
+  eval: ({ expression }) => evaluate(expression),
   network: ({ bps }) => limitNetwork(browser.devtools, bps).then(() => null),
   screenshot: ({ path }) => browser.page.screenshot({ path }).then(() => null),
   complaints: () => browser.complaints,
