@@ -1,7 +1,6 @@
 //! The real origin and HTTP server with fake media: a ladder of four rungs and sound for each stream.
 
 use std::io::{Read, Write};
-use std::net::IpAddr;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
@@ -12,7 +11,7 @@ use weir::base::units::{Bitrate, ByteSize, FrameRate};
 use weir::daemon::http::{Limits, Server, raise_open_files_limit};
 use weir::daemon::net::Listener;
 use weir::daemon::origin::{self, Origin, Packaging, SessionSpec, SessionWriter};
-use weir::daemon::session::{Catalog, Demand};
+use weir::daemon::session::{Catalog, Demand, Viewer};
 use weir::daemon::telemetry::metrics::Metrics;
 use weir::model::hls::{Part, TrackId};
 use weir::model::ladder::{Rung, SourceFormat, plan};
@@ -237,11 +236,11 @@ impl Catalog for Nobody {
         None
     }
 
-    fn demand(&self, _: &str, _: Packaging, _: IpAddr, _: &str) -> Demand {
+    fn demand(&self, _: &str, _: Packaging, _: &Viewer<'_>) -> Demand {
         Demand::Playable
     }
 
-    fn watching(&self, _: &str, _: IpAddr, _: &str) -> bool {
+    fn watching(&self, _: &str, _: &Viewer<'_>, _: Option<&str>) -> bool {
         true
     }
 

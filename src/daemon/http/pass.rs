@@ -18,29 +18,29 @@ const COOKIE_PREFIX: &str = "weir_";
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Shown {
     /// In front of the address.
-    InFront,
+    Prefix,
     /// In the query of the address.
-    InQuery,
+    Parameter,
     /// In a header.
-    InHeader,
+    Header,
 }
 
 /// What a request shows for `stream`.
 pub(super) fn shown(ask: &Ask, stream: &str) -> Option<(String, Shown)> {
     let found = |pass: &str, shown| is_pass(pass).then(|| (pass.to_owned(), shown));
     if let Some(pass) = ask.pass() {
-        return found(pass, Shown::InFront);
+        return found(pass, Shown::Prefix);
     }
     let header = ask.header(AUTHORIZATION);
     if let Some(pass) = header.and_then(|value| value.strip_prefix(SCHEME)) {
-        return found(pass.trim(), Shown::InHeader);
+        return found(pass.trim(), Shown::Header);
     }
     let mut parameters = url::form_urlencoded::parse(ask.query().as_bytes());
     if let Some((_, pass)) = parameters.find(|(key, _)| key == PARAMETER) {
-        return found(&pass, Shown::InQuery);
+        return found(&pass, Shown::Parameter);
     }
     let pass = cookie(ask, stream)?;
-    found(pass, Shown::InHeader)
+    found(pass, Shown::Header)
 }
 
 /// The query without its pass, with a `?` if anything is left.
@@ -95,30 +95,30 @@ mod tests {
             (
                 "/s/a/live/demo/master.m3u8",
                 vec![],
-                Some(("a", Shown::InFront)),
+                Some(("a", Shown::Prefix)),
             ),
             (
                 "/live/demo/master.m3u8?x=1&token=a",
                 vec![],
-                Some(("a", Shown::InQuery)),
+                Some(("a", Shown::Parameter)),
             ),
             ("/live/demo/master.m3u8?token=a%2Fb", vec![], None),
             (
                 plain,
                 vec![("authorization", "Bearer a")],
-                Some(("a", Shown::InHeader)),
+                Some(("a", Shown::Header)),
             ),
             (plain, vec![("authorization", "Basic a")], None),
             (
                 plain,
                 vec![("cookie", "x=y; weir_demo=a")],
-                Some(("a", Shown::InHeader)),
+                Some(("a", Shown::Header)),
             ),
             (plain, vec![("cookie", "weir_dem=a; weir_demo2=b")], None),
             (
                 plain,
                 vec![("cookie", "x"), ("cookie", "weir_demo=a")],
-                Some(("a", Shown::InHeader)),
+                Some(("a", Shown::Header)),
             ),
         ] {
             let found = shown(&asked(path, &headers), "demo");

@@ -105,7 +105,7 @@ pub(super) async fn enter<C>(
 
 /// A pass in the query goes in front of the address, where what a playlist or page names has it too.
 fn moved(ask: &Ask, target: &Target, door: &Door) -> Option<Response> {
-    let (pass, Shown::InQuery) = door.pass.as_ref()? else {
+    let (pass, Shown::Parameter) = door.pass.as_ref()? else {
         return None;
     };
     let leads_on = matches!(target, Target::Player(..) | Target::Master(..));
