@@ -37,6 +37,9 @@ const PAGES = [
     open: (page) => page.click('#howto summary'),
   },
   { name: '404', streams: [], path: '/nowhere', ready: there('.hero') },
+  { name: 'password', streams: [], path: '/password.html', ready: there('#password') },
+  { name: 'password, wrong', streams: [], path: '/password.html#wrong', ready: there('#wrong') },
+  { name: 'private', streams: [], path: '/private.html', ready: there('.hero') },
   ...['idle', 'failed'].map((state) => ({
     name: `watch, ${state}`,
     streams: [stream('studio', state)],

@@ -83,6 +83,11 @@ async function lists() {
   page = await open('/nowhere', { scheme: 'light' });
   await snap(page, '404');
   await close(page);
+  for (const name of ['password', 'private']) {
+    page = await open(`/${name}.html`, { size: PHONE, touch: true, locale: 'de-DE' });
+    await snap(page, name);
+    await close(page);
+  }
 }
 
 async function states() {
