@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
@@ -15,6 +16,7 @@ use super::exit::{Exit, Failure};
 use super::heap;
 use super::probing::Probing;
 use crate::base::secret::Secret;
+use crate::daemon::acme;
 use crate::daemon::config::settings::{self, Settings};
 use crate::daemon::http;
 use crate::daemon::ingest::rtmp;
@@ -40,6 +42,8 @@ pub(super) struct Daemon {
     orders: Orders,
     /// What the ports with TLS show; `None` where there is none.
     certificates: Option<Certificates>,
+    /// What is wanted of a certificate authority.
+    acme: watch::Sender<Option<acme::Plan>>,
     ingest: CancellationToken,
     viewers: CancellationToken,
     /// Servers and housekeeping. None of them ends before its token is cancelled.
@@ -84,6 +88,7 @@ impl Listeners {
         let public = public.map(|ports| {
             let public = http::Server::public(ports, server.cors.clone())
                 .with_limits(http_limits(&settings.limits))
+                .knowing(daemon.certificates.clone())
                 .behind(proxies.clone());
             match server.http_redirect {
                 true => public.redirecting(),
@@ -93,7 +98,7 @@ impl Listeners {
         Ok(Self {
             rtmp,
             public,
-            admin: admin(server)?,
+            admin: admin(server)?.map(|admin| admin.knowing(daemon.certificates.clone())),
         })
     }
 }
@@ -190,9 +195,24 @@ fn log_certificate(about: &About) {
             names,
             expires,
             fingerprint,
-            next = "browsers ask before they accept it: compare the SHA-256 fingerprint; or set \
-                    certificate and key in [server]",
+            next = "browsers ask before they accept it: compare the SHA-256 fingerprint; or set acme, \
+                    or certificate and key, in [server]",
             "certificate made by weir itself"
+        ),
+        tls::Origin::Authority => tracing::info!(
+            names,
+            expires,
+            fingerprint,
+            renewed = tls::date_text(acme::renewal(about)),
+            "certificate made by the authority"
+        ),
+        tls::Origin::Trial => tracing::info!(
+            names,
+            expires,
+            fingerprint,
+            renewed = tls::date_text(acme::renewal(about)),
+            next = "no browser trusts it: remove directory = \"staging\" once it works",
+            "certificate made by the authority for a trial"
         ),
     }
 }
@@ -222,8 +242,12 @@ impl Daemon {
         });
         let viewers = CancellationToken::new();
         let mut tasks = JoinSet::new();
+        let acme = watch::Sender::new(None);
         let certificates = certificates.map(|(certificates, keeper)| {
             tasks.spawn(keeper.run(viewers.clone()));
+            let has_http = settings.server.http.is_some();
+            let renewer = acme::Renewer::new(certificates.clone(), has_http, acme.subscribe());
+            tasks.spawn(renewer.run(viewers.clone()));
             certificates
         });
         Ok(Self {
@@ -233,6 +257,7 @@ impl Daemon {
             spawner,
             orders,
             certificates,
+            acme,
             ingest: CancellationToken::new(),
             viewers,
             tasks,
@@ -285,6 +310,12 @@ impl Daemon {
         if let Some((certificates, source)) = self.certificates.as_ref().zip(source) {
             certificates.take_from(source);
         }
+        let plan = settings.server.acme_plan();
+        self.acme.send_if_modified(|current| {
+            let differs = *current != plan;
+            *current = plan;
+            differs
+        });
     }
 
     /// Waits until a task ends that never should; returns an error message.

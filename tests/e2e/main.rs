@@ -9,6 +9,8 @@
 )]
 
 #[cfg(test)]
+mod acme;
+#[cfg(test)]
 mod browser;
 #[cfg(test)]
 mod cameras;

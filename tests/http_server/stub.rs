@@ -204,6 +204,7 @@ pub struct Running {
 /// A port with TLS, and the files of its certificate.
 pub struct Secured {
     pub address: SocketAddr,
+    pub certificates: Certificates,
     files: Files,
     _folder: tempfile::TempDir,
 }
@@ -226,6 +227,7 @@ impl Secured {
         let port = Listener::bind("https", any).unwrap().secured(acceptor);
         let secured = Self {
             address: port.address(),
+            certificates,
             files,
             _folder: folder,
         };
@@ -270,6 +272,7 @@ impl Running {
         let ports = vec![Listener::bind("http", any).unwrap(), port];
         let server = Server::public(ports, Cors::Any)
             .with_limits(limits)
+            .knowing(Some(secured.certificates.clone()))
             .behind(proxies)
             .redirecting();
         (Self::run(server, tasks, shutdown), secured)

@@ -8,6 +8,7 @@ pub mod doctor;
 pub mod faulty;
 pub mod freeze;
 pub mod http;
+pub mod pebble;
 pub mod playlist;
 pub mod probe;
 pub mod process;

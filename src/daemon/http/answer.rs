@@ -60,6 +60,13 @@ impl<C: Catalog, F: Finder, B> Service<Request<B>> for Answers<C, F> {
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let (app, ask) = (self.app.clone(), Ask::of(request));
         if let Audience::Viewers(_) = app.audience
+            && let Some(token) = routes::challenge(ask.path())
+        {
+            // Before any redirect: whoever asks this may come without TLS.
+            let answer = challenge(&app, &ask, token);
+            return Box::pin(async move { Ok(answer) });
+        }
+        if let Audience::Viewers(_) = app.audience
             && let Some(target) = routes::live(ask.path())
         {
             let ask = ask.detached();
@@ -75,6 +82,15 @@ impl<C: Catalog, F: Finder, B> Service<Request<B>> for Answers<C, F> {
             })
         })
     }
+}
+
+fn challenge<C>(app: &App<C>, ask: &Ask, token: &str) -> Response {
+    let response = match *ask.method() {
+        Method::GET | Method::HEAD => api::challenge(app, token),
+        _ => Err(Problem::method()),
+    };
+    let response = response.unwrap_or_else(|problem| problem.json());
+    finish(app, ask, Route::Challenge, response)
 }
 
 async fn answer_found<C: Catalog>(app: &App<C>, ask: &Ask, found: Found) -> Response {
@@ -164,6 +180,6 @@ fn options() -> Response {
 fn is_shared(route: Route) -> bool {
     match route {
         Route::Master | Route::Playlist | Route::Media | Route::Thumbnail | Route::Api => true,
-        Route::Page | Route::Asset | Route::Metrics | Route::Health => false,
+        Route::Page | Route::Asset | Route::Metrics | Route::Health | Route::Challenge => false,
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::daemon::origin::Origin;
 use crate::daemon::telemetry::metrics::Metrics;
+use crate::daemon::tls::Certificates;
 
 use super::assets::Assets;
 use super::audience::Audience;
@@ -16,5 +17,7 @@ pub(super) struct App<C> {
     pub(super) catalog: C,
     pub(super) origin: Origin,
     pub(super) metrics: Metrics,
+    /// What the ports with TLS show; `None` where there is none.
+    pub(super) certificates: Option<Certificates>,
     pub(super) assets: &'static Assets,
 }
