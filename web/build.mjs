@@ -10,41 +10,54 @@ import { fileURLToPath } from 'node:url';
 
 import { build } from 'esbuild';
 
+import { HLS_DEFINES, hlsFromSource } from './hls-source.mjs';
+
 const ROOT = dirname(fileURLToPath(import.meta.url));
 const SOURCES = join(ROOT, 'src');
 const PAGES = join(SOURCES, 'pages');
 
 /** Source file → name by which pages refer to its bundle. */
-const SCRIPTS = { 'list.ts': 'list.js', 'watch.ts': 'watch.js', 'embed.ts': 'embed.js' };
+/** Scripts of the head, each whole in one file: a browser should run them with the first bytes it gets. */
+const HEAD_SCRIPTS = { 'ahead.ts': 'ahead.js' };
+/** Scripts that are whole in one file as well, because a request costs more than the few bytes they share. */
+const PLAIN_SCRIPTS = { 'list.ts': 'list.js', 'plain.ts': 'plain.js' };
+const SCRIPTS = { 'watch.ts': 'watch.js', 'embed.ts': 'embed.js' };
 const LAZY = { 'player/hls-engine.ts': 'player/hls-engine.js' };
 const STYLES = { 'styles/list.css': 'list.css', 'styles/watch.css': 'watch.css', 'styles/embed.css': 'embed.css' };
 const FILES = { 'favicon.svg': 'favicon.svg' };
 
+/** Options of every bundle. */
+const options = (out, sources) => ({
+  absWorkingDir: ROOT,
+  entryPoints: sources.map((source) => join('src', source)),
+  outdir: join(out, 'assets'),
+  bundle: true,
+  format: 'esm',
+  target: ['es2022', 'chrome100', 'firefox100', 'safari15.4'],
+  minify: true,
+  legalComments: 'none',
+  charset: 'utf8',
+  loader: { '.svg': 'copy' },
+  define: HLS_DEFINES,
+  plugins: [hlsFromSource],
+  entryNames: '[name]-[hash]',
+  chunkNames: '[name]-[hash]',
+  assetNames: '[name]-[hash]',
+  metafile: true,
+  logLevel: 'warning',
+});
+
 /** Bundles the sources and returns the address of every asset by its source. */
 async function bundle(out) {
   const sources = [...Object.keys(SCRIPTS), ...Object.keys(STYLES), ...Object.keys(FILES)];
-  const { metafile } = await build({
-    absWorkingDir: ROOT,
-    entryPoints: sources.map((source) => join('src', source)),
-    outdir: join(out, 'assets'),
-    bundle: true,
-    splitting: true,
-    format: 'esm',
-    target: ['es2022', 'chrome100', 'firefox100', 'safari15.4'],
-    minify: true,
-    legalComments: 'none',
-    charset: 'utf8',
-    loader: { '.svg': 'copy' },
-    entryNames: '[name]-[hash]',
-    chunkNames: '[name]-[hash]',
-    assetNames: '[name]-[hash]',
-    metafile: true,
-    logLevel: 'warning',
-  });
+  const { metafile } = await build({ ...options(out, sources), splitting: true });
+  const head = await build({ ...options(out, Object.keys(HEAD_SCRIPTS)), format: 'iife' });
+  const plain = await build(options(out, Object.keys(PLAIN_SCRIPTS)));
+  const outputs = { ...metafile.outputs, ...head.metafile.outputs, ...plain.metafile.outputs };
   const addresses = new Map();
   const preloads = new Map();
-  for (const [file, { entryPoint, inputs }] of Object.entries(metafile.outputs)) {
-    const source = entryPoint ?? Object.keys(inputs)[0];
+  for (const [file, { entryPoint, inputs }] of Object.entries(outputs)) {
+    const source = entryPoint ?? Object.keys(inputs)[0] ?? '';
     const address = `/${relative(out, join(ROOT, file)).replaceAll('\\', '/')}`;
     addresses.set(relative('src', source), address);
     preloads.set(address, staticImports(metafile, file).map((it) => `/${relative(out, join(ROOT, it))}`));
@@ -60,6 +73,33 @@ function staticImports({ outputs }, file, found = new Set()) {
     staticImports({ outputs }, path, found);
   }
   return [...found].sort();
+}
+
+/** Loads a module of the sources. Node 18 cannot read TypeScript, so it is bundled first. */
+async function load(source) {
+  const { outputFiles } = await build({
+    absWorkingDir: ROOT, entryPoints: [join('src', source)], bundle: true, format: 'esm', write: false, charset: 'utf8',
+  });
+  return import(`data:text/javascript;base64,${Buffer.from(outputFiles[0].contents).toString('base64')}`);
+}
+
+/**
+ * Returns a page with its English texts: `data-t="key"` on an empty element gives its content,
+ * `t:title="key"` an attribute. What the script needs to translate them stays in the page.
+ */
+async function withTexts(page) {
+  const { en } = await load('words/en.ts');
+  const { pieces } = await load('words/rich.ts');
+  const textOf = (key) => {
+    if (!Object.hasOwn(en, key)) throw new Error(`a page refers to the text ${key}, which words/en.ts lacks`);
+    return en[key];
+  };
+  const escaped = (text) => text.replace(/&/g, '&amp;').replace(/</g, '&lt;').replace(/"/g, '&quot;');
+  const marked = (key) =>
+    pieces(textOf(key)).map(({ tag, text }) => (tag ? `<${tag}>${escaped(text)}</${tag}>` : escaped(text))).join('');
+  return page
+    .replace(/ t:([\w-]+)="([\w.]+)"/g, (_, name, key) => ` ${name}="${escaped(textOf(key))}" data-t-${name}="${key}"`)
+    .replace(/(<\w+ [^<>]*data-t="([\w.]+)"[^<>]*>)(?=<\/)/g, (_, open, key) => open + marked(key));
 }
 
 /**
@@ -88,7 +128,7 @@ export async function buildInto(out) {
   await rm(out, { recursive: true, force: true });
   await mkdir(join(out, 'assets'), { recursive: true });
   const { addresses, preloads } = await bundle(out);
-  const byName = Object.entries({ ...SCRIPTS, ...LAZY, ...STYLES, ...FILES });
+  const byName = Object.entries({ ...HEAD_SCRIPTS, ...PLAIN_SCRIPTS, ...SCRIPTS, ...LAZY, ...STYLES, ...FILES });
   const addressOf = (name) => {
     const source = byName.find(([, it]) => it === name)?.[0];
     const address = source && addresses.get(source);
@@ -97,7 +137,7 @@ export async function buildInto(out) {
   };
   for (const file of await readdir(PAGES)) {
     if (!basename(file).startsWith('_')) {
-      const page = await render(file, addressOf);
+      const page = await withTexts(await render(file, addressOf));
       await writeFile(join(out, file), withPreloads(page, preloads));
     }
   }

@@ -10,20 +10,20 @@ use super::client::{Connection, hint};
 use super::process::{READERS_CORE, Running, Used, stay_on};
 
 /// Readers connect in groups of this size, so that the queue of new connections does not overflow.
-const CONNECT_AT_ONCE: usize = 64;
+pub const CONNECT_AT_ONCE: usize = 64;
 /// Time until every reader waits.
-const SETTLE: Duration = Duration::from_secs(3);
+pub const SETTLE: Duration = Duration::from_secs(3);
 
 /// When each thing that was asked for came to each reader.
 #[derive(Debug, Default)]
-struct Arrivals {
-    by_address: HashMap<String, Vec<Instant>>,
-    answers: u64,
-    errors: u64,
-    first_error: Option<String>,
+pub struct Arrivals {
+    pub by_address: HashMap<String, Vec<Instant>>,
+    pub answers: u64,
+    pub errors: u64,
+    pub first_error: Option<String>,
 }
 
-type Log = Arc<Mutex<Arrivals>>;
+pub type Log = Arc<Mutex<Arrivals>>;
 
 /// Every reader waits for each part of one playlist.
 pub fn blocked(readers: usize, time: Duration) {
@@ -147,7 +147,7 @@ fn report(
 }
 
 /// Waits for one part of a playlist after the other; with `parts`, loads each as it comes.
-async fn read_playlist(server: std::net::SocketAddr, playlist: String, log: Log, parts: bool) {
+pub async fn read_playlist(server: std::net::SocketAddr, playlist: String, log: Log, parts: bool) {
     let follow = async {
         let mut connection = Connection::open(server).await?;
         let mut media = if parts {

@@ -14,6 +14,9 @@
 
 mod client;
 mod crowd;
+mod edge;
+#[path = "../../tests/support/edge_config.rs"]
+mod edge_config;
 mod flood;
 mod nginx;
 mod process;
@@ -53,6 +56,8 @@ enum What {
         #[arg(long, default_value_t = 5)]
         seconds: u64,
     },
+    /// Many readers behind nginx as an edge, beside few at the origin itself.
+    Edge(edge::Show),
     /// What a part costs with many streams and with long windows.
     Parts,
     /// Serves fake streams until its input ends.
@@ -75,6 +80,7 @@ fn main() {
                 seconds: 10,
             });
             run(What::Flood { seconds: 5 });
+            run(What::Edge(edge::Show::default()));
             run(What::Parts);
         }
     }
@@ -85,6 +91,7 @@ fn run(what: What) {
         What::Blocked { readers, seconds } => crowd::blocked(readers, Duration::from_secs(seconds)),
         What::Follow { readers, seconds } => crowd::follow(readers, Duration::from_secs(seconds)),
         What::Flood { seconds } => flood::run(Duration::from_secs(seconds)),
+        What::Edge(show) => edge::run(&show),
         What::Parts => server::parts(),
         What::Serve(show) => server::serve(&show),
     }

@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use super::edge_config::{self, edge_config};
 use super::process::{Running, SERVER_CORE};
 
 /// Starts nginx with these files; `None` where it is not installed.
@@ -17,11 +18,7 @@ pub fn start(files: &[(&str, &[u8])]) -> Option<Running> {
             .write_all(bytes)
             .unwrap();
     }
-    let port = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
+    let port = free_port();
     let root = folder.display();
     let config = format!(
         "daemon off; worker_processes 1; worker_cpu_affinity {:b}; pid {root}/pid; error_log {root}/error;\n\
@@ -41,6 +38,45 @@ pub fn start(files: &[(&str, &[u8])]) -> Option<Running> {
         .spawn()
         .ok()?;
     let address = SocketAddr::from(([127, 0, 0, 1], port));
+    wait(address);
+    Some(Running::other(child, address))
+}
+
+/// Starts nginx as an edge in front of `origin`, with `deploy/nginx-edge.conf`, on both cores; `None` where
+/// nginx or its Lua module is not installed.
+pub fn edge(origin: SocketAddr) -> Option<Running> {
+    let folder = std::env::temp_dir().join(format!("weir-bench-edge-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let [http, https] = [free_port(), free_port()];
+    let config = edge_config(&folder, origin.port(), http, https);
+    // Readers here speak no TLS.
+    let plain: Vec<&str> = config
+        .lines()
+        .filter(|line| !line.contains("ssl"))
+        .collect();
+    let file = folder.join("nginx.conf");
+    std::fs::write(&file, plain.join("\n")).unwrap();
+    let tried = edge_config::nginx(&file).arg("-t").output().ok()?;
+    if !tried.status.success() {
+        eprintln!("{}", String::from_utf8_lossy(&tried.stderr));
+        return None;
+    }
+    let child = edge_config::nginx(&file)
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .ok()?;
+    let address = SocketAddr::from(([127, 0, 0, 1], http));
+    wait(address);
+    Some(Running::other(child, address))
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
+}
+
+fn wait(address: SocketAddr) {
     let begun = Instant::now();
     while TcpStream::connect(address).is_err() {
         assert!(
@@ -49,5 +85,4 @@ pub fn start(files: &[(&str, &[u8])]) -> Option<Running> {
         );
         std::thread::sleep(Duration::from_millis(20));
     }
-    Some(Running::other(child, address))
 }

@@ -26,6 +26,8 @@ pub struct Running {
     child: Child,
     /// Where it listens.
     pub address: SocketAddr,
+    /// Where weir's metrics are.
+    pub admin: SocketAddr,
     /// The first line that it wrote, after its address.
     pub path: String,
 }
@@ -47,10 +49,13 @@ impl Running {
         let mut line = String::new();
         let mut output = BufReader::new(child.stdout.take().unwrap());
         output.read_line(&mut line).unwrap();
-        let (address, path) = line.trim().split_once(' ').expect("the server says where");
+        let mut words = line.split_whitespace();
+        let mut word = || words.next().expect("the server says where");
+        let (address, admin, path) = (word(), word(), word());
         Self {
             child,
             address: address.parse().unwrap(),
+            admin: admin.parse().unwrap(),
             path: path.to_owned(),
         }
     }
@@ -60,6 +65,7 @@ impl Running {
         Self {
             child,
             address,
+            admin: address,
             path: String::new(),
         }
     }
@@ -71,7 +77,11 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        let _ended = self.child.kill();
+        // Killed, nginx would leave its workers behind.
+        let pid = i32::try_from(self.child.id()).ok();
+        if let Some(pid) = pid.and_then(rustix::process::Pid::from_raw) {
+            let _told = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+        }
         let _reaped = self.child.wait();
     }
 }

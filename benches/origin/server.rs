@@ -51,13 +51,13 @@ pub fn serve(show: &Show) {
         fake.part();
     }
     runtime.block_on(async {
+        let any = "127.0.0.1:0".parse().unwrap();
         let limits = Limits {
             connections_max: CONNECTIONS_MAX,
             connections_per_address_max: CONNECTIONS_MAX,
             requests_per_address_max: CONNECTIONS_MAX,
             ..Limits::default()
         };
-        let any = "127.0.0.1:0".parse().unwrap();
         let listener = Listener::bind("http", any).unwrap();
         let address = listener.address();
         let server = Server::public(vec![listener], Cors::Any).with_limits(limits);
@@ -74,10 +74,13 @@ pub fn serve(show: &Show) {
             .next()
             .unwrap()
             .to_owned();
-        println!("{address} /live/demo/{session}");
+        let admin = Server::bind_admin(any, Vec::new()).unwrap();
+        let admin_address = admin.ports().next().unwrap().address();
+        println!("{address} {admin_address} /live/demo/{session}");
         std::io::stdout().flush().unwrap();
         let shutdown = CancellationToken::new();
         let metrics = Metrics::new(ByteSize::from_mib(1));
+        tokio::spawn(admin.run(Nobody, origin.clone(), metrics.clone(), shutdown.clone()));
         tokio::spawn(server.run(Nobody, origin, metrics, shutdown));
         tokio::spawn(async move {
             let mut ticks = tokio::time::interval(PART);

@@ -1,5 +1,7 @@
 //! Which web sites may use media and API from their own pages.
 
+use std::fmt;
+
 use url::Url;
 
 /// The web sites whose pages may read media and API from here (Fetch standard, "CORS protocol").
@@ -23,6 +25,12 @@ pub enum NoOrigin {
     NotASite,
     /// It is, but browsers send this instead.
     Spelling(String),
+}
+
+impl fmt::Display for WebOrigin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
 }
 
 impl WebOrigin {

@@ -1,7 +1,6 @@
 //! The running daemon: connects listeners, streams and origin, and shuts them down in order:
 //! publishers first, then sessions, then viewers, then worker processes.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,8 +14,9 @@ use super::address::this_machine;
 use super::exit::{Exit, Failure};
 use super::heap;
 use super::probing::Probing;
-use crate::base::secret::Secret;
+use crate::daemon::access::Guard;
 use crate::daemon::acme;
+use crate::daemon::config::keys::Keys;
 use crate::daemon::config::settings::{self, Settings};
 use crate::daemon::http;
 use crate::daemon::ingest::rtmp;
@@ -35,6 +35,8 @@ const HOUSEKEEPING: Duration = Duration::from_secs(1);
 
 /// Every component that runs, and the means to stop it.
 pub(super) struct Daemon {
+    /// Who may watch.
+    guard: Guard,
     origin: Origin,
     registry: Registry,
     metrics: Metrics,
@@ -87,6 +89,8 @@ impl Listeners {
         });
         let public = public.map(|ports| {
             let public = http::Server::public(ports, server.cors.clone())
+                .guarded(daemon.guard.clone())
+                .embedded_by(server.embed.clone())
                 .with_limits(http_limits(&settings.limits))
                 .knowing(daemon.certificates.clone())
                 .behind(proxies.clone());
@@ -251,6 +255,7 @@ impl Daemon {
             certificates
         });
         Ok(Self {
+            guard: Guard::default(),
             origin,
             registry,
             metrics,
@@ -298,14 +303,19 @@ impl Daemon {
 
     /// Applies `settings` to the streams. When the encoder order changed, or no encoder works,
     /// encoders are tested in the background and new streams wait for the result.
-    pub(super) fn apply(&mut self, settings: &Settings, keys: &BTreeMap<String, Secret>) {
+    ///
+    /// # Errors
+    /// When it cannot be decided who may watch. Everything stays as it was.
+    pub(super) fn apply(&mut self, settings: &Settings, keys: &Keys) -> Result<(), Failure> {
+        // First of all: nobody sees a moment of what is not for everybody any more.
+        self.guard(settings, keys)?;
         let order = &settings.encoder.order;
         if self.probing.is_needed(order, &self.registry) {
             self.registry.await_encoders();
             let registry = self.registry.clone();
             self.probing.start(order, self.orders.clone(), registry);
         }
-        self.registry.apply(settings, keys);
+        self.registry.apply(settings, &keys.publish);
         let source = settings.server.certificate_source();
         if let Some((certificates, source)) = self.certificates.as_ref().zip(source) {
             certificates.take_from(source);
@@ -316,6 +326,22 @@ impl Daemon {
             *current = plan;
             differs
         });
+        Ok(())
+    }
+
+    fn guard(&self, settings: &Settings, keys: &Keys) -> Result<(), Failure> {
+        let streams = settings.streams.iter();
+        let policies = streams.map(|stream| (stream.name.clone(), stream.policy.clone()));
+        // Whoever may not watch any more is out within a segment.
+        let period = settings.hls.segment;
+        let signing = keys.signing.as_ref();
+        let applied = self
+            .guard
+            .apply(policies, &settings.access, signing, period);
+        applied.map_err(|error| {
+            let message = format!("it cannot be decided who may watch: {error}");
+            (Exit::Failure, message)
+        })
     }
 
     /// Waits until a task ends that never should; returns an error message.

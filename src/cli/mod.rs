@@ -9,8 +9,10 @@ mod exit;
 mod heap;
 mod keys;
 mod manual;
+mod password;
 mod probing;
 mod run;
+mod sign;
 mod terminal;
 mod walls;
 mod worker;
@@ -44,6 +46,10 @@ enum Command {
     Check,
     /// Show the publish keys, with what to enter in OBS
     Keys(keys::Args),
+    /// Sign an address that opens a stream for a time
+    Sign(sign::Args),
+    /// Turn a password into the hash that the configuration may hold
+    Password,
     /// Try every encoder and decoder for real and say which work
     Doctor(doctor::Args),
     /// Print a shell's completion script: bash, zsh or fish
@@ -61,7 +67,7 @@ impl Command {
     /// Why this command should not run as root; `None` if it may.
     fn warning_to_root(&self) -> Option<&'static str> {
         match self {
-            Self::Run | Self::Keys(_) => Some(
+            Self::Run | Self::Keys(_) | Self::Sign(_) => Some(
                 "running as root: files that weir writes will belong to root, and weir needs no root \
                  rights; run it as an ordinary user",
             ),
@@ -69,7 +75,11 @@ impl Command {
                 "running as root, which may use devices that other users may not: run this as the \
                  user that runs weir, to see what works there",
             ),
-            Self::Check | Self::Completions(_) | Self::Man(_) | Self::Worker(_) => None,
+            Self::Check
+            | Self::Password
+            | Self::Completions(_)
+            | Self::Man(_)
+            | Self::Worker(_) => None,
         }
     }
 }
@@ -91,6 +101,8 @@ pub fn main() -> ExitCode {
         Command::Run => run::run(&config),
         Command::Check => check::run(&config),
         Command::Keys(args) => keys::run(&config, &args),
+        Command::Sign(args) => sign::run(&config, &args),
+        Command::Password => password::run(),
         Command::Doctor(args) => doctor::run(&config, &args),
         Command::Completions(args) => manual::completions(&args, &Cli::command()),
         Command::Man(args) => manual::man(&args, &Cli::command()),

@@ -1,6 +1,5 @@
 //! `weir run`: starts the daemon, applies configuration changes, stops on a signal.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -12,10 +11,9 @@ use super::exit::{Exit, Failure};
 use super::heap;
 use super::terminal::fail;
 use super::walls;
-use crate::base::secret::Secret;
 use crate::daemon::config::settings::Settings;
 use crate::daemon::config::watch::Watcher;
-use crate::daemon::config::{self, keys};
+use crate::daemon::config::{self, keys::Keys};
 use crate::daemon::http;
 use crate::daemon::supervisor::orders::Orders;
 use crate::daemon::telemetry::logs;
@@ -59,7 +57,7 @@ pub(super) fn run(config: &Config) -> Exit {
 async fn serve(config: &Config, settings: Settings, orders: Orders) -> Result<(), Failure> {
     let settings = Arc::new(settings);
     let mut signals = Signals::new().map_err(|e| (Exit::Failure, e.to_string()))?;
-    let keys = publish_keys(&settings).await?;
+    let keys = keys(&settings).await?;
     writable(&settings.server.data)?;
     let environment = config::environment();
     let watcher =
@@ -75,7 +73,7 @@ async fn serve(config: &Config, settings: Settings, orders: Orders) -> Result<()
     // The order matters: a taken port is reported before any camera is contacted, and streams exist
     // before the first publisher is accepted.
     let listeners = Listeners::bind(&settings, &daemon)?;
-    daemon.apply(&settings, &keys);
+    daemon.apply(&settings, &keys)?;
     daemon.serve(listeners);
 
     let ended = follow(&mut daemon, &mut signals, &watcher).await;
@@ -105,8 +103,12 @@ async fn follow(
                     return Err((Exit::Failure, cause));
                 }
                 let new = changes.borrow_and_update().clone();
-                match publish_keys(&new).await {
+                let applied = match keys(&new).await {
                     Ok(keys) => daemon.apply(&new, &keys),
+                    Err(failure) => Err(failure),
+                };
+                match applied {
+                    Ok(()) => {}
                     Err((_, cause)) => tracing::error!(
                         %cause,
                         "streams stay as they were: fix the cause, then save the configuration \
@@ -118,9 +120,9 @@ async fn follow(
     }
 }
 
-async fn publish_keys(settings: &Arc<Settings>) -> Result<BTreeMap<String, Secret>, Failure> {
+async fn keys(settings: &Arc<Settings>) -> Result<Keys, Failure> {
     let settings = settings.clone();
-    tokio::task::spawn_blocking(move || keys::publish_keys(&settings))
+    tokio::task::spawn_blocking(move || Keys::of(&settings))
         .await
         .map_err(|e| (Exit::Failure, e.to_string()))?
         .map_err(|e| (Exit::Data, e.to_string()))

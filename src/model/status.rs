@@ -31,7 +31,8 @@ pub struct StreamStatus {
     pub source: String,
     /// When the stream entered this state, RFC 3339 in UTC.
     pub since: String,
-    /// Number of viewers: pairs of address and user agent that requested a playlist within 10 s.
+    /// Number of viewers: players that requested a playlist within 10 s, by the id that they send, or by
+    /// address and user agent.
     pub viewers: usize,
     /// How the input is timed; `None` before media arrives, and always for `test:`.
     pub input: Option<InputStatus>,
@@ -86,6 +87,8 @@ pub struct RungStatus {
     pub fps: f64,
     /// Bits per second.
     pub bitrate: u64,
+    /// Number of viewers whose last playlist of a picture was this rung's.
+    pub viewers: usize,
     /// Pipeline template of the last encoder.
     pub encoder: TemplateName,
     /// What makes its media: `encoder NAME`, `passthrough` for the publisher's own frames, or `asleep`
@@ -146,6 +149,8 @@ pub struct PublicRung {
     pub fps: f64,
     /// Bits per second.
     pub bitrate: u64,
+    /// Number of viewers whose last playlist of a picture was this rung's.
+    pub viewers: usize,
     /// It is being made; otherwise it shows another rung until somebody watches it.
     pub awake: bool,
 }
@@ -170,6 +175,7 @@ impl From<RungStatus> for PublicRung {
             height: rung.height,
             fps: rung.fps,
             bitrate: rung.bitrate,
+            viewers: rung.viewers,
             awake: rung.awake,
         }
     }

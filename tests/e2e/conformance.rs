@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use url::Url;
 
-use crate::llhls::{Checker, Fetch, Kind, Rendition, cross, master};
+use crate::llhls::{Checker, Fetch, Kind, Rendition, cross, master, pace};
 use crate::support::clips::Clip;
 use crate::support::daemon::Daemon;
 use crate::support::http::Client;
@@ -19,6 +19,9 @@ const SEGMENTS: u64 = 12;
 /// The largest delta update must skip at least this many segments: those followed, less the six
 /// within the skip boundary and one that may still be open.
 const SKIPPED: u64 = SEGMENTS - 7;
+
+/// How late a busy machine may see an update.
+const OBSERVER_SLACK: Duration = Duration::from_secs(2);
 
 /// Follows one playlist as a player does: always requests the next part, every other time as a
 /// delta update. `started` is the same for all playlists.
@@ -131,6 +134,7 @@ fn conforms(clip: Clip, segment_s: u64) {
         })
         .collect();
     assert_eq!(cross(&renditions), []);
+    assert_eq!(pace(&renditions, OBSERVER_SLACK), []);
 }
 
 #[test]

@@ -9,6 +9,8 @@
 )]
 
 #[cfg(test)]
+mod access;
+#[cfg(test)]
 mod acme;
 #[cfg(test)]
 mod browser;
@@ -23,6 +25,8 @@ mod conformance;
 mod decoders;
 #[cfg(test)]
 mod dialects;
+#[cfg(test)]
+mod edge;
 #[cfg(test)]
 mod encoders;
 #[cfg(test)]

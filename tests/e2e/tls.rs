@@ -63,10 +63,10 @@ impl Secured {
 }
 
 /// A viewer with one connection of HTTP/2.
-pub struct OneConnection(SendRequest<Bytes>);
+pub(crate) struct OneConnection(SendRequest<Bytes>);
 
 impl OneConnection {
-    pub async fn open(address: SocketAddr) -> Self {
+    pub(crate) async fn open(address: SocketAddr) -> Self {
         let stream = connect(address, &["h2", "http/1.1"]).await.expect("TLS");
         assert_eq!(protocol(&stream).as_deref(), Some("h2"));
         let (sender, connection) = h2::client::handshake(stream).await.expect("HTTP/2");
@@ -74,7 +74,7 @@ impl OneConnection {
         Self(sender)
     }
 
-    pub async fn get(&self, path: &str) -> Vec<u8> {
+    pub(crate) async fn get(&self, path: &str) -> Vec<u8> {
         let mut sender = self.0.clone().ready().await.expect("a connection");
         let request = http::Request::get(format!("https://test{path}"));
         let (response, _) = sender

@@ -9,6 +9,8 @@
 )]
 
 #[cfg(test)]
+mod access;
+#[cfg(test)]
 mod audience;
 #[cfg(test)]
 mod bounds;

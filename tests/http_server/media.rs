@@ -107,3 +107,14 @@ async fn a_large_segment_arrives_whole() {
     assert!(metrics.text().contains(&line), "{}", metrics.text());
     server.stop().await;
 }
+
+#[tokio::test]
+async fn no_cache_keeps_what_is_missing_now() {
+    let server = Running::start();
+    for file in ["99.m4s", "99.0.m4s", "init-9.mp4"] {
+        let reply = get(server.address, &server.path(file)).await;
+        reply.assert_problem(404);
+        assert_eq!(reply.header("cache-control"), Some("no-store"), "{file}");
+    }
+    server.stop().await;
+}

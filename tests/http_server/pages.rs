@@ -162,7 +162,10 @@ async fn nothing_there_is_a_page_for_people_and_json_for_programs() {
 async fn the_api_lists_streams_in_order() {
     let server = ready();
     let list = get(server.address, "/api/v1/streams").await;
-    assert_eq!(list.header("cache-control"), Some("no-store"));
+    let crowds = Some("public, max-age=0, s-maxage=1");
+    assert_eq!(list.header("cache-control"), crowds);
+    let own = get(server.admin, "/api/v1/streams").await;
+    assert_eq!(own.header("cache-control"), Some("no-store"));
     let json = list.json();
     let names = json
         .as_array()

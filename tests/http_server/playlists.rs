@@ -74,6 +74,43 @@ async fn playlist_requests_count_as_viewers() {
 }
 
 #[tokio::test]
+async fn a_player_counts_by_the_name_that_it_gives_itself() {
+    let server = Running::start();
+    let ids = |server: &Running| -> Vec<String> {
+        let viewers = server.stub.viewers.borrow();
+        viewers.iter().map(|(_, _, id)| id.clone()).collect()
+    };
+    let named = [
+        ("User-Agent", "a player"),
+        ("Weir-Viewer", "0123456789abcdef"),
+    ];
+    let media = server.path("index.m3u8");
+    for path in ["/live/demo/master.m3u8", &media] {
+        assert_eq!(ask(server.address, "GET", path, &named).await.status, 200);
+    }
+    let status = "/api/v1/streams/demo";
+    // A page that only looks at the status does not watch.
+    assert_eq!(get(server.address, status).await.status, 200);
+    assert_eq!(ids(&server), ["0123456789abcdef"; 2]);
+    // One that plays does, also where a cache answers for the playlists.
+    let plays = [("Weir-Viewer", "0123456789abcdef; rung=360p")];
+    assert_eq!(ask(server.address, "GET", status, &plays).await.status, 200);
+    assert_eq!(ids(&server), ["0123456789abcdef"; 3]);
+    let rung = server.path("").split('/').nth(4).unwrap().to_owned();
+    assert_eq!(
+        *server.stub.rungs.lock().unwrap(),
+        [rung, "360p".to_owned()]
+    );
+    // What is no name is ignored; so is one at the admin port.
+    let short = [("User-Agent", "a player"), ("Weir-Viewer", "x")];
+    ask(server.address, "GET", &media, &short).await;
+    assert_eq!(ids(&server).last().unwrap(), "a player");
+    ask(server.admin, "GET", status, &plays).await;
+    assert_eq!(ids(&server).len(), 4);
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn only_a_multivariant_playlist_starts_a_stream() {
     let server = Running::start();
     for path in [
@@ -110,6 +147,8 @@ async fn delivery_directives_are_obeyed() {
     ] {
         let reply = get(server.address, &server.path(file)).await;
         assert_eq!(reply.status, 200, "{file}");
+        let kind = reply.header("content-type");
+        assert_eq!(kind, Some("application/vnd.apple.mpegurl"), "{file}");
         assert!(reply.text().contains(expected), "{}", reply.text());
     }
     server.stop().await;

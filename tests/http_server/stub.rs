@@ -12,10 +12,11 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use weir::base::cors::Cors;
 use weir::base::units::{ByteSize, FrameRate};
+use weir::daemon::access::Guard;
 use weir::daemon::http::{Limits, Server};
 use weir::daemon::net::{Listener, Proxies};
 use weir::daemon::origin::{self, Origin, Packaging, SessionSpec, SessionWriter};
-use weir::daemon::session::{Catalog, Demand};
+use weir::daemon::session::{Catalog, Demand, Viewer};
 use weir::daemon::telemetry::metrics::Metrics;
 use weir::daemon::tls::{Acceptor, Application, Certificates, Files, Source};
 use weir::model::hls::{Part, TrackId, TsSegment};
@@ -43,8 +44,8 @@ const SEGMENTS: u64 = 30;
 const SEGMENT_DURATION: Duration = Duration::from_secs(2);
 const LARGE_BYTES: usize = 16 << 20;
 
-/// A playlist request: stream, address and agent of the viewer.
-pub type Viewer = (String, IpAddr, String);
+/// A playlist request: stream, address, and id or agent of the viewer.
+pub type Seen = (String, IpAddr, String);
 
 /// Stream `demo` plays, `starting` never gets ready, and `studio` has no publisher. No other stream
 /// exists.
@@ -54,7 +55,9 @@ pub struct Stub {
     /// The streams whose multivariant playlist was asked for, which starts them.
     pub demands: Arc<Mutex<Vec<String>>>,
     /// One entry for each request that counts a viewer.
-    pub viewers: watch::Sender<Vec<Viewer>>,
+    pub viewers: watch::Sender<Vec<Seen>>,
+    /// The rung of each request for the playlist of one.
+    pub rungs: Arc<Mutex<Vec<String>>>,
 }
 
 impl Catalog for Stub {
@@ -90,6 +93,7 @@ impl Catalog for Stub {
                 awake: true,
                 wakes: 0,
                 encoder_replacements: 0,
+                viewers: 0,
                 speed: 2.0,
                 dropped: 0,
             }],
@@ -100,9 +104,9 @@ impl Catalog for Stub {
         })
     }
 
-    fn demand(&self, name: &str, _: Packaging, address: IpAddr, agent: &str) -> Demand {
+    fn demand(&self, name: &str, _: Packaging, viewer: &Viewer<'_>) -> Demand {
         self.demands.lock().unwrap().push(name.to_owned());
-        self.watching(name, address, agent);
+        self.watching(name, viewer, None);
         match name {
             "demo" => Demand::Playable,
             "starting" => Demand::Starting,
@@ -111,8 +115,10 @@ impl Catalog for Stub {
         }
     }
 
-    fn watching(&self, name: &str, address: IpAddr, agent: &str) -> bool {
-        let viewer = (name.to_owned(), address, agent.to_owned());
+    fn watching(&self, name: &str, viewer: &Viewer<'_>, rung: Option<&str>) -> bool {
+        let id = viewer.id.unwrap_or(viewer.agent).to_owned();
+        let viewer = (name.to_owned(), viewer.address, id);
+        self.rungs.lock().unwrap().extend(rung.map(str::to_owned));
         self.viewers.send_modify(|viewers| viewers.push(viewer));
         self.status(name).is_some()
     }
@@ -257,6 +263,14 @@ impl Running {
     /// One whose media and API pages of some sites may use.
     pub fn for_sites(cors: Cors) -> Self {
         Self::serve(Proxies::default(), Limits::default(), cors)
+    }
+
+    /// One that asks `guard` who may watch, and whose player pages of `embedders` may frame.
+    pub fn guarded(guard: Guard, embedders: Cors) -> Self {
+        let any = "127.0.0.1:0".parse().unwrap();
+        let server = Server::bind(any, Cors::Any).unwrap();
+        let server = server.guarded(guard).embedded_by(embedders);
+        Self::run(server, Vec::new(), CancellationToken::new())
     }
 
     /// A server that believes `proxies`.

@@ -62,7 +62,12 @@ impl Client {
 
     /// Sends `GET url` as a page of the site `origin` does.
     pub fn get_from(&self, url: &str, origin: &str) -> Result<Answer, ureq::Error> {
-        Self::answer(self.0.get(url).header("Origin", origin).call()?)
+        self.get_with(url, "Origin", origin)
+    }
+
+    /// Sends `GET url` with a header.
+    pub fn get_with(&self, url: &str, name: &str, value: &str) -> Result<Answer, ureq::Error> {
+        Self::answer(self.0.get(url).header(name, value).call()?)
     }
 
     fn answer(mut response: ureq::http::Response<ureq::Body>) -> Result<Answer, ureq::Error> {

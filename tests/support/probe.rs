@@ -1,6 +1,6 @@
 //! Decodes media with `ffprobe` and `ffmpeg` and reports what is in it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io::Write;
 use std::process::Command;
 use std::time::Duration;
@@ -101,6 +101,26 @@ pub fn decode_times(media: &[u8]) -> Vec<Duration> {
 /// The kinds of streams in `media`, such as `["video", "audio"]`.
 pub fn stream_kinds(media: &[u8]) -> Vec<String> {
     let parsed = show(media, &["-show_entries", "stream=codec_type"]);
+    let streams = parsed["streams"].as_array().cloned().unwrap_or_default();
+    let kind = |stream: &Value| stream["codec_type"].as_str().unwrap_or_default().to_owned();
+    streams.iter().map(kind).collect()
+}
+
+/// The kinds of streams at an address, each once.
+pub fn kinds_at(address: &str) -> BTreeSet<String> {
+    let output = Command::new("ffprobe")
+        .args([
+            "-v",
+            "quiet",
+            "-of",
+            "json",
+            "-show_entries",
+            "stream=codec_type",
+        ])
+        .arg(address)
+        .output()
+        .expect("ffprobe is installed");
+    let parsed: Value = serde_json::from_slice(&output.stdout).expect("ffprobe writes JSON");
     let streams = parsed["streams"].as_array().cloned().unwrap_or_default();
     let kind = |stream: &Value| stream["codec_type"].as_str().unwrap_or_default().to_owned();
     streams.iter().map(kind).collect()

@@ -5,6 +5,9 @@ import { backoffMs } from './backoff.ts';
 import { byId, setText } from './dom.ts';
 import { Card } from './list/card.ts';
 import { awaitsPublisher, sectionOf, type Section } from './wording.ts';
+import { speak } from './words/words.ts';
+
+speak();
 
 const REFRESH_MS = 2_000;
 const SECTIONS: Section[] = ['live', 'offline'];

@@ -1,6 +1,7 @@
 /** The link and the embed code of a stream, each with a button that copies it. */
 
 import { byId, setText } from './dom.ts';
+import { t } from './words/words.ts';
 
 const CONFIRMED_MS = 2_000;
 
@@ -8,18 +9,18 @@ const CONFIRMED_MS = 2_000;
  * HTML that embeds the player in another page. Stream names need no escaping: they match
  * `[a-z0-9_-]`.
  */
-export function embedCode(name: string, origin: string): string {
-  const address = `${origin}/embed/${name}`;
+export function embedCode(name: string, origin: string, pass = ''): string {
+  const address = `${origin}${pass}/embed/${name}`;
   return (
-    `<iframe src="${address}" width="640" height="360" title="${name}, live" ` +
+    `<iframe src="${address}" width="640" height="360" title="${t('share.frameTitle', { name })}" ` +
     `allow="autoplay; fullscreen; picture-in-picture" allowfullscreen></iframe>`
   );
 }
 
 /** Fills in the fields and connects the buttons. */
-export function wireShare(name: string, origin: string): void {
-  wireCopy('share-link', 'share-link-copy', `${origin}/watch/${name}`);
-  wireCopy('share-embed', 'share-embed-copy', embedCode(name, origin));
+export function wireShare(name: string, origin: string, pass: string): void {
+  wireCopy('share-link', 'share-link-copy', `${origin}${pass}/watch/${name}`);
+  wireCopy('share-embed', 'share-embed-copy', embedCode(name, origin, pass));
   const share = byId('share', HTMLDetailsElement);
   document.addEventListener('pointerdown', (event) => {
     if (event.target instanceof Node && !share.contains(event.target)) share.open = false;
@@ -38,8 +39,8 @@ function wireCopy(fieldId: string, buttonId: string, value: string): void {
   field.addEventListener('focus', () => field.select());
   button.addEventListener('click', () => {
     void copy(field).then((done) => {
-      setText(button, done ? 'Copied' : 'Press Ctrl+C');
-      window.setTimeout(() => setText(button, 'Copy'), CONFIRMED_MS);
+      setText(button, t(done ? 'share.copied' : 'share.press'));
+      window.setTimeout(() => setText(button, t('share.copy')), CONFIRMED_MS);
     });
   });
 }

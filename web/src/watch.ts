@@ -1,5 +1,6 @@
 /** `/watch/NAME`: the player, facts about the stream, and ways to share it. */
 
+import { passInPath } from './api.ts';
 import { byId, setText } from './dom.ts';
 import { viewers } from './format.ts';
 import { mountPlayer } from './player/mount.ts';
@@ -16,10 +17,9 @@ function showFacts(player: Player): void {
   badge.hidden = !status || status.state === 'idle';
   setText(byId('facts', HTMLElement), status ? describe(status, Date.now()) : '');
   setText(byId('viewers', HTMLElement), status && status.viewers > 0 ? viewers(status.viewers) : '');
-  byId('share', HTMLElement).hidden = view === 'missing';
+  byId('share', HTMLElement).hidden = view === 'missing' || view === 'locked';
 }
 
 const player = mountPlayer();
-setText(byId('title', HTMLElement), player.name);
-wireShare(player.name, location.origin);
+wireShare(player.name, location.origin, passInPath(location.pathname));
 player.onChange(showFacts);

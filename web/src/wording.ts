@@ -1,7 +1,8 @@
-/** Words for the state of a stream, the same on every page. Pure. */
+/** Words for the state of a stream, the same on every page. */
 
 import type { StreamState, StreamStatus } from './api.ts';
 import { lasted, rungLabel } from './format.ts';
+import { t } from './words/words.ts';
 
 /** Text and colour of a badge. */
 export interface Badge {
@@ -9,20 +10,17 @@ export interface Badge {
   tone: 'live' | 'busy' | 'quiet' | 'bad';
 }
 
+const TONES: Record<StreamState, Badge['tone']> = {
+  live: 'live',
+  starting: 'busy',
+  waiting: 'busy',
+  idle: 'quiet',
+  failed: 'bad',
+};
+
 /** Returns the badge for a state. */
 export function badgeFor(state: StreamState): Badge {
-  switch (state) {
-    case 'live':
-      return { text: 'Live', tone: 'live' };
-    case 'starting':
-      return { text: 'Starting', tone: 'busy' };
-    case 'waiting':
-      return { text: 'Reconnecting', tone: 'busy' };
-    case 'idle':
-      return { text: 'Idle', tone: 'quiet' };
-    case 'failed':
-      return { text: 'Failed', tone: 'bad' };
-  }
+  return { text: t(`badge.${state}`), tone: TONES[state] };
 }
 
 /** Describes a stream in one line: `"1080p · live for 12 min"`. */
@@ -31,13 +29,8 @@ export function describe(status: StreamStatus, nowMs: number): string {
   const top = status.rungs[0];
   if (top) parts.push(rungLabel(top.width, top.height, top.fps));
   const sinceMs = Date.parse(status.since);
-  if (status.state === 'live' && Number.isFinite(sinceMs)) {
-    parts.push(`live for ${lasted(Math.max(0, nowMs - sinceMs))}`);
-  }
-  if (status.state === 'starting') parts.push('the first pictures are on their way');
-  if (status.state === 'waiting') parts.push('the source is away for a moment');
-  if (status.state === 'idle') parts.push('waits for its publisher or its first viewer');
-  if (status.state === 'failed') parts.push('cannot be shown right now; the server keeps trying');
+  if (status.state !== 'live') parts.push(t(`facts.${status.state}`));
+  else if (Number.isFinite(sinceMs)) parts.push(t('facts.live', { time: lasted(Math.max(0, nowMs - sinceMs)) }));
   return parts.join(' · ');
 }
 

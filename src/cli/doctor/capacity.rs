@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::daemon::access;
 use crate::daemon::config::settings::{Settings, Stream};
 use crate::daemon::session::spec::Spec;
 use crate::daemon::supervisor::capacity;
@@ -43,6 +44,7 @@ pub(super) fn measure(
         rungs: settings.ladder.clone(),
         rungs_on_demand: Some(false),
         passthrough: Some(Policy::Never),
+        policy: access::Policy::default(),
         on_demand: false,
     };
     let start = Spec::of(settings, &stream).start(vec![encoder.clone()]);

@@ -11,7 +11,7 @@ pub struct Changes {
     pub removed: Vec<String>,
     /// Streams whose own settings or rungs differ: their sessions end, and new ones begin.
     pub changed: Vec<String>,
-    /// Streams in which only the publish key differs: a current publisher stays.
+    /// Streams in which only the publish key differs, or who may watch: a current publisher stays.
     pub new_keys: Vec<String>,
     /// Keys that differ and take effect at once, without a new session.
     pub at_once: Vec<&'static str>,
@@ -33,7 +33,7 @@ pub fn diff(started: &Settings, old: &Settings, new: &Settings) -> Changes {
         let names = match find(old, &stream.name) {
             None => &mut changes.added,
             Some(before) if before == *stream => continue,
-            Some(before) if differs_in_key_alone(&before, stream) => &mut changes.new_keys,
+            Some(before) if differs_in_keys_alone(&before, stream) => &mut changes.new_keys,
             Some(_) => &mut changes.changed,
         };
         names.push(stream.name.clone());
@@ -48,7 +48,8 @@ pub fn diff(started: &Settings, old: &Settings, new: &Settings) -> Changes {
             old.server.certificate != new.server.certificate,
         ),
         ("server.acme", old.server.acme != new.server.acme),
-        // The data folder has only the publish keys and certificates in it.
+        ("access", old.access != new.access),
+        // The data folder has only keys and certificates in it.
         ("server.data", old.server.data != new.server.data),
         (
             "encoder.refuse_overload",
@@ -100,6 +101,7 @@ fn needs_restart(old: &Settings, new: &Settings) -> Vec<&'static str> {
             old.server.admin_hosts != new.server.admin_hosts,
         ),
         ("server.cors", old.server.cors != new.server.cors),
+        ("server.embed", old.server.embed != new.server.embed),
         (
             "server.trusted_proxies",
             old.server.trusted_proxies != new.server.trusted_proxies,
@@ -131,12 +133,13 @@ fn needs_restart(old: &Settings, new: &Settings) -> Vec<&'static str> {
     ])
 }
 
-fn differs_in_key_alone(old: &Stream, new: &Stream) -> bool {
-    let with_old_key = Stream {
+fn differs_in_keys_alone(old: &Stream, new: &Stream) -> bool {
+    let with_old_keys = Stream {
         publish_key: old.publish_key.clone(),
+        policy: old.policy.clone(),
         ..new.clone()
     };
-    *old == with_old_key
+    *old == with_old_keys
 }
 
 fn differing<const N: usize>(keys: [(&'static str, bool); N]) -> Vec<&'static str> {

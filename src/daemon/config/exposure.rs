@@ -8,11 +8,18 @@ use super::document::{Table, Value, parse};
 use super::load::read;
 
 /// Keys of a stream whose values are secrets.
-const SECRET_KEYS: [&str; 2] = ["publish_key", "password"];
+const SECRET_KEYS: [&str; 3] = ["publish_key", "password", "viewer_password"];
 /// Keys of a stream that name files with secrets.
-const FILE_KEYS: [&str; 2] = ["publish_key_file", "password_file"];
-/// The key of `[server]` that names a file with a secret.
-const SERVER_FILE_KEY: &str = "key";
+const FILE_KEYS: [&str; 3] = ["publish_key_file", "password_file", "viewer_password_file"];
+/// Other tables: keys whose values are secrets, and keys that name files with secrets.
+const TABLES: [(&str, &[&str], &[&str]); 2] = [
+    ("server", &[], &["key"]),
+    (
+        "access",
+        &["password", "jwt_key"],
+        &["password_file", "jwt_key_file"],
+    ),
+];
 
 /// What others may read of the secrets in the valid configuration at `path`: one line for each
 /// file, with what to do. Empty if there is nothing to say, or if the file cannot be read any more.
@@ -34,24 +41,37 @@ pub fn exposed(path: &Path) -> Vec<String> {
     let mut warnings = Vec::new();
     let written = |table: &&&Table| SECRET_KEYS.iter().any(|key| table.text(key).is_some());
     let holders = streams.iter().filter(written);
-    let names: Vec<&str> = holders.filter_map(|table| table.text("name")).collect();
+    let tables = TABLES.iter().filter_map(|(name, secrets, files)| {
+        let Value::Table(table) = &root.get(name)?.node.value else {
+            return None;
+        };
+        Some((*name, table, *secrets, *files))
+    });
+    let tables: Vec<(&str, &Table, &[&str], &[&str])> = tables.collect();
+    let of_tables = tables.iter().filter_map(|(name, table, secrets, _)| {
+        let mut secrets = secrets.iter();
+        secrets
+            .any(|key| table.text(key).is_some())
+            .then_some(*name)
+    });
+    let of_streams = holders.filter_map(|table| table.text("name"));
+    let names: Vec<&str> = of_streams.chain(of_tables).collect();
     if let (false, Some((who, mode))) = (names.is_empty(), readers(path)) {
         let (shown, names) = (path.display(), names.join(", "));
         warnings.push(format!(
-            "{who} can read {shown} (mode {mode:04o}), which holds secrets of the streams {names}; \
+            "{who} can read {shown} (mode {mode:04o}), which holds secrets of {names}; \
              run: chmod 600 {shown} (or move each secret into a file of its own: publish_key_file, \
              password_file)"
         ));
     }
     let base = path.parent().unwrap_or(Path::new(""));
-    let server = match root.get("server").map(|entry| &entry.node.value) {
-        Some(Value::Table(table)) => table.text(SERVER_FILE_KEY),
-        _ => None,
-    };
+    let of_tables = tables
+        .iter()
+        .flat_map(|(_, table, _, files)| files.iter().filter_map(|key| table.text(key)));
     let of_streams = streams
         .into_iter()
         .flat_map(|table| FILE_KEYS.iter().filter_map(|key| table.text(key)));
-    for file in server.into_iter().chain(of_streams) {
+    for file in of_tables.chain(of_streams) {
         let file = base.join(file);
         if let Some((who, mode)) = readers(&file) {
             let shown = file.display();

@@ -10,12 +10,16 @@ use std::path::{Path, PathBuf};
 use super::secrets;
 use super::settings::Settings;
 use crate::base::secret::Secret;
+use crate::daemon::access::Access;
 use crate::model::source::Source;
 
 /// Characters of a random key: 192 bits.
 const KEY_CHARS: usize = 32;
 /// 64 characters that need no escaping in a query (RFC 4648, section 5).
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+/// The file of the secret that signs addresses. No stream has a name with a dot.
+const SIGNING: &str = ".signing";
 
 /// Why keys cannot be kept. Displays in one line, with what to do.
 #[derive(Debug, thiserror::Error)]
@@ -110,6 +114,15 @@ impl KeyStore {
         }
     }
 
+    /// The secret that signs addresses; created if there is none. It ends, and with it every signed
+    /// address, when its file is removed.
+    ///
+    /// # Errors
+    /// As of [`key`](Self::key).
+    pub fn signing_key(&self) -> Result<Secret, Error> {
+        self.key(SIGNING)
+    }
+
     /// Writes a key file completely or not at all. A key that another process has written meanwhile
     /// stays.
     fn keep(&self, path: &Path, key: &str) -> std::io::Result<()> {
@@ -134,6 +147,33 @@ impl KeyStore {
             Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
             _ => File::open(&self.folder)?.sync_all(),
         }
+    }
+}
+
+/// All keys that settings leave to the data folder.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Keys {
+    /// The publish keys, by stream.
+    pub publish: BTreeMap<String, Secret>,
+    /// The secret that signs addresses; `None` where every stream is public.
+    pub signing: Option<Secret>,
+}
+
+impl Keys {
+    /// The keys for `settings`; those that do not exist yet are created.
+    ///
+    /// # Errors
+    /// The first [`Error`].
+    pub fn of(settings: &Settings) -> Result<Self, Error> {
+        let mut streams = settings.streams.iter();
+        let signing = streams
+            .any(|stream| stream.policy.access != Access::Public)
+            .then(|| KeyStore::open(&settings.server.data)?.signing_key())
+            .transpose()?;
+        Ok(Self {
+            publish: publish_keys(settings)?,
+            signing,
+        })
     }
 }
 

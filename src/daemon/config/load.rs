@@ -9,14 +9,15 @@ use super::problem::{Place, Problem, Text};
 use super::reader::{At, Section, table, tables};
 use super::report::Report;
 use super::settings::Settings;
-use super::{front_door, mask, overrides, rungs, sections, streams};
+use super::{access, front_door, mask, overrides, rungs, sections, streams};
+use crate::daemon::access::Policy;
 
 /// Longest configuration file, in bytes.
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
 /// Where a configuration is searched for, in this order.
 const DEFAULT_PATHS: [&str; 2] = ["config.toml", "/etc/weir/config.toml"];
 const ROOT_KEYS: &[&str] = &[
-    "server", "hls", "session", "encoder", "worker", "limits", "rung", "stream",
+    "server", "hls", "session", "encoder", "worker", "limits", "access", "rung", "stream",
 ];
 
 /// The configuration file if the user names none: `/etc/weir/config.toml` if only that exists,
@@ -128,8 +129,9 @@ fn settings(root: &Table, base: &Path, problems: &mut Vec<Problem>) -> Settings 
         let (table, place) = table(&section, name, &empty, problems);
         Section::open(table, place, format!("[{name}]"), keys, problems)
     };
-    let server = open("server", sections::SERVER_KEYS, problems);
-    let server = sections::server(&server, base, problems);
+    let server_section = open("server", sections::SERVER_KEYS, problems);
+    let server = sections::server(&server_section, base, problems);
+    let default_access = access::default_access(&server_section, problems);
     let hls_section = open("hls", sections::HLS_KEYS, problems);
     let before = problems.len();
     let hls = sections::hls(&hls_section, problems);
@@ -146,11 +148,17 @@ fn settings(root: &Table, base: &Path, problems: &mut Vec<Problem>) -> Settings 
     let worker = sections::worker(&worker, problems);
     let limits = open("limits", front_door::LIMITS_KEYS, problems);
     let limits = front_door::limits(&limits, problems);
+    let access_section = open("access", access::KEYS, problems);
+    let (access, password) = access::options(&access_section, base, problems);
+    let shared = Policy {
+        access: default_access,
+        password,
+    };
     let whole_segment = segment.filter(|_| hls.has_whole_segments());
     let rung_tables = tables(&section, "rung", problems);
     let ladder = rungs::read(rung_tables, root.get("rung"), whole_segment, problems);
     let stream_tables = tables(&section, "stream", problems);
-    let streams = streams::read(stream_tables, &ladder, base, problems);
+    let streams = streams::read(stream_tables, &ladder, &shared, base, problems);
     Settings {
         server,
         hls,
@@ -158,6 +166,7 @@ fn settings(root: &Table, base: &Path, problems: &mut Vec<Problem>) -> Settings 
         encoder,
         worker,
         limits,
+        access,
         ladder: ladder.rungs,
         streams,
     }

@@ -5,7 +5,7 @@
 use std::ops::Range;
 
 use super::document::{Node, Table, Value};
-use super::{rungs, secrets, sections, streams};
+use super::{access, rungs, secrets, sections, streams};
 
 /// Keys whose values are secret.
 const SECRET_KEYS: [&str; 2] = [PUBLISH_KEY, "password"];
@@ -245,6 +245,7 @@ fn known_keys() -> impl Iterator<Item = &'static str> {
         sections::ENCODER_KEYS,
         rungs::KEYS,
         streams::KEYS,
+        access::KEYS,
     ];
     keys.into_iter().flatten().copied()
 }

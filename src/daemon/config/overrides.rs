@@ -11,7 +11,9 @@ use super::rungs::default_name;
 /// Prefix of the name of every override.
 const PREFIX: &str = "WEIR__";
 /// Tables that are overridden by `WEIR__TABLE__KEY`.
-pub(super) const TABLES: [&str; 6] = ["server", "hls", "session", "encoder", "worker", "limits"];
+pub(super) const TABLES: [&str; 7] = [
+    "server", "hls", "session", "encoder", "worker", "limits", "access",
+];
 /// Tables in a table, which are overridden by `WEIR__TABLE__INNER__KEY`.
 const INNER_TABLES: [(&str, &str); 1] = [("server", "acme")];
 /// Arrays of tables that are overridden by `WEIR__ARRAY__NAME__KEY`.

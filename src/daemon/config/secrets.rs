@@ -1,9 +1,15 @@
-//! Checks of publish keys, and secrets in files.
+//! Checks of publish keys, and secrets in the configuration or in files that it names.
 
 use std::fs::File;
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+
+use super::document::Value;
+use super::problem::Problem;
+use super::reader::{Section, Wrong};
+use super::values;
+use crate::base::secret::Secret;
 
 /// Shortest publish key, in characters.
 const KEY_CHARS_MIN: usize = 8;
@@ -11,6 +17,9 @@ const KEY_CHARS_MIN: usize = 8;
 const KEY_CHARS_MAX: usize = 128;
 /// Longest file with a secret, in bytes.
 const FILE_BYTES_MAX: u64 = 4096;
+
+/// Longest address, user name or password, in bytes.
+const TEXT_BYTES_MAX: usize = 2048;
 
 /// The rule for publish keys, for messages.
 pub(super) const KEY_EXPECTED: &str =
@@ -91,6 +100,66 @@ pub(super) fn read_file(path: &Path) -> Result<String, FileError> {
         "" => Err(FileError::Empty),
         secret => Ok(secret.to_owned()),
     }
+}
+
+/// A string of at most [`TEXT_BYTES_MAX`].
+pub(super) fn short(value: &Value) -> Result<String, Wrong> {
+    let text = values::text(value)?;
+    if text.len() > TEXT_BYTES_MAX {
+        return Err(Wrong::new(format!(
+            "expected at most {TEXT_BYTES_MAX} bytes"
+        )));
+    }
+    Ok(text)
+}
+
+/// The secret in `key`, or in the file that `file_key` names. `check` validates it.
+pub(super) fn secret(
+    section: &Section<'_>,
+    [key, file_key]: [&str; 2],
+    check: fn(&str) -> Result<(), Wrong>,
+    base: &Path,
+    problems: &mut Vec<Problem>,
+) -> Option<Secret> {
+    if let (Some(_), Some(place)) = (section.node(key), section.key_place(file_key)) {
+        let title = format!(
+            "`{key}` and `{file_key}` in {} are both there",
+            section.title
+        );
+        let problem = Problem::at(place, title, "expected one of the two");
+        problems.push(match section.key_place(key) {
+            Some(first) => problem.context(first, "this is the other"),
+            None => problem,
+        });
+    }
+    let parse = |value: &Value| {
+        let text = short(value)?;
+        check(&text).map(|()| Secret::new(text))
+    };
+    let inline = section.get(key, parse, problems);
+    let parse = |value: &Value| {
+        let path = base.join(values::text(value)?);
+        let text = read_file(&path).map_err(|error| unreadable(&error, &path))?;
+        check(&text).map_err(|wrong| Wrong {
+            label: format!("in this file: {}", wrong.label),
+            ..wrong
+        })?;
+        Ok(Secret::new(text))
+    };
+    let in_file = section.get(file_key, parse, problems);
+    inline.or(in_file).map(|secret| secret.value)
+}
+
+fn unreadable(error: &FileError, path: &Path) -> Wrong {
+    let path = path.display();
+    let help = match error {
+        FileError::TooOpen { .. } => format!("run: chmod 600 {path}"),
+        FileError::Unreadable(_) => {
+            "a relative path starts at the folder of the configuration".to_owned()
+        }
+        _ => format!("put the secret alone into {path}"),
+    };
+    Wrong::new(error.to_string()).help(Some(help))
 }
 
 #[cfg(test)]

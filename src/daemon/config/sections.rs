@@ -9,7 +9,7 @@ use super::front_door;
 use super::problem::{Place, Problem};
 use super::reader::{At, Section, Wrong, nearest};
 use super::settings::{Admin, Encoder, Hls, Server, Session, Worker};
-use super::{acme, tls, values, web};
+use super::{access, acme, tls, values, web};
 use crate::base::cors::Cors;
 use crate::base::units::{ByteSize, duration_text};
 use crate::model::encoder::Family;
@@ -30,6 +30,8 @@ pub(super) const SERVER_KEYS: &[&str] = &[
     "admin",
     "admin_hosts",
     "cors",
+    access::ACCESS,
+    "embed",
     "trusted_proxies",
     "proxy_protocol",
 ];
@@ -81,6 +83,7 @@ pub(super) fn server(section: &Section<'_>, base: &Path, problems: &mut Vec<Prob
     }
     let hosts = section.get_or("admin_hosts", Vec::new(), web::host_names, problems);
     let cors = section.get_or("cors", Cors::Any, web::cors, problems);
+    let embed = section.get_or("embed", Cors::Any, web::cors, problems);
     let (trusted_proxies, proxy_protocol) = front_door::proxies(section, problems);
     Server {
         http: http.value,
@@ -97,6 +100,7 @@ pub(super) fn server(section: &Section<'_>, base: &Path, problems: &mut Vec<Prob
         }),
         admin_hosts: hosts.value,
         cors: cors.value,
+        embed: embed.value,
         trusted_proxies,
         proxy_protocol,
     }

@@ -9,10 +9,10 @@ use ipnet::IpNet;
 use crate::base::cors::Cors;
 use crate::base::secret::Secret;
 use crate::base::units::ByteSize;
-use crate::daemon::{acme, tls};
+use crate::daemon::{access, acme, tls};
 use crate::model::encoder::{Family, OnFailure};
 use crate::model::ladder::Rung;
-use crate::model::passthrough::Policy;
+use crate::model::passthrough;
 use crate::model::sandbox::Sandbox;
 use crate::model::source::Source;
 
@@ -31,6 +31,8 @@ pub struct Settings {
     pub worker: Worker,
     /// `[limits]`
     pub limits: Limits,
+    /// `[access]`
+    pub access: access::Options,
     /// `[[rung]]`: the ladder, top first; never empty. Each stream has its own part of it.
     pub ladder: Vec<Rung>,
     /// `[[stream]]`, in the order of the file; names are unique.
@@ -63,6 +65,8 @@ pub struct Server {
     pub admin_hosts: Vec<String>,
     /// Web sites whose pages may use media and the public API.
     pub cors: Cors,
+    /// Web sites whose pages may frame the bare player.
+    pub embed: Cors,
     /// Proxies that are believed who their clients are.
     pub trusted_proxies: Vec<IpNet>,
     /// Every connection is one of such a proxy and begins with a PROXY header.
@@ -157,7 +161,7 @@ pub struct Encoder {
     /// A publisher for whose stream the machine has no room is refused.
     pub refuse_overload: bool,
     /// Whether a good source is the top rung as it is, unless a stream says otherwise.
-    pub passthrough: Policy,
+    pub passthrough: passthrough::Policy,
 }
 
 /// `[worker]`: the processes that handle media.
@@ -181,7 +185,9 @@ pub struct Stream {
     /// Whether its rungs that nobody watches are not encoded; `None` leaves it to `[encoder]`.
     pub rungs_on_demand: Option<bool>,
     /// Whether a good source is its top rung as it is; `None` leaves it to `[encoder]`.
-    pub passthrough: Option<Policy>,
+    pub passthrough: Option<passthrough::Policy>,
+    /// Who may watch it.
+    pub policy: access::Policy,
     /// A source that weir fetches is fetched only while somebody watches; false for other sources.
     pub on_demand: bool,
 }

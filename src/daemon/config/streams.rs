@@ -8,11 +8,11 @@ use super::document::{Table, Value};
 use super::problem::{Place, Problem};
 use super::reader::{At, Section, Wrong, nearest};
 use super::rungs::{Ladder, title, unique};
-use super::secrets::{self, FileError, KEY_EXPECTED};
+use super::secrets::{self, KEY_EXPECTED, secret, short};
 use super::sections::PASSTHROUGH;
 use super::settings::Stream;
-use super::values;
-use crate::base::secret::Secret;
+use super::{access, values};
+use crate::daemon::access::Policy;
 use crate::model::ladder::Rung;
 use crate::model::source::{Pull, Source};
 
@@ -30,6 +30,9 @@ pub(super) const KEYS: &[&str] = &[
     "tls_verify",
     "allow_private",
     ON_DEMAND,
+    access::ACCESS,
+    "viewer_password",
+    "viewer_password_file",
 ];
 /// Keys of a pushed stream only.
 const PUSH_KEYS: [&str; 2] = ["publish_key", "publish_key_file"];
@@ -46,8 +49,6 @@ const ON_DEMAND: &str = "on_demand";
 
 /// Maximum number of streams in a configuration.
 const STREAMS_MAX: usize = 1000;
-/// Longest address, user name or password, in bytes.
-const TEXT_BYTES_MAX: usize = 2048;
 const SUPPORTED: &str = "supported: push:, test:, http://, https://";
 /// Schemes that users may try and that are not supported yet.
 const SCHEMES_LATER: [&str; 10] = [
@@ -62,10 +63,12 @@ enum Kind {
     Pull(Url),
 }
 
-/// Reads the streams; relative paths start at `base`.
+/// Reads the streams; `shared` says who may watch those that do not say it. Relative paths start at
+/// `base`.
 pub(super) fn read(
     tables: Vec<(&Table, Place)>,
     ladder: &Ladder,
+    shared: &Policy,
     base: &Path,
     problems: &mut Vec<Problem>,
 ) -> Vec<Stream> {
@@ -79,7 +82,7 @@ pub(super) fn read(
     let (names, streams): (Vec<_>, Vec<_>) = tables
         .into_iter()
         .take(STREAMS_MAX)
-        .filter_map(|(table, place)| stream(table, place, ladder, base, problems))
+        .filter_map(|(table, place)| stream(table, place, (ladder, shared), base, problems))
         .unzip();
     unique(names.iter(), "stream", problems);
     streams
@@ -89,7 +92,7 @@ pub(super) fn read(
 fn stream(
     table: &Table,
     place: Place,
-    ladder: &Ladder,
+    (ladder, shared): (&Ladder, &Policy),
     base: &Path,
     problems: &mut Vec<Problem>,
 ) -> Option<(At<String>, Stream)> {
@@ -117,6 +120,7 @@ fn stream(
     let rungs_on_demand = section.get("rungs_on_demand", values::boolean, problems);
     let passthrough = values::one_of(&PASSTHROUGH);
     let passthrough = section.get("passthrough", passthrough, problems);
+    let policy = access::policy(&section, shared, base, problems);
     let name = name?;
     let stream = Stream {
         name: name.value.clone(),
@@ -125,6 +129,7 @@ fn stream(
         rungs,
         rungs_on_demand: rungs_on_demand.map(|on_demand| on_demand.value),
         passthrough: passthrough.map(|policy| policy.value),
+        policy,
         on_demand,
     };
     Some((name, stream))
@@ -188,17 +193,6 @@ fn address(text: &str) -> Result<Kind, Wrong> {
         );
     }
     Ok(Kind::Pull(url))
-}
-
-/// A string of at most [`TEXT_BYTES_MAX`].
-fn short(value: &Value) -> Result<String, Wrong> {
-    let text = values::text(value)?;
-    if text.len() > TEXT_BYTES_MAX {
-        return Err(Wrong::new(format!(
-            "expected at most {TEXT_BYTES_MAX} bytes"
-        )));
-    }
-    Ok(text)
 }
 
 /// Reports keys that have no meaning for this kind of source.
@@ -266,55 +260,6 @@ fn user_is_there(section: &Section<'_>, user: Option<&At<String>>, problems: &mu
         let help = Some("add a line such as user = \"viewer\"".to_owned());
         problems.push(Problem::at(place, title, "expected `user` with it").help(help));
     }
-}
-
-/// The secret in `key`, or in the file that `file_key` names. `check` validates it.
-fn secret(
-    section: &Section<'_>,
-    [key, file_key]: [&str; 2],
-    check: fn(&str) -> Result<(), Wrong>,
-    base: &Path,
-    problems: &mut Vec<Problem>,
-) -> Option<Secret> {
-    if let (Some(_), Some(place)) = (section.node(key), section.key_place(file_key)) {
-        let title = format!(
-            "`{key}` and `{file_key}` in {} are both there",
-            section.title
-        );
-        let problem = Problem::at(place, title, "expected one of the two");
-        problems.push(match section.key_place(key) {
-            Some(first) => problem.context(first, "this is the other"),
-            None => problem,
-        });
-    }
-    let parse = |value: &Value| {
-        let text = short(value)?;
-        check(&text).map(|()| Secret::new(text))
-    };
-    let inline = section.get(key, parse, problems);
-    let parse = |value: &Value| {
-        let path = base.join(values::text(value)?);
-        let text = secrets::read_file(&path).map_err(|error| unreadable(&error, &path))?;
-        check(&text).map_err(|wrong| Wrong {
-            label: format!("in this file: {}", wrong.label),
-            ..wrong
-        })?;
-        Ok(Secret::new(text))
-    };
-    let in_file = section.get(file_key, parse, problems);
-    inline.or(in_file).map(|secret| secret.value)
-}
-
-fn unreadable(error: &FileError, path: &Path) -> Wrong {
-    let path = path.display();
-    let help = match error {
-        FileError::TooOpen { .. } => format!("run: chmod 600 {path}"),
-        FileError::Unreadable(_) => {
-            "a relative path starts at the folder of the configuration".to_owned()
-        }
-        _ => format!("put the secret alone into {path}"),
-    };
-    Wrong::new(error.to_string()).help(Some(help))
 }
 
 fn publish_key(text: &str) -> Result<(), Wrong> {

@@ -10,6 +10,7 @@ use super::settings::{Admin, Encoder, Hls, Limits, Server, Session, Settings, Wo
 use super::*;
 use crate::base::cors::Cors;
 use crate::base::units::{ByteSize, FrameRate};
+use crate::daemon::access::Options;
 use crate::model::encoder::Family;
 use crate::model::encoder::OnFailure;
 use crate::model::passthrough::Policy;
@@ -50,6 +51,7 @@ fn nothing_written_is_all_defaults() {
             }),
             admin_hosts: Vec::new(),
             cors: Cors::Any,
+            embed: Cors::Any,
             trusted_proxies: Vec::new(),
             proxy_protocol: false,
         },
@@ -80,6 +82,11 @@ fn nothing_written_is_all_defaults() {
             requests: 2048,
             strangers: 64,
             connections_total: 8192,
+        },
+        access: Options {
+            remember: Duration::from_secs(12 * 3600),
+            jwt: None,
+            webhook: None,
         },
         ladder: settings.ladder.clone(),
         streams: Vec::new(),

@@ -1,12 +1,18 @@
 //! The answer to one request: its method, its handler, and the headers of every response.
 
 use std::convert::Infallible;
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::header::{ALLOW, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use http::{Method, Request, Response as HttpResponse, StatusCode};
+use http_body_util::{BodyExt, Limited};
+use hyper::body::Body;
+use tokio::time::timeout;
 use tower_service::Service;
 
 use crate::daemon::session::Catalog;
@@ -17,8 +23,13 @@ use super::ask::Ask;
 use super::audience::{Audience, Host};
 use super::content::{Content, Response};
 use super::errors::{METHODS, Problem};
+use super::private::{self, Door};
 use super::routes::{self, Finder, Found, Target};
-use super::{api, live, pages};
+use super::{api, caching, live, pages};
+
+/// Longest form, in bytes, and how long it may take.
+const FORM_BYTES_MAX: usize = 4096;
+const FORM_WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// Answers every request. The response carries its [`Route`] as an extension.
 #[derive(Debug)]
@@ -48,7 +59,13 @@ impl<C, F: Clone> Clone for Answers<C, F> {
     }
 }
 
-impl<C: Catalog, F: Finder, B> Service<Request<B>> for Answers<C, F> {
+impl<C, F, B> Service<Request<B>> for Answers<C, F>
+where
+    C: Catalog,
+    F: Finder,
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
     type Response = Response;
     type Error = Infallible;
     type Future = BoxFuture<'static, Result<Response, Infallible>>;
@@ -58,7 +75,8 @@ impl<C: Catalog, F: Finder, B> Service<Request<B>> for Answers<C, F> {
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let (app, ask) = (self.app.clone(), Ask::of(request));
+        let (parts, body) = request.into_parts();
+        let (app, ask) = (self.app.clone(), Ask::of(parts));
         if let Audience::Viewers(_) = app.audience
             && let Some(token) = routes::challenge(ask.path())
         {
@@ -69,11 +87,16 @@ impl<C: Catalog, F: Finder, B> Service<Request<B>> for Answers<C, F> {
         if let Audience::Viewers(_) = app.audience
             && let Some(target) = routes::live(ask.path())
         {
+            let door = Door::of(&app, &ask, &target);
             let ask = ask.detached();
-            return Box::pin(async move { Ok(answer(&app, &ask, target).await) });
+            return Box::pin(async move { Ok(answer(&app, &ask, target, door).await) });
         }
         let finding = self.finder.call(ask.head());
         Box::pin(async move {
+            let ask = match *ask.method() {
+                Method::POST => ask.with_form(form(body).await),
+                _ => ask,
+            };
             let found = finding.await?.extensions_mut().remove::<Found>();
             Ok(match found {
                 Some(found) => answer_found(&app, &ask, found).await,
@@ -101,20 +124,54 @@ async fn answer_found<C: Catalog>(app: &App<C>, ask: &Ask, found: Found) -> Resp
     }
     match redirected(app, ask, &host, route) {
         Some(redirected) => finish(app, ask, route, redirected),
-        None => answer(app, ask, target).await,
+        None => {
+            let door = Door::of(app, ask, &target);
+            answer(app, ask, target, door).await
+        }
     }
 }
 
-async fn answer<C: Catalog>(app: &App<C>, ask: &Ask, target: Target) -> Response {
+/// Answers what a form sends or a request asks for, behind the `door` if the stream has one.
+async fn answer<C: Catalog>(
+    app: &App<C>,
+    ask: &Ask,
+    target: Target,
+    door: Option<Door>,
+) -> Response {
     let route = target.route();
-    let response = match *ask.method() {
-        Method::GET | Method::HEAD => handle(app, ask, target)
-            .await
-            .unwrap_or_else(|problem| problem.json()),
-        Method::OPTIONS => options(),
+    let response = match (ask.method(), door) {
+        (&Method::OPTIONS, _) => options(),
+        (&Method::GET | &Method::HEAD | &Method::POST, Some(door)) => {
+            match private::enter(app, ask, &target, &door).await {
+                Some(response) => response,
+                None => {
+                    let mut response = handled(app, ask, target).await;
+                    caching::keep_private(response.headers_mut());
+                    response
+                }
+            }
+        }
+        (&Method::GET | &Method::HEAD, None) if ask.pass().is_some() => match target.stream() {
+            Some(_) => private::without_pass(ask),
+            None => Problem::no_route().json(),
+        },
+        (&Method::GET | &Method::HEAD, None) => handled(app, ask, target).await,
         _ => Problem::method().json(),
     };
     finish(app, ask, route, response)
+}
+
+/// The body of a form; nothing if it is too long, too slow or breaks off.
+async fn form<B>(body: B) -> Bytes
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let body = pin!(Limited::new(body, FORM_BYTES_MAX));
+    match timeout(FORM_WAIT_MAX, body.collect()).await {
+        Ok(Ok(body)) => body.to_bytes(),
+        Ok(Err(_)) | Err(_) => Bytes::new(),
+    }
 }
 
 /// Adds what every response has.
@@ -141,20 +198,25 @@ fn redirected<C>(app: &App<C>, ask: &Ask, host: &Host, route: Route) -> Option<R
         .filter(|_| reads && route == Route::Page)
 }
 
+async fn handled<C: Catalog>(app: &App<C>, ask: &Ask, target: Target) -> Response {
+    let handled = handle(app, ask, target).await;
+    handled.unwrap_or_else(|problem| problem.json())
+}
+
 async fn handle<C: Catalog>(app: &App<C>, ask: &Ask, target: Target) -> Result<Response, Problem> {
-    let assets = app.assets;
+    let (assets, policies) = (app.assets, &app.policies);
     match target {
-        Target::Index => Ok(pages::page(assets, ask, "index.html")),
+        Target::Index => Ok(pages::page(assets, policies, ask, "index.html")),
         Target::Player(name, file) => Ok(match app.catalog.status(name.as_str()) {
-            Some(_) => pages::page(assets, ask, file),
-            None => pages::not_found(assets, ask),
+            Some(_) => pages::page(assets, policies, ask, file),
+            None => pages::not_found(assets, policies, ask),
         }),
         Target::Master(name, packaging) => live::master(app, ask, &name, packaging).await,
         Target::Thumbnail(name) => live::thumbnail(app, ask, &name),
         Target::Playlist(path, packaging) => live::playlist(app, ask, &path, packaging).await,
         Target::Media(path, file) => live::media(app, ask, &path, &file).await,
-        Target::Streams => api::streams(app),
-        Target::Stream(name) => api::stream(app, &name),
+        Target::Streams => api::streams(app, ask),
+        Target::Stream(name) => api::stream(app, ask, &name),
         Target::Metrics => api::metrics(app).await,
         Target::Health => Ok(api::healthy()),
         Target::Readiness => api::ready(app),
@@ -163,7 +225,7 @@ async fn handle<C: Catalog>(app: &App<C>, ask: &Ask, target: Target) -> Result<R
         Target::Other(route) => match (pages::asset(assets, ask), route) {
             (Some(asset), _) => Ok(asset),
             // People get a page, programs get JSON.
-            (None, Route::Page) => Ok(pages::not_found(assets, ask)),
+            (None, Route::Page) => Ok(pages::not_found(assets, policies, ask)),
             (None, _) => Err(Problem::no_route()),
         },
     }

@@ -8,35 +8,61 @@ use serde::Serialize;
 use crate::daemon::session::Catalog;
 use crate::daemon::telemetry::metrics;
 use crate::daemon::telemetry::scrape::Scrape;
-use crate::model::status::PublicStatus;
+use crate::model::status::{PublicStatus, StreamStatus};
 
 use super::app::App;
+use super::ask::Ask;
 use super::audience::Audience;
+use super::caching::{self, FOR_CROWDS};
 use super::content::Response;
 use super::errors::Problem;
 use super::names::Name;
+use super::private;
 
 const PLAIN_TEXT: &str = "text/plain; charset=utf-8";
 
 /// `/api/v1/streams`: in full on the admin port, else what viewers may know.
-pub(super) fn streams<C: Catalog>(app: &App<C>) -> Result<Response, Problem> {
+///
+/// Nobody is told of a stream that is not for them.
+pub(super) fn streams<C: Catalog>(app: &App<C>, ask: &Ask) -> Result<Response, Problem> {
     let streams = app.catalog.list();
     match app.audience {
         Audience::Operators(_) => json(&streams),
         Audience::Viewers(_) => {
-            let shown = streams.into_iter().map(PublicStatus::from);
-            json(&shown.collect::<Vec<_>>())
+            let may_know = |status: &StreamStatus| private::may_know(app, ask, &status.name);
+            // With a stream that is not for everybody, each reader has a list of his own.
+            let is_same = streams
+                .iter()
+                .all(|status| app.guard.rule(&status.name).is_none());
+            let shown = streams.into_iter().filter(may_know);
+            let mut response =
+                json(&shown.map(PublicStatus::from).collect::<Vec<_>>()).map(for_crowds)?;
+            if !is_same {
+                caching::keep_private(response.headers_mut());
+            }
+            Ok(response)
         }
     }
 }
 
 /// `/api/v1/streams/NAME`, likewise.
-pub(super) fn stream<C: Catalog>(app: &App<C>, name: &Name) -> Result<Response, Problem> {
+///
+/// A player that plays asks for it with its id, and so counts also where a cache in front of weir answers
+/// for the playlists.
+pub(super) fn stream<C: Catalog>(
+    app: &App<C>,
+    ask: &Ask,
+    name: &Name,
+) -> Result<Response, Problem> {
+    let viewer = ask.viewer();
+    if viewer.id.is_some() && app.audience.is_guarded() {
+        app.catalog.watching(name.as_str(), &viewer, ask.rung());
+    }
     let status = app.catalog.status(name.as_str());
     let status = status.ok_or(Problem::no_stream())?;
     match app.audience {
         Audience::Operators(_) => json(&status),
-        Audience::Viewers(_) => json(&PublicStatus::from(status)),
+        Audience::Viewers(_) => json(&PublicStatus::from(status)).map(for_crowds),
     }
 }
 
@@ -93,6 +119,12 @@ fn json(value: &impl Serialize) -> Result<Response, Problem> {
             Err(Problem::internal("the status could not be written"))
         }
     }
+}
+
+/// Every page that plays asks every two seconds.
+fn for_crowds(mut response: Response) -> Response {
+    response.headers_mut().insert(CACHE_CONTROL, FOR_CROWDS);
+    response
 }
 
 fn ok(content_type: &'static str, text: String) -> Response {

@@ -1,11 +1,13 @@
 //! What all handlers share.
 
+use crate::daemon::access::Guard;
 use crate::daemon::origin::Origin;
 use crate::daemon::telemetry::metrics::Metrics;
 use crate::daemon::tls::Certificates;
 
 use super::assets::Assets;
 use super::audience::Audience;
+use super::pages::Policies;
 use super::redirect::Redirect;
 
 /// What all handlers share.
@@ -14,6 +16,10 @@ pub(super) struct App<C> {
     pub(super) audience: Audience,
     /// Where visitors of pages without TLS are sent.
     pub(super) redirect: Option<Redirect>,
+    /// Who may watch.
+    pub(super) guard: Guard,
+    /// What browsers may do with pages.
+    pub(super) policies: Policies,
     pub(super) catalog: C,
     pub(super) origin: Origin,
     pub(super) metrics: Metrics,

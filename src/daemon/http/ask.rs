@@ -2,8 +2,13 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use bytes::Bytes;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
+use http::request::Parts;
 use http::{Method, Request, Uri, header};
+
+use super::pass;
+use crate::daemon::session::Viewer;
 
 /// The address of the client. The service around the routes adds it to each request.
 #[derive(Debug, Clone, Copy)]
@@ -23,14 +28,20 @@ pub(super) enum Carrier {
 /// Longer user agents are cut off at this many bytes.
 const AGENT_BYTES_MAX: usize = 256;
 
+/// What a player calls itself, and after a `;` the rung that it plays: `Weir-Viewer: ID; rung=720p`.
+pub(super) const VIEWER: HeaderName = HeaderName::from_static("weir-viewer");
+/// Longer ids are none.
+const VIEWER_BYTES_MAX: usize = 64;
+
 /// Headers that handlers of media read.
-const READ_BY_MEDIA: [HeaderName; 6] = [
+const READ_BY_MEDIA: [HeaderName; 7] = [
     header::ACCEPT_ENCODING,
     header::IF_NONE_MATCH,
     header::IF_RANGE,
     header::ORIGIN,
     header::RANGE,
     header::USER_AGENT,
+    VIEWER,
 ];
 
 /// One request.
@@ -38,15 +49,17 @@ const READ_BY_MEDIA: [HeaderName; 6] = [
 pub(super) struct Ask {
     method: Method,
     uri: Uri,
+    /// Bytes of the path before the address itself: those of a pass.
+    address_start: usize,
     headers: HeaderMap,
     peer: IpAddr,
     carrier: Carrier,
+    form: Bytes,
 }
 
 impl Ask {
-    /// Takes a request apart. No handler reads a body.
-    pub(super) fn of<B>(request: Request<B>) -> Self {
-        let (parts, _) = request.into_parts();
+    /// Takes the head of a request apart.
+    pub(super) fn of(parts: Parts) -> Self {
         let unknown = (Peer(IpAddr::V4(Ipv4Addr::UNSPECIFIED)), Carrier::Plain);
         let from = parts.extensions.get::<(Peer, Carrier)>().copied();
         let (Peer(peer), carrier) = from.unwrap_or(unknown);
@@ -54,9 +67,16 @@ impl Ask {
             peer,
             carrier,
             method: parts.method,
+            address_start: pass::in_front(parts.uri.path()).map_or(0, |(_, end)| end),
             uri: parts.uri,
             headers: parts.headers,
+            form: Bytes::new(),
         }
+    }
+
+    /// The same request with what a form on a page sent.
+    pub(super) fn with_form(self, form: Bytes) -> Self {
+        Self { form, ..self }
     }
 
     /// The same request apart from the buffer that it was read into, which its connection can use again
@@ -81,7 +101,10 @@ impl Ask {
     pub(super) fn head<B: Default>(&self) -> Request<B> {
         let mut request = Request::new(B::default());
         *request.method_mut() = self.method.clone();
-        *request.uri_mut() = self.uri.clone();
+        *request.uri_mut() = match self.address_start {
+            0 => self.uri.clone(),
+            _ => Uri::try_from(self.path()).unwrap_or_default(),
+        };
         *request.headers_mut() = self.headers.clone();
         request
     }
@@ -94,8 +117,25 @@ impl Ask {
         self.method == Method::HEAD
     }
 
+    /// The path without a pass in front of it.
     pub(super) fn path(&self) -> &str {
+        let path = self.uri.path();
+        path.get(self.address_start..).unwrap_or(path)
+    }
+
+    /// The path with the pass in front of it.
+    pub(super) fn whole_path(&self) -> &str {
         self.uri.path()
+    }
+
+    /// The pass in front of the path.
+    pub(super) fn pass(&self) -> Option<&str> {
+        pass::in_front(self.uri.path()).map(|(pass, _)| pass)
+    }
+
+    /// What a form on a page sent.
+    pub(super) fn form(&self) -> &[u8] {
+        &self.form
     }
 
     pub(super) fn query(&self) -> &str {
@@ -128,6 +168,29 @@ impl Ask {
         values.filter_map(|value| value.to_str().ok())
     }
 
+    /// Who asks.
+    pub(super) fn viewer(&self) -> Viewer<'_> {
+        let named = self.named().map(|(id, _)| id);
+        Viewer {
+            id: named.filter(|id| (8..=VIEWER_BYTES_MAX).contains(&id.len())),
+            ..Viewer::at(self.peer, self.agent())
+        }
+    }
+
+    /// The rung that the player says it plays.
+    pub(super) fn rung(&self) -> Option<&str> {
+        let (_, parameters) = self.named()?;
+        let mut parameters = parameters.split(';').map(str::trim);
+        parameters.find_map(|parameter| parameter.strip_prefix("rung="))
+    }
+
+    /// What the player calls itself, and its parameters.
+    fn named(&self) -> Option<(&str, &str)> {
+        let text = self.header(VIEWER)?;
+        let (id, parameters) = text.split_once(';').unwrap_or((text, ""));
+        Some((id.trim(), parameters))
+    }
+
     /// The first 256 bytes of the user agent.
     pub(super) fn agent(&self) -> &str {
         let agent = self.header(header::USER_AGENT).unwrap_or_default();
@@ -145,19 +208,14 @@ pub(super) mod tests {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        Ask::of(request.body(()).unwrap())
+        Ask::of(request.body(()).unwrap().into_parts().0)
     }
 
     /// A request for `path` that came by `carrier`.
     pub(in crate::daemon::http) fn carried(path: &str, carrier: Carrier) -> Ask {
         let from = (Peer(Ipv4Addr::LOCALHOST.into()), carrier);
-        Ask::of(
-            Request::builder()
-                .uri(path)
-                .extension(from)
-                .body(())
-                .unwrap(),
-        )
+        let request = Request::builder().uri(path).extension(from);
+        Ask::of(request.body(()).unwrap().into_parts().0)
     }
 
     #[test]
@@ -168,6 +226,24 @@ pub(super) mod tests {
         assert_eq!(ask.agent(), "x");
         assert!(!ask.is_head());
         assert_eq!(asked("/", &[]).query(), "");
+    }
+
+    #[test]
+    fn a_player_may_name_itself() {
+        let viewer = |text: &str| {
+            let ask = asked("/", &[("weir-viewer", text), ("user-agent", "x")]);
+            let id = ask.viewer().id.map(str::to_owned);
+            (id, ask.rung().map(str::to_owned))
+        };
+        let some = |text: &str| Some(text.to_owned());
+        assert_eq!(viewer("0123456789"), (some("0123456789"), None));
+        assert_eq!(
+            viewer("01234567; a; rung=720p"),
+            (some("01234567"), some("720p"))
+        );
+        assert_eq!(viewer("short"), (None, None));
+        assert_eq!(viewer(&"x".repeat(65)), (None, None));
+        assert_eq!(asked("/", &[]).viewer().id, None);
     }
 
     #[test]

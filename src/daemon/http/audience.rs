@@ -23,8 +23,8 @@ const EXPOSED: HeaderValue = HeaderValue::from_static(
 );
 /// Headers that a page on another site may send.
 const ALLOWED: HeaderValue = HeaderValue::from_static(
-    "Accept, Cache-Control, Content-Type, If-None-Match, If-Range, Origin, Pragma, Range, \
-     X-Requested-With",
+    "Accept, Authorization, Cache-Control, Content-Type, If-None-Match, If-Range, Origin, Pragma, Range, \
+     Weir-Viewer, X-Requested-With",
 );
 /// Lets a page on another site measure how long a transfer took, from which players estimate
 /// bandwidth (W3C Resource Timing).
@@ -86,6 +86,11 @@ impl Audience {
                     || names.iter().any(|known| known == name)
             }
         }
+    }
+
+    /// Whether those who ask may be kept from a stream. Whoever reaches the admin port is not.
+    pub(super) fn is_guarded(&self) -> bool {
+        matches!(self, Self::Viewers(_))
     }
 
     /// Adds the headers that say which web sites may use the answer; `shared` answers may be used

@@ -1,7 +1,5 @@
 //! Entity tags, conditional requests and compression (RFC 9110 sections 8.8, 12.5.3, 13.1.2).
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use http::header::{
     ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG,
@@ -11,6 +9,7 @@ use http::{HeaderMap, HeaderName, Response as HttpResponse, StatusCode};
 
 use super::ask::Ask;
 use super::content::Response;
+use crate::daemon::origin::Age;
 
 /// `Cache-Control` of addresses that are never used twice.
 pub(super) const IMMUTABLE: HeaderValue =
@@ -21,14 +20,36 @@ pub(super) const REVALIDATE: HeaderValue = HeaderValue::from_static("no-cache");
 /// `Cache-Control` of a 404 or 410: what is missing now may exist with the next segment.
 pub(super) const BRIEFLY: HeaderValue = HeaderValue::from_static("public, max-age=1");
 
-/// `Cache-Control` with a maximum age, rounded down to whole seconds.
-pub(super) fn for_a_time(max_age: Duration) -> HeaderValue {
-    match max_age.as_secs() {
-        0 => REVALIDATE,
-        seconds => {
-            HeaderValue::from_str(&format!("public, max-age={seconds}")).unwrap_or(REVALIDATE)
-        }
+/// Lets only the cache of whoever asked keep a response: "The private response directive indicates that a
+/// shared cache MUST NOT store the response" (RFC 9111 section 5.2.2.7).
+pub(super) fn keep_private(headers: &mut HeaderMap) {
+    let kept = headers
+        .get(CACHE_CONTROL)
+        .and_then(|value| value.to_str().ok());
+    let kept = kept.unwrap_or("no-store");
+    if kept == "no-store" {
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        return;
     }
+    let is_own = |directive: &&str| *directive != "public" && !directive.starts_with("s-maxage=");
+    let directives = kept.split(", ").filter(is_own);
+    let private: Vec<&str> = std::iter::once("private").chain(directives).collect();
+    insert_text(headers, CACHE_CONTROL, &private.join(", "));
+}
+
+/// `Cache-Control` of what changes all the time and is the same for everybody: a cache that many share
+/// asks once per second for all of them, and a viewer's own cache keeps nothing.
+pub(super) const FOR_CROWDS: HeaderValue =
+    HeaderValue::from_static("public, max-age=0, s-maxage=1");
+
+/// `Cache-Control` with maximum ages, rounded down to whole seconds.
+pub(super) fn for_a_time(max_age: Age) -> HeaderValue {
+    let text = match (max_age.own.as_secs(), max_age.shared.as_secs()) {
+        (0, 0) => return REVALIDATE,
+        (own, shared) if own == shared => format!("public, max-age={own}"),
+        (own, shared) => format!("public, max-age={own}, s-maxage={shared}"),
+    };
+    HeaderValue::from_str(&text).unwrap_or(REVALIDATE)
 }
 
 /// A text or picture that is sent whole, never as a range.
@@ -52,12 +73,12 @@ impl Entity {
         self.assemble(ask, known)
     }
 
-    /// The entity as the body of a 404. It has no entity tag: "A server MUST ignore all received
+    /// The entity as the body of an error. It has no entity tag: "A server MUST ignore all received
     /// preconditions if its response to the same request without those conditions […] would have
     /// been a status code other than a 2xx" (RFC 9110 section 13.2.1).
-    pub(super) fn respond_not_found(self, ask: &Ask) -> Response {
+    pub(super) fn respond_instead(self, ask: &Ask, status: StatusCode) -> Response {
         let mut response = self.assemble(ask, false);
-        *response.status_mut() = StatusCode::NOT_FOUND;
+        *response.status_mut() = status;
         response.headers_mut().remove(ETAG);
         response
     }
@@ -139,6 +160,8 @@ pub(super) fn accepts_gzip(ask: &Ask) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::daemon::http::ask::tests::asked;
 
@@ -180,11 +203,39 @@ mod tests {
     }
 
     #[test]
+    fn what_is_private_is_kept_by_no_shared_cache() {
+        for (before, after) in [
+            (Some(IMMUTABLE), "private, max-age=31536000, immutable"),
+            (Some(REVALIDATE), "private, no-cache"),
+            (Some(BRIEFLY), "private, max-age=1"),
+            (
+                Some(HeaderValue::from_static("public, max-age=0, s-maxage=1")),
+                "private, max-age=0",
+            ),
+            (Some(HeaderValue::from_static("no-store")), "no-store"),
+            (None, "no-store"),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.extend(before.map(|value| (CACHE_CONTROL, value)));
+            keep_private(&mut headers);
+            assert_eq!(headers[CACHE_CONTROL], after);
+        }
+    }
+
+    #[test]
     fn less_than_a_second_is_no_time() {
-        assert_eq!(for_a_time(Duration::from_millis(900)), "no-cache");
-        assert_eq!(
-            for_a_time(Duration::from_millis(12_900)),
-            "public, max-age=12"
-        );
+        let ms = Duration::from_millis;
+        assert_eq!(for_a_time(Age::everywhere(ms(900))), "no-cache");
+        let long = for_a_time(Age::everywhere(ms(12_900)));
+        assert_eq!(long, "public, max-age=12");
+    }
+
+    #[test]
+    fn a_shared_cache_may_keep_what_a_viewers_own_may_not() {
+        let age = Age {
+            own: Duration::ZERO,
+            shared: Duration::from_secs(1),
+        };
+        assert_eq!(for_a_time(age), FOR_CROWDS);
     }
 }

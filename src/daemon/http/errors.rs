@@ -16,6 +16,8 @@ pub(super) const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, OPT
 
 /// How long a player waits after a 503 before it asks again.
 const RETRY: Duration = Duration::from_secs(1);
+/// The same after a 429.
+const RETRY_MANY: Duration = Duration::from_secs(60);
 
 /// An error response.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +25,7 @@ pub(super) struct Problem {
     status: StatusCode,
     error: &'static str,
     hint: &'static str,
+    is_kept: bool,
 }
 
 #[derive(Serialize)]
@@ -38,6 +41,15 @@ impl Problem {
             status,
             error,
             hint,
+            is_kept: true,
+        }
+    }
+
+    /// The same for an address at which there may be something in less than a second: no cache may keep it.
+    pub(super) fn not_kept(self) -> Self {
+        Self {
+            is_kept: false,
+            ..self
         }
     }
 
@@ -126,6 +138,9 @@ impl Problem {
             StatusCode::SERVICE_UNAVAILABLE => {
                 headers.insert(RETRY_AFTER, HeaderValue::from(RETRY.as_secs()));
             }
+            StatusCode::TOO_MANY_REQUESTS => {
+                headers.insert(RETRY_AFTER, HeaderValue::from(RETRY_MANY.as_secs()));
+            }
             _ => {}
         }
         response
@@ -133,7 +148,7 @@ impl Problem {
 
     fn cache_control(&self) -> HeaderValue {
         match self.status {
-            StatusCode::NOT_FOUND | StatusCode::GONE => BRIEFLY,
+            StatusCode::NOT_FOUND | StatusCode::GONE if self.is_kept => BRIEFLY,
             _ => HeaderValue::from_static("no-store"),
         }
     }

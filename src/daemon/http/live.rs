@@ -10,7 +10,7 @@ use http::header::{
 use http::{Response as HttpResponse, StatusCode};
 use tokio::time::Instant;
 
-use crate::daemon::origin::{Document, Missing, Object, Packaging};
+use crate::daemon::origin::{Age, Document, Missing, Object, Packaging};
 use crate::daemon::session::{Catalog, Demand};
 
 use super::app::App;
@@ -26,6 +26,9 @@ use super::reload;
 const MASTER_WAIT_MAX: Duration = Duration::from_secs(10);
 /// A thumbnail is replaced every few seconds.
 const THUMBNAIL_AGE_MAX: Duration = Duration::from_secs(2);
+/// Names of sound begin so, and those of rungs do not.
+const AUDIO: &str = "audio-";
+
 /// `/live/NAME/master.m3u8`, `/live/NAME/ts.m3u8`
 pub(super) async fn master<C: Catalog>(
     app: &App<C>,
@@ -34,7 +37,7 @@ pub(super) async fn master<C: Catalog>(
     packaging: Packaging,
 ) -> Result<Response, Problem> {
     let name = name.as_str();
-    match app.catalog.demand(name, packaging, ask.peer(), ask.agent()) {
+    match app.catalog.demand(name, packaging, &ask.viewer()) {
         Demand::Unknown => Err(Problem::no_stream()),
         Demand::Nothing => Err(Problem::nothing_to_show()),
         Demand::Starting | Demand::Playable => {
@@ -60,7 +63,8 @@ pub(super) async fn playlist<C: Catalog>(
     if !app.origin.has_session(stream, session) {
         return Err(Missing::NotFound.into());
     }
-    if !app.catalog.watching(stream, ask.peer(), ask.agent()) {
+    let rung = (!rendition.starts_with(AUDIO)).then_some(rendition);
+    if !app.catalog.watching(stream, &ask.viewer(), rung) {
         return Err(Problem::no_stream());
     }
     let asked = Instant::now();
@@ -86,7 +90,9 @@ pub(super) async fn media<C>(
 ) -> Result<Response, Problem> {
     let (stream, session, rendition) = path.parts();
     let file = file.as_str();
-    let object = app.origin.object(stream, session, rendition, file).await?;
+    let found = app.origin.object(stream, session, rendition, file).await;
+    // Else whoever asked a cache for each part a little too early would keep it from all others.
+    let object = found.map_err(|missing| Problem::from(missing).not_kept())?;
     // The bytes at an address never change, so the address is their tag; a token has no quotes.
     let etag = format!("\"{session}/{rendition}/{file}\"");
     Ok(object_response(ask, object, &etag))
@@ -101,7 +107,7 @@ pub(super) fn thumbnail<C>(app: &App<C>, ask: &Ask, name: &Name) -> Result<Respo
     let since_epoch = taken.duration_since(UNIX_EPOCH).unwrap_or_default();
     let entity = Entity {
         content_type: HeaderValue::from_static("image/jpeg"),
-        cache_control: caching::for_a_time(THUMBNAIL_AGE_MAX),
+        cache_control: caching::for_a_time(Age::everywhere(THUMBNAIL_AGE_MAX)),
         etag: format!("\"{:x}-{:x}\"", since_epoch.as_nanos(), body.len()),
         body,
         gzip: None,

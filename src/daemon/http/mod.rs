@@ -3,7 +3,8 @@
 //! In reading order: [`Server`] opens the port and lets connections in; `connection` serves one of
 //! them in one of the `places`, and its requests pass `tap`, which finds out the client
 //! (`forwarded`) and counts them. `routes` says what an address names, and
-//! `answer` calls the handler: `live`, `pages` or `api`. Handlers share `app` (state), `ask` (the
+//! `answer` calls the handler: `live`, `pages` or `api`; `private` stands before it where a stream is not
+//! public, and `pass` finds what a request shows there. Handlers share `app` (state), `ask` (the
 //! request), `content` (the response's body), `names`, `caching`, `ranges`, `errors` and `assets`. The
 //! public ports (without TLS and with it) are one server and the admin port is another; `audience` is
 //! what they do differently, and `redirect` sends visitors from one public port to the other.
@@ -24,7 +25,9 @@ mod limits;
 mod live;
 mod names;
 mod pages;
+mod pass;
 mod places;
+mod private;
 mod ranges;
 mod redirect;
 mod refusal;

@@ -1,5 +1,6 @@
 //! Pages and the files they load.
 
+use http::StatusCode;
 use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, REFERRER_POLICY};
 
 use super::ask::Ask;
@@ -7,49 +8,100 @@ use super::assets::{Asset, Assets};
 use super::caching::{BRIEFLY, Entity};
 use super::content::Response;
 use super::errors::Problem;
+use crate::base::cors::Cors;
 
-/// Scripts and styles come only from this server. hls.js needs `blob:`, because it creates its
-/// media source inside the page.
-macro_rules! policy {
-    ($ancestors:literal) => {
-        HeaderValue::from_static(concat!(
-            "default-src 'none'; script-src 'self'; style-src 'self'; ",
-            "img-src 'self' data: blob:; media-src 'self' blob:; connect-src 'self'; ",
-            "manifest-src 'self'; ",
-            "base-uri 'none'; form-action 'none'; frame-ancestors ",
-            $ancestors
-        ))
-    };
+/// The bare player.
+pub(super) const EMBED: &str = "embed.html";
+const NOT_FOUND: &str = "404.html";
+/// The page that asks for the password of a stream.
+const PASSWORD: &str = "password.html";
+/// The page of a stream that only a link opens.
+const PRIVATE: &str = "private.html";
+
+/// What browsers may do with pages (Content Security Policy level 3).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Policies {
+    page: HeaderValue,
+    embed: HeaderValue,
+    form: HeaderValue,
+    embedded_form: HeaderValue,
 }
 
-/// Only pages of this server may frame a page.
-const POLICY: HeaderValue = policy!("'self'");
-/// Any site may frame the bare player.
-const EMBED_POLICY: HeaderValue = policy!("*");
+impl Policies {
+    /// Pages of the sites in `embedders` may frame the bare player.
+    pub(super) fn new(embedders: &Cors) -> Self {
+        let ancestors = match embedders {
+            Cors::Any => "*".to_owned(),
+            Cors::Only(sites) => {
+                let sites = sites.iter().map(|site| format!(" {site}"));
+                format!("'self'{}", sites.collect::<String>())
+            }
+        };
+        Self {
+            page: policy("'none'", "'self'"),
+            embed: policy("'none'", &ancestors),
+            form: policy("'self'", "'self'"),
+            embedded_form: policy("'self'", &ancestors),
+        }
+    }
+}
+
+/// Scripts and styles come only from this server. hls.js needs `blob:`, because it creates its
+/// media source inside the page. Forms go to `form`, and pages of `ancestors` may frame the page.
+fn policy(form: &str, ancestors: &str) -> HeaderValue {
+    let text = format!(
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; \
+         media-src 'self' blob:; connect-src 'self'; manifest-src 'self'; base-uri 'none'; \
+         form-action {form}; frame-ancestors {ancestors}"
+    );
+    // Sites are as browsers name them, so they have no bytes that no header may have.
+    HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("default-src 'none'"))
+}
 
 /// The page in `file`.
-pub(super) fn page(assets: &Assets, ask: &Ask, file: &str) -> Response {
+pub(super) fn page(assets: &Assets, policies: &Policies, ask: &Ask, file: &str) -> Response {
     let Some(asset) = assets.get(file) else {
-        return not_found(assets, ask);
+        return not_found(assets, policies, ask);
     };
-    let policy = if file == "embed.html" {
-        EMBED_POLICY
-    } else {
-        POLICY
+    let policy = match file {
+        EMBED => &policies.embed,
+        _ => &policies.page,
     };
-    protected(entity(asset).respond(ask), policy)
+    protected(entity(asset).respond(ask), policy.clone())
 }
 
 /// The 404 page for people.
-pub(super) fn not_found(assets: &Assets, ask: &Ask) -> Response {
-    let Some(asset) = assets.get("404.html") else {
+pub(super) fn not_found(assets: &Assets, policies: &Policies, ask: &Ask) -> Response {
+    let Some(asset) = assets.get(NOT_FOUND) else {
         return Problem::no_route().json();
     };
     let entity = Entity {
         cache_control: BRIEFLY,
         ..entity(asset)
     };
-    protected(entity.respond_not_found(ask), POLICY)
+    let response = entity.respond_instead(ask, StatusCode::NOT_FOUND);
+    protected(response, policies.page.clone())
+}
+
+/// The page of the player in `file` for somebody who may not watch: with a form where a password opens
+/// the stream.
+pub(super) fn locked(
+    assets: &Assets,
+    policies: &Policies,
+    ask: &Ask,
+    file: &str,
+    has_password: bool,
+) -> Response {
+    let instead = if has_password { PASSWORD } else { PRIVATE };
+    let Some(asset) = assets.get(instead) else {
+        return Problem::no_route().json();
+    };
+    let policy = match file {
+        EMBED => &policies.embedded_form,
+        _ => &policies.form,
+    };
+    let response = entity(asset).respond_instead(ask, StatusCode::UNAUTHORIZED);
+    protected(response, policy.clone())
 }
 
 /// A file that pages load: any embedded file that is not a page.
@@ -91,6 +143,7 @@ mod tests {
     use http::header::{CACHE_CONTROL, CONTENT_ENCODING, ETAG, VARY};
 
     use super::*;
+    use crate::base::cors::WebOrigin;
     use crate::daemon::http::ask::tests::asked;
 
     fn assets() -> Assets {
@@ -112,25 +165,50 @@ mod tests {
     fn pages_are_revalidated_and_only_the_player_may_be_framed() {
         let assets = assets();
         let ask = asked("/", &[]);
-        let index = page(&assets, &ask, "index.html");
+        let policies = Policies::new(&Cors::Any);
+        let page = |file| page(&assets, &policies, &ask, file);
+        let index = page("index.html");
         assert_eq!(index.headers()[CACHE_CONTROL], "no-cache");
         let policy = |response: &Response| {
             let value = response.headers()[CONTENT_SECURITY_POLICY].to_str();
             value.unwrap().to_owned()
         };
         assert!(policy(&index).ends_with("frame-ancestors 'self'"));
-        let embed = page(&assets, &ask, "embed.html");
+        let embed = page("embed.html");
         assert!(policy(&embed).ends_with("frame-ancestors *"));
-        let absent = page(&assets, &ask, "watch.html");
+        let absent = page("watch.html");
         assert_eq!(absent.status(), 404);
         assert!(policy(&absent).ends_with("frame-ancestors 'self'"));
+    }
+
+    #[test]
+    fn sites_that_may_embed_are_named() {
+        let site = WebOrigin::parse("https://example.org").unwrap();
+        let policies = Policies::new(&Cors::Only(vec![site]));
+        let ends = |policy: &HeaderValue, end: &str| policy.to_str().unwrap().ends_with(end);
+        let ancestors = "frame-ancestors 'self' https://example.org";
+        assert!(ends(
+            &policies.embed,
+            &format!("form-action 'none'; {ancestors}")
+        ));
+        assert!(ends(
+            &policies.embedded_form,
+            &format!("form-action 'self'; {ancestors}")
+        ));
+        assert!(ends(&policies.page, "frame-ancestors 'self'"));
+        let nobody = Policies::new(&Cors::Only(Vec::new()));
+        assert!(ends(&nobody.embed, "frame-ancestors 'self'"));
     }
 
     #[test]
     fn a_404_is_never_a_304_and_may_come_true_soon() {
         let assets = assets();
         let headers = [("if-none-match", "*"), ("accept-encoding", "gzip")];
-        let response = not_found(&assets, &asked("/nothing", &headers));
+        let response = not_found(
+            &assets,
+            &Policies::new(&Cors::Any),
+            &asked("/nothing", &headers),
+        );
         assert_eq!(response.status(), 404);
         assert_eq!(response.headers()[CACHE_CONTROL], "public, max-age=1");
         assert_eq!(response.headers()[CONTENT_ENCODING], "gzip");

@@ -49,7 +49,7 @@ impl Redirect {
             "" => String::new(),
             query => format!("?{query}"),
         };
-        let to = format!("https://{host}{port}{}{query}", ask.path());
+        let to = format!("https://{host}{port}{}{query}", ask.whole_path());
         let mut response = HttpResponse::new(Content::default());
         *response.status_mut() = StatusCode::PERMANENT_REDIRECT;
         let headers = response.headers_mut();

@@ -51,6 +51,25 @@ pub(super) enum Target {
 }
 
 impl Target {
+    /// The stream that the address is of.
+    pub(super) fn stream(&self) -> Option<&str> {
+        match self {
+            Self::Player(name, _)
+            | Self::Master(name, _)
+            | Self::Thumbnail(name)
+            | Self::Stream(name) => Some(name.as_str()),
+            Self::Playlist(path, _) | Self::Media(path, _) => Some(path.parts().0),
+            Self::Index
+            | Self::Streams
+            | Self::Metrics
+            | Self::Health
+            | Self::Readiness
+            | Self::OnAdminPort(_)
+            | Self::Other(_)
+            | Self::Nothing(_) => None,
+        }
+    }
+
     /// The kind of the address, for metrics.
     pub(super) fn route(&self) -> Route {
         match self {

@@ -17,6 +17,7 @@ use tower_service::Service;
 
 use crate::base::cors::Cors;
 use crate::base::flood;
+use crate::daemon::access::Guard;
 use crate::daemon::net::{
     BindError, Connections, Incoming, Listener, Listeners, Open, Protocol, Proxies,
 };
@@ -33,6 +34,7 @@ use super::audience::Audience;
 use super::connection::{self, Connection, Tracked};
 use super::front::Front;
 use super::limits::Limits;
+use super::pages::Policies;
 use super::places::{Evicted, Full, Place, Places};
 use super::redirect::Redirect;
 use super::refusal;
@@ -50,6 +52,8 @@ pub struct Server {
     proxies: Proxies,
     redirect: Option<Redirect>,
     certificates: Option<Certificates>,
+    guard: Guard,
+    embedders: Cors,
 }
 
 impl Server {
@@ -62,6 +66,8 @@ impl Server {
             proxies: Proxies::default(),
             redirect: None,
             certificates: None,
+            guard: Guard::default(),
+            embedders: Cors::Any,
         }
     }
 
@@ -87,6 +93,8 @@ impl Server {
             proxies: Proxies::default(),
             redirect: None,
             certificates: None,
+            guard: Guard::default(),
+            embedders: Cors::Any,
         })
     }
 
@@ -106,6 +114,20 @@ impl Server {
     #[must_use]
     pub fn knowing(mut self, certificates: Option<Certificates>) -> Self {
         self.certificates = certificates;
+        self
+    }
+
+    /// Asks `guard` who may watch; else everybody may.
+    #[must_use]
+    pub fn guarded(mut self, guard: Guard) -> Self {
+        self.guard = guard;
+        self
+    }
+
+    /// Only pages of the sites in `embedders`, and weir's own, may frame the bare player.
+    #[must_use]
+    pub fn embedded_by(mut self, embedders: Cors) -> Self {
+        self.embedders = embedders;
         self
     }
 
@@ -141,6 +163,8 @@ impl Server {
         let app = App {
             audience: self.audience,
             redirect: self.redirect,
+            guard: self.guard,
+            policies: Policies::new(&self.embedders),
             catalog,
             origin,
             metrics: metrics.clone(),

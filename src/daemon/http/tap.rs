@@ -23,6 +23,7 @@ use crate::daemon::telemetry::labels::{Route, RouteLabels};
 use super::ask::{Carrier, Peer};
 use super::forwarded;
 use super::front::Front;
+use super::pass;
 use super::places::Place;
 use super::refusal;
 use super::shares::Slot;
@@ -190,8 +191,13 @@ where
         let asked = Instant::now();
         let busy = Busy::begin(&self.activity, asked);
         let head = *request.method() == Method::HEAD;
-        let shown = tracing::enabled!(tracing::Level::DEBUG)
-            .then(|| format!("{} {}", request.method(), request.uri().path()));
+        let shown = tracing::enabled!(tracing::Level::DEBUG).then(|| {
+            format!(
+                "{} {}",
+                request.method(),
+                pass::hidden(request.uri().path())
+            )
+        });
         let (client, admitted) = self.admit(&request);
         let carrier = match (self.carrier, self.front.proxies.trusts(self.peer.0)) {
             (Carrier::Plain, true) => Carrier::Proxy,

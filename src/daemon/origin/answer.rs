@@ -14,7 +14,26 @@ pub struct Document {
     /// What all its readers share.
     pub text: Arc<Text>,
     /// How long a cache may keep it (RFC 8216bis section 6.2.5.2 and appendix B).
-    pub max_age: Duration,
+    pub max_age: Age,
+}
+
+/// How long an answer may be kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Age {
+    /// By the cache of one viewer.
+    pub own: Duration,
+    /// By a cache that many viewers share.
+    pub shared: Duration,
+}
+
+impl Age {
+    /// The same for every cache.
+    pub const fn everywhere(age: Duration) -> Self {
+        Self {
+            own: age,
+            shared: age,
+        }
+    }
 }
 
 /// One version of a playlist, rendered and compressed once for all who read it.

@@ -23,7 +23,7 @@ mod streams;
 mod writer;
 
 pub use crate::model::hls::{Packaging, Reload};
-pub use answer::{Document, Missing, Object, Text};
+pub use answer::{Age, Document, Missing, Object, Text};
 pub use demand::RungDemand;
 pub use limits::Limits;
 pub use read::Usage;

@@ -8,12 +8,15 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::address::File;
-use super::answer::{Document, Missing, Object, Text};
+use super::answer::{Age, Document, Missing, Object, Text};
 use super::demand::RungDemand;
 use super::limits::Limits;
 use super::spec::SessionSpec;
 use crate::model::hls::{Lookup, Packaging, Presentation, Readiness, Reload, Timing};
 use crate::model::ladder::cuts::Cut;
+
+/// How long a shared cache keeps the answer that ends a segment: the shortest time that it understands.
+const CROWD: Duration = Duration::from_secs(1);
 
 /// What a reader finds; with `None` it waits for the next change.
 pub(super) type Found<T> = Option<Result<T, Missing>>;
@@ -246,7 +249,7 @@ impl Session {
             Text::new(text, format!("\"{}-m{}\"", self.name, slot.version))
         });
         slot.full = Some(text.clone());
-        let max_age = media.timing().target() / 2;
+        let max_age = Age::everywhere(media.timing().target() / 2);
         Some(Document { text, max_age })
     }
 
@@ -336,10 +339,20 @@ impl Drop for Session {
 /// what was asked for is what everybody gets who asks for it: six target durations. A player that
 /// asks for something older wants what has come since, so a cache must check such an answer before
 /// each use. Any other playlist is stale within half a target duration.
-fn playlist_max_age(media: &Presentation, rendition: usize, reload: Reload) -> Duration {
+///
+/// The answer that ends a segment is in between: one player repeats its request (see
+/// [`Presentation::ends_segment_as_asked`]), yet everybody else who waited gets the same. So a viewer's
+/// own cache must not keep it, and one that is shared keeps it just long enough for a crowd.
+fn playlist_max_age(media: &Presentation, rendition: usize, reload: Reload) -> Age {
     match reload.msn {
-        Some(_) if media.ends_as_asked(rendition, reload) => media.timing().skip_boundary(),
-        Some(_) => Duration::ZERO,
-        None => media.timing().target() / 2,
+        Some(_) if media.ends_as_asked(rendition, reload) => {
+            Age::everywhere(media.timing().skip_boundary())
+        }
+        Some(_) if media.ends_segment_as_asked(rendition, reload) => Age {
+            own: Duration::ZERO,
+            shared: CROWD,
+        },
+        Some(_) => Age::everywhere(Duration::ZERO),
+        None => Age::everywhere(media.timing().target() / 2),
     }
 }

@@ -208,7 +208,7 @@ async fn giving_up_ends_the_wait() {
 async fn a_blocking_reload_waits_for_its_part() {
     let mut show = Show::new(2).await;
     let now = show.playlist(None, None).await.unwrap();
-    assert_eq!(now.max_age, HALF);
+    assert_eq!(now.max_age, Age::everywhere(HALF));
     let writer = &mut show.writer;
     let (origin, session) = (&show.origin, &show.session);
     let reload = Reload {
@@ -234,7 +234,12 @@ async fn a_blocking_reload_waits_for_its_part() {
 async fn only_an_answer_that_ends_as_asked_is_kept_for_long() {
     let mut show = Show::new(2).await;
     show.writer.part(part(VIDEO, 3, 0));
-    let (long, none) = (Duration::from_secs(6), Duration::ZERO);
+    let none = Age::everywhere(Duration::ZERO);
+    let long = Age::everywhere(Duration::from_secs(6));
+    let crowd = Age {
+        shared: Duration::from_secs(1),
+        ..none
+    };
     for (msn, index, max_age) in [
         (3, Some(0), long),
         // The next answer to each of these has more.
@@ -249,7 +254,7 @@ async fn only_an_answer_that_ends_as_asked_is_kept_for_long() {
     }
     show.writer.part(part(VIDEO, 3, 1));
     // video.js repeats the request for the last part of a segment after the answer that has it.
-    for (index, max_age) in [(Some(0), none), (Some(1), none), (None, long)] {
+    for (index, max_age) in [(Some(0), none), (Some(1), crowd), (None, long)] {
         let answer = show.playlist(Some(3), index).await.unwrap();
         assert_eq!(answer.max_age, max_age, "3 {index:?}");
     }
@@ -268,7 +273,7 @@ async fn only_an_answer_that_ends_as_asked_is_kept_for_long() {
             },
         )
         .await;
-    assert_eq!(ended.unwrap().max_age, Duration::ZERO);
+    assert_eq!(ended.unwrap().max_age, none);
 }
 
 #[tokio::test(start_paused = true)]

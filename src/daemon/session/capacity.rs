@@ -243,6 +243,7 @@ mod tests {
             awake: true,
             wakes: 0,
             encoder_replacements: 0,
+            viewers: 0,
             speed,
             dropped: 0,
         }

@@ -1,7 +1,6 @@
 //! What the web side asks of the streams.
 
-use std::net::IpAddr;
-
+use super::viewers::Viewer;
 use crate::model::hls::Packaging;
 use crate::model::status::StreamStatus;
 
@@ -13,11 +12,11 @@ pub trait Catalog: Clone + Send + Sync + 'static {
     fn status(&self, name: &str) -> Option<StreamStatus>;
     /// A viewer asked for a multivariant playlist, which is how watching begins: counts the viewer
     /// and starts a stream that runs while it is watched.
-    fn demand(&self, name: &str, packaging: Packaging, address: IpAddr, agent: &str) -> Demand;
+    fn demand(&self, name: &str, packaging: Packaging, viewer: &Viewer<'_>) -> Demand;
     /// A viewer asked for a playlist of a session that exists: counts the viewer and keeps a stream
-    /// awake that runs while it is watched, but starts none. False when no stream of that name is
-    /// configured.
-    fn watching(&self, name: &str, address: IpAddr, agent: &str) -> bool;
+    /// awake that runs while it is watched, but starts none. `rung` is the one whose playlist it is.
+    /// False when no stream of that name is configured.
+    fn watching(&self, name: &str, viewer: &Viewer<'_>, rung: Option<&str>) -> bool;
     /// At least one encoder has passed its test, so streams can be made.
     fn ready(&self) -> bool;
 }

@@ -1,6 +1,5 @@
 //! What others may know about a stream at any moment without asking its task.
 
-use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -9,7 +8,7 @@ use tokio::sync::Notify;
 
 use super::catalog::Demand;
 use super::machine::Schedule;
-use super::viewers::Viewers;
+use super::viewers::{Viewer, Viewers};
 use crate::base::text::printable;
 use crate::base::time::rfc3339;
 use crate::model::status::{InputStatus, PassthroughStatus, RungStatus, State, StreamStatus};
@@ -178,13 +177,18 @@ impl Cell {
             board.status.clone()
         };
         status.viewers = self.viewers.count(now);
+        let names = status.rungs.iter().map(|rung| rung.name.as_str());
+        let counts = self.viewers.of_rungs(names, now);
+        for (rung, viewers) in status.rungs.iter_mut().zip(counts) {
+            rung.viewers = viewers;
+        }
         status
     }
 
     /// A viewer asks for a multivariant playlist: counts the viewer, wakes a stream that runs while
     /// it is watched, and says what there is. An ended session can be played for `window`.
-    pub fn demand(&self, address: IpAddr, agent: &str, window: Duration, now: Instant) -> Demand {
-        self.viewers.saw(address, agent, now);
+    pub fn demand(&self, viewer: &Viewer<'_>, window: Duration, now: Instant) -> Demand {
+        self.viewers.saw(viewer, None, now);
         let board = self.board();
         let on_demand = board.schedule.is_on_demand();
         if on_demand {
@@ -203,9 +207,9 @@ impl Cell {
     }
 
     /// A viewer asks for a playlist of a session: counts the viewer and keeps the session awake if
-    /// it is the one that runs.
-    pub fn watching(&self, address: IpAddr, agent: &str, now: Instant) {
-        self.viewers.saw(address, agent, now);
+    /// it is the one that runs. `rung` is the one whose playlist it is.
+    pub fn watching(&self, viewer: &Viewer<'_>, rung: Option<&str>, now: Instant) {
+        self.viewers.saw(viewer, rung, now);
         let board = self.board();
         if board.schedule.is_on_demand() && board.open {
             self.demanded.notify_one();
@@ -238,6 +242,10 @@ mod tests {
 
     const WINDOW: Duration = Duration::from_secs(60);
 
+    fn home() -> Viewer<'static> {
+        Viewer::at(Ipv4Addr::LOCALHOST.into(), "agent")
+    }
+
     fn demand(schedule: Schedule, state: State, playable: bool, ended: bool) -> Demand {
         let (cell, start) = (Cell::new("s", String::new(), schedule), Instant::now());
         cell.report(Report {
@@ -254,7 +262,7 @@ mod tests {
             cell.ended(start);
         }
         let now = start + WINDOW / 2;
-        cell.demand(Ipv4Addr::LOCALHOST.into(), "agent", WINDOW, now)
+        cell.demand(&home(), WINDOW, now)
     }
 
     #[test]
@@ -310,9 +318,8 @@ mod tests {
             Instant::now(),
         );
         cell.ended(now);
-        let home = IpAddr::from(Ipv4Addr::LOCALHOST);
-        assert_eq!(cell.demand(home, "", WINDOW, now), Demand::Playable);
-        assert_eq!(cell.demand(home, "", WINDOW, now + WINDOW), Demand::Nothing);
+        assert_eq!(cell.demand(&home(), WINDOW, now), Demand::Playable);
+        assert_eq!(cell.demand(&home(), WINDOW, now + WINDOW), Demand::Nothing);
         assert_eq!(cell.status(now + WINDOW).viewers, 1);
     }
 
@@ -334,7 +341,7 @@ mod tests {
                 worker_cpu: None,
                 decoder: None,
             });
-            cell.watching(Ipv4Addr::LOCALHOST.into(), "agent", Instant::now());
+            cell.watching(&home(), None, Instant::now());
             let case = format!("{schedule:?} open {open}");
             assert_eq!(
                 cell.demanded.notified().now_or_never().is_some(),

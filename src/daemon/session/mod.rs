@@ -34,3 +34,4 @@ mod fake;
 pub use catalog::{Catalog, Demand};
 pub use registry::{Deps, Registry};
 pub use stream::Tested;
+pub use viewers::Viewer;

@@ -4,7 +4,6 @@
 mod admission;
 
 use std::collections::{BTreeMap, HashMap};
-use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
@@ -22,6 +21,7 @@ use super::machine::Limits;
 use super::spec::Spec;
 use super::stream::{self, Command, Setup, Tested};
 use super::subscribers::Subscriber;
+use super::viewers::Viewer;
 use crate::base::secret::Secret;
 use crate::daemon::config::settings::{self, Settings, Stream};
 use crate::daemon::ingest::{Gate, LEASE_EVENTS_MAX, Lease, PublishRequest, Refusal, Revoked};
@@ -351,7 +351,7 @@ impl Catalog for Registry {
             .map(|entry| entry.cell.status(Instant::now()))
     }
 
-    fn demand(&self, name: &str, packaging: Packaging, address: IpAddr, agent: &str) -> Demand {
+    fn demand(&self, name: &str, packaging: Packaging, viewer: &Viewer<'_>) -> Demand {
         let streams = self.read();
         let Some(entry) = streams.entries.get(name) else {
             return Demand::Unknown;
@@ -359,9 +359,7 @@ impl Catalog for Registry {
         if packaging == Packaging::Ts && !entry.spec.cutting.ts {
             return Demand::Nothing;
         }
-        let demand = entry
-            .cell
-            .demand(address, agent, self.0.window, Instant::now());
+        let demand = entry.cell.demand(viewer, self.0.window, Instant::now());
         if self.0.closing.load(Ordering::SeqCst) {
             return Demand::Playable;
         }
@@ -372,11 +370,11 @@ impl Catalog for Registry {
         demand
     }
 
-    fn watching(&self, name: &str, address: IpAddr, agent: &str) -> bool {
+    fn watching(&self, name: &str, viewer: &Viewer<'_>, rung: Option<&str>) -> bool {
         let streams = self.read();
         let entry = streams.entries.get(name);
         if let Some(entry) = entry {
-            entry.cell.watching(address, agent, Instant::now());
+            entry.cell.watching(viewer, rung, Instant::now());
         }
         entry.is_some()
     }

@@ -153,6 +153,7 @@ impl Slots {
             awake,
             wakes: slot.wakes,
             encoder_replacements: slot.replacements,
+            viewers: 0,
             speed: slot.stats.map_or(0.0, speed),
             dropped: slot.stats.map_or(0, |stats| stats.dropped),
         }

@@ -116,7 +116,7 @@ fn streams(
     }
     registry.register(
         "weir_stream_viewers",
-        "Viewers, which are pairs of address and agent with a playlist request in the last 10 s",
+        "Players with a playlist request in the last 10 s, by their id, or by address and agent",
         viewers,
     );
     registry.register_with_unit(
@@ -181,6 +181,7 @@ fn rungs(registry: &mut Registry, streams: &[StreamStatus]) {
     let bitrate = Family::<RungLabels, Gauge>::default();
     let dropped = Family::<RungLabels, Counter>::default();
     let awake = Family::<RungLabels, Gauge>::default();
+    let viewers = Family::<RungLabels, Gauge>::default();
     let wakes = Family::<RungLabels, Counter>::default();
     let replacements = Family::<RungLabels, Counter>::default();
     for (stream, rung) in streams
@@ -195,6 +196,8 @@ fn rungs(registry: &mut Registry, streams: &[StreamStatus]) {
         bitrate.get_or_create(&labels).set(signed(rung.bitrate));
         dropped.get_or_create(&labels).inc_by(rung.dropped);
         awake.get_or_create(&labels).set(i64::from(rung.awake));
+        let watched_by = i64::try_from(rung.viewers).unwrap_or(i64::MAX);
+        viewers.get_or_create(&labels).set(watched_by);
         wakes.get_or_create(&labels).inc_by(rung.wakes);
         let replaced = rung.encoder_replacements;
         replacements.get_or_create(&labels).inc_by(replaced);
@@ -204,6 +207,11 @@ fn rungs(registry: &mut Registry, streams: &[StreamStatus]) {
         "Seconds of video encoded per second",
         Unit::Other("ratio".to_owned()),
         speed,
+    );
+    registry.register(
+        "weir_rung_viewers",
+        "Viewers whose last playlist of a picture was that of the rung",
+        viewers,
     );
     registry.register_with_unit(
         "weir_rung_bitrate",
@@ -292,6 +300,7 @@ mod tests {
                 height: 720,
                 fps: 30.0,
                 bitrate: 2_800_000,
+                viewers: 2,
                 encoder: "x264".into(),
                 filling: "encoder x264".to_owned(),
                 reason: "watched".to_owned(),
@@ -337,6 +346,7 @@ mod tests {
             "weir_rung_speed_ratio{stream=\"demo\",rung=\"720p\"} 1.5",
             "weir_rung_bitrate_bits_per_second{stream=\"demo\",rung=\"720p\"} 2800000",
             "weir_rung_dropped_frames_total{stream=\"demo\",rung=\"720p\"} 4",
+            "weir_rung_viewers{stream=\"demo\",rung=\"720p\"} 2",
             "weir_rung_awake{stream=\"demo\",rung=\"720p\"} 1",
             "weir_rung_wakes_total{stream=\"demo\",rung=\"720p\"} 5",
             "weir_rung_encoder_replacements_total{stream=\"demo\",rung=\"720p\"} 2",

@@ -304,6 +304,15 @@ impl Presentation {
         !self.ended && rendition.window.ends_at(msn, part)
     }
 
+    /// Whether the playlist ends with a segment whose last part is what `reload` asks for.
+    pub fn ends_segment_as_asked(&self, rendition: usize, reload: Reload) -> bool {
+        let asked = reload.msn.zip(reload.part);
+        let Some(((msn, part), rendition)) = asked.zip(self.renditions.get(rendition)) else {
+            return false;
+        };
+        !self.ended && self.parts(rendition) && rendition.window.ends_with_part(msn, part)
+    }
+
     fn parts(&self, rendition: &Rendition) -> bool {
         rendition.packaging == Packaging::Cmaf && self.timing.part_target().is_some()
     }

@@ -1,5 +1,6 @@
 //! Exact playlist texts for each situation and packaging, and invariants over random sessions.
 
+mod kept;
 mod properties;
 mod sleep;
 

@@ -100,6 +100,12 @@ impl Window {
         }
     }
 
+    /// Whether the newest media is this segment as a whole, and this its last part.
+    pub(super) fn ends_with_part(&self, msn: u64, part: u32) -> bool {
+        let newest = self.segments.back().filter(|s| s.msn == msn && !s.gap());
+        newest.is_some_and(|s| s.closed() && s.part_count() == part.saturating_add(1))
+    }
+
     /// Whether there is a complete segment to play.
     pub fn playable(&self) -> bool {
         let mut newest_first = self.segments.iter().rev();
@@ -268,10 +274,16 @@ impl Window {
     /// Playlist plus the segment's Availability Duration" (section 6.2.2), which is its duration
     /// plus that of the longest playlist that listed it. Elapsed time is measured as the duration
     /// of newer segments, which is never longer than the wall-clock time.
+    ///
+    /// "Clients MUST be able to download the Partial Segment for at least three Target Durations after
+    /// the EXT-X-PART tag is removed from the Playlist" (section 6.2.2), which happens three Target
+    /// Durations from the end.
     pub(super) fn expire(&mut self) {
+        let parts_available = self.target.saturating_mul(6);
         while let Some(oldest) = self.segments.front() {
             let newer = self.held.saturating_sub(oldest.duration);
             let available = oldest.duration.saturating_add(self.longest);
+            let available = available.max(parts_available);
             if oldest.msn >= self.listed_from || newer < available {
                 break;
             }

@@ -35,6 +35,11 @@ pub fn cross(renditions: &[Rendition<'_>]) -> Vec<Violation> {
         for other in others {
             headers(first, other, &mut report);
             segments(first, other, &mut report);
+            // The two packagings have multivariant playlists of their own.
+            let set = |one: &&Rendition<'_>| (one.kind == Kind::Ts) == (other.kind == Kind::Ts);
+            if let Some(one) = renditions.iter().find(set) {
+                controls(one, other, &mut report);
+            }
         }
     }
     for rendition in renditions {
@@ -54,9 +59,15 @@ fn headers(first: &Rendition<'_>, other: &Rendition<'_>, report: &mut Report) {
     report.rule("6.2.4", one.target_s == two.target_s, || {
         format!("target durations of {} and {} differ", first.uri, other.uri)
     });
-    if other.kind == Kind::Ts && first.kind != Kind::Ts {
+}
+
+/// "If any Media Playlist in a Multivariant Playlist contains an EXT-X-SERVER-CONTROL tag, then all
+/// Media Playlists in that Multivariant Playlist MUST contain that tag, with the same attributes and
+/// values."
+fn controls(first: &Rendition<'_>, other: &Rendition<'_>, report: &mut Report) {
+    let (Some(one), Some(two)) = (first.checker.last(), other.checker.last()) else {
         return;
-    }
+    };
     report.rule("6.2.4", one.control == two.control, || {
         format!("server controls of {} and {} differ", first.uri, other.uri)
     });

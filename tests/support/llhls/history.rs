@@ -43,6 +43,8 @@ pub(super) struct Look {
     pub(super) edge: Option<Edge>,
     /// Of the other renditions, by URI as written, from `EXT-X-RENDITION-REPORT`.
     pub(super) reports: Vec<(String, Edge)>,
+    /// Seconds of the fetched playlist after the edge of the other rendition, by its URI.
+    pub(super) ahead_s: Vec<(String, f64)>,
 }
 
 /// Follows one media playlist and judges every fetch of it.
@@ -219,11 +221,16 @@ fn look(page: &Page, fetch: Fetch) -> Look {
         let edge = (integer(list.get("LAST-MSN")?)?, last_part.flatten());
         Some((list.get("URI")?.clone(), edge))
     });
+    let reports: Vec<(String, Edge)> = reports.collect();
+    let ahead = reports.iter();
     Look {
         asked: fetch.asked,
         answered: fetch.answered,
         edge: page.edge(),
-        reports: reports.collect(),
+        ahead_s: ahead
+            .map(|(uri, edge)| (uri.clone(), page.after_s(*edge)))
+            .collect(),
+        reports,
     }
 }
 

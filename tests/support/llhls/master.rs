@@ -1,6 +1,6 @@
 //! Rules of the multivariant playlist (section 4.4.6).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::parse::{self, Attributes, attributes};
 use super::{Report, Violation};
@@ -18,24 +18,27 @@ pub struct Master {
 pub fn master(text: &str) -> (Master, Vec<Violation>) {
     let mut report = Report::default();
     let mut master = Master::default();
-    let mut groups = BTreeSet::new();
-    let mut names = BTreeSet::new();
+    let mut renditions: Vec<Attributes> = Vec::new();
     let mut variants: Vec<Attributes> = Vec::new();
+    parse::characters(text, &mut report);
     report.rule("4.4.1.1", text.starts_with("#EXTM3U\n"), || {
         "EXTM3U is not the first line".into()
     });
+    once(text, &mut report);
     for line in text.lines() {
         if let Some(list) = line.strip_prefix("#EXT-X-MEDIA:") {
-            let list = attributes(list, &mut report);
-            media(&list, &mut names, &mut report);
-            groups.extend(list.get("GROUP-ID").cloned());
-            master.audio.extend(list.get("URI").cloned());
+            renditions.push(attributes(list, &mut report));
         } else if let Some(list) = line.strip_prefix("#EXT-X-STREAM-INF:") {
             variants.push(attributes(list, &mut report));
         } else if !line.starts_with('#') {
             master.variants.push(line.to_owned());
+        } else {
+            other(line, &mut report);
         }
     }
+    let listed = renditions.iter().filter_map(|list| list.get("URI"));
+    master.audio.extend(listed.cloned());
+    let groups = groups(&renditions, &mut report);
     let paired = !variants.is_empty() && variants.len() == master.variants.len();
     report.rule("4.4.6.2", paired, || {
         "not every EXT-X-STREAM-INF has an address, or there is none".into()
@@ -53,8 +56,66 @@ pub fn master(text: &str) -> (Master, Vec<Violation>) {
     (master, report.0)
 }
 
+/// Tags that "MUST NOT appear more than once in a Playlist".
+fn once(text: &str, report: &mut Report) {
+    for (section, tag) in [
+        ("4.4.1.2", "#EXT-X-VERSION"),
+        ("4.4.2", "#EXT-X-INDEPENDENT-SEGMENTS"),
+    ] {
+        let count = text.lines().filter(|line| line.starts_with(tag)).count();
+        report.rule(section, count <= 1, || format!("{tag} is there twice"));
+    }
+}
+
+/// "A Media Playlist tag MUST NOT appear in a Multivariant Playlist" (section 4.4.3), nor may a Media
+/// Segment tag (section 4.4.4).
+fn other(line: &str, report: &mut Report) {
+    let known = ["#EXTM3U", "#EXT-X-VERSION", "#EXT-X-INDEPENDENT-SEGMENTS"];
+    let name = line.split(':').next().unwrap_or_default();
+    report.rule("4.4.3", known.contains(&name), || {
+        format!("no tag of a multivariant playlist: {line}")
+    });
+}
+
 fn number(list: &Attributes, name: &str) -> Option<u64> {
     parse::integer(list.get(name)?)
+}
+
+/// Attributes that corresponding members of two groups need not have in common (section 4.4.6.1.1).
+const OWN: [&str; 7] = [
+    "BIT-DEPTH",
+    "CHANNELS",
+    "GROUP-ID",
+    "INSTREAM-ID",
+    "SAMPLE-RATE",
+    "STABLE-RENDITION-ID",
+    "URI",
+];
+
+/// Judges the groups of renditions (section 4.4.6.1.1), all of which must be of one type; returns their
+/// names.
+fn groups(renditions: &[Attributes], report: &mut Report) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    let mut groups: BTreeMap<String, Vec<Attributes>> = BTreeMap::new();
+    for list in renditions {
+        media(list, &mut names, report);
+        let group = list.get("GROUP-ID").cloned().unwrap_or_default();
+        let mut common = list.clone();
+        common.retain(|name, _| !OWN.contains(&name.as_str()));
+        groups.entry(group).or_default().push(common);
+    }
+    for (group, members) in &groups {
+        let default = |list: &&Attributes| list.get("DEFAULT").is_some_and(|it| it == "YES");
+        let count = members.iter().filter(default).count();
+        report.rule("4.4.6.1.1", count <= 1, || {
+            format!("{count} members of {group} are DEFAULT")
+        });
+    }
+    let alike = groups
+        .values()
+        .all(|one| Some(one) == groups.values().next());
+    report.rule("4.4.6.1.1", alike, || "groups of different members".into());
+    groups.into_keys().collect()
 }
 
 fn media(list: &Attributes, names: &mut BTreeSet<(String, String)>, report: &mut Report) {
@@ -103,7 +164,7 @@ fn variant(list: &Attributes, groups: &BTreeSet<String>, report: &mut Report) {
         "FRAME-RATE is not to three decimals".into()
     });
     if let Some(group) = list.get("AUDIO") {
-        report.rule("4.4.6.2.1", groups.contains(group), || {
+        report.rule("4.4.6.2", groups.contains(group), || {
             format!("AUDIO group {group} does not exist")
         });
     }

@@ -2,12 +2,14 @@
 //! weir: it reads playlists as a player gets them.
 //!
 //! Give every [`Fetch`] of one media playlist to one [`Checker`], compare the checkers of all
-//! renditions with [`cross`], and read the multivariant playlist with [`master`]. A [`Violation`]
-//! names the section of the broken rule; `house` marks a promise of weir's own beyond the draft.
+//! renditions with [`cross`] and, where all encoders are well, with [`pace`], and read the multivariant
+//! playlist with [`master`]. A [`Violation`] names the section of the broken rule; `house` marks a
+//! promise of weir's own beyond the draft. `docs/HLS.md` lists the rules.
 
 mod cross;
 mod history;
 mod master;
+mod pace;
 mod page;
 mod parse;
 
@@ -16,6 +18,7 @@ use std::fmt;
 pub use cross::{Kind, Rendition, cross};
 pub use history::{Checker, Fetch};
 pub use master::master;
+pub use pace::pace;
 
 /// A broken rule.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -33,8 +33,9 @@ fn header(page: &Page, report: &mut Report) {
     report.rule("8", page.version >= needs, || {
         format!("version {} is below {needs}", page.version)
     });
-    report.rule("4.4.3.1", page.target_s.is_some(), || {
-        "no EXT-X-TARGETDURATION".into()
+    let target = page.target_s.is_some_and(|target_s| target_s >= 1);
+    report.rule("4.4.3.1", target, || {
+        "no EXT-X-TARGETDURATION, or one below 1".into()
     });
     report.rule("4.4.5.2", page.skips.len() <= 1, || {
         "more than one EXT-X-SKIP".into()
@@ -188,6 +189,11 @@ fn hints(page: &Page, report: &mut Report) {
     report.rule("4.4.5.3", !page.ended || page.hints.is_empty(), || {
         "EXT-X-PRELOAD-HINT in an ended playlist".into()
     });
+    for hint in &page.hints {
+        let kind = hint.get("TYPE").map(String::as_str);
+        let whole = matches!(kind, Some("PART" | "MAP")) && hint.contains_key("URI");
+        report.rule("4.4.5.3", whole, || format!("incomplete hint {hint:?}"));
+    }
     let parts: Vec<_> = page.hints.iter().map(|hint| hint.get("TYPE")).collect();
     let hinted = parts
         .iter()
@@ -216,6 +222,10 @@ fn reports(page: &Page, report: &mut Report) {
             && list.contains_key("LAST-MSN")
             && (!low_latency || list.contains_key("LAST-PART"));
         report.rule("4.4.5.4", whole, || format!("incomplete report {list:?}"));
+        // "It MUST be relative to the URI of the Media Playlist containing the" tag.
+        let uri = list.get("URI").map(String::as_str).unwrap_or_default();
+        let relative = !uri.starts_with('/') && !uri.contains(':');
+        report.rule("4.4.5.4", relative, || format!("{uri} is not relative"));
         let numbers = ["LAST-MSN", "LAST-PART"]
             .iter()
             .filter_map(|name| list.get(*name));

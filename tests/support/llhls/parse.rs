@@ -1,6 +1,7 @@
 //! A strict line parser for media playlists: an unknown tag is an error.
 
-use std::collections::BTreeMap;
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Report;
 
@@ -90,6 +91,20 @@ impl Page {
         last_part.or(self.segments.last().map(|segment| (segment.msn, None)))
     }
 
+    /// Seconds of media after this edge of another rendition.
+    pub fn after_s(&self, (msn, part): Edge) -> f64 {
+        let all = self.segments.iter().chain(&self.open);
+        all.map(|segment| match (segment.msn.cmp(&msn), part) {
+            (Ordering::Less, _) | (Ordering::Equal, None) => 0.0,
+            (Ordering::Equal, Some(part)) => {
+                let later = segment.parts.iter().skip(part as usize + 1);
+                later.map(|part| part.duration_s).sum()
+            }
+            (Ordering::Greater, _) => segment.length_s(),
+        })
+        .sum()
+    }
+
     /// Whether the playlist contains what a reload with `_HLS_msn` and `_HLS_part` must wait for
     /// (section 6.2.5.2).
     pub fn has(&self, msn: u64, part: Option<u64>) -> bool {
@@ -146,8 +161,10 @@ fn attribute(text: &str) -> Option<Attribute<'_>> {
         None => after.split_at(after.find(',').unwrap_or(after.len())),
     };
     // "An enumerated-string MUST NOT contain double quotes ("), commas (,), or whitespace."
-    let bare = |value: &str| !value.is_empty() && !value.contains([' ', '\t', '"']);
-    if name.is_empty() || !name.bytes().all(allowed) || (quoted.is_none() && !bare(value)) {
+    let bare = |value: &str| !value.contains([' ', '\t', '"']);
+    // "The string MUST be non-empty, unless specifically allowed"; no attribute of weir's may be empty.
+    let sound = !value.is_empty() && (quoted.is_some() || bare(value));
+    if name.is_empty() || !name.bytes().all(allowed) || !sound {
         return None;
     }
     Some(Attribute {
@@ -173,8 +190,19 @@ fn seconds(text: &str) -> Option<f64> {
     text.parse().ok().filter(|_| digits)
 }
 
+/// "Playlist files MUST be encoded in UTF-8", without a byte order mark and control characters,
+/// normalized; "US-ASCII conforms to these rules". "Whitespace MUST NOT be present, except for elements
+/// in which it is explicitly specified" (section 4.1); weir writes none of these elements.
+pub(super) fn characters(text: &str, report: &mut Report) {
+    let odd = text.chars().find(|c| !matches!(c, '\n' | '\r' | '!'..='~'));
+    report.rule("4.1", odd.is_none(), || {
+        format!("a character that is none of US-ASCII, or white: {odd:?}")
+    });
+}
+
 /// Parses a playlist and reports every line that cannot be read.
 pub(super) fn page(text: &str, report: &mut Report) -> Page {
+    characters(text, report);
     let mut reader = Reader::default();
     let first = text.lines().next();
     report.rule("4.4.1.1", first == Some("#EXTM3U"), || {
@@ -182,7 +210,7 @@ pub(super) fn page(text: &str, report: &mut Report) -> Page {
     });
     for line in text.lines().skip(1).filter(|line| !line.is_empty()) {
         let understood = match line.split_once(':') {
-            _ if !line.starts_with('#') => reader.uri(line),
+            _ if !line.starts_with('#') => reader.uri(line, report),
             Some((tag, value)) => reader.tag(tag, value, report),
             None => reader.tag(line, "", report),
         };
@@ -196,6 +224,8 @@ pub(super) fn page(text: &str, report: &mut Report) -> Page {
 #[derive(Default)]
 struct Reader {
     page: Page,
+    /// Tags that may come once and have come.
+    once: BTreeSet<String>,
     next: Segment,
     /// A tag of the next segment has been read.
     begun: bool,
@@ -204,7 +234,34 @@ struct Reader {
 }
 
 impl Reader {
+    /// Tags that "MUST NOT appear more than once", and those that "MUST appear before the first Media
+    /// Segment in the Playlist".
+    fn place(&mut self, tag: &str, report: &mut Report) {
+        let section = match tag {
+            "#EXT-X-VERSION" => "4.4.1.2",
+            "#EXT-X-INDEPENDENT-SEGMENTS" => "4.4.2",
+            "#EXT-X-TARGETDURATION"
+            | "#EXT-X-MEDIA-SEQUENCE"
+            | "#EXT-X-DISCONTINUITY-SEQUENCE"
+            | "#EXT-X-ENDLIST"
+            | "#EXT-X-PLAYLIST-TYPE"
+            | "#EXT-X-PART-INF"
+            | "#EXT-X-SERVER-CONTROL" => "4.4.3",
+            _ => return,
+        };
+        let first = self.once.insert(tag.to_owned());
+        report.rule(section, first, || format!("{tag} is there twice"));
+        let begun = self.begun || !self.page.segments.is_empty();
+        let section = match tag {
+            "#EXT-X-MEDIA-SEQUENCE" => "4.4.3.2",
+            "#EXT-X-DISCONTINUITY-SEQUENCE" => "4.4.3.3",
+            _ => return,
+        };
+        report.rule(section, !begun, || format!("{tag} after a segment"));
+    }
+
     fn tag(&mut self, tag: &str, value: &str, report: &mut Report) -> Option<()> {
+        self.place(tag, report);
         let page = &mut self.page;
         match tag {
             "#EXT-X-VERSION" => page.version = integer(value)?,
@@ -277,8 +334,12 @@ impl Reader {
         segment
     }
 
-    fn uri(&mut self, uri: &str) -> Option<()> {
-        self.next.duration_s?;
+    fn uri(&mut self, uri: &str, report: &mut Report) -> Option<()> {
+        let length = self.next.duration_s;
+        report.rule("4.4.4.1", length.is_some(), || {
+            format!("{uri} has no EXTINF")
+        });
+        length?;
         let mut segment = self.take();
         segment.uri = uri.to_owned();
         self.page.segments.push(segment);

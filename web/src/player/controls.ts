@@ -2,6 +2,7 @@
 
 import { byId, setText } from '../dom.ts';
 import { behind, seconds } from '../format.ts';
+import { t } from '../words/words.ts';
 import { bufferedAhead } from './engine.ts';
 import type { Player } from './player.ts';
 
@@ -105,23 +106,24 @@ export class Controls {
     const { engine, video, stage } = this.player;
     stage.classList.toggle('is-paused', video.paused);
     stage.classList.toggle('is-muted', video.muted || video.volume === 0);
-    label('play', video.paused ? 'Play (k)' : 'Pause (k)');
-    label('mute', video.muted ? 'Unmute (m)' : 'Mute (m)');
-    label('fullscreen', document.fullscreenElement ? 'Leave full screen (f)' : 'Full screen (f)');
+    label('play', t(video.paused ? 'player.play.key' : 'player.pause.key'));
+    label('mute', t(video.muted ? 'player.unmute.key' : 'player.mute.key'));
+    label('fullscreen', t(document.fullscreenElement ? 'player.fullscreen.leave' : 'player.fullscreen'));
     this.#refreshSeek();
 
     const { latency = null, target = null } = engine?.readings() ?? {};
     const atEdge = (engine?.following ?? true) && !video.paused;
     const live = byId('live', HTMLButtonElement);
     live.classList.toggle('is-at-edge', atEdge);
-    setText(byId('live-text', HTMLElement), atEdge || latency === null ? 'Live' : behind(latency));
-    label('live', atEdge ? 'At the live edge' : 'Go to the live edge (l)');
+    const liveText = atEdge || latency === null ? t('player.live') : behind(latency);
+    setText(byId('live-text', HTMLElement), liveText);
+    label('live', atEdge ? t('player.atEdge') : t('player.toEdge', { text: liveText }));
     const readout = byId('latency', HTMLElement);
     setText(readout, latency === null || !atEdge ? '' : seconds(latency));
     const buffered = latency === null ? '' : seconds(bufferedAhead(video));
     setText(byId('buffer', HTMLElement), buffered);
     readout.title =
-      target === null ? '' : `Behind the live edge; the aim is ${seconds(target)}`;
+      target === null ? '' : t('player.aim', { seconds: seconds(target) });
   }
 
   #refreshSeek(): void {
@@ -137,7 +139,7 @@ export class Controls {
     this.#fillSeek();
     this.#seek.setAttribute(
       'aria-valuetext',
-      latency < 1 ? 'live' : `${Math.round(latency)} seconds behind live`,
+      latency < 1 ? t('player.position.live') : t('player.position.behind', { seconds: Math.round(latency) }),
     );
   }
 

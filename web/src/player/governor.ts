@@ -10,6 +10,9 @@
 /** A higher rate is audible in music. */
 const RATE_MAX = 1.08;
 const RATE_MIN = 1.02;
+/** During this time after the start, nobody has got used to the sound yet. */
+const YOUNG_MS = 10_000;
+const RATE_YOUNG_MAX = 1.16;
 /** Additional playback rate per second of excess delay. */
 const GAIN_PER_S = 0.2;
 /**
@@ -24,10 +27,10 @@ const BUFFER_FLOOR_S = 0.25;
 const EXCESS_JUMP_S = 6;
 /**
  * During this time after the start, playback may skip excess buffer; later, viewers would see the
- * skip.
+ * skip. They see it at the start too, so less than this is made up for by the rate.
  */
-const YOUNG_MS = 2_500;
-const EXCESS_SKIP_S = 0.3;
+const SKIP_MS = 2_500;
+const EXCESS_SKIP_S = 1.5;
 
 const STALL_STEP_S = 0.2;
 const MARGIN_MAX_S = 2;
@@ -87,6 +90,8 @@ export class Governor {
   /** Call this a few times per second. */
   decide({ latency, holdBack, buffered, following }: Reading, nowMs: number): Decision {
     this.#relax(nowMs);
+    this.#bornMs ??= nowMs;
+    const ageMs = nowMs - this.#bornMs;
     const excess = latency - holdBack - this.#marginS;
     const decision: Decision = { playbackRate: 1, jump: false, skip: 0 };
     if (!following) {
@@ -94,22 +99,21 @@ export class Governor {
       return decision;
     }
     if (excess > EXCESS_JUMP_S) return { ...decision, jump: true };
-    if (this.#maySkip(excess, buffered, nowMs)) {
+    if (this.#maySkip(excess, buffered, ageMs)) {
       this.#skipped = true;
       return { ...decision, skip: excess };
     }
     this.#catchingUp = excess > (this.#catchingUp ? EXCESS_END_S : EXCESS_START_S);
     const hurry = this.#catchingUp && buffered >= BUFFER_FLOOR_S;
-    return hurry ? { ...decision, playbackRate: rateFor(excess) } : decision;
+    return hurry ? { ...decision, playbackRate: rateFor(excess, ageMs) } : decision;
   }
 
   /**
-   * More than a second passes between the choice of the start position and the first frame, so the
-   * picture is late by that much. One skip, right at the start, corrects this.
+   * On a slow network seconds pass between the choice of the start position and the first frame, so
+   * the picture is late by that much. One skip, right at the start, corrects this.
    */
-  #maySkip(excess: number, buffered: number, nowMs: number): boolean {
-    this.#bornMs ??= nowMs;
-    if (this.#skipped || nowMs - this.#bornMs > YOUNG_MS) return false;
+  #maySkip(excess: number, buffered: number, ageMs: number): boolean {
+    if (this.#skipped || ageMs > SKIP_MS) return false;
     return excess > EXCESS_SKIP_S && buffered > excess + BUFFER_FLOOR_S;
   }
 
@@ -122,7 +126,8 @@ export class Governor {
 }
 
 /** Steps of 0.02: browsers re-plan their audio stretching at every change of the rate. */
-function rateFor(excess: number): number {
-  const rate = Math.min(RATE_MAX, Math.max(RATE_MIN, 1 + GAIN_PER_S * excess));
+function rateFor(excess: number, ageMs: number): number {
+  const most = ageMs < YOUNG_MS ? RATE_YOUNG_MAX : RATE_MAX;
+  const rate = Math.min(most, Math.max(RATE_MIN, 1 + GAIN_PER_S * excess));
   return Math.round(rate * 50) / 50;
 }

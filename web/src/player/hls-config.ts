@@ -2,33 +2,24 @@
 
 import type { HlsConfig } from 'hls.js';
 
-const BANDWIDTH_KEY = 'weir.bandwidth';
-/** Bandwidth estimate of a first visit: enough for 720p, and corrected after one segment. */
-const FIRST_GUESS_BPS = 4_000_000;
+import { AheadLoader } from './ahead-loader.ts';
+import { viewerHeaders } from '../viewer.ts';
+import { rememberedBandwidth } from './bandwidth.ts';
 
-/** Bandwidth estimate of the last visit, or a first guess, in bits per second. */
-export function rememberedBandwidth(): number {
-  try {
-    const stored = Number(localStorage.getItem(BANDWIDTH_KEY));
-    return Number.isFinite(stored) && stored > 100_000 ? stored : FIRST_GUESS_BPS;
-  } catch {
-    return FIRST_GUESS_BPS;
-  }
-}
-
-/** Saves the estimate for the next visit, if the browser allows storage. */
-export function rememberBandwidth(bitsPerSecond: number): void {
-  try {
-    localStorage.setItem(BANDWIDTH_KEY, String(Math.round(bitsPerSecond)));
-  } catch {
-    // A page embedded in another site may have no storage.
-  }
+/** Requests for playlists say who watches. */
+function nameViewer(request: XMLHttpRequest, url: string): void {
+  if (!url.includes('.m3u8')) return;
+  if (!request.readyState) request.open('GET', url, true);
+  for (const [name, value] of Object.entries(viewerHeaders())) request.setRequestHeader(name, value);
 }
 
 /** Configuration of one playback. */
 export function hlsConfig(): Partial<HlsConfig> {
   return {
     lowLatencyMode: true,
+    // The first answers are there before hls.js is; see ahead.ts.
+    loader: AheadLoader,
+    xhrSetup: nameViewer,
     // CMAF needs no remuxing, so a worker would cost time at the start and save almost nothing.
     enableWorker: false,
     // The first rendition should be the final one, not a bandwidth test with the lowest rung.

@@ -3,6 +3,7 @@
 import Hls, { type ErrorData, type Level } from 'hls.js';
 
 import { rungLabel } from '../format.ts';
+import { t } from '../words/words.ts';
 import {
   bufferedAhead,
   type Engine,
@@ -12,7 +13,10 @@ import {
   type SeekWindow,
 } from './engine.ts';
 import { Governor } from './governor.ts';
-import { hlsConfig, rememberBandwidth } from './hls-config.ts';
+import { rememberBandwidth } from './bandwidth.ts';
+import { takeVariant } from './fetched.ts';
+import { hlsConfig } from './hls-config.ts';
+import { isElsewhere, offerAlternative } from './remote.ts';
 import { Watchdog } from './watchdog.ts';
 
 /** How often rate and progress are checked. */
@@ -26,6 +30,16 @@ const FIRST_FRAME_MS_MAX = 25_000;
  * If decoding fails more often than this on one playlist, the load is given up and starts again.
  */
 const MEDIA_RECOVERIES_MAX = 2;
+/** hls.js reads the first playlist this long before the first frame is shown. */
+const START_S = 0.25;
+/** With less than this after the first frame, the picture would stand still right after it. */
+const START_BUFFER_S = 0.3;
+/**
+ * The start position is corrected during this time after hls.js has gone there. Later the first frame may be
+ * on its way, and the correction would come after it. Each one makes the browser decode anew.
+ */
+const AIM_MS = 100;
+const AIM_STEP_S = 0.15;
 /** This close to its end, the playlist counts as played. */
 const END_TOLERANCE_S = 0.5;
 
@@ -40,6 +54,8 @@ interface Playback {
   timer: number;
   startedMs: number;
   hasFrame: boolean;
+  /** When hls.js went to the start position; `null` before that. */
+  soughtMs: number | null;
   /** The playlist has EXT-X-ENDLIST. */
   endListed: boolean;
   mediaRecoveries: number;
@@ -56,6 +72,8 @@ export class HlsEngine implements Engine {
     private readonly events: EngineEvents,
   ) {
     video.addEventListener('loadeddata', () => this.#onFrame());
+    video.addEventListener('webkitcurrentplaybacktargetiswirelesschanged', () => this.#followElsewhere());
+    video.addEventListener('seeking', () => this.#aim());
     video.addEventListener('ended', () => this.#playback && this.events.onEnded());
   }
 
@@ -74,10 +92,14 @@ export class HlsEngine implements Engine {
       timer: window.setInterval(() => this.#tick(), TICK_MS),
       startedMs: performance.now(),
       hasFrame: false,
+      soughtMs: null,
       endListed: false,
       mediaRecoveries: 0,
     };
+    const holdBackS = globalThis.weirAhead?.holdBackS ?? 0;
+    if (holdBackS > 0) hls.targetLatency = Math.max(holdBackS - START_S, holdBackS / 3);
     this.#listen(hls);
+    hls.on(Hls.Events.MEDIA_ATTACHED, () => offerAlternative(this.video, url));
     hls.attachMedia(this.video);
     hls.loadSource(url);
   }
@@ -144,9 +166,13 @@ export class HlsEngine implements Engine {
   #listen(hls: Hls): void {
     hls.on(Hls.Events.MANIFEST_PARSED, () => {
       if (this.#chosen >= hls.levels.length) this.#chosen = -1;
+      const variant = takeVariant();
+      const ahead = hls.levels.findIndex(({ uri }) => uri === variant);
       if (this.#chosen !== -1) hls.startLevel = hls.loadLevel = this.#chosen;
+      else if (ahead !== -1) hls.startLevel = Math.min(ahead, hls.maxAutoLevel);
       this.events.onQualities();
     });
+    hls.on(Hls.Events.BUFFER_APPENDED, () => this.#aim());
     hls.on(Hls.Events.LEVEL_SWITCHED, () => this.events.onQualities());
     hls.on(Hls.Events.LEVEL_LOADED, (_, { details }) => {
       const playback = this.#playback;
@@ -164,7 +190,32 @@ export class HlsEngine implements Engine {
   #onFrame(): void {
     if (!this.#playback || this.#playback.hasFrame) return;
     this.#playback.hasFrame = true;
+    const { hls } = this.#playback;
+    const holdBack = hls.latestLevelDetails?.partHoldBack;
+    if (holdBack) hls.targetLatency = holdBack;
     this.events.onFrame();
+  }
+
+  /** A screen that plays by AirPlay fetches for itself. */
+  #followElsewhere(): void {
+    if (isElsewhere(this.video)) this.hls?.stopLoad();
+    else this.hls?.startLoad();
+  }
+
+  /**
+   * hls.js has chosen its start position when it read the first playlist, and seeks to it when that is
+   * buffered. By then the live edge has moved on, so this goes as far as the buffer allows, before the
+   * first frame: a seek after it would be seen.
+   */
+  #aim(): void {
+    const playback = this.#playback;
+    const { video } = this;
+    if (!playback || playback.hasFrame || !video.seeking || !this.following) return;
+    playback.soughtMs ??= performance.now();
+    if (performance.now() - playback.soughtMs > AIM_MS) return;
+    const wanted = (playback.hls.liveSyncPosition ?? 0) - playback.governor.margin;
+    const position = Math.min(wanted, video.currentTime + bufferedAhead(video) - START_BUFFER_S);
+    if (position > video.currentTime + AIM_STEP_S) video.currentTime = position;
   }
 
   #onError(hls: Hls, data: ErrorData): void {
@@ -192,7 +243,7 @@ export class HlsEngine implements Engine {
 
   #tick(): void {
     const playback = this.#playback;
-    if (!playback) return;
+    if (!playback || isElsewhere(this.video)) return;
     const nowMs = performance.now();
     if (!playback.hasFrame) {
       if (nowMs - playback.startedMs > FIRST_FRAME_MS_MAX) this.events.onFatal('noFirstFrame');
@@ -237,6 +288,6 @@ export class HlsEngine implements Engine {
 }
 
 function labelOf(level: Level): string {
-  if (!level.width || !level.height) return level.name || 'Audio only';
+  if (!level.width || !level.height) return level.name || t('settings.audioOnly');
   return rungLabel(level.width, level.height, level.frameRate || 30);
 }

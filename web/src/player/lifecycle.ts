@@ -13,6 +13,7 @@ export type Phase = 'resting' | 'loading' | 'playing';
 export type View =
   | 'connecting'
   | 'missing'
+  | 'locked'
   | 'unreachable'
   | 'waiting'
   | 'ended'
@@ -87,7 +88,7 @@ export function viewOf(model: Model): View {
   const status = lookup?.kind === 'found' ? lookup.status : null;
   if (phase === 'playing') return status?.state === 'waiting' ? 'reconnecting' : 'playing';
   if (!lookup) return 'connecting';
-  if (lookup.kind === 'missing') return 'missing';
+  if (lookup.kind === 'missing' || lookup.kind === 'locked') return lookup.kind;
   if (!status) return 'unreachable';
   if (status.state === 'failed') return 'failed';
   const loads = phase === 'loading' || loadable(model, status);

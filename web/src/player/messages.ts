@@ -1,5 +1,6 @@
-/** What the player shows when there is no picture. Pure. */
+/** What the player shows when there is no picture. */
 
+import { t } from '../words/words.ts';
 import type { View } from './lifecycle.ts';
 
 /** A title, a sentence, and whether a spinner shows that work is going on. */
@@ -11,43 +12,11 @@ export interface Message {
 
 /** Message for a view; `null` when a picture is shown. */
 export function messageFor(view: View, name: string): Message | null {
-  switch (view) {
-    case 'playing':
-    case 'reconnecting':
-      return null;
-    case 'connecting':
-      return { title: 'Connecting', detail: '', busy: true };
-    case 'starting':
-      return { title: `Starting ${name}`, detail: 'The first pictures are on their way.', busy: true };
-    case 'waiting':
-      return {
-        title: `${name} is not live yet`,
-        detail: 'Leave this page open: it starts by itself.',
-        busy: false,
-      };
-    case 'ended':
-      return {
-        title: 'The broadcast has ended',
-        detail: 'If it comes back, playback starts by itself.',
-        busy: false,
-      };
-    case 'failed':
-      return {
-        title: `${name} cannot be shown right now`,
-        detail: 'The server keeps trying, and so does this page.',
-        busy: false,
-      };
-    case 'unreachable':
-      return {
-        title: 'The server cannot be reached',
-        detail: "Trying again. You don't need to do anything.",
-        busy: true,
-      };
-    case 'missing':
-      return {
-        title: `There is no stream called ${name}`,
-        detail: 'It may have been renamed or removed.',
-        busy: false,
-      };
-  }
+  if (view === 'playing' || view === 'reconnecting') return null;
+  if (view === 'connecting') return { title: t('message.connecting'), detail: '', busy: true };
+  return {
+    title: t(`message.${view}`, { name }),
+    detail: t(`message.${view}.detail`),
+    busy: view === 'starting' || view === 'unreachable',
+  };
 }

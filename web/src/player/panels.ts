@@ -1,7 +1,9 @@
 /** Panels on top of the picture: the quality menu and the statistics. */
 
 import { byId, make, setText } from '../dom.ts';
-import { bitrate, seconds } from '../format.ts';
+import { bitrate, decimal, seconds } from '../format.ts';
+import { t } from '../words/words.ts';
+import { badgeFor } from '../wording.ts';
 import { bufferedAhead } from './engine.ts';
 import type { Player } from './player.ts';
 
@@ -73,7 +75,9 @@ export class Panels {
     const qualities = engine?.qualities ?? [];
     const playing = qualities.find((it) => it.index === engine?.playing);
     const auto = engine?.chosen === -1 || !engine;
-    setText(byId('quality-now', HTMLElement), playing?.label ?? 'Auto');
+    const shown = playing?.label ?? t('settings.auto');
+    setText(byId('quality-now', HTMLElement), shown);
+    this.#opener.setAttribute('aria-label', t('player.moreNow', { quality: shown }));
     byId('quality', HTMLElement).hidden = qualities.length === 0;
 
     const signature = JSON.stringify([qualities, engine?.chosen]);
@@ -81,14 +85,14 @@ export class Panels {
       this.#drawn = signature;
       const best = [...qualities].sort((a, b) => b.bitrate - a.bitrate);
       this.#list.replaceChildren(
-        this.#option(-1, 'Auto', '', auto),
+        this.#option(-1, t('settings.auto'), '', auto),
         ...best.map((it) =>
           this.#option(it.index, it.label, bitrate(it.bitrate), engine?.chosen === it.index),
         ),
       );
     }
     const hint = this.#list.querySelector('.option-hint');
-    if (hint) setText(hint, auto && playing ? `now ${playing.label}` : '');
+    if (hint) setText(hint, auto && playing ? t('settings.now', { quality: playing.label }) : '');
   }
 
   #option(index: number, text: string, hint: string, checked: boolean): HTMLElement {
@@ -118,19 +122,20 @@ export class Panels {
     const readings = engine?.readings();
     const quality = engine?.qualities.find((it) => it.index === engine.playing);
     const frames = video.getVideoPlaybackQuality?.();
+    const fps = this.#framesPerSecond(frames?.totalVideoFrames);
     const or = <T>(value: T | null | undefined, text: (value: T) => string): string =>
       value == null ? '–' : text(value);
     return [
-      ['Picture', video.videoWidth ? `${video.videoWidth} × ${video.videoHeight}` : '–'],
-      ['Frames', `${this.#framesPerSecond(frames?.totalVideoFrames)} fps, ${frames?.droppedVideoFrames ?? 0} dropped`],
-      ['Rung', or(quality, (it) => `${it.label}, ${bitrate(it.bitrate)}`)],
-      ['Bandwidth', or(readings?.bandwidth, bitrate)],
-      ['Behind live edge', or(readings?.latency, seconds)],
-      ['Aim', or(readings?.target, seconds)],
-      ['By the clock', or(readings?.wallLatency, seconds)],
-      ['Buffer', seconds(bufferedAhead(video))],
-      ['Speed', `${video.playbackRate.toFixed(2)}×`],
-      ['State', status?.state ?? '–'],
+      [t('stats.picture'), video.videoWidth ? `${video.videoWidth} × ${video.videoHeight}` : '–'],
+      [t('stats.frames'), t('stats.frames.value', { fps, dropped: frames?.droppedVideoFrames ?? 0 })],
+      [t('stats.rung'), or(quality, (it) => `${it.label}, ${bitrate(it.bitrate)}`)],
+      [t('stats.bandwidth'), or(readings?.bandwidth, bitrate)],
+      [t('stats.behind'), or(readings?.latency, seconds)],
+      [t('stats.aim'), or(readings?.target, seconds)],
+      [t('stats.clock'), or(readings?.wallLatency, seconds)],
+      [t('stats.buffer'), seconds(bufferedAhead(video))],
+      [t('stats.speed'), `${decimal(video.playbackRate, 2)}×`],
+      [t('stats.state'), status ? badgeFor(status.state).text : '–'],
     ];
   }
 

@@ -13,6 +13,9 @@ import { restoreVolume } from './volume.ts';
 /** The page reloads only when it is at least this old, if part of its code could not be fetched. */
 const RELOAD_MS = 5_000;
 
+/** A start that takes longer shows the thumbnail meanwhile; a faster one would only be delayed by it. */
+const POSTER_AFTER_MS = 700;
+
 /** Called when something about the player has changed. */
 export type Listener = (player: Player) => void;
 
@@ -95,7 +98,7 @@ export class Player {
     this.#polling = true;
     clearTimeout(this.#pollTimer);
     // The request to the API runs while the engine's code is still being loaded.
-    const [lookup] = await Promise.all([lookUpStream(this.name), this.#engineReady]);
+    const [lookup] = await Promise.all([lookUpStream(this.name, this.#model.phase === 'playing' && !this.video.paused), this.#engineReady]);
     this.#polling = false;
     if (this.engine) this.#happen({ type: 'lookup', lookup });
     else this.#startOver(lookup);
@@ -143,10 +146,14 @@ export class Player {
   #loadEngine(): void {
     const state = this.status?.state;
     // Before the first picture there is no thumbnail.
-    if (state === 'live' || state === 'waiting') byId('poster', HTMLImageElement).src = thumbUrl(this.name);
+    if (state === 'live' || state === 'waiting') window.setTimeout(() => this.#showPoster(), POSTER_AFTER_MS);
     if (this.#pausedByViewer) this.#waitForClick();
     this.engine?.load(masterUrl(this.name));
     if (!this.#pausedByViewer) this.#play();
+  }
+
+  #showPoster(): void {
+    if (this.#model.phase === 'loading') byId('poster', HTMLImageElement).src = thumbUrl(this.name);
   }
 
   #unload(): void {

@@ -1,6 +1,6 @@
 /**
  * Opens the pages in Chromium against a stub daemon, does what a viewer would do, and takes a
- * picture of every state. Needs ffmpeg and Chromium (`WEIR_CHROMIUM`, default `/usr/bin/chromium`).
+ * picture of every state. Needs ffmpeg and Chromium.
  *
  *     node test/browser/look.mjs [FOLDER FOR THE PICTURES]
  */
@@ -11,8 +11,7 @@ import { mkdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { chromium } from 'playwright-core';
-
+import { launch } from './browser.mjs';
 import { Daemon, stream } from './server.mjs';
 
 const PICTURES = process.argv[2] ?? join(tmpdir(), 'weir-look');
@@ -25,17 +24,12 @@ const RUNGS = [
 
 const daemon = new Daemon();
 const origin = await daemon.listen();
-const launch = (policy) =>
-  chromium.launch({
-    executablePath: process.env.WEIR_CHROMIUM ?? '/usr/bin/chromium',
-    args: ['--no-sandbox', '--disable-gpu', `--autoplay-policy=${policy}`],
-  });
-const browser = await launch('no-user-gesture-required');
+const browser = await launch();
 const strictBrowser = await launch('document-user-activation-required');
 const complaints = [];
 
-async function open(path, { scheme = 'dark', size = DESKTOP, touch = false, inBrowser = browser } = {}) {
-  const context = await inBrowser.newContext({ colorScheme: scheme, viewport: size, hasTouch: touch, isMobile: touch });
+async function open(path, { scheme = 'dark', size = DESKTOP, touch = false, locale = 'en-GB', inBrowser = browser } = {}) {
+  const context = await inBrowser.newContext({ colorScheme: scheme, viewport: size, hasTouch: touch, isMobile: touch, locale });
   const page = await context.newPage();
   page.on('pageerror', (error) => complaints.push(`${path}: ${error}`));
   page.on('console', (message) => {
@@ -49,6 +43,8 @@ async function open(path, { scheme = 'dark', size = DESKTOP, touch = false, inBr
 
 const view = (page, wanted) => page.waitForFunction((it) => window.weir?.view === it, wanted, { timeout: 30_000 });
 const snap = (page, name) => page.screenshot({ path: join(PICTURES, `${name}.png`) });
+/** The message of a start appears late, because most starts need none. */
+const message = (page) => page.waitForSelector('.message', { state: 'visible' });
 const close = (page) => page.context().close();
 
 function thumbnail() {
@@ -77,6 +73,7 @@ async function lists() {
     ['list-dark', {}],
     ['list-light', { scheme: 'light' }],
     ['list-phone', { size: PHONE, touch: true }],
+    ['list-german', { scheme: 'light', size: PHONE, touch: true, locale: 'de-DE' }],
   ]) {
     page = await open('/', options);
     await page.waitForSelector('.card-image:not([hidden])');
@@ -111,6 +108,7 @@ async function aBroadcast() {
   daemon.startLive();
   daemon.streams = [stream('studio', 'starting', { since: 'a' })];
   await view(page, 'starting');
+  await message(page);
   await snap(page, 'watch-starting');
   await daemon.live.untilReady();
   daemon.streams = [stream('studio', 'live', { viewers: 3, rungs: RUNGS })];
@@ -199,6 +197,7 @@ async function aServerThatGoesAway(page) {
   daemon.reachable = false;
   daemon.live.end();
   await view(page, 'unreachable');
+  await message(page);
   await snap(page, 'watch-unreachable');
   daemon.startLive();
   daemon.streams = [stream('studio', 'live', { since: 'c', rungs: RUNGS })];
@@ -212,11 +211,13 @@ async function otherSizes() {
     ['watch-light', '/watch/studio', { scheme: 'light' }],
     ['watch-phone', '/watch/studio', { size: PHONE, touch: true, scheme: 'light' }],
     ['watch-phone-sideways', '/watch/studio', { size: { width: 780, height: 390 }, touch: true }],
+    ['watch-german', '/watch/studio', { locale: 'de-DE' }],
     ['embed', '/embed/studio', { size: { width: 640, height: 360 } }],
   ]) {
     const page = await open(path, options);
     await view(page, 'playing');
     await steady(page);
+    if (!options.touch) await page.mouse.move(300, 200);
     await snap(page, name);
     await close(page);
   }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { nameInPath } from '../../src/api.ts';
+import { isEmbed, nameInPath, passInPath } from '../../src/api.ts';
 import { embedCode } from '../../src/share.ts';
 import { awaitsPublisher, describe, sectionOf } from '../../src/wording.ts';
 
@@ -41,8 +41,19 @@ test('the name of the stream is what follows /watch/ and /embed/', () => {
     ['/watch/', null], ['/watch/Demo', null], ['/watch/a/b', null], ['/other/demo', null],
     [`/watch/${'x'.repeat(64)}`, 'x'.repeat(64)], [`/watch/${'x'.repeat(65)}`, null],
     ['/watch/%3Cscript%3E', null],
+    ['/s/a.b-c/watch/demo', 'demo'], ['/s/a/embed/demo', 'demo'], ['/s/watch/demo', null], ['/s/a/b/watch/demo', null],
   ];
   for (const [path, wanted] of rows) assert.equal(nameInPath(path), wanted, path);
+});
+
+test('what opens a stream stands in front of the path', () => {
+  const rows = [
+    ['/watch/demo', ''], ['/s/a.b-c/watch/demo', '/s/a.b-c'], ['/s/a/embed/demo', '/s/a'], ['/s/a/live/demo', ''],
+  ];
+  for (const [path, wanted] of rows) assert.equal(passInPath(path), wanted, path);
+  assert.equal(isEmbed('/s/a/embed/demo'), true);
+  assert.equal(isEmbed('/embed/demo'), true);
+  assert.equal(isEmbed('/watch/embed'), false);
 });
 
 test('the embed code frames the bare player and allows full screen', () => {

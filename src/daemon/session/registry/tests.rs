@@ -8,7 +8,7 @@ mod room;
 mod subscribers;
 mod workers;
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use bytes::Bytes;
@@ -171,6 +171,7 @@ fn stream(name: &str, source: Source) -> Stream {
         rungs,
         rungs_on_demand: None,
         passthrough: None,
+        policy: Default::default(),
         on_demand: false,
     }
 }
@@ -196,6 +197,7 @@ fn settings(grace: Duration, streams: Vec<Stream>) -> Settings {
             admin: None,
             admin_hosts: Vec::new(),
             cors: Cors::Any,
+            embed: Cors::Any,
             trusted_proxies: Vec::new(),
             proxy_protocol: false,
         },
@@ -227,6 +229,7 @@ fn settings(grace: Duration, streams: Vec<Stream>) -> Settings {
             strangers: 1,
             connections_total: 1,
         },
+        access: Default::default(),
         ladder: Vec::new(),
         streams,
     }
@@ -329,9 +332,11 @@ async fn a_session_ends_after_its_grace_with_everything_that_was_made() {
         rig.recorder.log(),
         ["open cam", "part 1.0", "part 2.0", "end"]
     );
-    let found = rig
-        .registry
-        .demand("cam", Packaging::Cmaf, Ipv4Addr::LOCALHOST.into(), "agent");
+    let found = rig.registry.demand(
+        "cam",
+        Packaging::Cmaf,
+        &Viewer::at(Ipv4Addr::LOCALHOST.into(), "agent"),
+    );
     assert_eq!(
         found,
         Demand::Playable,
@@ -349,9 +354,11 @@ async fn a_publisher_that_leaves_too_soon_leaves_no_session() {
     worker.is_killed().await;
     assert_eq!(rig.missing("cam").await, Missing::NotFound);
     assert!(rig.recorder.log().is_empty());
-    let found = rig
-        .registry
-        .demand("cam", Packaging::Cmaf, Ipv4Addr::LOCALHOST.into(), "agent");
+    let found = rig.registry.demand(
+        "cam",
+        Packaging::Cmaf,
+        &Viewer::at(Ipv4Addr::LOCALHOST.into(), "agent"),
+    );
     assert_eq!(found, Demand::Nothing);
 }
 
@@ -381,7 +388,8 @@ async fn the_test_signal_starts_with_its_first_viewer() {
     rig.state(State::Idle).await;
     let home = IpAddr::from(Ipv4Addr::LOCALHOST);
     assert_eq!(
-        rig.registry.demand("demo", Packaging::Cmaf, home, "agent"),
+        rig.registry
+            .demand("demo", Packaging::Cmaf, &Viewer::at(home, "agent")),
         Demand::Starting
     );
     let missing = rig.missing("demo").await;
@@ -390,12 +398,13 @@ async fn the_test_signal_starts_with_its_first_viewer() {
     worker.goes_live(1).await;
     rig.state(State::Live).await;
     assert_eq!(
-        rig.registry.demand("demo", Packaging::Cmaf, home, "agent"),
+        rig.registry
+            .demand("demo", Packaging::Cmaf, &Viewer::at(home, "agent")),
         Demand::Playable
     );
     assert_eq!(
         rig.registry
-            .demand("nobody", Packaging::Cmaf, home, "agent"),
+            .demand("nobody", Packaging::Cmaf, &Viewer::at(home, "agent")),
         Demand::Unknown
     );
 }
@@ -448,11 +457,19 @@ async fn what_is_not_there_starts_nothing() {
     rig.state(State::Idle).await;
     let home = IpAddr::from(Ipv4Addr::LOCALHOST);
     // These settings make no MPEG-TS.
-    let demand = rig.registry.demand("demo", Packaging::Ts, home, "agent");
+    let demand = rig
+        .registry
+        .demand("demo", Packaging::Ts, &Viewer::at(home, "agent"));
     assert_eq!(demand, Demand::Nothing);
     // The playlist of a session that ended counts the viewer and no more.
-    assert!(rig.registry.watching("demo", home, "agent"));
-    assert!(!rig.registry.watching("nobody", home, "agent"));
+    assert!(
+        rig.registry
+            .watching("demo", &Viewer::at(home, "agent"), None)
+    );
+    assert!(
+        !rig.registry
+            .watching("nobody", &Viewer::at(home, "agent"), None)
+    );
     let status = rig.registry.status("demo").unwrap();
     assert_eq!((status.state, status.viewers), (State::Idle, 1));
     assert_eq!(rig.missing("demo").await, Missing::NotFound);

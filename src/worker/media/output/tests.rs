@@ -1,5 +1,7 @@
 //! The output half fed with pictures of its own, faster than real time.
 
+mod format;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;

@@ -56,3 +56,80 @@ fn rendition_reports_are_neither_stale_nor_ahead() {
         assert_eq!(reports_of_a(said), vec!["4.4.5.4"; broken], "{said:?}");
     }
 }
+
+/// Sections of the rules of pace that a rendition breaks whose playlists are these, fetched at these times in ms.
+fn paced(pages: &[(u64, String)], slack_ms: u64) -> Vec<&'static str> {
+    let mut checker = Checker::new();
+    for (at_ms, page) in pages {
+        let _ = checker.observe(page, Fetch::at(Duration::from_millis(*at_ms)));
+    }
+    let seat = Rendition {
+        uri: "s/a/index.m3u8",
+        kind: Kind::Video,
+        checker: &checker,
+    };
+    let found = pace(&[seat], Duration::from_millis(slack_ms));
+    found.iter().map(|v| v.section).collect()
+}
+
+#[test]
+fn a_part_comes_within_a_part_target() {
+    for (at_ms, slack_ms, broken) in [(500, 0, 0), (501, 0, 1), (700, 200, 0), (701, 200, 1)] {
+        // That nothing has come breaks the rule as much as that it came late.
+        for next in [good(), later()] {
+            let pages = [(0, good()), (at_ms, next)];
+            assert_eq!(paced(&pages, slack_ms), vec!["6.2.1"; broken], "{at_ms}");
+        }
+    }
+    let pages = [(0, good()), (400, later()), (900, later())];
+    assert_eq!(paced(&pages, 0), [] as [&str; 0]);
+    let ended = later().replace("#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"4.0.m4s\"\n", "");
+    let pages = [(0, good()), (9000, ended + "#EXT-X-ENDLIST\n")];
+    assert_eq!(paced(&pages, 0), [] as [&str; 0]);
+}
+
+#[test]
+fn renditions_stay_in_step() {
+    // `later` ends with part 3.1, and each part lasts half a second.
+    for (said, broken) in [
+        ("LAST-MSN=3,LAST-PART=1", &[][..]),
+        ("LAST-MSN=3,LAST-PART=0", &[]),
+        ("LAST-MSN=2,LAST-PART=1", &["B.1"]),
+        ("LAST-MSN=2,LAST-PART=0", &["B.1"]),
+        ("LAST-MSN=1,LAST-PART=1", &["6.2.4", "B.1"]),
+        ("LAST-MSN=9,LAST-PART=0", &[]),
+    ] {
+        let page = later().replace("LAST-MSN=3,LAST-PART=1", said);
+        assert!(page.contains(said));
+        assert_eq!(paced(&[(0, page)], 0), broken, "{said}");
+    }
+    let whole = long(1, 9, "") + "#EXT-X-RENDITION-REPORT:URI=\"../b/ts.m3u8\",LAST-MSN=";
+    assert_eq!(paced(&[(0, whole.clone() + "8\n")], 0), [] as [&str; 0]);
+    assert_eq!(paced(&[(0, whole + "7\n")], 0), ["6.2.4"]);
+}
+
+#[test]
+fn all_transport_streams_have_the_same_controls() {
+    let page = later().replace("../b/", "../a/");
+    let judge = |other: &str| {
+        let pages = [&page, &page, other];
+        let mut checkers = [Checker::new(), Checker::new(), Checker::new()];
+        for (checker, page) in checkers.iter_mut().zip(pages) {
+            let _ = checker.observe(page, at(0));
+        }
+        let [video, one, two] = &checkers;
+        let seat = |uri, kind, checker| Rendition { uri, kind, checker };
+        let found = cross(&[
+            seat("s/a/index.m3u8", Kind::Video, video),
+            seat("s/a/ts.m3u8", Kind::Ts, one),
+            seat("s/b/ts.m3u8", Kind::Ts, two),
+        ]);
+        let mut controls = found.iter().filter(|v| v.what.contains("server controls"));
+        controls.next().map(|v| v.section)
+    };
+    assert_eq!(judge(&page), None);
+    assert_eq!(
+        judge(&edit(&page, "HOLD-BACK=3.0", "HOLD-BACK=4.0")),
+        Some("6.2.4")
+    );
+}

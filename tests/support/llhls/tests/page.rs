@@ -3,6 +3,7 @@
 use super::*;
 
 const LOW: &str = "PART-HOLD-BACK=1.5,";
+const HINT: &str = "#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"3.1.m4s\"\n";
 const PART: &str = "#EXT-X-PART:DURATION=0.5,URI=\"2.1.m4s\"\n";
 
 /// Edits of a good playlist: section of the broken rule, text to remove, text to insert.
@@ -60,10 +61,26 @@ const BROKEN: &[(&str, &str, &str)] = &[
         "#EXT-X-PRELOAD",
         "#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"x\"\n#EXT-X-PRELOAD",
     ),
-    ("B.1", "#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"3.1.m4s\"\n", ""),
+    ("B.1", HINT, ""),
     ("4.4.5.4", ",LAST-PART=0", ""),
     ("4.4.5.4", "LAST-MSN=3,", ""),
     ("4.4.5.4", "LAST-MSN=3,", "LAST-MSN=+3,"),
+    ("4.4.5.4", "../b/", "/s/b/"),
+    ("4.4.5.4", "../b/", "http://a/s/b/"),
+    ("4.4.5.3", "TYPE=PART,URI=\"3.1", "URI=\"3.1"),
+    ("4.4.5.3", "TYPE=PART,URI=\"3.1.m4s\"", "TYPE=PART"),
+    ("4.4.3.1", "TARGETDURATION:1", "TARGETDURATION:0"),
+    ("4.4.4.1", "#EXTINF:1.0,\n2.m4s", "2.m4s"),
+    ("4.1", "URI=\"init-1.mp4\"", "X=1"),
+    ("4.1", "DURATION=0.5,URI=\"2.1.m4s\"", "DURATION=0.5"),
+    ("4.1", "DURATION=0.5,URI=\"2.1.m4s\"", "URI=\"2.1.m4s\""),
+    ("4.1", "PART-INF:PART-TARGET=0.5", "PART-INF:X=1"),
+    ("4.1", "#EXTM3U", "\u{feff}#EXTM3U"),
+    ("4.1", "\n2.m4s", "\n2.m4s "),
+    ("4.1", "\n2.m4s", "\n2\u{7f}.m4s"),
+    ("4.1", "\n2.m4s", "\n2\u{85}.m4s"),
+    ("4.1", "\n2.m4s", "\ne\u{301}.m4s"),
+    ("4.1", "\n2.m4s", "\n#EXT-X-STREAM-INF:BANDWIDTH=1\n2.m4s"),
     ("4.1", "TARGETDURATION:1", "TARGETDURATION:+1"),
     ("4.1", "#EXTINF:1.0", "#EXTINF:1e0"),
 ];
@@ -86,6 +103,35 @@ fn each_rule_of_one_page_can_be_broken() {
 }
 
 #[test]
+fn a_tag_that_may_come_once_comes_once_and_in_its_place() {
+    for (section, tag) in [
+        ("4.4.1.2", "#EXT-X-VERSION:9\n"),
+        ("4.4.2", "#EXT-X-INDEPENDENT-SEGMENTS\n"),
+        ("4.4.3", "#EXT-X-TARGETDURATION:1\n"),
+        ("4.4.3", "#EXT-X-PART-INF:PART-TARGET=0.5\n"),
+        ("4.4.3", "#EXT-X-MEDIA-SEQUENCE:1\n"),
+        ("4.4.3", "#EXT-X-DISCONTINUITY-SEQUENCE:0\n"),
+    ] {
+        let twice = edit(&good(), tag, &format!("{tag}{tag}"));
+        assert_eq!(sections(&check(&twice)), [section], "{tag}");
+    }
+    let ended = good().replace(HINT, "") + "#EXT-X-ENDLIST\n";
+    assert_eq!(check(&ended), []);
+    assert_eq!(sections(&check(&(ended + "#EXT-X-ENDLIST\n"))), ["4.4.3"]);
+    for (section, tag) in [
+        ("4.4.3.2", "#EXT-X-MEDIA-SEQUENCE:1\n"),
+        ("4.4.3.3", "#EXT-X-DISCONTINUITY-SEQUENCE:0\n"),
+    ] {
+        for place in ["#EXT-X-PROGRAM", "#EXT-X-PRELOAD-HINT"] {
+            let late = edit(&good(), tag, "");
+            let late = edit(&late, place, &format!("{tag}{place}"));
+            let broken = sections(&check(&late));
+            assert!(broken.contains(&section), "{tag} {place}: {broken:?}");
+        }
+    }
+}
+
+#[test]
 fn attribute_lists_are_read_strictly() {
     let hint = "TYPE=PART,URI=\"3.1.m4s\"";
     for broken in [
@@ -103,6 +149,7 @@ fn attribute_lists_are_read_strictly() {
         "TYPE=PART,URI=\"3.1.m4s\",X_Y=1",
         "TYPE=PART,URI=\"3.1.m4s\",=1",
         "TYPE=PART,URI=\"3.1.m4s\",X=",
+        "TYPE=PART,URI=\"\"",
         "TYPE=PART,URI=\"3.1.m4s\",X=A B",
         "TYPE=PART,URI=\"3.1.m4s\",X=A\"B",
         "TYPE=PART,URI=\"3.1.m4s\",X",

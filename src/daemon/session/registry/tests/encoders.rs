@@ -141,7 +141,11 @@ async fn a_stream_waits_for_the_encoders_test() {
         &settings(LONG, vec![stream("demo", Source::Test)]),
         &BTreeMap::new(),
     );
-    registry.demand("demo", Packaging::Cmaf, Ipv4Addr::LOCALHOST.into(), "agent");
+    registry.demand(
+        "demo",
+        Packaging::Cmaf,
+        &Viewer::at(Ipv4Addr::LOCALHOST.into(), "agent"),
+    );
     assert!(!registry.ready());
     registry.set_encoders(vec![tested("x264")]);
     assert!(registry.ready());

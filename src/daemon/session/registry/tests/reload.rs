@@ -86,7 +86,9 @@ fn waiting(rig: &Rig, stream: &'static str) -> impl Future<Output = Result<(), M
 async fn a_stream_that_is_removed_and_added_again_keeps_its_waiting_viewers() {
     let mut rig = Rig::new(settings(LONG, vec![stream("demo", Source::Test)]));
     let home = IpAddr::from(Ipv4Addr::LOCALHOST);
-    let demand = rig.registry.demand("demo", Packaging::Cmaf, home, "agent");
+    let demand = rig
+        .registry
+        .demand("demo", Packaging::Cmaf, &Viewer::at(home, "agent"));
     assert_eq!(demand, Demand::Starting);
     let (_, mut worker) = rig.started.next().await;
     worker.plans().await;

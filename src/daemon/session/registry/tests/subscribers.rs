@@ -24,7 +24,8 @@ async fn a_subscriber_that_never_drains_its_queue_holds_nobody_up() {
     let streams = vec![stream("demo", Source::Test)];
     let mut rig = Rig::with(settings(LONG, streams), vec![Box::new(stuck.clone())]);
     let home = IpAddr::from(Ipv4Addr::LOCALHOST);
-    rig.registry.demand("demo", Packaging::Cmaf, home, "agent");
+    rig.registry
+        .demand("demo", Packaging::Cmaf, &Viewer::at(home, "agent"));
     let (_, mut worker) = rig.started.next().await;
     let began = Instant::now();
     worker.goes_live(1).await;

@@ -65,7 +65,8 @@ async fn a_worker_whose_output_stands_still_is_replaced() {
     };
     let mut rig = Rig::limited(settings(LONG, streams), Vec::new(), limits);
     let home = Ipv4Addr::LOCALHOST.into();
-    rig.registry.demand("demo", Packaging::Cmaf, home, "agent");
+    rig.registry
+        .demand("demo", Packaging::Cmaf, &Viewer::at(home, "agent"));
     let (_, mut worker) = rig.started.next().await;
     worker.goes_live(1).await;
     worker.is_killed().await;

@@ -1,1 +1,0 @@
-import{a as e}from"./chunk-QBM5ZWMP.js";import"./chunk-7UTBA2SB.js";import"./chunk-7CHI2QKO.js";import"./chunk-6T3NZEJI.js";var a=e();new URLSearchParams(location.search).has("muted")&&(a.video.muted=!0);
