@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
@@ -14,6 +15,7 @@ use super::exit::{Exit, Failure};
 use super::heap;
 use super::probing::Probing;
 use crate::daemon::access::Guard;
+use crate::daemon::acme;
 use crate::daemon::config::keys::Keys;
 use crate::daemon::config::settings::{self, Settings};
 use crate::daemon::http;
@@ -42,6 +44,8 @@ pub(super) struct Daemon {
     orders: Orders,
     /// What the ports with TLS show; `None` where there is none.
     certificates: Option<Certificates>,
+    /// What is wanted of a certificate authority.
+    acme: watch::Sender<Option<acme::Plan>>,
     ingest: CancellationToken,
     viewers: CancellationToken,
     /// Servers and housekeeping. None of them ends before its token is cancelled.
@@ -88,6 +92,7 @@ impl Listeners {
                 .guarded(daemon.guard.clone())
                 .embedded_by(server.embed.clone())
                 .with_limits(http_limits(&settings.limits))
+                .knowing(daemon.certificates.clone())
                 .behind(proxies.clone());
             match server.http_redirect {
                 true => public.redirecting(),
@@ -97,7 +102,7 @@ impl Listeners {
         Ok(Self {
             rtmp,
             public,
-            admin: admin(server)?,
+            admin: admin(server)?.map(|admin| admin.knowing(daemon.certificates.clone())),
         })
     }
 }
@@ -194,9 +199,24 @@ fn log_certificate(about: &About) {
             names,
             expires,
             fingerprint,
-            next = "browsers ask before they accept it: compare the SHA-256 fingerprint; or set \
-                    certificate and key in [server]",
+            next = "browsers ask before they accept it: compare the SHA-256 fingerprint; or set acme, \
+                    or certificate and key, in [server]",
             "certificate made by weir itself"
+        ),
+        tls::Origin::Authority => tracing::info!(
+            names,
+            expires,
+            fingerprint,
+            renewed = tls::date_text(acme::renewal(about)),
+            "certificate made by the authority"
+        ),
+        tls::Origin::Trial => tracing::info!(
+            names,
+            expires,
+            fingerprint,
+            renewed = tls::date_text(acme::renewal(about)),
+            next = "no browser trusts it: remove directory = \"staging\" once it works",
+            "certificate made by the authority for a trial"
         ),
     }
 }
@@ -226,8 +246,12 @@ impl Daemon {
         });
         let viewers = CancellationToken::new();
         let mut tasks = JoinSet::new();
+        let acme = watch::Sender::new(None);
         let certificates = certificates.map(|(certificates, keeper)| {
             tasks.spawn(keeper.run(viewers.clone()));
+            let has_http = settings.server.http.is_some();
+            let renewer = acme::Renewer::new(certificates.clone(), has_http, acme.subscribe());
+            tasks.spawn(renewer.run(viewers.clone()));
             certificates
         });
         Ok(Self {
@@ -238,6 +262,7 @@ impl Daemon {
             spawner,
             orders,
             certificates,
+            acme,
             ingest: CancellationToken::new(),
             viewers,
             tasks,
@@ -295,6 +320,12 @@ impl Daemon {
         if let Some((certificates, source)) = self.certificates.as_ref().zip(source) {
             certificates.take_from(source);
         }
+        let plan = settings.server.acme_plan();
+        self.acme.send_if_modified(|current| {
+            let differs = *current != plan;
+            *current = plan;
+            differs
+        });
         Ok(())
     }
 

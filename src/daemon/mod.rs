@@ -3,6 +3,7 @@
 //! The daemon never runs a codec or a demuxer written in C.
 
 pub mod access;
+pub mod acme;
 pub mod config;
 pub mod files;
 pub mod http;

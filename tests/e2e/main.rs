@@ -11,6 +11,8 @@
 #[cfg(test)]
 mod access;
 #[cfg(test)]
+mod acme;
+#[cfg(test)]
 mod browser;
 #[cfg(test)]
 mod cameras;

@@ -15,6 +15,8 @@ mod audience;
 #[cfg(test)]
 mod bounds;
 #[cfg(test)]
+mod challenges;
+#[cfg(test)]
 mod client;
 #[cfg(test)]
 mod front_door;

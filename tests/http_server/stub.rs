@@ -210,6 +210,7 @@ pub struct Running {
 /// A port with TLS, and the files of its certificate.
 pub struct Secured {
     pub address: SocketAddr,
+    pub certificates: Certificates,
     files: Files,
     _folder: tempfile::TempDir,
 }
@@ -232,6 +233,7 @@ impl Secured {
         let port = Listener::bind("https", any).unwrap().secured(acceptor);
         let secured = Self {
             address: port.address(),
+            certificates,
             files,
             _folder: folder,
         };
@@ -284,6 +286,7 @@ impl Running {
         let ports = vec![Listener::bind("http", any).unwrap(), port];
         let server = Server::public(ports, Cors::Any)
             .with_limits(limits)
+            .knowing(Some(secured.certificates.clone()))
             .behind(proxies)
             .redirecting();
         (Self::run(server, tasks, shutdown), secured)

@@ -10,6 +10,7 @@ pub mod faulty;
 pub mod freeze;
 pub mod http;
 pub mod nginx;
+pub mod pebble;
 pub mod playlist;
 pub mod probe;
 pub mod process;

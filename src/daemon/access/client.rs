@@ -55,7 +55,7 @@ impl Client {
     pub(super) fn new() -> std::io::Result<Self> {
         let hyper = Hyper::builder(TokioExecutor::new())
             .pool_max_idle_per_host(IDLE_MAX)
-            .build(tls::connector()?);
+            .build(tls::https_connector()?);
         Ok(Self {
             hyper,
             turns: Semaphore::new(QUESTIONS_MAX),

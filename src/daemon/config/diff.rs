@@ -47,8 +47,9 @@ pub fn diff(started: &Settings, old: &Settings, new: &Settings) -> Changes {
             "server.certificate",
             old.server.certificate != new.server.certificate,
         ),
+        ("server.acme", old.server.acme != new.server.acme),
         ("access", old.access != new.access),
-        // The data folder has only the keys and the certificate that weir makes in it.
+        // The data folder has only keys and certificates in it.
         ("server.data", old.server.data != new.server.data),
         (
             "encoder.refuse_overload",
@@ -303,6 +304,15 @@ mod tests {
             key: "/a.key".into(),
         });
         assert_eq!(diff(&old, &old, &new).at_once, ["server.certificate"]);
+        let with = |name: &str| {
+            format!(
+                "[server]\nhttps = \"0.0.0.0:8443\"\n\
+                 acme = {{ domains = [\"{name}\"], email = \"ops@example.org\" }}"
+            )
+        };
+        let changes = between(&with("a.example.org"), &with("b.example.org"));
+        assert_eq!(changes.at_once, ["server.acme"]);
+        assert!(changes.needs_restart.is_empty());
     }
 
     #[test]

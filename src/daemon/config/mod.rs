@@ -3,11 +3,11 @@
 //! A report has all mistakes at once. Serde stops at the first, so nothing here uses serde: the
 //! text becomes a tree whose values know their places (`document`), environment variables replace
 //! values in it (`overrides`), and typed readers (`reader`, `values`, `web`) collect what is wrong,
-//! one section after the other (`sections`, `tls`, `access`, `rungs`,
-//! `streams`). `mask` hides secrets in the lines
-//! that a report quotes; `exposure` finds secrets that other users may read.
+//! one section after the other (`sections`, `tls`, `acme`, `access`, `rungs`, `streams`). `mask` hides
+//! secrets in the lines that a report quotes; `exposure` finds secrets that other users may read.
 
 mod access;
+mod acme;
 mod diff;
 mod document;
 mod exposure;

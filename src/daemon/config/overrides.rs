@@ -1,5 +1,6 @@
 //! Environment variables that replace values of the file: `WEIR__SERVER__HTTP`, and by the name of
-//! a table in an array `WEIR__STREAM__studio__PUBLISH_KEY`, `WEIR__RUNG__720p__BITRATE`.
+//! a table in an array `WEIR__STREAM__studio__PUBLISH_KEY`, `WEIR__RUNG__720p__BITRATE`, and by that of
+//! a table in a table `WEIR__SERVER__ACME__EMAIL`.
 
 use super::document::{Entry, Node, Table, Value};
 use super::mask;
@@ -13,6 +14,8 @@ const PREFIX: &str = "WEIR__";
 pub(super) const TABLES: [&str; 7] = [
     "server", "hls", "session", "encoder", "worker", "limits", "access",
 ];
+/// Tables in a table, which are overridden by `WEIR__TABLE__INNER__KEY`.
+const INNER_TABLES: [(&str, &str); 1] = [("server", "acme")];
 /// Arrays of tables that are overridden by `WEIR__ARRAY__NAME__KEY`.
 pub(super) const ARRAYS: [&str; 2] = ["stream", "rung"];
 
@@ -102,6 +105,15 @@ fn apply_one(
             set_in_table(root, section, variable);
             None
         }
+        ([_, (inner, _), _], _)
+            if INNER_TABLES.contains(&(section.as_str(), inner.to_ascii_lowercase().as_str())) =>
+        {
+            let inner = inner.to_ascii_lowercase();
+            if let Some(table) = table_in(root, section, &variable) {
+                set_in_table(table, inner, variable);
+            }
+            None
+        }
         // A name may contain "__"; a section or a key does not.
         ([_, parts @ .., _], Some((_, names))) if !parts.is_empty() => {
             let parts: Vec<&str> = parts.iter().map(|(part, _)| part.as_str()).collect();
@@ -141,6 +153,20 @@ fn entry(variable: Variable) -> Option<Entry> {
 }
 
 fn set_in_table(root: &mut Table, section: String, variable: Variable) {
+    if let Some(table) = table_in(root, section, &variable)
+        && let Some(entry) = entry(variable)
+    {
+        table.set(entry);
+    }
+}
+
+/// The table `section` of `root`, made if there is none. `None` if it is something else, which is
+/// reported when it is read.
+fn table_in<'a>(
+    root: &'a mut Table,
+    section: String,
+    variable: &Variable,
+) -> Option<&'a mut Table> {
     let place = variable.name_place();
     if root.get(&section).is_none() {
         root.set(Entry {
@@ -152,12 +178,9 @@ fn set_in_table(root: &mut Table, section: String, variable: Variable) {
             },
         });
     }
-    // A section that is not a table is reported when it is read.
-    if let Some(Entry { node, .. }) = root.get_mut(&section)
-        && let Value::Table(table) = &mut node.value
-        && let Some(entry) = entry(variable)
-    {
-        table.set(entry);
+    match &mut root.get_mut(&section)?.node.value {
+        Value::Table(table) => Some(table),
+        _ => None,
     }
 }
 

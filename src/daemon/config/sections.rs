@@ -9,7 +9,7 @@ use super::front_door;
 use super::problem::{Place, Problem};
 use super::reader::{At, Section, Wrong, nearest};
 use super::settings::{Admin, Encoder, Hls, Server, Session, Worker};
-use super::{access, tls, values, web};
+use super::{access, acme, tls, values, web};
 use crate::base::cors::Cors;
 use crate::base::units::{ByteSize, duration_text};
 use crate::model::encoder::Family;
@@ -22,6 +22,7 @@ pub(super) const SERVER_KEYS: &[&str] = &[
     "https",
     "certificate",
     "key",
+    "acme",
     "http_redirect",
     "rtmp",
     "rtmps",
@@ -89,6 +90,7 @@ pub(super) fn server(section: &Section<'_>, base: &Path, problems: &mut Vec<Prob
         rtmp: rtmp.value,
         rtmps: rtmps.value,
         certificate: tls::certificate(section, base, problems),
+        acme: acme::read(section, base, https.value.is_some(), problems),
         http_redirect: tls::redirect(section, https.value.is_some(), problems),
         https: https.value,
         data: base.join(data.value),

@@ -9,8 +9,7 @@ use ipnet::IpNet;
 use crate::base::cors::Cors;
 use crate::base::secret::Secret;
 use crate::base::units::ByteSize;
-use crate::daemon::access;
-use crate::daemon::tls;
+use crate::daemon::{access, acme, tls};
 use crate::model::encoder::{Family, OnFailure};
 use crate::model::ladder::Rung;
 use crate::model::passthrough;
@@ -51,8 +50,10 @@ pub struct Server {
     pub rtmp: Option<SocketAddr>,
     /// RTMP with TLS; `None` when turned off.
     pub rtmps: Option<SocketAddr>,
-    /// The certificate for TLS; without one, weir makes it.
+    /// The certificate for TLS; without one, and without `acme`, weir makes it.
     pub certificate: Option<tls::Files>,
+    /// The certificate that an authority makes, and who that is.
+    pub acme: Option<acme::Settings>,
     /// Visitors of pages without TLS are sent to `https`.
     pub http_redirect: bool,
     /// Folder for all files that weir writes.
@@ -76,9 +77,18 @@ impl Server {
     /// Where the certificate comes from; `None` where no port speaks TLS.
     pub fn certificate_source(&self) -> Option<tls::Source> {
         self.https.or(self.rtmps)?;
-        Some(match &self.certificate {
-            Some(files) => tls::Source::Files(files.clone()),
-            None => tls::Source::SelfMade(self.data.clone()),
+        Some(match (&self.certificate, &self.acme) {
+            (Some(files), _) => tls::Source::Files(files.clone()),
+            (None, Some(acme)) => acme.source(&self.data),
+            (None, None) => tls::Source::SelfMade(self.data.clone()),
+        })
+    }
+
+    /// What is wanted of a certificate authority; `None` where none is asked.
+    pub fn acme_plan(&self) -> Option<acme::Plan> {
+        self.acme.clone().map(|settings| acme::Plan {
+            settings,
+            data: self.data.clone(),
         })
     }
 }

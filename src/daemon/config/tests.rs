@@ -41,6 +41,7 @@ fn nothing_written_is_all_defaults() {
             http: Some("0.0.0.0:8080".parse().unwrap()),
             https: None,
             certificate: None,
+            acme: None,
             http_redirect: false,
             rtmps: None,
             rtmp: Some("0.0.0.0:1935".parse().unwrap()),

@@ -46,7 +46,7 @@ pub(super) fn certificate(
 }
 
 /// The path of a file.
-fn file(value: &Value) -> Result<PathBuf, Wrong> {
+pub(super) fn file(value: &Value) -> Result<PathBuf, Wrong> {
     match values::text(value)? {
         text if text.is_empty() => Err(Wrong::new("expected the path of a PEM file")),
         text if text.contains("-----BEGIN") => {

@@ -78,6 +78,13 @@ where
         let (parts, body) = request.into_parts();
         let (app, ask) = (self.app.clone(), Ask::of(parts));
         if let Audience::Viewers(_) = app.audience
+            && let Some(token) = routes::challenge(ask.path())
+        {
+            // Before any redirect: whoever asks this may come without TLS.
+            let answer = challenge(&app, &ask, token);
+            return Box::pin(async move { Ok(answer) });
+        }
+        if let Audience::Viewers(_) = app.audience
             && let Some(target) = routes::live(ask.path())
         {
             let door = Door::of(&app, &ask, &target);
@@ -98,6 +105,15 @@ where
             })
         })
     }
+}
+
+fn challenge<C>(app: &App<C>, ask: &Ask, token: &str) -> Response {
+    let response = match *ask.method() {
+        Method::GET | Method::HEAD => api::challenge(app, token),
+        _ => Err(Problem::method()),
+    };
+    let response = response.unwrap_or_else(|problem| problem.json());
+    finish(app, ask, Route::Challenge, response)
 }
 
 async fn answer_found<C: Catalog>(app: &App<C>, ask: &Ask, found: Found) -> Response {
@@ -226,6 +242,6 @@ fn options() -> Response {
 fn is_shared(route: Route) -> bool {
     match route {
         Route::Master | Route::Playlist | Route::Media | Route::Thumbnail | Route::Api => true,
-        Route::Page | Route::Asset | Route::Metrics | Route::Health => false,
+        Route::Page | Route::Asset | Route::Metrics | Route::Health | Route::Challenge => false,
     }
 }

@@ -71,6 +71,10 @@ pub(super) async fn metrics<C: Catalog>(app: &App<C>) -> Result<Response, Proble
     let scrape = Scrape {
         streams: app.catalog.list(),
         usage: app.origin.usage(),
+        certificate_expires: app
+            .certificates
+            .as_ref()
+            .map(|certificates| certificates.in_force().about().expires),
     };
     let metrics = app.metrics.clone();
     match tokio::task::spawn_blocking(move || metrics.render(&scrape)).await {
@@ -80,6 +84,14 @@ pub(super) async fn metrics<C: Catalog>(app: &App<C>) -> Result<Response, Proble
             Err(Problem::internal("the metrics could not be rendered"))
         }
     }
+}
+
+/// What a certificate authority finds at `/.well-known/acme-challenge/TOKEN` (RFC 8555 section 8.3).
+pub(super) fn challenge<C>(app: &App<C>, token: &str) -> Result<Response, Problem> {
+    let certificates = app.certificates.as_ref();
+    let answer = certificates.and_then(|certificates| certificates.challenges().answer(token));
+    let answer = answer.ok_or(Problem::no_route())?;
+    Ok(ok("application/octet-stream", answer))
 }
 
 /// `/healthz`: the daemon answers.

@@ -3,6 +3,7 @@
 use crate::daemon::access::Guard;
 use crate::daemon::origin::Origin;
 use crate::daemon::telemetry::metrics::Metrics;
+use crate::daemon::tls::Certificates;
 
 use super::assets::Assets;
 use super::audience::Audience;
@@ -22,5 +23,7 @@ pub(super) struct App<C> {
     pub(super) catalog: C,
     pub(super) origin: Origin,
     pub(super) metrics: Metrics,
+    /// What the ports with TLS show; `None` where there is none.
+    pub(super) certificates: Option<Certificates>,
     pub(super) assets: &'static Assets,
 }

@@ -21,8 +21,8 @@ pub(super) enum Carrier {
     Plain,
     /// From a trusted proxy, which may have spoken TLS with the client.
     Proxy,
-    /// With TLS, and whether weir made the certificate itself.
-    Tls { is_self_made: bool },
+    /// With TLS, and whether browsers may trust the certificate by themselves.
+    Tls { is_trusted: bool },
 }
 
 /// Longer user agents are cut off at this many bytes.

@@ -154,11 +154,12 @@ where
         };
         let peer = self.tap.peer.0;
         match secured {
-            Ok(Ok(stream)) => {
-                let is_self_made = tls.is_self_made();
-                self.tap.carrier = Carrier::Tls { is_self_made };
+            Ok(Ok(Some(stream))) => {
+                let is_trusted = tls.is_trusted();
+                self.tap.carrier = Carrier::Tls { is_trusted };
                 return self.converse(stream).await;
             }
+            Ok(Ok(None)) => return,
             Ok(Err(error)) => tracing::debug!(%peer, %error, "connection closed: no TLS"),
             Err(_) => tracing::debug!(%peer, "connection closed: the TLS handshake took too long"),
         }

@@ -141,9 +141,7 @@ mod tests {
 
     #[test]
     fn a_cookie_of_a_secured_page_never_comes_back_in_clear() {
-        let tls = Carrier::Tls {
-            is_self_made: false,
-        };
+        let tls = Carrier::Tls { is_trusted: true };
         let made = |carrier| {
             let value = set_cookie(&carried("/", carrier), "demo", "a", Duration::from_secs(60));
             value.unwrap().to_str().unwrap().to_owned()

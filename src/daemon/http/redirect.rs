@@ -60,12 +60,10 @@ impl Redirect {
     }
 
     /// Tells browsers to come with TLS from now on. They then let nobody pass a certificate that they
-    /// do not trust (RFC 6797 section 8.4), so one that weir made must not lock visitors out.
+    /// do not trust (RFC 6797 section 8.4), so one that weir made, or one for trials, must not lock
+    /// visitors out.
     pub(super) fn add_headers(self, ask: &Ask, headers: &mut HeaderMap) {
-        let is_trusted = ask.carrier()
-            == Carrier::Tls {
-                is_self_made: false,
-            };
+        let is_trusted = ask.carrier() == Carrier::Tls { is_trusted: true };
         if is_trusted && self.is_remembered {
             headers.insert(STRICT_TRANSPORT_SECURITY, REMEMBERED);
         }
@@ -100,7 +98,7 @@ mod tests {
             assert_eq!(to.map(|to| to.to_str().unwrap()), expected, "{host:?}");
             assert!(response.is_none_or(|response| response.status() == 308));
         }
-        for carrier in [Carrier::Proxy, Carrier::Tls { is_self_made: true }] {
+        for carrier in [Carrier::Proxy, Carrier::Tls { is_trusted: false }] {
             let ask = carried("/", carrier);
             assert!(
                 Redirect::to(443, Some(80))
@@ -112,13 +110,13 @@ mod tests {
 
     #[test]
     fn only_a_trusted_certificate_at_the_usual_ports_is_remembered() {
-        let tls = |is_self_made| Carrier::Tls { is_self_made };
+        let tls = |is_trusted| Carrier::Tls { is_trusted };
         for (port, plain, carrier, remembered) in [
-            (443, Some(80), tls(false), true),
-            (443, None, tls(false), true),
-            (443, Some(80), tls(true), false),
-            (8443, Some(80), tls(false), false),
-            (443, Some(8080), tls(false), false),
+            (443, Some(80), tls(true), true),
+            (443, None, tls(true), true),
+            (443, Some(80), tls(false), false),
+            (8443, Some(80), tls(true), false),
+            (443, Some(8080), tls(true), false),
             (443, Some(80), Carrier::Plain, false),
             (443, Some(80), Carrier::Proxy, false),
         ] {

@@ -98,7 +98,8 @@ macro_rules! first_of {
     ($first:expr, $($next:expr),+ $(,)?) => { $first$(.or($next).unify())+ };
 }
 
-/// Finds out what an address names on the public port, unless [`live`] knows; never rejects.
+/// Finds out what an address names on the public port, unless [`live`] or [`challenge`] knows; never
+/// rejects.
 pub(super) fn target() -> BoxedFilter<(Target,)> {
     first_of!(api(), on_admin_port(), pages(), other()).boxed()
 }
@@ -152,6 +153,12 @@ impl<S> Finder for S where
 pub(super) fn live(path: &str) -> Option<Target> {
     let rest = path.strip_prefix("/live/")?;
     Some(live_target(rest).unwrap_or(Target::Other(Route::Media)))
+}
+
+/// The token that a certificate authority asks for (RFC 8555 section 8.3); `None` for any other
+/// address.
+pub(super) fn challenge(path: &str) -> Option<&str> {
+    path.strip_prefix("/.well-known/acme-challenge/")
 }
 
 /// An address that ends in a slash names nothing: a second address of the same media would fill caches

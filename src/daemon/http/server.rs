@@ -24,6 +24,7 @@ use crate::daemon::net::{
 use crate::daemon::origin::Origin;
 use crate::daemon::session::Catalog;
 use crate::daemon::telemetry::metrics::{HttpMetrics, Metrics};
+use crate::daemon::tls::Certificates;
 
 use super::answer;
 use super::app::App;
@@ -50,6 +51,7 @@ pub struct Server {
     limits: Limits,
     proxies: Proxies,
     redirect: Option<Redirect>,
+    certificates: Option<Certificates>,
     guard: Guard,
     embedders: Cors,
 }
@@ -63,6 +65,7 @@ impl Server {
             limits: Limits::default(),
             proxies: Proxies::default(),
             redirect: None,
+            certificates: None,
             guard: Guard::default(),
             embedders: Cors::Any,
         }
@@ -89,6 +92,7 @@ impl Server {
             limits: Limits::admin(),
             proxies: Proxies::default(),
             redirect: None,
+            certificates: None,
             guard: Guard::default(),
             embedders: Cors::Any,
         })
@@ -103,6 +107,13 @@ impl Server {
             found.map(|port| port.address().port())
         };
         self.redirect = port(true).map(|secured| Redirect::to(secured, port(false)));
+        self
+    }
+
+    /// Answers the authorities of `certificates`, and tells in metrics when they end.
+    #[must_use]
+    pub fn knowing(mut self, certificates: Option<Certificates>) -> Self {
+        self.certificates = certificates;
         self
     }
 
@@ -157,6 +168,7 @@ impl Server {
             catalog,
             origin,
             metrics: metrics.clone(),
+            certificates: self.certificates,
             assets: Assets::embedded(),
         };
         let (limits, streams) = (self.limits, TaskTracker::new());

@@ -26,6 +26,8 @@ pub enum Route {
     Metrics,
     /// Health and readiness.
     Health,
+    /// What a certificate authority asks.
+    Challenge,
 }
 
 impl EncodeLabelValue for Route {
@@ -40,6 +42,7 @@ impl EncodeLabelValue for Route {
             Self::Api => "api",
             Self::Metrics => "metrics",
             Self::Health => "health",
+            Self::Challenge => "challenge",
         })
     }
 }

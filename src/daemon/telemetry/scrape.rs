@@ -1,7 +1,7 @@
 //! The metrics that are read during a scrape.
 
 use std::sync::atomic::AtomicU64;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -22,6 +22,8 @@ pub struct Scrape {
     pub streams: Vec<StreamStatus>,
     /// Bytes that the windows hold.
     pub usage: Usage,
+    /// When the certificate in force ends; `None` where no port speaks TLS.
+    pub certificate_expires: Option<SystemTime>,
 }
 
 type Real = Gauge<f64, AtomicU64>;
@@ -60,6 +62,15 @@ pub(super) fn registry(
     streams(&mut registry, &scrape.streams, resident_bytes);
     inputs(&mut registry, &scrape.streams);
     rungs(&mut registry, &scrape.streams);
+    if let Some(expires) = scrape.certificate_expires {
+        let since_epoch = expires.duration_since(UNIX_EPOCH).unwrap_or_default();
+        registry.register_with_unit(
+            "weir_certificate_expiry_timestamp",
+            "When the certificate in force ends, as a Unix time",
+            Unit::Seconds,
+            ConstGauge::new(signed(since_epoch.as_secs())),
+        );
+    }
     if let Some(process) = process {
         this_process(&mut registry, process);
     }
@@ -314,6 +325,7 @@ mod tests {
                 bytes: 11,
                 streams: vec![("demo".to_owned(), 10)],
             },
+            certificate_expires: Some(UNIX_EPOCH + Duration::from_secs(86_400)),
         };
         let process = Snapshot {
             resident_bytes: 5,
@@ -341,6 +353,7 @@ mod tests {
             "weir_input_delay_seconds{stream=\"demo\"} 0.06",
             "weir_input_repeated_frames_total{stream=\"demo\"} 8",
             "weir_input_skipped_frames_total{stream=\"demo\"} 9",
+            "weir_certificate_expiry_timestamp_seconds 86400",
             "process_resident_memory_bytes 5",
             "process_threads 6",
             "process_open_fds 7",
@@ -355,6 +368,7 @@ mod tests {
         let scrape = Scrape {
             streams: vec![live()],
             usage: Usage::default(),
+            certificate_expires: None,
         };
         let mut text = String::new();
         encode_registry(&mut text, &registry(&scrape, None, |_| None)).unwrap();

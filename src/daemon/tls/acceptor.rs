@@ -4,8 +4,9 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::server::{ClientHello, ResolvesServerCert};
 use tokio_rustls::rustls::sign::CertifiedKey;
@@ -13,6 +14,7 @@ use tokio_rustls::rustls::version::{TLS12, TLS13};
 use tokio_rustls::rustls::{self, ServerConfig};
 
 use super::certificates::Certificates;
+use super::challenges::ACME_TLS;
 use super::pair::Origin;
 
 /// A connection that is secure. Its writes pass through rustls, which encrypts up to 64 KiB at a time
@@ -32,7 +34,9 @@ pub enum Application {
 /// Makes connections secure with the certificate in force. Clones are cheap.
 #[derive(Clone)]
 pub struct Acceptor {
-    tls: TlsAcceptor,
+    config: Arc<ServerConfig>,
+    /// Shown to authorities that ask in a protocol of their own; only where HTTP is spoken.
+    of_challenges: Option<Arc<ServerConfig>>,
     certificates: Certificates,
 }
 
@@ -46,40 +50,62 @@ impl Acceptor {
         certificates: &Certificates,
         application: Application,
     ) -> Result<Self, rustls::Error> {
-        let provider = Arc::new(ring::default_provider());
-        let config = ServerConfig::builder_with_provider(provider);
-        let mut config = config
-            .with_protocol_versions(&[&TLS13, &TLS12])?
-            .with_no_client_auth()
-            .with_cert_resolver(Arc::new(certificates.clone()));
+        let mut config = showing(Arc::new(certificates.clone()))?;
         // A viewer who comes back is spared a round trip, and no memory is held for those who do not:
         // the state is with the client. The keys of these tickets change every six hours.
         config.ticketer = ring::Ticketer::new()?;
         // No early data: an attacker could repeat it (RFC 8446 section 8).
         config.max_early_data_size = 0;
-        config.alpn_protocols = match application {
-            Application::Http => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
-            Application::Rtmp => Vec::new(),
-        };
+        let mut of_challenges = None;
+        if application == Application::Http {
+            config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+            let mut answering = showing(Arc::new(certificates.challenges().clone()))?;
+            answering.alpn_protocols = vec![ACME_TLS.to_vec()];
+            of_challenges = Some(Arc::new(answering));
+        }
         Ok(Self {
-            tls: TlsAcceptor::from(Arc::new(config)),
+            config: Arc::new(config),
+            of_challenges,
             certificates: certificates.clone(),
         })
     }
 
-    /// Whether the certificate in force is one that weir made, which browsers do not trust.
-    pub fn is_self_made(&self) -> bool {
-        self.certificates.in_force().about().origin == Origin::SelfMade
+    /// Whether browsers may trust the certificate in force by themselves: weir did not make it, nor
+    /// a directory for trials.
+    pub fn is_trusted(&self) -> bool {
+        match self.certificates.in_force().about().origin {
+            Origin::Files | Origin::Authority => true,
+            Origin::SelfMade | Origin::Trial => false,
+        }
     }
 
     /// The handshake. The caller bounds its time; its bytes are bounded by rustls, which takes no
-    /// handshake message of more than 64 KiB.
+    /// handshake message of more than 64 KiB. `None` if the client was a certificate authority whose
+    /// question is answered with the handshake: nothing is to be served to it.
     ///
     /// # Errors
     /// When the client leaves, or does not speak TLS as it should.
-    pub async fn accept(&self, stream: TcpStream) -> io::Result<Stream> {
-        self.tls.accept(stream).await
+    pub async fn accept(&self, stream: TcpStream) -> io::Result<Option<Stream>> {
+        let begun = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), stream).await?;
+        let challenges = self.certificates.challenges();
+        let asks = |_: &&Arc<ServerConfig>| challenges.are_asked_by(&begun.client_hello());
+        let Some(config) = self.of_challenges.as_ref().filter(asks).cloned() else {
+            return begun.into_stream(self.config.clone()).await.map(Some);
+        };
+        // RFC 8737 section 4: "The "acme-tls/1" protocol does not carry application data."
+        begun.into_stream(config).await?.shutdown().await?;
+        tracing::debug!("a certificate authority was answered over TLS");
+        Ok(None)
     }
+}
+
+/// TLS 1.3 and 1.2 with the certificates of `resolver`.
+fn showing(resolver: Arc<dyn ResolvesServerCert>) -> Result<ServerConfig, rustls::Error> {
+    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()));
+    Ok(config
+        .with_protocol_versions(&[&TLS13, &TLS12])?
+        .with_no_client_auth()
+        .with_cert_resolver(resolver))
 }
 
 impl ResolvesServerCert for Certificates {

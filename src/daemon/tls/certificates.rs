@@ -1,6 +1,6 @@
 //! The certificate in force, and the task that exchanges it when its files change.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
+use super::challenges::Challenges;
 use super::pair::{About, Files, Origin, Pair, PairError, Part, Texts};
 use super::self_made;
 use super::store::StoreError;
@@ -26,6 +27,15 @@ pub enum Source {
     Files(Files),
     /// weir makes one and keeps it under this data folder.
     SelfMade(PathBuf),
+    /// A certificate authority makes it for weir. Until it has, weir makes one.
+    Authority {
+        /// The file with the certificate, its chain and its key.
+        kept: PathBuf,
+        /// No browser trusts this authority by itself.
+        is_trial: bool,
+        /// The data folder, for the one that weir makes.
+        data: PathBuf,
+    },
 }
 
 /// Why there is no certificate. Displays in one line, with what to do.
@@ -49,6 +59,7 @@ pub enum Missing {
 pub struct Certificates {
     in_force: Arc<RwLock<Pair>>,
     source: watch::Sender<Source>,
+    challenges: Challenges,
 }
 
 /// Exchanges the certificate in force. Created by [`Certificates::open`]; does nothing until it runs.
@@ -68,7 +79,10 @@ impl Source {
     pub fn examine(&self) -> Result<Option<About>, Missing> {
         let (files, origin) = match self {
             Self::Files(files) => (files.clone(), Origin::Files),
-            Self::SelfMade(data) => (self_made::files(data), Origin::SelfMade),
+            Self::Authority { kept, is_trial, .. } if kept.exists() => kept_by(kept, *is_trial),
+            Self::SelfMade(data) | Self::Authority { data, .. } => {
+                (self_made::files(data), Origin::SelfMade)
+            }
         };
         if origin == Origin::SelfMade && !files.certificate.exists() {
             return Ok(None);
@@ -76,6 +90,19 @@ impl Source {
         let pair = Pair::load(&files, origin).map_err(|error| Missing::file(&files, error))?;
         Ok(Some(pair.about().clone()))
     }
+}
+
+/// What an authority has made is in one file, so that certificate and key always fit.
+fn kept_by(kept: &Path, is_trial: bool) -> (Files, Origin) {
+    let files = Files {
+        certificate: kept.to_owned(),
+        key: kept.to_owned(),
+    };
+    let origin = match is_trial {
+        true => Origin::Trial,
+        false => Origin::Authority,
+    };
+    (files, origin)
 }
 
 impl Missing {
@@ -110,6 +137,7 @@ impl Certificates {
         let certificates = Self {
             in_force: Arc::new(RwLock::new(pair)),
             source: watch::Sender::new(source),
+            challenges: Challenges::default(),
         };
         let keeper = Keeper {
             certificates: certificates.clone(),
@@ -133,6 +161,16 @@ impl Certificates {
             *old = source;
             differs
         });
+    }
+
+    /// Looks at the certificate's files now, although nobody said that they have changed.
+    pub fn look(&self) {
+        self.source.send_modify(|_| {});
+    }
+
+    /// The questions of authorities that handshakes and the HTTP server answer.
+    pub fn challenges(&self) -> &Challenges {
+        &self.challenges
     }
 
     fn exchange(&self, pair: Pair) {
@@ -244,7 +282,10 @@ fn report(
 fn file_of(source: &Source) -> PathBuf {
     match source {
         Source::Files(files) => files.certificate.clone(),
-        Source::SelfMade(data) => self_made::files(data).certificate,
+        Source::Authority { kept, .. } if kept.exists() => kept.clone(),
+        Source::SelfMade(data) | Source::Authority { data, .. } => {
+            self_made::files(data).certificate
+        }
     }
 }
 
@@ -254,11 +295,15 @@ fn remark(certificates: &Certificates, remarked: &mut Option<Instant>) {
     let pair = certificates.in_force();
     if let (true, Some(cause)) = (due, pair.about().remark(SystemTime::now())) {
         *remarked = Some(Instant::now());
-        tracing::warn!(
-            fingerprint = pair.about().fingerprint,
-            next = "renew it and write it to its files: weir takes it without a restart",
-            "{cause}"
-        );
+        let next = match pair.about().origin {
+            Origin::Files | Origin::SelfMade => {
+                "renew it and write it to its files: weir takes it without a restart"
+            }
+            Origin::Authority | Origin::Trial => {
+                "lines above say why the authority has made no new one"
+            }
+        };
+        tracing::warn!(fingerprint = pair.about().fingerprint, next, "{cause}");
     }
 }
 
@@ -276,11 +321,14 @@ impl Look {
 
     /// What there is now; `None` if nothing has changed since the last look. Blocks.
     fn at(&mut self, source: &Source, now: SystemTime) -> Result<Option<Pair>, Missing> {
-        let files = match source {
-            Source::SelfMade(data) => return Ok(Some(self_made::present(data, now)?)),
-            Source::Files(files) => files,
+        let (files, origin) = match source {
+            Source::Files(files) => (files.clone(), Origin::Files),
+            Source::Authority { kept, is_trial, .. } if kept.exists() => kept_by(kept, *is_trial),
+            Source::SelfMade(data) | Source::Authority { data, .. } => {
+                return Ok(Some(self_made::present(data, now)?));
+            }
         };
-        let missing = |error| Missing::file(files, error);
+        let missing = |error| Missing::file(&files, error);
         let read = files.read();
         let seen = read
             .as_ref()
@@ -290,8 +338,18 @@ impl Look {
             return Ok(None);
         }
         self.seen = Some(seen);
-        let pair = read.and_then(|texts| Pair::parse(&texts, Origin::Files));
-        pair.map(Some).map_err(missing)
+        let pair = read.and_then(|texts| Pair::parse(&texts, origin));
+        match (pair, source) {
+            (Err(error), Source::Authority { kept, data, .. }) => {
+                tracing::warn!(
+                    file = %kept.display(), %error,
+                    next = "none: the authority is asked for another one",
+                    "the kept certificate cannot be used: weir's own stands in for it"
+                );
+                Ok(Some(self_made::present(data, now)?))
+            }
+            (pair, _) => pair.map(Some).map_err(missing),
+        }
     }
 }
 

@@ -27,6 +27,9 @@ const FILE_BYTES_MAX: u64 = 256 * 1024;
 const CHAIN_MAX: usize = 16;
 /// How long before its end a certificate is spoken of.
 const EXPIRES_SOON: Duration = Duration::from_secs(14 * 24 * 3600);
+/// A certificate of an authority is spoken of when less than this part of its life is left: it should
+/// have been renewed long before.
+const PART_LEFT: u32 = 6;
 
 /// The files of a pair, both in PEM; they may be the same file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,6 +54,10 @@ pub enum Origin {
     Files,
     /// weir made it; no browser trusts it by itself.
     SelfMade,
+    /// A certificate authority made it for weir.
+    Authority,
+    /// An authority made it for a trial; no browser trusts it by itself.
+    Trial,
 }
 
 /// A certificate with its chain and the key that fits it.
@@ -69,6 +76,8 @@ pub struct About {
     pub fingerprint: String,
     /// The host names and addresses that it is for.
     pub names: Vec<String>,
+    /// When it begins.
+    pub begins: SystemTime,
     /// When it ends.
     pub expires: SystemTime,
 }
@@ -165,14 +174,17 @@ impl PairError {
 impl Files {
     /// Reads both files. Blocks.
     pub(super) fn read(&self) -> Result<Texts, PairError> {
-        Ok(Texts {
-            certificate: read(&self.certificate, Part::Certificate)?,
-            key: read(&self.key, Part::Key)?,
-        })
+        let certificate = read(&self.certificate, Part::Certificate)?;
+        let key = match self.certificate == self.key {
+            // The same file is read once, so that both are of one writing.
+            true => certificate.clone(),
+            false => read(&self.key, Part::Key)?,
+        };
+        Ok(Texts { certificate, key })
     }
 }
 
-fn read(path: &Path, part: Part) -> Result<Vec<u8>, PairError> {
+pub(super) fn read(path: &Path, part: Part) -> Result<Vec<u8>, PairError> {
     let unreadable = |error| PairError::Unreadable(part, error);
     // Checked before the file is opened: opening a named pipe would wait for ever.
     if !std::fs::metadata(path).map_err(unreadable)?.is_file() {
@@ -195,6 +207,19 @@ impl Pair {
     /// When a file cannot be read, what is in it cannot be used, or the key does not fit.
     pub fn load(files: &Files, origin: Origin) -> Result<Self, PairError> {
         Self::parse(&files.read()?, origin)
+    }
+
+    /// Checks a pair that is PEM text: key and certificate, followed by those of its chain.
+    ///
+    /// # Errors
+    /// When it cannot be used, or the key does not fit.
+    pub fn of_text(text: &str, origin: Origin) -> Result<Self, PairError> {
+        let text = text.as_bytes().to_vec();
+        let texts = Texts {
+            certificate: text.clone(),
+            key: text,
+        };
+        Self::parse(&texts, origin)
     }
 
     pub(super) fn parse(texts: &Texts, origin: Origin) -> Result<Self, PairError> {
@@ -225,6 +250,11 @@ impl Pair {
     /// What the certificate says of itself.
     pub fn about(&self) -> &About {
         &self.about
+    }
+
+    /// The certificate itself, without its chain.
+    pub fn certificate_der(&self) -> Option<&CertificateDer<'static>> {
+        self.certified.cert.first()
     }
 }
 
@@ -257,22 +287,29 @@ impl About {
         let names = names.map_or_else(Vec::new, |names| {
             names.value.general_names.iter().filter_map(name).collect()
         });
-        let expires_s = u64::try_from(parsed.validity().not_after.timestamp()).unwrap_or(0);
+        let validity = parsed.validity();
+        let date =
+            |unix_s: i64| UNIX_EPOCH + Duration::from_secs(u64::try_from(unix_s).unwrap_or(0));
         let digest = Sha256::digest(certificate);
         let hex: Vec<String> = digest.iter().map(|byte| format!("{byte:02X}")).collect();
         Ok(Self {
             origin,
             fingerprint: hex.join(":"),
             names,
-            expires: UNIX_EPOCH + Duration::from_secs(expires_s),
+            begins: date(validity.not_before.timestamp()),
+            expires: date(validity.not_after.timestamp()),
         })
     }
 
     /// The time of [`About::expires`] as text.
     pub fn expires_text(&self) -> String {
-        let since_epoch = self.expires.duration_since(UNIX_EPOCH).unwrap_or_default();
-        let unix_ms = u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX);
-        rfc3339(unix_ms, SecondsFormat::Secs)
+        date_text(self.expires)
+    }
+
+    /// How long it holds, from its begin to its end.
+    pub fn lifetime(&self) -> Duration {
+        let lifetime = self.expires.duration_since(self.begins);
+        lifetime.unwrap_or_default()
     }
 
     /// What an operator should know at `now`: that the certificate has ended, or will soon.
@@ -281,9 +318,19 @@ impl About {
         if self.expires <= now {
             return Some(format!("the certificate has expired ({text})"));
         }
-        (self.expires < now + EXPIRES_SOON)
-            .then(|| format!("the certificate expires soon ({text})"))
+        let soon = match self.origin {
+            Origin::Files | Origin::SelfMade => EXPIRES_SOON,
+            Origin::Authority | Origin::Trial => EXPIRES_SOON.min(self.lifetime() / PART_LEFT),
+        };
+        (self.expires < now + soon).then(|| format!("the certificate expires soon ({text})"))
     }
+}
+
+/// A date in UTC, to the second.
+pub fn date_text(date: SystemTime) -> String {
+    let since_epoch = date.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let unix_ms = u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX);
+    rfc3339(unix_ms, SecondsFormat::Secs)
 }
 
 fn name(name: &GeneralName<'_>) -> Option<String> {

@@ -38,8 +38,11 @@ pub enum StoreError {
     Unusable(#[from] super::pair::PairError),
 }
 
-/// Makes `folder`, which only its owner may enter, and the folders above it.
-pub(super) fn folder(folder: &Path) -> Result<(), StoreError> {
+/// Makes `folder`, which only its owner may enter, and the folders above it. Blocks.
+///
+/// # Errors
+/// [`StoreError::Folder`].
+pub fn folder(folder: &Path) -> Result<(), StoreError> {
     let made = std::fs::create_dir_all(folder)
         .and_then(|()| std::fs::set_permissions(folder, Permissions::from_mode(0o700)));
     made.map_err(|source| StoreError::Folder {
@@ -48,8 +51,11 @@ pub(super) fn folder(folder: &Path) -> Result<(), StoreError> {
     })
 }
 
-/// Writes a file that only its owner can read, completely or not at all.
-pub(super) fn write(path: &Path, content: &str) -> Result<(), StoreError> {
+/// Writes a file that only its owner can read, completely or not at all. Blocks.
+///
+/// # Errors
+/// [`StoreError::Write`].
+pub fn write(path: &Path, content: &str) -> Result<(), StoreError> {
     replace(path, content).map_err(|source| StoreError::Write {
         path: path.to_owned(),
         source,

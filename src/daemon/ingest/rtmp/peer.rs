@@ -1,6 +1,7 @@
 //! The task of one connection: finds out the client, secures the connection, asks the gate, and lets
 //! media through.
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -92,7 +93,10 @@ impl<G: Gate> Visit<'_, G> {
             () = self.shutdown.cancelled() => Err(End::ShuttingDown),
             () = evicted.cancelled() => Err(End::Evicted),
             secured = secured => match secured {
-                Ok(secured) => secured.map_err(End::NotSecured),
+                Ok(Ok(Some(socket))) => Ok(socket),
+                // Authorities are answered on the HTTP port alone.
+                Ok(Ok(None)) => Err(End::NotSecured(ErrorKind::ConnectionAborted.into())),
+                Ok(Err(error)) => Err(End::NotSecured(error)),
                 Err(_) => Err(End::HandshakeOverdue),
             },
         };

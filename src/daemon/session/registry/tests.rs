@@ -187,6 +187,7 @@ fn pushed(name: &str, key: &str) -> Stream {
 fn settings(grace: Duration, streams: Vec<Stream>) -> Settings {
     Settings {
         server: Server {
+            acme: None,
             https: None,
             certificate: None,
             http_redirect: false,

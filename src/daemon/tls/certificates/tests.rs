@@ -129,3 +129,36 @@ async fn without_a_usable_pair_nothing_begins() {
         "{text}"
     );
 }
+
+#[tokio::test]
+async fn the_one_of_an_authority_takes_the_place_of_weirs_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let kept = folder.path().join("kept.pem");
+    let source = Source::Authority {
+        kept: kept.clone(),
+        is_trial: false,
+        data: folder.path().to_owned(),
+    };
+    assert_eq!(source.examine().unwrap(), None, "nothing is made yet");
+    let (certificates, keeper) = Certificates::open(source.clone()).unwrap().unwrap();
+    let origin = || certificates.in_force().about().origin;
+    assert_eq!(origin(), Origin::SelfMade);
+    let shutdown = CancellationToken::new();
+    let task = tokio::spawn(keeper.run(shutdown.clone()));
+    let own = fingerprint(&certificates);
+    let (certificate, key) = made();
+    std::fs::write(&kept, format!("{key}{certificate}")).unwrap();
+    certificates.look();
+    let first = exchanged(&certificates, &own).await;
+    assert_eq!(origin(), Origin::Authority);
+    let about = source.examine().unwrap().unwrap();
+    assert_eq!(about.fingerprint, first);
+    shutdown.cancel();
+    task.await.unwrap();
+
+    // What cannot be used does not keep the port closed.
+    std::fs::write(&kept, "half").unwrap();
+    let (certificates, _) = Certificates::open(source.clone()).unwrap().unwrap();
+    assert_eq!(fingerprint(&certificates), own);
+    assert!(source.examine().is_err());
+}

@@ -182,3 +182,20 @@ fn an_end_is_spoken_of_before_it_comes() {
     assert!(remark(about.expires - 13 * day).contains("expires soon (20"));
     assert!(remark(about.expires).contains("has expired (20"));
 }
+
+#[test]
+fn a_certificate_that_is_renewed_is_spoken_of_only_when_that_fails() {
+    let (certificate, key) = made();
+    let mut about = parse(&certificate, &key).unwrap().about().clone();
+    let day = Duration::from_secs(24 * 3600);
+    let left = |about: &About, left: Duration| about.remark(about.expires - left).is_some();
+    about.begins = about.expires - 6 * day;
+    assert!(
+        left(&about, 5 * day),
+        "a file is spoken of 14 days before its end"
+    );
+    about.origin = Origin::Authority;
+    assert!(!left(&about, 2 * day) && left(&about, day / 2));
+    about.begins = about.expires - 90 * day;
+    assert!(!left(&about, 20 * day) && left(&about, 13 * day));
+}
