@@ -3,7 +3,8 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::net::{TcpStream, UdpSocket};
+use std::io::{self, Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -19,6 +20,8 @@ use super::wait_until;
 
 /// Longest time until it listens.
 const READY: Duration = Duration::from_secs(20);
+/// Who does not ask for so long is left alone.
+const QUESTION_MAX: Duration = Duration::from_secs(1);
 
 /// A running authority; killed when dropped.
 pub struct Pebble {
@@ -105,7 +108,7 @@ impl Drop for Pebble {
     }
 }
 
-/// A name server to which every name is this machine.
+/// A name server to which every name is this machine. It is asked over TCP, as Pebble asks.
 struct Names {
     address: String,
     stop: Arc<AtomicBool>,
@@ -114,21 +117,17 @@ struct Names {
 
 impl Names {
     fn start() -> Self {
-        let socket = UdpSocket::bind(("127.0.0.1", 0)).expect("a port");
-        let address = socket.local_addr().expect("its address").to_string();
-        let wait = Some(Duration::from_millis(100));
-        socket.set_read_timeout(wait).expect("a time limit");
+        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+        let address = listener.local_addr().expect("its address").to_string();
         let stop = Arc::new(AtomicBool::new(false));
         let stopping = Arc::clone(&stop);
         let answering = std::thread::spawn(move || {
-            let mut question = [0; 512];
-            while !stopping.load(Ordering::Relaxed) {
-                let Ok((length, who)) = socket.recv_from(&mut question) else {
-                    continue;
-                };
-                if let Some(answer) = answer(&question[..length]) {
-                    let _sent = socket.send_to(&answer, who);
+            for asking in listener.incoming() {
+                if stopping.load(Ordering::Relaxed) {
+                    return;
                 }
+                // Who leaves early, or asks what cannot be read, gets no answer.
+                let _ = asking.and_then(|stream| converse(&stream));
             }
         });
         Self {
@@ -142,9 +141,25 @@ impl Names {
 impl Drop for Names {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
+        // A connection wakes the thread.
+        let _woken = TcpStream::connect(&self.address);
         if let Some(answering) = self.answering.take() {
             let _ended = answering.join();
         }
+    }
+}
+
+/// Answers the questions of one connection, each with its length before it (RFC 1035 section 4.2.2).
+fn converse(mut stream: &TcpStream) -> io::Result<()> {
+    stream.set_read_timeout(Some(QUESTION_MAX))?;
+    loop {
+        let mut length = [0; 2];
+        stream.read_exact(&mut length)?;
+        let mut question = vec![0; usize::from(u16::from_be_bytes(length))];
+        stream.read_exact(&mut question)?;
+        let answer = answer(&question).ok_or(io::ErrorKind::InvalidData)?;
+        let length = u16::try_from(answer.len()).map_err(io::Error::other)?;
+        stream.write_all(&[&length.to_be_bytes(), answer.as_slice()].concat())?;
     }
 }
 
