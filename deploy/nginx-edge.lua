@@ -60,7 +60,9 @@ end
 -- Asks the server behind the socket, which fills the cache. For media HEAD is enough: nginx makes it a
 -- GET, and ends the connection when the file is in the cache.
 local function exchange(socket, request)
-  local method = request.target:find(".m3u8", 1, true) and "GET " or "HEAD "
+  local target = request.target
+  local is_text = target:find(".m3u8", 1, true) or target:find(".mpd", 1, true)
+  local method = is_text and "GET " or "HEAD "
   local lines = { method .. request.target .. " HTTP/1.0" }
   for name, value in pairs(request.headers) do
     -- A line break would begin a header of the viewer's choice; nginx refuses those already.

@@ -24,6 +24,8 @@ mod chromium;
 #[cfg(test)]
 mod conformance;
 #[cfg(test)]
+mod dash;
+#[cfg(test)]
 mod decoders;
 #[cfg(test)]
 mod dialects;

@@ -57,6 +57,7 @@ async fn nothing_of_the_full_status_is_anywhere_on_the_public_port() {
         "/api/v1/streams/demo",
         "/api/v1/streams/nobody",
         "/live/demo/master.m3u8",
+        "/live/demo/manifest.mpd",
         "/live/studio/master.m3u8",
         "/healthz",
         "/readyz",
@@ -100,6 +101,7 @@ async fn the_admin_port_has_neither_pages_nor_media() {
         "/favicon.ico",
         "/assets/nothing.js",
         "/live/demo/master.m3u8",
+        "/live/demo/manifest.mpd",
         "/live/demo/thumb.jpg",
         &server.path("index.m3u8"),
         "/nothing",
@@ -178,11 +180,12 @@ async fn the_admin_port_answers_no_foreign_name() {
 
 const LISTED: &str = "https://listed.example";
 
-fn shared_paths(server: &Running) -> [String; 5] {
+fn shared_paths(server: &Running) -> [String; 6] {
     [
         "/api/v1/streams".to_owned(),
         "/live/demo/master.m3u8".to_owned(),
         "/live/nobody/master.m3u8".to_owned(),
+        "/live/demo/manifest.mpd".to_owned(),
         server.path("index.m3u8"),
         server.path("init-1.mp4"),
     ]

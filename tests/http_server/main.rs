@@ -26,6 +26,8 @@ mod http2;
 #[path = "../support/log.rs"]
 mod log;
 #[cfg(test)]
+mod manifest;
+#[cfg(test)]
 mod media;
 #[cfg(test)]
 mod pages;

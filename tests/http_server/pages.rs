@@ -4,7 +4,7 @@ use super::client::{ask, get};
 use super::stub::{Running, SEGMENT};
 
 /// An address of every route, and the content type of its answer.
-fn routes(server: &Running) -> [(String, &'static str); 11] {
+fn routes(server: &Running) -> [(String, &'static str); 12] {
     let html = "text/html; charset=utf-8";
     let playlist = "application/vnd.apple.mpegurl";
     let (json, text) = ("application/json", "text/plain; charset=utf-8");
@@ -14,6 +14,7 @@ fn routes(server: &Running) -> [(String, &'static str); 11] {
         ("/embed/demo".to_owned(), html),
         ("/live/demo/master.m3u8".to_owned(), playlist),
         ("/live/demo/ts.m3u8".to_owned(), playlist),
+        ("/live/demo/manifest.mpd".to_owned(), "application/dash+xml"),
         (server.path("index.m3u8"), playlist),
         (server.path(SEGMENT), "video/mp4"),
         ("/live/demo/thumb.jpg".to_owned(), "image/jpeg"),
@@ -183,12 +184,14 @@ async fn metrics_count_what_was_asked() {
     let server = ready();
     get(server.address, "/live/demo/master.m3u8").await;
     get(server.address, "/live/nobody/master.m3u8").await;
+    get(server.address, "/live/demo/manifest.mpd").await;
     let reply = get(server.admin, "/metrics").await;
     let content_type = reply.header("content-type").unwrap();
     assert!(content_type.starts_with("application/openmetrics-text"));
     for line in [
         "weir_http_requests_total{route=\"master\",code=\"200\"} 1",
         "weir_http_requests_total{route=\"master\",code=\"404\"} 1",
+        "weir_http_requests_total{route=\"manifest\",code=\"200\"} 1",
         "weir_stream_state{stream=\"demo\",state=\"live\"} 1",
         &format!("weir_origin_bytes {}", server.origin.usage().bytes),
         "weir_origin_limit_bytes 1048576",

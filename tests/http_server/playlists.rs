@@ -118,6 +118,7 @@ async fn only_a_multivariant_playlist_starts_a_stream() {
         "/live/demo/nosuchsession/360p/ts.m3u8",
         "/live/demo/nosuchsession/360p/1.m4s",
         "/live/studio/nosuchsession/360p/index.m3u8?_HLS_msn=1",
+        "/live/demo/nosuchsession/manifest.mpd",
         "/live/nobody/nosuchsession/360p/index.m3u8",
         "/live/studio/thumb.jpg",
     ] {

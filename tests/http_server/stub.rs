@@ -138,6 +138,10 @@ struct Show {
 impl Show {
     /// A session whose first segments have left the window.
     fn open(origin: &Origin) -> Self {
+        Self::open_of(origin, "demo")
+    }
+
+    fn open_of(origin: &Origin, stream: &str) -> Self {
         let source = SourceFormat {
             width: 640,
             height: 360,
@@ -150,9 +154,9 @@ impl Show {
             part_target: SEGMENT_DURATION / 2,
             ts: true,
         };
-        let mut writer = origin.open("demo", spec);
-        writer.init(TrackId::Video(0), "avc1.64001e", "video init".into());
-        writer.init(TrackId::Audio(0), "mp4a.40.2", "audio init".into());
+        let mut writer = origin.open(stream, spec);
+        writer.init(TrackId::Video(0), "avc1.64001e", init(30_000));
+        writer.init(TrackId::Audio(0), "mp4a.40.2", init(48_000));
         writer.thumbnail("jpeg".into());
         let mut show = Self { writer, next: 1 };
         for _ in 0..SEGMENTS {
@@ -166,7 +170,8 @@ impl Show {
         let msn = self.next;
         self.next += 1;
         let date_ns = msn * 2_000_000_000;
-        let sound = ["so".into(), "und".into()];
+        // Of a manifest's Period one file has to say what time it has.
+        let sound = [timed(msn * 2 * 48_000), "und".into()];
         for (track, parts) in [(TrackId::Audio(0), sound), (TrackId::Video(0), video)] {
             for (index, data) in (0_u32..).zip(parts) {
                 assert!(self.writer.part(Part {
@@ -190,6 +195,28 @@ impl Show {
         });
         msn
     }
+}
+
+/// A box of ISO/IEC 14496-12.
+fn boxed(name: &str, content: &[u8]) -> Vec<u8> {
+    let size = u32::try_from(8 + content.len()).unwrap();
+    [&size.to_be_bytes(), name.as_bytes(), content].concat()
+}
+
+/// An initialization section that says how many ticks a second has.
+fn init(timescale: u32) -> Bytes {
+    let fields = [0, 0, 0, timescale, 0, 0].map(u32::to_be_bytes).concat();
+    let media = boxed("mdia", &boxed("mdhd", &fields));
+    boxed("moov", &boxed("trak", &media)).into()
+}
+
+/// A part that says when it is shown.
+fn timed(ticks: u64) -> Bytes {
+    let header = boxed("tfhd", &[0_u32, 1].map(u32::to_be_bytes).concat());
+    let version = (1_u32 << 24).to_be_bytes();
+    let time = boxed("tfdt", &[&version[..], &ticks.to_be_bytes()].concat());
+    let run = boxed("trun", &[0_u32, 1].map(u32::to_be_bytes).concat());
+    boxed("moof", &boxed("traf", &[header, time, run].concat())).into()
 }
 
 /// A server that runs until it is stopped.
@@ -372,6 +399,11 @@ impl Running {
     /// Replaces the session of `demo` by a new one.
     pub fn restart_session(&self) {
         *self.show.lock().unwrap() = Show::open(&self.origin);
+    }
+
+    /// Ends the session of `demo`; no other one follows.
+    pub fn end_session(&self) {
+        *self.show.lock().unwrap() = Show::open_of(&self.origin, "another");
     }
 
     /// Waits until `count` playlists have been asked for. The server runs only while a test

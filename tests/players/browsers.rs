@@ -59,7 +59,7 @@ pub struct Seen {
 }
 
 impl Page {
-    /// Opens `url` in `player`, which is `hls.js`, `Shaka` or `video.js`.
+    /// Opens `url` in `player`, which is `hls.js`, `Shaka`, `dash.js` or `video.js`.
     pub fn open(browser: Browser, player: &'static str, loads: Loads, url: &str) -> Self {
         let server = pages();
         let whole = if loads == Loads::Whole { "&whole" } else { "" };
@@ -161,6 +161,7 @@ fn serve(asked: &Asked) -> Reply {
     match asked.target.as_str() {
         "/library/hls.js" => library("hls.js/dist/hls.min.js"),
         "/library/Shaka" => library("shaka-player/dist/shaka-player.compiled.js"),
+        "/library/dash.js" => library("dashjs/dist/modern/umd/dash.all.min.js"),
         "/library/video.js" => library("video.js/dist/video.min.js"),
         path if path.starts_with("/?") => {
             Reply::ok("text/html", include_bytes!("player.html").as_slice())

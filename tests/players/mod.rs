@@ -15,6 +15,12 @@ use std::time::Duration;
 /// For how long each player plays.
 const PLAYED: Duration = Duration::from_secs(15);
 
+/// The file that lists a set of renditions: `master` and `ts` are playlists, `manifest` is of DASH.
+pub fn file_of(set: &str) -> String {
+    let suffix = if set == "manifest" { "mpd" } else { "m3u8" };
+    format!("{set}.{suffix}")
+}
+
 /// Whether a program of that name can be started.
 pub fn is_installed(name: &str) -> bool {
     let found = Command::new("sh")

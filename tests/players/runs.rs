@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::browsers::{Browser, Loads, Page, Seen};
 use super::programs::{self, FRAMEWORKS, PROGRAMS, READERS};
-use super::{PLAYED, is_installed, write_table};
+use super::{PLAYED, file_of, is_installed, write_table};
 use crate::sources::Clip;
 use crate::support::daemon::Daemon;
 use crate::support::publisher::Publisher;
@@ -54,7 +54,8 @@ impl Stage {
     }
 
     fn url(&self, set: &str) -> String {
-        self.daemon.url(&format!("/live/{STREAM}/{set}.m3u8"))
+        let file = file_of(set);
+        self.daemon.url(&format!("/live/{STREAM}/{file}"))
     }
 }
 
@@ -176,6 +177,20 @@ fn players() -> Vec<Player> {
             Browser::Chromium,
             "video.js",
             "ts",
+        ),
+        page_of(
+            "dash.js 5.2 in Chromium, DASH",
+            Browser::Chromium,
+            "dash.js",
+            Loads::Whole,
+            "manifest",
+        ),
+        page_of(
+            "Shaka Player 5.2 in Chromium, DASH",
+            Browser::Chromium,
+            "Shaka",
+            Loads::Whole,
+            "manifest",
         ),
         page(
             "hls.js 1.7 in Firefox",

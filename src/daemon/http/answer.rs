@@ -212,6 +212,7 @@ async fn handle<C: Catalog>(app: &App<C>, ask: &Ask, target: Target) -> Result<R
             None => pages::not_found(assets, policies, ask),
         }),
         Target::Master(name, packaging) => live::master(app, ask, &name, packaging).await,
+        Target::Manifest(name) => live::manifest(app, ask, &name).await,
         Target::Thumbnail(name) => live::thumbnail(app, ask, &name),
         Target::Playlist(path, packaging) => live::playlist(app, ask, &path, packaging).await,
         Target::Media(path, file) => live::media(app, ask, &path, &file).await,
@@ -241,7 +242,12 @@ fn options() -> Response {
 /// Other sites may use media and API, but not pages.
 fn is_shared(route: Route) -> bool {
     match route {
-        Route::Master | Route::Playlist | Route::Media | Route::Thumbnail | Route::Api => true,
+        Route::Master
+        | Route::Manifest
+        | Route::Playlist
+        | Route::Media
+        | Route::Thumbnail
+        | Route::Api => true,
         Route::Page | Route::Asset | Route::Metrics | Route::Health | Route::Challenge => false,
     }
 }

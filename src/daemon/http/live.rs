@@ -1,4 +1,4 @@
-//! `/live/…`: playlists, media, thumbnails.
+//! `/live/…`: playlists, manifests, media, thumbnails.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -26,6 +26,10 @@ use super::reload;
 const MASTER_WAIT_MAX: Duration = Duration::from_secs(10);
 /// A thumbnail is replaced every few seconds.
 const THUMBNAIL_AGE_MAX: Duration = Duration::from_secs(2);
+/// MIME type of playlists (RFC 8216bis section 10).
+const HLS: HeaderValue = HeaderValue::from_static("application/vnd.apple.mpegurl");
+/// MIME type of manifests (ISO/IEC 23009-1 annex C).
+const DASH: HeaderValue = HeaderValue::from_static("application/dash+xml");
 /// Names of sound begin so, and those of rungs do not.
 const AUDIO: &str = "audio-";
 
@@ -36,15 +40,35 @@ pub(super) async fn master<C: Catalog>(
     name: &Name,
     packaging: Packaging,
 ) -> Result<Response, Problem> {
-    let name = name.as_str();
-    match app.catalog.demand(name, packaging, &ask.viewer()) {
+    demand(app, ask, name, packaging)?;
+    let wait = MASTER_WAIT_MAX;
+    let document = app.origin.master(name.as_str(), packaging, wait).await?;
+    Ok(text_response(ask, document, HLS))
+}
+
+/// `/live/NAME/manifest.mpd`
+pub(super) async fn manifest<C: Catalog>(
+    app: &App<C>,
+    ask: &Ask,
+    name: &Name,
+) -> Result<Response, Problem> {
+    demand(app, ask, name, Packaging::Cmaf)?;
+    let wait = MASTER_WAIT_MAX;
+    let document = app.origin.manifest(name.as_str(), wait).await?;
+    Ok(text_response(ask, document, DASH))
+}
+
+/// Somebody asks for a stream, which starts it where it runs while it is watched.
+fn demand<C: Catalog>(
+    app: &App<C>,
+    ask: &Ask,
+    name: &Name,
+    packaging: Packaging,
+) -> Result<(), Problem> {
+    match app.catalog.demand(name.as_str(), packaging, &ask.viewer()) {
         Demand::Unknown => Err(Problem::no_stream()),
         Demand::Nothing => Err(Problem::nothing_to_show()),
-        Demand::Starting | Demand::Playable => {
-            let wait = MASTER_WAIT_MAX;
-            let document = app.origin.master(name, packaging, wait).await?;
-            Ok(playlist_response(ask, document))
-        }
+        Demand::Starting | Demand::Playable => Ok(()),
     }
 }
 
@@ -78,7 +102,7 @@ pub(super) async fn playlist<C: Catalog>(
         let waited = asked.elapsed().as_secs_f64();
         app.metrics.http.blocking_reload.observe(waited);
     }
-    Ok(playlist_response(ask, answer?))
+    Ok(text_response(ask, answer?, HLS))
 }
 
 /// `/live/NAME/SESSION/RENDITION/FILE`
@@ -116,10 +140,10 @@ pub(super) fn thumbnail<C>(app: &App<C>, ask: &Ask, name: &Name) -> Result<Respo
     Ok(entity.respond(ask))
 }
 
-fn playlist_response(ask: &Ask, document: Document) -> Response {
+fn text_response(ask: &Ask, document: Document, content_type: HeaderValue) -> Response {
     let Document { text, max_age } = document;
     let entity = Entity {
-        content_type: HeaderValue::from_static("application/vnd.apple.mpegurl"),
+        content_type,
         cache_control: caching::for_a_time(max_age),
         etag: text.etag.clone(),
         body: text.body.clone(),

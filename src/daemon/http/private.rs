@@ -103,12 +103,15 @@ pub(super) async fn enter<C>(
     Some(response)
 }
 
-/// A pass in the query goes in front of the address, where what a playlist or page names has it too.
+/// A pass in the query goes in front of the address, where what a playlist, manifest or page names has it too.
 fn moved(ask: &Ask, target: &Target, door: &Door) -> Option<Response> {
     let (pass, Shown::Parameter) = door.pass.as_ref()? else {
         return None;
     };
-    let leads_on = matches!(target, Target::Player(..) | Target::Master(..));
+    let leads_on = matches!(
+        target,
+        Target::Player(..) | Target::Master(..) | Target::Manifest(_)
+    );
     let to = format!(
         "{}{}",
         prefix::address(pass, ask.path()),

@@ -26,6 +26,8 @@ pub(super) enum Target {
     Player(Name, &'static str),
     /// A multivariant playlist.
     Master(Name, Packaging),
+    /// A DASH manifest.
+    Manifest(Name),
     /// The latest thumbnail of a stream.
     Thumbnail(Name),
     /// A media playlist.
@@ -56,6 +58,7 @@ impl Target {
         match self {
             Self::Player(name, _)
             | Self::Master(name, _)
+            | Self::Manifest(name)
             | Self::Thumbnail(name)
             | Self::Stream(name) => Some(name.as_str()),
             Self::Playlist(path, _) | Self::Media(path, _) => Some(path.parts().0),
@@ -75,6 +78,7 @@ impl Target {
         match self {
             Self::Index | Self::Player(..) => Route::Page,
             Self::Master(..) => Route::Master,
+            Self::Manifest(_) => Route::Manifest,
             Self::Thumbnail(_) => Route::Thumbnail,
             Self::Playlist(..) => Route::Playlist,
             Self::Media(..) => Route::Media,
@@ -171,6 +175,7 @@ fn live_target(rest: &str) -> Option<Target> {
         return match second {
             "master.m3u8" => Some(Target::Master(name, Packaging::Cmaf)),
             "ts.m3u8" => Some(Target::Master(name, Packaging::Ts)),
+            "manifest.mpd" => Some(Target::Manifest(name)),
             "thumb.jpg" => Some(Target::Thumbnail(name)),
             _ => None,
         };
@@ -265,6 +270,7 @@ mod tests {
             ("/favicon.ico", Route::Asset),
             ("/live/demo/master.m3u8", Route::Master),
             ("/live/demo/ts.m3u8", Route::Master),
+            ("/live/demo/manifest.mpd", Route::Manifest),
             ("/live/demo/s1/720p/index.m3u8", Route::Playlist),
             ("/live/demo/s1/720p/ts.m3u8", Route::Playlist),
             ("/live/demo/s1/720p/7.m4s", Route::Media),
@@ -295,6 +301,7 @@ mod tests {
             ("/live/demo/master.m3u8/", Route::Media),
             ("/live//demo/master.m3u8", Route::Media),
             ("/live/demo/other.m3u8", Route::Media),
+            ("/live/demo/s1/manifest.mpd", Route::Media),
             ("/live/demo/s1/720p", Route::Media),
             ("/live/demo/s1/720p/", Route::Media),
             ("/live/demo/s1/720p/.hidden", Route::Media),

@@ -5,7 +5,8 @@
 //! that waits first subscribes to changes of its rendition and then looks, so it misses no change.
 //!
 //! In reading order: `streams` is the map; `writer` the end that a session writes to; `read` the
-//! end that HTTP reads from; `session` one session between them; `demand` says which of its rungs are
+//! end that HTTP reads from; `session` one session between them, and `manifest` its
+//! DASH manifest; `demand` says which of its rungs are
 //! watched; `memory` keeps all sessions
 //! within [`Limits`].
 //!
@@ -15,6 +16,7 @@ mod address;
 mod answer;
 mod demand;
 mod limits;
+mod manifest;
 mod memory;
 mod read;
 mod session;

@@ -22,7 +22,30 @@ pub struct Usage {
     pub streams: Vec<(String, u64)>,
 }
 
-/// What a request for a multivariant playlist finds.
+/// What lists the renditions of the newest session.
+#[derive(Debug, Clone, Copy)]
+enum Index {
+    Master(Packaging),
+    Manifest,
+}
+
+impl Index {
+    fn packaging(self) -> Packaging {
+        match self {
+            Self::Master(packaging) => packaging,
+            Self::Manifest => Packaging::Cmaf,
+        }
+    }
+
+    fn of(self, session: &Session) -> Option<Document> {
+        match self {
+            Self::Master(packaging) => session.master(packaging),
+            Self::Manifest => session.manifest(),
+        }
+    }
+}
+
+/// What a request for a list of renditions finds.
 enum Offer {
     Ready(Document),
     /// A session is being made.
@@ -42,9 +65,22 @@ impl Origin {
         packaging: Packaging,
         wait: Duration,
     ) -> Result<Document, Missing> {
+        self.index(stream, Index::Master(packaging), wait).await
+    }
+
+    /// The DASH manifest of the stream's newest session, with the waits and errors of
+    /// [`master`](Self::master).
+    ///
+    /// # Errors
+    /// As [`master`](Self::master).
+    pub async fn manifest(&self, stream: &str, wait: Duration) -> Result<Document, Missing> {
+        self.index(stream, Index::Manifest, wait).await
+    }
+
+    async fn index(&self, stream: &str, index: Index, wait: Duration) -> Result<Document, Missing> {
         let deadline = Instant::now() + wait;
         loop {
-            let mut changed = match self.offer(stream, packaging) {
+            let mut changed = match self.offer(stream, index) {
                 Offer::Ready(document) => return Ok(document),
                 Offer::Wait(changed) => changed,
                 Offer::Nothing => return Err(Missing::NotFound),
@@ -58,7 +94,7 @@ impl Origin {
 
     /// What there is now: the newest session if it is live. An ended one is offered only when no
     /// other is on its way.
-    fn offer(&self, stream: &str, packaging: Packaging) -> Offer {
+    fn offer(&self, stream: &str, index: Index) -> Offer {
         let (changed, expected, sessions) = {
             let streams = self.streams();
             let Some(stream) = streams.get(stream) else {
@@ -69,15 +105,15 @@ impl Origin {
             (changed, stream.expected, stream.sessions.clone())
         };
         let now = Instant::now();
-        let live = sessions.last().filter(|s| s.promises(packaging));
-        if let Some(document) = live.and_then(|session| session.master(packaging)) {
+        let live = sessions.last().filter(|s| s.promises(index.packaging()));
+        if let Some(document) = live.and_then(|session| index.of(session)) {
             return Offer::Ready(document);
         }
         if expected || live.is_some() {
             return Offer::Wait(changed);
         }
         let kept = sessions.iter().rev().filter(|s| !s.expired(now));
-        match kept.filter_map(|session| session.master(packaging)).next() {
+        match kept.filter_map(|session| index.of(session)).next() {
             Some(document) => Offer::Ready(document),
             None => Offer::Nothing,
         }

@@ -11,6 +11,7 @@ use super::address::File;
 use super::answer::{Age, Document, Missing, Object, Text};
 use super::demand::RungDemand;
 use super::limits::Limits;
+use super::manifest::Manifest;
 use super::spec::SessionSpec;
 use crate::model::hls::{Lookup, Packaging, Presentation, Readiness, Reload, Timing};
 use crate::model::ladder::cuts::Cut;
@@ -43,6 +44,7 @@ pub(super) struct State {
     /// The playlists as text, by rendition.
     rendered: Vec<Rendered>,
     masters: [Rendered; 2],
+    manifest: Manifest,
     ended: Option<Instant>,
 }
 
@@ -90,6 +92,7 @@ impl Session {
                 media,
                 rendered: vec![Rendered::default(); renditions],
                 masters: Default::default(),
+                manifest: Manifest::default(),
                 ended: None,
             }),
             edges: std::iter::repeat_with(|| watch::Sender::new(()))
@@ -249,6 +252,17 @@ impl Session {
             Text::new(text, format!("\"{}-m{}\"", self.name, slot.version))
         });
         slot.full = Some(text.clone());
+        let max_age = Age::everywhere(media.timing().target() / 2);
+        Some(Document { text, max_age })
+    }
+
+    /// The DASH manifest.
+    pub(super) fn manifest(&self) -> Option<Document> {
+        let mut guard = self.lock();
+        let State {
+            media, manifest, ..
+        } = &mut *guard;
+        let text = manifest.text(media, &self.name)?;
         let max_age = Age::everywhere(media.timing().target() / 2);
         Some(Document { text, max_age })
     }

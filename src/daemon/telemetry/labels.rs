@@ -14,6 +14,8 @@ pub enum Route {
     Asset,
     /// A multivariant playlist.
     Master,
+    /// A DASH manifest.
+    Manifest,
     /// A media playlist.
     Playlist,
     /// An init section, part or segment.
@@ -36,6 +38,7 @@ impl EncodeLabelValue for Route {
             Self::Page => "page",
             Self::Asset => "asset",
             Self::Master => "master",
+            Self::Manifest => "manifest",
             Self::Playlist => "playlist",
             Self::Media => "media",
             Self::Thumbnail => "thumbnail",

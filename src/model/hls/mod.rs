@@ -28,6 +28,7 @@ pub use codecs::is_codec;
 pub use continuity::Continuity;
 pub use inits::Init;
 pub use media::{Packaging, Part, TrackId, TsSegment};
+pub use presentation::tracks::{Edition, Track};
 pub use presentation::{Presentation, Refused, SEGMENTS_KEPT_MAX};
 pub use reload::{Readiness, Reload};
 pub use rendition::HELD_SEGMENTS_MAX;

@@ -59,11 +59,39 @@ pub(super) fn promised_bps(
 }
 
 fn cmaf_overhead_bps(fps: FrameRate, timing: &Timing) -> u64 {
+    track_overhead_bps(frames_per_s(fps), timing) + track_overhead_bps(AAC_FRAMES_PER_S, timing)
+}
+
+/// Bits per second of the boxes of one track.
+fn track_overhead_bps(samples_per_s: u64, timing: &Timing) -> u64 {
     let part = timing.part_target().unwrap_or(timing.segment());
     let part_ms = (part.as_millis() as u64).max(1);
-    let parts = 2 * CMAF_PART_BYTES * 1000 / part_ms;
-    let samples = (u64::from(fps.num() / fps.den()) + 1 + AAC_FRAMES_PER_S) * CMAF_SAMPLE_BYTES;
-    (parts + samples) * 8
+    (CMAF_PART_BYTES * 1000 / part_ms + samples_per_s * CMAF_SAMPLE_BYTES) * 8
+}
+
+/// Frames per second, rounded up.
+fn frames_per_s(fps: FrameRate) -> u64 {
+    u64::from(fps.num() / fps.den()) + 1
+}
+
+/// Average bit rate of a rung's pictures in CMAF, of which `fps` come per second.
+pub(super) fn picture_bps(fps: FrameRate, video: &VideoRendition, timing: &Timing) -> u64 {
+    let overhead_bps = track_overhead_bps(frames_per_s(fps), timing);
+    video.bitrate.bps().saturating_add(overhead_bps)
+}
+
+/// Average bit rate of sound in CMAF, and 10 % more for short peaks.
+pub(super) fn sound_bps(audio: &AudioRendition, timing: &Timing) -> u64 {
+    let bps = audio.bitrate.bps();
+    let overhead_bps = track_overhead_bps(AAC_FRAMES_PER_S, timing);
+    bps.saturating_add(bps / 10).saturating_add(overhead_bps)
+}
+
+/// The least bit rate at which a segment of `peak_bps` comes while it and the encoder's buffer play.
+pub(super) fn sustained_bps(peak_bps: u64, timing: &Timing) -> u64 {
+    let segment_ms = timing.segment().as_millis() as u64;
+    let buffered_ms = segment_ms.saturating_add(VBV.as_millis() as u64);
+    peak_bps.saturating_mul(segment_ms) / buffered_ms.max(1)
 }
 
 /// The playlist's text. URIs are relative to `/live/STREAM/`; `session` is the folder of the

@@ -1,5 +1,7 @@
 //! One session: all its renditions, in both packagings.
 
+pub(super) mod tracks;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 

@@ -50,6 +50,31 @@ pub struct Segment {
 }
 
 impl Segment {
+    /// Its Media Sequence Number.
+    pub fn msn(&self) -> u64 {
+        self.msn
+    }
+
+    /// When its first frame is shown, in nanoseconds since the Unix epoch.
+    pub fn date_ns(&self) -> u64 {
+        self.date_ns
+    }
+
+    /// Total duration of its parts.
+    pub fn duration(&self) -> Duration {
+        self.duration
+    }
+
+    /// It begins another sequence of timestamps than that of the segment before.
+    pub fn is_discontinuity(&self) -> bool {
+        self.discontinuity
+    }
+
+    /// Number of its initialization section.
+    pub fn init(&self) -> Option<u32> {
+        self.init
+    }
+
     /// It is complete or a gap: no part will be added.
     pub fn closed(&self) -> bool {
         self.state != State::Open

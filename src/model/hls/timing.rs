@@ -103,6 +103,11 @@ impl Timing {
         least.max(self.configured_hold_back())
     }
 
+    /// How far behind the newest media a player begins that plays whole segments: `HOLD-BACK`.
+    pub fn delay(&self) -> Duration {
+        self.three_targets().max(self.hold_back.unwrap_or_default())
+    }
+
     fn configured_hold_back(&self) -> Seconds {
         Seconds::at_least(self.hold_back.unwrap_or_default())
     }

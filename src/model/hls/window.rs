@@ -224,7 +224,7 @@ impl Window {
     }
 
     /// Segments in the playlist, including the open one.
-    pub(super) fn listed(&self) -> vec_deque::Iter<'_, Segment> {
+    pub fn listed(&self) -> vec_deque::Iter<'_, Segment> {
         let unlisted = match self.segments.front() {
             Some(oldest) => self.listed_from.saturating_sub(oldest.msn),
             None => 0,
@@ -244,7 +244,7 @@ impl Window {
     }
 
     /// Number of the first closed segment in the playlist.
-    pub(super) fn first_listed(&self) -> Option<u64> {
+    pub fn first_listed(&self) -> Option<u64> {
         self.listed_closed().next().map(|s| s.msn)
     }
 

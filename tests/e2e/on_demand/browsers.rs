@@ -27,7 +27,7 @@ fn switches(player: &str, set: &str) {
     stage.wait_awake([false, false, true], LIMIT);
     stage.wait_stand_in();
     let (pages, mut browser) = (players::pages(), Chromium::open());
-    let playlist = stage.daemon.url(&format!("/live/s/{set}.m3u8"));
+    let playlist = stage.daemon.url(&format!("/live/s/{}", players::file_of(set)));
     browser.goto(&pages.url(&format!("/?player={player}&lowest&url={playlist}")));
     wait_pictures(&mut browser);
     let heights = stage.cmaf.master.variants.iter().map(|it| it.resolution.1);
@@ -40,7 +40,11 @@ fn switches(player: &str, set: &str) {
     let stalled = browser.eval("seen.stalledMs").as_u64().unwrap_or_default();
     let ahead = browser.eval("ahead()").as_f64().unwrap_or_default();
     let (asked, mut limit) = (Instant::now(), WAKE_MAX + Duration::from_secs_f64(ahead));
-    if set == "ts" || player.ends_with("&whole") {
+    if set == "manifest" {
+        // It looks for the next Period once per segment, and goes there at the end of this one.
+        limit += SEGMENT;
+    }
+    if set != "master" || player.ends_with("&whole") {
         // The player loads a segment when it has ended, and looks for it once per segment.
         limit += 2 * SEGMENT;
     }
@@ -72,6 +76,12 @@ fn hls_js_switches_to_a_rung_that_sleeps_in_ts() {
 #[test]
 fn shaka_switches_to_a_rung_that_sleeps() {
     switches("Shaka", "master");
+}
+
+/// The rung's own picture begins a Period.
+#[test]
+fn dash_js_switches_to_a_rung_that_sleeps() {
+    switches("dash.js", "manifest");
 }
 
 /// It loads whole segments, as a page must tell it to (docs/COMPATIBILITY.md).

@@ -8,6 +8,7 @@ use super::filling::Encoded;
 use super::fragment::{self, Sample};
 use crate::model::hls::TrackId;
 use crate::model::ladder::cuts::Position;
+use crate::model::mp4;
 use crate::wire::protocol::Rest;
 use crate::worker::media::caps;
 
@@ -51,7 +52,7 @@ impl Direct {
             cuts: cuts.clone(),
             track,
             init: Some((caps::codec_string(caps)?, init.into())),
-            timescale: fragment::timescale(&section)?,
+            timescale: mp4::timescale(&section)?,
             open: None,
         })
     }

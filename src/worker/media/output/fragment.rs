@@ -1,9 +1,9 @@
 //! Writes CMAF parts of frames that weir did not encode. `cmafmux` (0.14) takes the least PTS of a part
 //! for its decode time, which is wrong where frames come in another order than they are shown.
 
-use std::ops::Range;
-
 use bytes::{BufMut, BytesMut};
+
+use crate::model::mp4::{HEADER_BYTES, find};
 
 /// The initialization section has one track, and `cmafmux` calls it 1.
 const TRACK_ID: u32 = 1;
@@ -20,10 +20,6 @@ const DEPENDENT: u32 = 0x0101_0000;
 const STSD_BYTES: usize = 8;
 /// Bytes before the boxes in a visual sample entry (ISO/IEC 14496-12 section 12.1.3).
 const VISUAL_ENTRY_BYTES: usize = 78;
-/// Length of a box's size and type.
-const HEADER_BYTES: usize = 8;
-/// Boxes of one level that are looked at.
-const BOXES_MAX: usize = 32;
 
 /// One frame of a part. Times are in ticks of the initialization section's timescale.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,17 +100,6 @@ fn patch(out: &mut BytesMut, at: usize, value: usize) {
     }
 }
 
-/// Ticks per second of the track in an initialization section.
-pub fn timescale(init: &[u8]) -> Option<u32> {
-    let header = [*b"moov", *b"trak", *b"mdia", *b"mdhd"]
-        .iter()
-        .try_fold(init, |boxes, name| boxes.get(find(boxes, *name)?))?;
-    // Version 1 has two times of 64 bits before the timescale, version 0 of 32 bits.
-    let at = if *header.first()? == 1 { 20 } else { 12 };
-    let field = header.get(at..at + 4)?;
-    Some(u32::from_be_bytes(field.try_into().ok()?)).filter(|scale| *scale > 0)
-}
-
 /// A copy of an initialization section for H.264, with `config`, an `AVCDecoderConfigurationRecord`, in
 /// place of its own. `None` when it is not one with the sample entry `avc1`.
 pub fn with_config(init: &[u8], config: &[u8]) -> Option<Vec<u8>> {
@@ -151,28 +136,10 @@ fn replaced(boxes: &[u8], path: &[([u8; 4], usize)], content: &[u8]) -> Option<V
     Some(out)
 }
 
-/// Where the content of the first box called `name` lies in `boxes`.
-fn find(boxes: &[u8], name: [u8; 4]) -> Option<Range<usize>> {
-    let mut at = 0_usize;
-    for _ in 0..BOXES_MAX {
-        let size = boxes.get(at..at.checked_add(4)?)?;
-        // A box of size 0 or 1 is larger than an initialization section.
-        let size = usize::try_from(u32::from_be_bytes(size.try_into().ok()?)).ok()?;
-        let (content, end) = (at.checked_add(HEADER_BYTES)?, at.checked_add(size)?);
-        if size < HEADER_BYTES || end > boxes.len() {
-            return None;
-        }
-        if boxes.get(at + 4..content)? == name {
-            return Some(content..end);
-        }
-        at = end;
-    }
-    None
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::mp4::timescale;
 
     fn plain(name: &str, content: &[u8]) -> Vec<u8> {
         let size = u32::try_from(HEADER_BYTES + content.len()).unwrap();
