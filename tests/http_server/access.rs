@@ -343,14 +343,7 @@ async fn a_list_names_only_what_the_reader_may_watch() {
 
 /// Sends a form.
 async fn post(server: SocketAddr, path: &str, form: &str) -> Reply {
-    let mut stream = tokio::net::TcpStream::connect(server).await.unwrap();
-    let length = form.len();
-    let head = format!(
-        "POST {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\nContent-Length: {length}\r\n\
-         Content-Type: application/x-www-form-urlencoded\r\n\r\n{form}"
-    );
-    stream.write_all(head.as_bytes()).await.unwrap();
-    client::parse(&client::read_to_end(&mut stream).await)
+    client::post(server, path, "application/x-www-form-urlencoded", form).await
 }
 
 #[tokio::test]

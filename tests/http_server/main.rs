@@ -19,6 +19,8 @@ mod challenges;
 #[cfg(test)]
 mod client;
 #[cfg(test)]
+mod date_ranges;
+#[cfg(test)]
 mod front_door;
 #[cfg(test)]
 mod http2;

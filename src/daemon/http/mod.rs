@@ -3,7 +3,7 @@
 //! In reading order: [`Server`] opens the port and lets connections in; `connection` serves one of
 //! them in one of the `places`, and its requests pass `tap`, which finds out the client
 //! (`forwarded`) and counts them. `routes` says what an address names, and
-//! `answer` calls the handler: `live`, `pages` or `api`; `private` stands before it where a stream is not
+//! `answer` calls the handler: `live`, `pages`, `api` or `date_ranges`; `private` stands before it where a stream is not
 //! public, and `pass` finds what a request shows there (`prefix`: in front of its
 //! address). Handlers share `app` (state), `ask` (the
 //! request), `content` (the response's body), `names`, `caching`, `ranges`, `errors` and `assets`. The
@@ -19,6 +19,7 @@ mod audience;
 mod caching;
 mod connection;
 mod content;
+mod date_ranges;
 mod errors;
 mod forwarded;
 mod front;

@@ -129,7 +129,7 @@ pub(super) fn without_pass(ask: &Ask) -> Response {
 
 /// Takes a password from the form on the page. The page is told by a fragment what to say.
 async fn login(ask: &Ask, door: &Door, file: &str) -> Response {
-    let mut fields = url::form_urlencoded::parse(ask.form());
+    let mut fields = url::form_urlencoded::parse(ask.body());
     let attempt = fields.find(|(key, _)| key == FIELD);
     let attempt = attempt
         .map(|(_, value)| value.into_owned())

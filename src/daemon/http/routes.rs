@@ -3,7 +3,8 @@
 use std::convert::Infallible;
 
 use bytes::Bytes;
-use http::Request;
+use http::header::HeaderValue;
+use http::{Method, Request};
 use http_body_util::Empty;
 use tower_service::Service;
 use warp::Reply;
@@ -36,6 +37,10 @@ pub(super) enum Target {
     Streams,
     /// The status of one stream.
     Stream(Name),
+    /// The date ranges of a stream.
+    DateRanges(Name),
+    /// One of them, by its id.
+    DateRange(Name, Token),
     /// Metrics.
     Metrics,
     /// Whether the daemon answers.
@@ -57,7 +62,9 @@ impl Target {
             Self::Player(name, _)
             | Self::Master(name, _)
             | Self::Thumbnail(name)
-            | Self::Stream(name) => Some(name.as_str()),
+            | Self::Stream(name)
+            | Self::DateRanges(name)
+            | Self::DateRange(name, _) => Some(name.as_str()),
             Self::Playlist(path, _) | Self::Media(path, _) => Some(path.parts().0),
             Self::Index
             | Self::Streams
@@ -70,6 +77,16 @@ impl Target {
         }
     }
 
+    /// The methods beside those that every address has.
+    pub(super) fn writes(&self) -> Option<(Method, HeaderValue)> {
+        let allow = HeaderValue::from_static;
+        match self {
+            Self::DateRanges(_) => Some((Method::POST, allow("GET, HEAD, OPTIONS, POST"))),
+            Self::DateRange(..) => Some((Method::DELETE, allow("GET, HEAD, OPTIONS, DELETE"))),
+            _ => None,
+        }
+    }
+
     /// The kind of the address, for metrics.
     pub(super) fn route(&self) -> Route {
         match self {
@@ -78,7 +95,9 @@ impl Target {
             Self::Thumbnail(_) => Route::Thumbnail,
             Self::Playlist(..) => Route::Playlist,
             Self::Media(..) => Route::Media,
-            Self::Streams | Self::Stream(_) => Route::Api,
+            Self::Streams | Self::Stream(_) | Self::DateRanges(_) | Self::DateRange(..) => {
+                Route::Api
+            }
             Self::Metrics => Route::Metrics,
             Self::Health | Self::Readiness => Route::Health,
             Self::OnAdminPort(route) | Self::Other(route) | Self::Nothing(route) => *route,
@@ -199,6 +218,8 @@ fn admin() -> impl Filter<Extract = (Target,), Error = Rejection> + Clone {
     first_of!(
         warp::path!("metrics").map(|| Target::Metrics),
         warp::path!("readyz").map(|| Target::Readiness),
+        warp::path!("api" / "v1" / "streams" / Name / "dateranges").map(Target::DateRanges),
+        warp::path!("api" / "v1" / "streams" / Name / "dateranges" / Token).map(Target::DateRange),
     )
 }
 
@@ -312,6 +333,13 @@ mod tests {
         assert_eq!(target_of("/healthz", admin_target).await, Target::Health);
         let streams = target_of("/api/v1/streams", admin_target).await;
         assert_eq!(streams, Target::Streams);
+        let ranges = "/api/v1/streams/demo/dateranges";
+        let one = format!("{ranges}/range-1");
+        let name = || "demo".parse().unwrap();
+        let found = target_of(ranges, admin_target).await;
+        assert_eq!(found, Target::DateRanges(name()));
+        let found = target_of(&one, admin_target).await;
+        assert_eq!(found, Target::DateRange(name(), "range-1".parse().unwrap()));
         for (path, route) in [
             ("/", Route::Page),
             ("/watch/demo", Route::Page),
@@ -326,7 +354,12 @@ mod tests {
 
     #[tokio::test]
     async fn metrics_and_readiness_are_not_public() {
-        for (path, route) in [("/metrics", Route::Metrics), ("/readyz", Route::Health)] {
+        for (path, route) in [
+            ("/metrics", Route::Metrics),
+            ("/readyz", Route::Health),
+            ("/api/v1/streams/demo/dateranges", Route::Api),
+            ("/api/v1/streams/demo/dateranges/a", Route::Api),
+        ] {
             let target = target_of(path, target).await;
             assert_eq!(target, Target::OnAdminPort(route), "{path}");
         }

@@ -16,13 +16,14 @@ mod answer;
 mod demand;
 mod limits;
 mod memory;
+mod ranges;
 mod read;
 mod session;
 mod spec;
 mod streams;
 mod writer;
 
-pub use crate::model::hls::{Packaging, Reload};
+pub use crate::model::hls::{DateRange, Packaging, RangeError, Reload};
 pub use answer::{Age, Document, Missing, Object, Text};
 pub use demand::RungDemand;
 pub use limits::Limits;

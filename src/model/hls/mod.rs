@@ -9,6 +9,8 @@
 mod awake;
 mod codecs;
 mod continuity;
+mod date_range;
+mod date_ranges;
 mod init;
 mod inits;
 mod level;
@@ -26,6 +28,7 @@ mod window;
 
 pub use codecs::is_codec;
 pub use continuity::Continuity;
+pub use date_range::{Cue, Date, DateRange, RangeError, Value};
 pub use inits::Init;
 pub use media::{Packaging, Part, TrackId, TsSegment};
 pub use presentation::{Presentation, Refused, SEGMENTS_KEPT_MAX};

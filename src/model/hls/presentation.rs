@@ -1,5 +1,7 @@
 //! One session: all its renditions, in both packagings.
 
+mod ranges;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -7,6 +9,7 @@ use bytes::Bytes;
 
 use super::awake::Awake;
 use super::codecs;
+use super::date_ranges::DateRanges;
 use super::init::InitSection;
 use super::level;
 use super::media::{Packaging, Part, TrackId, TsSegment};
@@ -46,6 +49,7 @@ pub struct Presentation {
     timing: Timing,
     renditions: Vec<Rendition>,
     awake: Awake,
+    ranges: DateRanges,
     ended: bool,
     /// `BANDWIDTH` in the last multivariant playlist, by packaging and variant.
     advertised: BTreeMap<(Packaging, usize), u64>,
@@ -71,6 +75,7 @@ impl Presentation {
             timing,
             renditions,
             awake: Awake::default(),
+            ranges: DateRanges::default(),
             ended: false,
             advertised: BTreeMap::new(),
             bandwidth_raised: 0,
@@ -211,6 +216,7 @@ impl Presentation {
         for rendition in &mut self.renditions {
             rendition.window.expire();
         }
+        self.expire_ranges();
     }
 
     /// Frees memory: drops segments that no playlist lists any more, or if there are none, removes
@@ -281,15 +287,17 @@ impl Presentation {
         }
     }
 
-    /// Number of the playlist's version: another one for each change of its segments, and of what it
-    /// reports of the other renditions in its packaging.
+    /// Number of the playlist's version: another one for each change of its segments, of the date ranges,
+    /// and of what it reports of the other renditions in its packaging.
     pub fn version(&self, rendition: usize) -> u64 {
         let packaging = self.renditions.get(rendition).map(|r| r.packaging);
         let set = self.renditions.iter();
         let set = set.filter(|r| Some(r.packaging) == packaging);
         let changes: u64 = set.map(|r| r.window.version()).sum();
         // The end changes a playlist whose last segment is complete, too.
-        changes.saturating_add(u64::from(self.ended))
+        changes
+            .saturating_add(self.ranges.version())
+            .saturating_add(u64::from(self.ended))
     }
 
     /// Whether the playlist ends with exactly what `reload` asks for, so that nobody will ask the same
@@ -327,6 +335,7 @@ impl Presentation {
     /// The media playlist of a rendition; `None` before it has a segment. With `skip`, a Playlist
     /// Delta Update (section 6.2.5.1) if there are segments to skip.
     pub fn playlist(&self, rendition: usize, skip: bool) -> Option<String> {
+        self.ranges.show();
         let this = self.renditions.get(rendition)?;
         this.window.last_closed()?;
         let reports: Vec<Report> = self
@@ -338,6 +347,7 @@ impl Presentation {
             window: &this.window,
             timing: &self.timing,
             packaging: this.packaging,
+            ranges: &self.ranges.tags(rendition),
             reports: &reports,
             ended: self.ended,
         };

@@ -2,6 +2,7 @@
 
 mod kept;
 mod properties;
+mod ranges;
 mod sleep;
 
 use std::time::Duration;
@@ -9,6 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use proptest::prelude::*;
 
+use ranges::marked;
 use sleep::{refilled, slept};
 
 use super::*;
@@ -130,6 +132,11 @@ impl Show {
         for index in 0..PARTS_PER_SEGMENT {
             self.parts(msn, index);
         }
+        self.ts_segments(msn);
+    }
+
+    /// The MPEG-TS of a segment whose parts are there.
+    fn ts_segments(&mut self, msn: u64) {
         for video in (0..2).filter(|n| self.awake.contains(usize::from(*n))) {
             let segment = TsSegment {
                 video,
@@ -253,6 +260,7 @@ texts! {
     held_back, skip = false;
     slept, skip = false;
     refilled, skip = false;
+    marked, skip = false;
 }
 
 /// The playlist of the rung that had no part of segment 3 when the worker died.
