@@ -3,7 +3,8 @@
 use std::cell::Cell;
 use std::collections::VecDeque;
 
-use super::date_range::{Attribute, Date, DateRange, RangeError};
+use super::date::Date;
+use super::date_range::{Attribute, DateRange, RangeError};
 
 /// Date ranges of one session, and tags of them all.
 const RANGES_MAX: usize = 128;

@@ -9,6 +9,7 @@
 mod awake;
 mod codecs;
 mod continuity;
+mod date;
 mod date_range;
 mod date_ranges;
 mod init;
@@ -28,7 +29,8 @@ mod window;
 
 pub use codecs::is_codec;
 pub use continuity::Continuity;
-pub use date_range::{Cue, Date, DateRange, RangeError, Value};
+pub use date::Date;
+pub use date_range::{Cue, DateRange, RangeError, Value};
 pub use inits::Init;
 pub use media::{Packaging, Part, TrackId, TsSegment};
 pub use presentation::{Presentation, Refused, SEGMENTS_KEPT_MAX};
