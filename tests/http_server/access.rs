@@ -29,7 +29,7 @@ fn secret() -> Secret {
     Secret::new("signing secret".to_owned())
 }
 
-fn options() -> Options {
+pub fn options() -> Options {
     Options {
         remember: HOUR,
         ..Options::default()
@@ -45,7 +45,7 @@ fn policy(access: Access) -> Policy {
 }
 
 /// Rules with which `demo` asks for `access`, and so do all others.
-fn guard(access: Access, options: &Options) -> Guard {
+pub fn guard(access: Access, options: &Options) -> Guard {
     let guard = Guard::default();
     apply(&guard, access, options, "signing secret");
     guard
@@ -60,7 +60,7 @@ fn apply(guard: &Guard, access: Access, options: &Options, secret: &str) {
         .unwrap();
 }
 
-fn ticket(stream: &str, expires: SystemTime, password: Option<&str>) -> String {
+pub fn ticket(stream: &str, expires: SystemTime, password: Option<&str>) -> String {
     let password = password.map(|text| Password::parse(text).unwrap());
     let ticket = Ticket {
         expires,
@@ -161,6 +161,8 @@ fn addresses(running: &Running) -> Vec<String> {
         "/live/demo/master.m3u8",
         "/live/demo/ts.m3u8",
         "/live/demo/thumb.jpg",
+        "/live/demo/steering.json",
+        "/live/demo/steering/7.json",
         "/api/v1/streams/demo",
     ];
     let files = [

@@ -25,9 +25,16 @@ async fn shown(server: &Running) -> [Vec<String>; 2] {
 #[tokio::test]
 async fn a_range_is_added_extended_listed_and_ended() {
     let server = Running::start();
-    let first = set(&server, r#"{"id": "break-1", "class": "ad", "planned_duration": 30}"#).await;
+    let first = set(
+        &server,
+        r#"{"id": "break-1", "class": "ad", "planned_duration": 30}"#,
+    )
+    .await;
     assert_eq!(first.status, 201);
-    assert_eq!(first.header("location"), Some(format!("{ALL}/break-1").as_str()));
+    assert_eq!(
+        first.header("location"),
+        Some(format!("{ALL}/break-1").as_str())
+    );
     let start = first.json()["start"].as_str().unwrap().to_owned();
     // Each of 30 segments lasts 2 s, and the first is at 2 s.
     assert_eq!(start, "1970-01-01T00:01:02.000Z");
@@ -42,18 +49,30 @@ async fn a_range_is_added_extended_listed_and_ended() {
     assert_eq!(shown(&server).await[0], [tag.as_str(), more.as_str()]);
     let other = set(&server, r#"{"id": "break-1", "class": "title"}"#).await;
     other.assert_problem(409);
-    assert!(other.json()["error"].as_str().unwrap().contains("CLASS"), "{other:?}");
+    assert!(
+        other.json()["error"].as_str().unwrap().contains("CLASS"),
+        "{other:?}"
+    );
 
     let one = format!("{ALL}/break-1");
     assert_eq!(get(server.admin, &one).await.json()["class"], "ad");
-    assert_eq!(get(server.admin, ALL).await.json()[0], get(server.admin, &one).await.json());
+    assert_eq!(
+        get(server.admin, ALL).await.json()[0],
+        get(server.admin, &one).await.json()
+    );
     let ended = ask(server.admin, "DELETE", &one, &[]).await;
     assert_eq!(ended.json()["end"], start);
-    ask(server.admin, "DELETE", &one, &[]).await.assert_problem(409);
+    ask(server.admin, "DELETE", &one, &[])
+        .await
+        .assert_problem(409);
     let nothing = ask(server.admin, "DELETE", &format!("{ALL}/nothing"), &[]).await;
     nothing.assert_problem(404);
 
-    let without_id = set(&server, r#"{"start": "2030-01-01T00:00:00+01:00", "duration": 5}"#).await;
+    let without_id = set(
+        &server,
+        r#"{"start": "2030-01-01T00:00:00+01:00", "duration": 5}"#,
+    )
+    .await;
     assert_eq!(without_id.json()["start"], "2029-12-31T23:00:00.000Z");
     let id = without_id.json()["id"].as_str().unwrap().to_owned();
     let removed = ask(server.admin, "DELETE", &format!("{ALL}/{id}"), &[]).await;
@@ -100,7 +119,9 @@ async fn what_makes_no_sense_is_refused() {
     }
     for (stream, status) in [("nobody", 404), ("studio", 404)] {
         let path = format!("/api/v1/streams/{stream}/dateranges");
-        client::post(server.admin, &path, JSON, "{}").await.assert_problem(status);
+        client::post(server.admin, &path, JSON, "{}")
+            .await
+            .assert_problem(status);
         get(server.admin, &path).await.assert_problem(status);
     }
     server.stop().await;
@@ -111,14 +132,23 @@ async fn only_operators_set_ranges_and_no_page_can() {
     let server = Running::start();
     for path in [ALL.to_owned(), format!("{ALL}/a")] {
         get(server.address, &path).await.assert_problem(404);
-        client::post(server.address, &path, JSON, "{}").await.assert_problem(405);
-        ask(server.address, "DELETE", &path, &[]).await.assert_problem(405);
+        client::post(server.address, &path, JSON, "{}")
+            .await
+            .assert_problem(405);
+        ask(server.address, "DELETE", &path, &[])
+            .await
+            .assert_problem(405);
     }
     // A page under a name of its own that leads to this machine.
     let rebound = [("Host", "rebound.example")];
-    ask(server.admin, "DELETE", &format!("{ALL}/a"), &rebound).await.assert_problem(421);
+    ask(server.admin, "DELETE", &format!("{ALL}/a"), &rebound)
+        .await
+        .assert_problem(421);
     // A page of another site may not send JSON: the browser asks before, and gets no leave.
-    let asked = [("Origin", "https://a.example"), ("Access-Control-Request-Method", "POST")];
+    let asked = [
+        ("Origin", "https://a.example"),
+        ("Access-Control-Request-Method", "POST"),
+    ];
     let preflight = ask(server.admin, "OPTIONS", ALL, &asked).await;
     assert_eq!(preflight.status, 204);
     let allows = |name: &(String, String)| name.0.starts_with("access-control-");
@@ -129,7 +159,11 @@ async fn only_operators_set_ranges_and_no_page_can() {
         ("PUT", ALL.to_owned(), all),
         ("DELETE", ALL.to_owned(), all),
         ("POST", format!("{ALL}/a"), one),
-        ("POST", "/api/v1/streams/demo".to_owned(), "GET, HEAD, OPTIONS"),
+        (
+            "POST",
+            "/api/v1/streams/demo".to_owned(),
+            "GET, HEAD, OPTIONS",
+        ),
     ] {
         let reply = ask(server.admin, method, &path, &[]).await;
         reply.assert_problem(405);

@@ -36,6 +36,8 @@ mod playlists;
 #[cfg(test)]
 mod proxies;
 #[cfg(test)]
+mod steering;
+#[cfg(test)]
 mod stub;
 #[cfg(test)]
 mod tls;

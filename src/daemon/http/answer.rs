@@ -25,7 +25,7 @@ use super::content::{Content, Response};
 use super::errors::{METHODS, Problem};
 use super::private::{self, Door};
 use super::routes::{self, Finder, Found, Target};
-use super::{api, caching, date_ranges, live, pages};
+use super::{api, caching, date_ranges, live, pages, steering};
 
 /// Longest form, in bytes.
 const FORM_BYTES_MAX: usize = 4096;
@@ -193,6 +193,9 @@ fn finish<C>(app: &App<C>, ask: &Ask, route: Route, mut response: Response) -> R
     let preflight = response.status() == StatusCode::NO_CONTENT;
     let headers = response.headers_mut();
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if route == Route::Page {
+        pages::allow_edges(headers, &app.steering.edges());
+    }
     app.audience
         .add_headers(ask, is_shared(route), preflight, headers);
     if let Some(redirect) = &app.redirect {
@@ -226,6 +229,7 @@ async fn handle<C: Catalog>(app: &App<C>, ask: &Ask, target: Target) -> Result<R
             None => pages::not_found(assets, policies, ask),
         }),
         Target::Master(name, packaging) => live::master(app, ask, &name, packaging).await,
+        Target::Steering(_, seat) => steering::manifest(app, ask, seat),
         Target::Thumbnail(name) => live::thumbnail(app, ask, &name),
         Target::Playlist(path, packaging) => live::playlist(app, ask, &path, packaging).await,
         Target::Media(path, file) => live::media(app, ask, &path, &file).await,
@@ -257,7 +261,8 @@ fn options() -> Response {
 /// Other sites may use media and API, but not pages.
 fn is_shared(route: Route) -> bool {
     match route {
-        Route::Master | Route::Playlist | Route::Media | Route::Thumbnail | Route::Api => true,
+        Route::Master | Route::Playlist | Route::Media => true,
+        Route::Steering | Route::Thumbnail | Route::Api => true,
         Route::Page | Route::Asset | Route::Metrics | Route::Health | Route::Challenge => false,
     }
 }

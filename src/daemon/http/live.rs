@@ -16,11 +16,11 @@ use crate::daemon::session::{Catalog, Demand};
 use super::app::App;
 use super::ask::Ask;
 use super::caching::{self, Entity, IMMUTABLE};
-use super::content::{Content, Response};
+use super::content::{Content, PLAYLIST, Response};
 use super::errors::Problem;
 use super::names::{Name, RenditionPath, Token};
 use super::ranges::{self, Wanted};
-use super::reload;
+use super::{reload, steering};
 
 /// How long a request for a master waits for a stream that is starting.
 const MASTER_WAIT_MAX: Duration = Duration::from_secs(10);
@@ -41,9 +41,16 @@ pub(super) async fn master<C: Catalog>(
         Demand::Unknown => Err(Problem::no_stream()),
         Demand::Nothing => Err(Problem::nothing_to_show()),
         Demand::Starting | Demand::Playable => {
-            let wait = MASTER_WAIT_MAX;
-            let document = app.origin.master(name, packaging, wait).await?;
-            Ok(playlist_response(ask, document))
+            let edges = steering::edges_for(app, ask, name);
+            let pathways = steering::pathways(&edges, name);
+            let document = app
+                .origin
+                .steered_master(name, packaging, &pathways, MASTER_WAIT_MAX);
+            let document = document.await?;
+            match ask.pass().filter(|_| !edges.is_empty()) {
+                Some(pass) => Ok(steering::with_pass(ask, &document, &pathways, name, pass)),
+                None => Ok(playlist_response(ask, document)),
+            }
         }
     }
 }
@@ -119,7 +126,7 @@ pub(super) fn thumbnail<C>(app: &App<C>, ask: &Ask, name: &Name) -> Result<Respo
 fn playlist_response(ask: &Ask, document: Document) -> Response {
     let Document { text, max_age } = document;
     let entity = Entity {
-        content_type: HeaderValue::from_static("application/vnd.apple.mpegurl"),
+        content_type: PLAYLIST,
         cache_control: caching::for_a_time(max_age),
         etag: text.etag.clone(),
         body: text.body.clone(),

@@ -16,6 +16,7 @@ use crate::daemon::origin::Packaging;
 use crate::daemon::telemetry::labels::Route;
 
 use super::audience::{Host, host};
+use super::edges;
 use super::names::{Name, RenditionPath, Token};
 
 /// What an address names.
@@ -27,6 +28,8 @@ pub(super) enum Target {
     Player(Name, &'static str),
     /// A multivariant playlist.
     Master(Name, Packaging),
+    /// Which edge a viewer of a stream goes to; with a seat, which one all viewers there go to.
+    Steering(Name, Option<u16>),
     /// The latest thumbnail of a stream.
     Thumbnail(Name),
     /// A media playlist.
@@ -61,6 +64,7 @@ impl Target {
         match self {
             Self::Player(name, _)
             | Self::Master(name, _)
+            | Self::Steering(name, _)
             | Self::Thumbnail(name)
             | Self::Stream(name)
             | Self::DateRanges(name)
@@ -92,6 +96,7 @@ impl Target {
         match self {
             Self::Index | Self::Player(..) => Route::Page,
             Self::Master(..) => Route::Master,
+            Self::Steering(..) => Route::Steering,
             Self::Thumbnail(_) => Route::Thumbnail,
             Self::Playlist(..) => Route::Playlist,
             Self::Media(..) => Route::Media,
@@ -191,9 +196,13 @@ fn live_target(rest: &str) -> Option<Target> {
             "master.m3u8" => Some(Target::Master(name, Packaging::Cmaf)),
             "ts.m3u8" => Some(Target::Master(name, Packaging::Ts)),
             "thumb.jpg" => Some(Target::Thumbnail(name)),
+            "steering.json" => Some(Target::Steering(name, None)),
             _ => None,
         };
     };
+    if second == "steering" && segments.clone().next().is_none() {
+        return Some(Target::Steering(name, Some(edges::seat_of(third)?)));
+    }
     let file = segments.next()?;
     if segments.next().is_some() {
         return None;
@@ -291,6 +300,10 @@ mod tests {
             ("/live/demo/s1/720p/7.m4s", Route::Media),
             ("/live/demo/s1/720p/init-0.mp4", Route::Media),
             ("/live/demo/thumb.jpg", Route::Thumbnail),
+            ("/live/demo/steering.json", Route::Steering),
+            ("/live/demo/steering/0.json", Route::Steering),
+            ("/live/demo/steering/255.json", Route::Steering),
+            ("/live/demo/steering/720p/7.m4s", Route::Media),
             ("/api/v1/streams", Route::Api),
             ("/api/v1/streams/demo", Route::Api),
             ("/metrics", Route::Metrics),
@@ -317,6 +330,11 @@ mod tests {
             ("/live//demo/master.m3u8", Route::Media),
             ("/live/demo/other.m3u8", Route::Media),
             ("/live/demo/s1/720p", Route::Media),
+            ("/live/demo/steering/", Route::Media),
+            ("/live/demo/steering/256.json", Route::Media),
+            ("/live/demo/steering/01.json", Route::Media),
+            ("/live/demo/steering/+1.json", Route::Media),
+            ("/live/demo/steering/1.json/", Route::Media),
             ("/live/demo/s1/720p/", Route::Media),
             ("/live/demo/s1/720p/.hidden", Route::Media),
             ("/live/demo/s1/7%32p/7.m4s", Route::Media),

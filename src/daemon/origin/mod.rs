@@ -6,8 +6,7 @@
 //!
 //! In reading order: `streams` is the map; `writer` the end that a session writes to; `read` the
 //! end that HTTP reads from; `session` one session between them; `demand` says which of its rungs are
-//! watched; `memory` keeps all sessions
-//! within [`Limits`].
+//! watched; `ranges` what operators mark in the live one; `memory` keeps all sessions within [`Limits`].
 //!
 //! [`Presentation`]: crate::model::hls::Presentation
 
@@ -23,7 +22,7 @@ mod spec;
 mod streams;
 mod writer;
 
-pub use crate::model::hls::{DateRange, Packaging, RangeError, Reload};
+pub use crate::model::hls::{DateRange, Packaging, Pathway, RangeError, Reload};
 pub use answer::{Age, Document, Missing, Object, Text};
 pub use demand::RungDemand;
 pub use limits::Limits;

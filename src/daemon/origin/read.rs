@@ -11,7 +11,7 @@ use super::address::File;
 use super::answer::{Document, Missing, Object};
 use super::session::{Found, Session};
 use super::streams::Origin;
-use crate::model::hls::{Packaging, Reload};
+use crate::model::hls::{Packaging, Pathway, Reload};
 
 /// What the windows hold, for metrics.
 #[derive(Debug, Clone, Default)]
@@ -42,9 +42,23 @@ impl Origin {
         packaging: Packaging,
         wait: Duration,
     ) -> Result<Document, Missing> {
+        self.steered_master(stream, packaging, &[], wait).await
+    }
+
+    /// The same, with all media on each of these pathways.
+    ///
+    /// # Errors
+    /// Likewise.
+    pub async fn steered_master(
+        &self,
+        stream: &str,
+        packaging: Packaging,
+        pathways: &[Pathway],
+        wait: Duration,
+    ) -> Result<Document, Missing> {
         let deadline = Instant::now() + wait;
         loop {
-            let mut changed = match self.offer(stream, packaging) {
+            let mut changed = match self.offer(stream, packaging, pathways) {
                 Offer::Ready(document) => return Ok(document),
                 Offer::Wait(changed) => changed,
                 Offer::Nothing => return Err(Missing::NotFound),
@@ -58,7 +72,7 @@ impl Origin {
 
     /// What there is now: the newest session if it is live. An ended one is offered only when no
     /// other is on its way.
-    fn offer(&self, stream: &str, packaging: Packaging) -> Offer {
+    fn offer(&self, stream: &str, packaging: Packaging, pathways: &[Pathway]) -> Offer {
         let (changed, expected, sessions) = {
             let streams = self.streams();
             let Some(stream) = streams.get(stream) else {
@@ -70,14 +84,17 @@ impl Origin {
         };
         let now = Instant::now();
         let live = sessions.last().filter(|s| s.promises(packaging));
-        if let Some(document) = live.and_then(|session| session.master(packaging)) {
+        if let Some(document) = live.and_then(|session| session.master(packaging, pathways)) {
             return Offer::Ready(document);
         }
         if expected || live.is_some() {
             return Offer::Wait(changed);
         }
         let kept = sessions.iter().rev().filter(|s| !s.expired(now));
-        match kept.filter_map(|session| session.master(packaging)).next() {
+        match kept
+            .filter_map(|session| session.master(packaging, pathways))
+            .next()
+        {
             Some(document) => Offer::Ready(document),
             None => Offer::Nothing,
         }

@@ -18,6 +18,8 @@ pub enum Route {
     Playlist,
     /// An init section, part or segment.
     Media,
+    /// Which edge a viewer goes to.
+    Steering,
     /// A thumbnail.
     Thumbnail,
     /// The JSON API.
@@ -38,6 +40,7 @@ impl EncodeLabelValue for Route {
             Self::Master => "master",
             Self::Playlist => "playlist",
             Self::Media => "media",
+            Self::Steering => "steering",
             Self::Thumbnail => "thumbnail",
             Self::Api => "api",
             Self::Metrics => "metrics",

@@ -33,6 +33,7 @@ pub use date::Date;
 pub use date_range::{Cue, DateRange, RangeError, Value};
 pub use inits::Init;
 pub use media::{Packaging, Part, TrackId, TsSegment};
+pub use multivariant::Pathway;
 pub use presentation::{Presentation, Refused, SEGMENTS_KEPT_MAX};
 pub use reload::{Readiness, Reload};
 pub use rendition::HELD_SEGMENTS_MAX;

@@ -13,7 +13,7 @@ use super::date_ranges::DateRanges;
 use super::init::InitSection;
 use super::level;
 use super::media::{Packaging, Part, TrackId, TsSegment};
-use super::multivariant::{self, Variant};
+use super::multivariant::{self, Pathway, Variant};
 use super::playlist::{Page, Report};
 use super::reload::{Readiness, Reload};
 use super::rendition::Rendition;
@@ -370,8 +370,13 @@ impl Presentation {
     }
 
     /// The multivariant playlist; `None` before the packaging is playable. `session` is the folder
-    /// of the media playlists, relative to this playlist.
-    pub fn master(&mut self, packaging: Packaging, session: &str) -> Option<String> {
+    /// of the media playlists, relative to this playlist, or to the folder of each of `pathways`.
+    pub fn master(
+        &mut self,
+        packaging: Packaging,
+        session: &str,
+        pathways: &[Pathway],
+    ) -> Option<String> {
         if !self.playable(packaging) {
             return None;
         }
@@ -379,7 +384,7 @@ impl Presentation {
         let variants: Vec<_> = videos
             .map(|(n, video)| self.variant(n, video, packaging))
             .collect();
-        let text = multivariant::render(&self.plan, &variants, packaging, session);
+        let text = multivariant::render(&self.plan, &variants, packaging, session, pathways);
         let promises: Vec<_> = variants.iter().map(|v| v.bandwidth_bps).collect();
         for (n, bps) in promises.into_iter().enumerate() {
             self.advertised.insert((packaging, n), bps);

@@ -120,7 +120,7 @@ impl Page {
 }
 
 /// Attributes whose value is a quoted-string. All other known attributes are not quoted.
-const QUOTED: [&str; 11] = [
+const QUOTED: [&str; 14] = [
     "AUDIO",
     "CHANNELS",
     "CLASS",
@@ -130,6 +130,9 @@ const QUOTED: [&str; 11] = [
     "GROUP-ID",
     "ID",
     "NAME",
+    "PATHWAY-ID",
+    "SERVER-URI",
+    "STABLE-VARIANT-ID",
     "START-DATE",
     "URI",
 ];
