@@ -11,8 +11,11 @@ import { fileURLToPath } from 'node:url';
 const PACKAGE = join(dirname(fileURLToPath(import.meta.url)), 'node_modules', 'hls.js');
 const { version } = JSON.parse(readFileSync(join(PACKAGE, 'package.json'), 'utf8'));
 
-/** Features of hls.js; weir's audio is always an alternate rendition of its own. */
-const FEATURES = { ALT_AUDIO: true };
+/**
+ * Features of hls.js: weir's audio is always an alternate rendition of its own, and with edges a playlist
+ * lists everything once for each of them, which only content steering understands.
+ */
+const FEATURES = { ALT_AUDIO: true, CONTENT_STEERING: true };
 const FLAGS = [
   'ALT_AUDIO', 'CMCD', 'CONTENT_STEERING', 'EME_DRM', 'IFRAMES', 'INTERSTITIALS', 'M2TS_ADVANCED_CODECS',
   'MEDIA_CAPABILITIES', 'SUBTITLES', 'VARIABLE_SUBSTITUTION',

@@ -37,6 +37,8 @@ const HOUSEKEEPING: Duration = Duration::from_secs(1);
 pub(super) struct Daemon {
     /// Who may watch.
     guard: Guard,
+    /// Where viewers are sent.
+    steering: http::Steering,
     origin: Origin,
     registry: Registry,
     metrics: Metrics,
@@ -90,6 +92,7 @@ impl Listeners {
         let public = public.map(|ports| {
             let public = http::Server::public(ports, server.cors.clone())
                 .guarded(daemon.guard.clone())
+                .steered(daemon.steering.clone())
                 .embedded_by(server.embed.clone())
                 .with_limits(http_limits(&settings.limits))
                 .knowing(daemon.certificates.clone())
@@ -256,6 +259,7 @@ impl Daemon {
         });
         Ok(Self {
             guard: Guard::default(),
+            steering: http::Steering::default(),
             origin,
             registry,
             metrics,
@@ -309,6 +313,7 @@ impl Daemon {
     pub(super) fn apply(&mut self, settings: &Settings, keys: &Keys) -> Result<(), Failure> {
         // First of all: nobody sees a moment of what is not for everybody any more.
         self.guard(settings, keys)?;
+        self.steering.set(&settings.edges);
         let order = &settings.encoder.order;
         if self.probing.is_needed(order, &self.registry) {
             self.registry.await_encoders();

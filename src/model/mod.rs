@@ -13,3 +13,4 @@ pub mod passthrough;
 pub mod sandbox;
 pub mod source;
 pub mod status;
+pub mod steering;

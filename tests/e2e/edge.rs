@@ -6,6 +6,7 @@ use std::net::TcpStream;
 use std::thread;
 use std::time::Duration;
 
+use crate::chromium::Chromium;
 use crate::support::clips::Clip;
 use crate::support::daemon::Daemon;
 use crate::support::http::{Answer, Client};
@@ -377,4 +378,122 @@ fn logged_in(edge: &Edge) -> String {
     let cookie = headers.find_map(|line| line.strip_prefix("set-cookie: "));
     let cookie = cookie.unwrap_or_else(|| panic!("no cookie:\n{answer}"));
     cookie.split(';').next().expect("a value").to_owned()
+}
+
+/// A stream on two edges, which players are told of.
+struct Steered {
+    edges: BTreeMap<String, Edge>,
+    ladder: String,
+    _publisher: Publisher,
+    daemon: Daemon,
+}
+
+impl Steered {
+    fn start() -> Self {
+        let ladder = format!(
+            "trusted_proxies = [\"127.0.0.1\"]\n{}",
+            small_ladder(&["s"])
+        );
+        let daemon = Daemon::start(&ladder);
+        let clip = Clip::new(426, 240, 30).gop(1);
+        let publisher = Publisher::ffmpeg(clip, &daemon.publish_url("s", KEY));
+        Viewer::open(&daemon, "s");
+        let edges = ["a", "b"].map(|name| (name.to_owned(), Edge::start(&daemon)));
+        let show = Self {
+            edges: edges.into(),
+            ladder,
+            _publisher: publisher,
+            daemon,
+        };
+        show.configure(&["a", "b"]);
+        show
+    }
+
+    /// Has weir send viewers to these edges from now on.
+    fn configure(&self, names: &[&str]) {
+        let tables = names.iter().map(|name| {
+            let address = self.edges[*name].url("");
+            format!("\n[[edge]]\nname = \"{name}\"\naddress = \"{address}\"\n")
+        });
+        let config = format!("{}{}", self.ladder, tables.collect::<String>());
+        self.daemon.write_config(&config);
+        self.daemon.signal(rustix::process::Signal::HUP);
+        wait_until("the edges", LIMIT, || {
+            let answer = self.daemon.get("/live/s/steering/0.json");
+            let priority = serde_json::from_str::<serde_json::Value>(&answer.text())
+                .ok()
+                .and_then(|manifest| Some(manifest["PATHWAY-PRIORITY"].as_array()?.len()));
+            priority == Some(names.len())
+        });
+    }
+
+    /// A browser that plays, and the edge that it has been sent to.
+    fn watched(&self) -> (Chromium, String) {
+        let mut browser = Chromium::open();
+        browser.play_bare(&self.daemon.url("/live/s/master.m3u8"));
+        browser.wait_played(2.0, LIMIT);
+        // The first pathway is that of the playlist; then the steering manifest says which one it is.
+        let priority = "window.weir.hls.pathwayPriority";
+        let told = format!("({priority})?.length === 2 && ({priority})[0] === ({PATHWAY})");
+        browser.wait_until(&told, LIMIT);
+        let name = browser.eval(PATHWAY);
+        let name = name.as_str().expect("a pathway").to_owned();
+        (browser, name)
+    }
+}
+
+/// The edge that a player loads from.
+const PATHWAY: &str = "window.weir.hls.levels[0]?.attrs['PATHWAY-ID']";
+
+fn other(name: &str) -> &'static str {
+    if name == "a" { "b" } else { "a" }
+}
+
+#[test]
+fn players_go_on_with_another_edge_when_theirs_has_stopped() {
+    let _turn = turn();
+    let mut show = Steered::start();
+    let (mut browser, name) = show.watched();
+    drop(show.edges.remove(&name));
+    let next = other(&name);
+    browser.wait_until(&format!("{PATHWAY} === '{next}'"), LIMIT);
+    browser.wait_played(5.0, LIMIT);
+    browser.assert_scripts_healthy();
+}
+
+#[test]
+fn an_edge_that_is_taken_out_has_no_viewers_after_half_a_minute() {
+    let _turn = turn();
+    let show = Steered::start();
+    let (mut browser, name) = show.watched();
+    let next = other(&name);
+    show.configure(&[next]);
+    browser.wait_until(&format!("{PATHWAY} === '{next}'"), LIMIT);
+    // Nothing is asked for at the edge that is out, although it works.
+    browser.eval("performance.clearResourceTimings()");
+    browser.wait_played(5.0, LIMIT);
+    let asked = |name: &str| {
+        let address = show.edges[name].url("/");
+        format!(
+            "performance.getEntriesByType('resource').filter((it) => it.name.startsWith('{address}')).length"
+        )
+    };
+    assert_eq!(browser.eval(&asked(&name)), 0);
+    assert_ne!(browser.eval(&asked(next)), 0);
+    browser.assert_scripts_healthy();
+}
+
+/// weir's own page, whose policy must let it load from other sites.
+#[test]
+fn the_page_plays_from_an_edge() {
+    let _turn = turn();
+    let show = Steered::start();
+    let mut browser = Chromium::open();
+    browser.goto(&show.daemon.url("/watch/s"));
+    browser.wait_played(4.0, LIMIT);
+    let media = "performance.getEntriesByType('resource').filter((it) => /m4s/.test(it.name))";
+    let elsewhere = format!("{media}.every((it) => !it.name.startsWith(location.origin))");
+    assert_eq!(browser.eval(&elsewhere), true);
+    assert_ne!(browser.eval(&format!("{media}.length")), 0);
+    browser.assert_healthy();
 }

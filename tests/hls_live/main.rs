@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use weir::base::units::{ByteSize, FrameRate};
 use weir::daemon::origin::{Limits, Origin, Packaging, Reload, SessionSpec, SessionWriter};
-use weir::model::hls::TrackId;
+use weir::model::hls::{DateRange, TrackId};
 
 mod audience;
 #[path = "../support/llhls/mod.rs"]
@@ -81,6 +81,9 @@ impl Live {
             self.writer.init(track, codec, Bytes::from_static(b"init"));
         }
         for n in 0..segments {
+            if n > 0 {
+                self.mark();
+            }
             for index in 0..worker.parts_of(n) {
                 for (track, cutter, _) in tracks {
                     self.writer.part(worker.part(track, cutter, n, index));
@@ -100,6 +103,16 @@ impl Live {
             self.writer.part(part);
             self.look(worker, worker.cut(segments, index + 1)).await;
         }
+    }
+
+    /// Marks an instant in all playlists.
+    fn mark(&self) {
+        let range = DateRange {
+            duration: Some(0.0),
+            ..DateRange::default()
+        };
+        let (_, is_new) = self.origin.set_date_range(STREAM, range).unwrap();
+        assert!(is_new);
     }
 
     async fn look(&mut self, worker: &Worker, at: Duration) {

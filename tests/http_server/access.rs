@@ -29,7 +29,7 @@ fn secret() -> Secret {
     Secret::new("signing secret".to_owned())
 }
 
-fn options() -> Options {
+pub fn options() -> Options {
     Options {
         remember: HOUR,
         ..Options::default()
@@ -45,7 +45,7 @@ fn policy(access: Access) -> Policy {
 }
 
 /// Rules with which `demo` asks for `access`, and so do all others.
-fn guard(access: Access, options: &Options) -> Guard {
+pub fn guard(access: Access, options: &Options) -> Guard {
     let guard = Guard::default();
     apply(&guard, access, options, "signing secret");
     guard
@@ -60,7 +60,7 @@ fn apply(guard: &Guard, access: Access, options: &Options, secret: &str) {
         .unwrap();
 }
 
-fn ticket(stream: &str, expires: SystemTime, password: Option<&str>) -> String {
+pub fn ticket(stream: &str, expires: SystemTime, password: Option<&str>) -> String {
     let password = password.map(|text| Password::parse(text).unwrap());
     let ticket = Ticket {
         expires,
@@ -162,6 +162,8 @@ fn addresses(running: &Running) -> Vec<String> {
         "/live/demo/ts.m3u8",
         "/live/demo/manifest.mpd",
         "/live/demo/thumb.jpg",
+        "/live/demo/steering.json",
+        "/live/demo/steering/7.json",
         "/api/v1/streams/demo",
     ];
     let files = [
@@ -344,14 +346,7 @@ async fn a_list_names_only_what_the_reader_may_watch() {
 
 /// Sends a form.
 async fn post(server: SocketAddr, path: &str, form: &str) -> Reply {
-    let mut stream = tokio::net::TcpStream::connect(server).await.unwrap();
-    let length = form.len();
-    let head = format!(
-        "POST {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\nContent-Length: {length}\r\n\
-         Content-Type: application/x-www-form-urlencoded\r\n\r\n{form}"
-    );
-    stream.write_all(head.as_bytes()).await.unwrap();
-    client::parse(&client::read_to_end(&mut stream).await)
+    client::post(server, path, "application/x-www-form-urlencoded", form).await
 }
 
 #[tokio::test]

@@ -57,6 +57,18 @@ pub async fn get(address: SocketAddr, path: &str) -> Reply {
     ask(address, "GET", path, &[]).await
 }
 
+/// Sends a body of this type.
+pub async fn post(server: SocketAddr, path: &str, kind: &str, body: &str) -> Reply {
+    let mut stream = TcpStream::connect(server).await.unwrap();
+    let length = body.len();
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nHost: {server}\r\nConnection: close\r\nContent-Length: {length}\r\n\
+         Content-Type: {kind}\r\n\r\n{body}"
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    parse(&read_to_end(&mut stream).await)
+}
+
 /// Connects from `source`, an address of this machine such as 127.0.0.2.
 pub async fn connect_from(source: &str, address: SocketAddr) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();

@@ -19,6 +19,8 @@ mod challenges;
 #[cfg(test)]
 mod client;
 #[cfg(test)]
+mod date_ranges;
+#[cfg(test)]
 mod front_door;
 #[cfg(test)]
 mod http2;
@@ -35,6 +37,8 @@ mod pages;
 mod playlists;
 #[cfg(test)]
 mod proxies;
+#[cfg(test)]
+mod steering;
 #[cfg(test)]
 mod stub;
 #[cfg(test)]

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use weir::base::cors::Cors;
 use weir::base::units::{ByteSize, FrameRate};
 use weir::daemon::access::Guard;
-use weir::daemon::http::{Limits, Server};
+use weir::daemon::http::{Limits, Server, Steering};
 use weir::daemon::net::{Listener, Proxies};
 use weir::daemon::origin::{self, Origin, Packaging, SessionSpec, SessionWriter};
 use weir::daemon::session::{Catalog, Demand, Viewer};
@@ -297,6 +297,19 @@ impl Running {
         let any = "127.0.0.1:0".parse().unwrap();
         let server = Server::bind(any, Cors::Any).unwrap();
         let server = server.guarded(guard).embedded_by(embedders);
+        Self::run(server, Vec::new(), CancellationToken::new())
+    }
+
+    /// One that sends viewers to edges.
+    pub fn steered(steering: Steering) -> Self {
+        Self::with_steering(Guard::default(), Limits::default(), Cors::Any, steering)
+    }
+
+    /// The same, with a guard.
+    pub fn with_steering(guard: Guard, limits: Limits, cors: Cors, steering: Steering) -> Self {
+        let any = "127.0.0.1:0".parse().unwrap();
+        let server = Server::bind(any, cors).unwrap().with_limits(limits);
+        let server = server.guarded(guard).steered(steering);
         Self::run(server, Vec::new(), CancellationToken::new())
     }
 

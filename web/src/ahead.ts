@@ -5,7 +5,7 @@
 
 import { isEmbed, masterUrl, nameInPath, statusUrl } from './api.ts';
 import { textOf, type Ahead, type Fetched } from './player/fetched.ts';
-import { viewerHeaders } from './viewer.ts';
+import { isHere, viewerHeaders } from './viewer.ts';
 import { beginning, firstVariant, readMaster } from './player/head-start.ts';
 import { rememberedBandwidth } from './player/bandwidth.ts';
 
@@ -20,7 +20,7 @@ let firstStartMs: number | null = null;
 
 async function ask(url: string): Promise<Fetched | null> {
   const startMs = performance.now();
-  const response = await fetch(url, { headers: viewerHeaders() });
+  const response = await fetch(url, { headers: isHere(url) ? viewerHeaders() : {} });
   const firstMs = performance.now();
   if (response.status !== 200) return null;
   const body = await response.arrayBuffer();

@@ -28,6 +28,11 @@ export function viewerHeadersNow(nowMs: number): Record<string, string> {
   return viewerHeaders();
 }
 
+/** Whether an address is on the page's own site. */
+export function isHere(url: string): boolean {
+  return new URL(url, location.href).origin === location.origin;
+}
+
 /** The header for requests of somebody who watches. */
 export function viewerHeaders(): Record<string, string> {
   globalThis.weirViewer ??= random();

@@ -49,6 +49,7 @@ pub fn diff(started: &Settings, old: &Settings, new: &Settings) -> Changes {
         ),
         ("server.acme", old.server.acme != new.server.acme),
         ("access", old.access != new.access),
+        ("edge", old.edges != new.edges),
         // The data folder has only keys and certificates in it.
         ("server.data", old.server.data != new.server.data),
         (
@@ -304,6 +305,11 @@ mod tests {
             key: "/a.key".into(),
         });
         assert_eq!(diff(&old, &old, &new).at_once, ["server.certificate"]);
+        let with =
+            |edges: &str| format!("[[edge]]\nname = \"a\"\naddress = \"https://{edges}.example\"");
+        let changes = between(&with("a"), &with("b"));
+        assert_eq!(changes.at_once, ["edge"]);
+        assert!(changes.needs_restart.is_empty() && changes.all_sessions.is_empty());
         let with = |name: &str| {
             format!(
                 "[server]\nhttps = \"0.0.0.0:8443\"\n\

@@ -9,7 +9,7 @@ use super::problem::{Place, Problem, Text};
 use super::reader::{At, Section, table, tables};
 use super::report::Report;
 use super::settings::Settings;
-use super::{access, front_door, mask, overrides, rungs, sections, streams};
+use super::{access, edges, front_door, mask, overrides, rungs, sections, streams};
 use crate::daemon::access::Policy;
 
 /// Longest configuration file, in bytes.
@@ -17,7 +17,7 @@ const FILE_BYTES_MAX: u64 = 1024 * 1024;
 /// Where a configuration is searched for, in this order.
 const DEFAULT_PATHS: [&str; 2] = ["config.toml", "/etc/weir/config.toml"];
 const ROOT_KEYS: &[&str] = &[
-    "server", "hls", "session", "encoder", "worker", "limits", "access", "rung", "stream",
+    "server", "hls", "session", "encoder", "worker", "limits", "access", "edge", "rung", "stream",
 ];
 
 /// The configuration file if the user names none: `/etc/weir/config.toml` if only that exists,
@@ -154,6 +154,7 @@ fn settings(root: &Table, base: &Path, problems: &mut Vec<Problem>) -> Settings 
         access: default_access,
         password,
     };
+    let edges = edges::read(tables(&section, "edge", problems), problems);
     let whole_segment = segment.filter(|_| hls.has_whole_segments());
     let rung_tables = tables(&section, "rung", problems);
     let ladder = rungs::read(rung_tables, root.get("rung"), whole_segment, problems);
@@ -167,6 +168,7 @@ fn settings(root: &Table, base: &Path, problems: &mut Vec<Problem>) -> Settings 
         worker,
         limits,
         access,
+        edges,
         ladder: ladder.rungs,
         streams,
     }

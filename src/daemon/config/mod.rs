@@ -10,6 +10,7 @@ mod access;
 mod acme;
 mod diff;
 mod document;
+mod edges;
 mod exposure;
 mod front_door;
 pub mod keys;

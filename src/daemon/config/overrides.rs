@@ -17,7 +17,7 @@ pub(super) const TABLES: [&str; 7] = [
 /// Tables in a table, which are overridden by `WEIR__TABLE__INNER__KEY`.
 const INNER_TABLES: [(&str, &str); 1] = [("server", "acme")];
 /// Arrays of tables that are overridden by `WEIR__ARRAY__NAME__KEY`.
-pub(super) const ARRAYS: [&str; 2] = ["stream", "rung"];
+pub(super) const ARRAYS: [&str; 3] = ["stream", "rung", "edge"];
 
 /// The overrides in the environment of this process. What is not UTF-8 in a name or value becomes
 /// replacement characters, so that validation rejects it.

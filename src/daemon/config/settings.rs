@@ -15,6 +15,7 @@ use crate::model::ladder::Rung;
 use crate::model::passthrough;
 use crate::model::sandbox::Sandbox;
 use crate::model::source::Source;
+use crate::model::steering::Edge;
 
 /// All settings of a `config.toml`, with defaults filled in and absolute paths.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,6 +34,8 @@ pub struct Settings {
     pub limits: Limits,
     /// `[access]`
     pub access: access::Options,
+    /// `[[edge]]`, in the order of the file; names are unique.
+    pub edges: Vec<Edge>,
     /// `[[rung]]`: the ladder, top first; never empty. Each stream has its own part of it.
     pub ladder: Vec<Rung>,
     /// `[[stream]]`, in the order of the file; names are unique.

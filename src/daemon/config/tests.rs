@@ -89,6 +89,7 @@ fn nothing_written_is_all_defaults() {
             jwt: None,
             webhook: None,
         },
+        edges: Vec::new(),
         ladder: settings.ladder.clone(),
         streams: Vec::new(),
     };

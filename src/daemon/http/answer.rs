@@ -25,11 +25,14 @@ use super::content::{Content, Response};
 use super::errors::{METHODS, Problem};
 use super::private::{self, Door};
 use super::routes::{self, Finder, Found, Target};
-use super::{api, caching, live, pages};
+use super::{api, caching, date_ranges, live, pages, steering};
 
-/// Longest form, in bytes, and how long it may take.
+/// Longest form, in bytes.
 const FORM_BYTES_MAX: usize = 4096;
-const FORM_WAIT_MAX: Duration = Duration::from_secs(5);
+/// Longest body of a request to the admin port.
+const BODY_BYTES_MAX: usize = date_ranges::BODY_BYTES_MAX;
+/// How long a body may take.
+const BODY_WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// Answers every request. The response carries its [`Route`] as an extension.
 #[derive(Debug)]
@@ -93,8 +96,12 @@ where
         }
         let finding = self.finder.call(ask.head());
         Box::pin(async move {
+            let bytes_max = match app.audience {
+                Audience::Viewers(_) => FORM_BYTES_MAX,
+                Audience::Operators(_) => BODY_BYTES_MAX,
+            };
             let ask = match *ask.method() {
-                Method::POST => ask.with_form(form(body).await),
+                Method::POST => ask.with_body(whole(body, bytes_max).await),
                 _ => ask,
             };
             let found = finding.await?.extensions_mut().remove::<Found>();
@@ -138,7 +145,7 @@ async fn answer<C: Catalog>(
     target: Target,
     door: Option<Door>,
 ) -> Response {
-    let route = target.route();
+    let (route, writes) = (target.route(), target.writes());
     let response = match (ask.method(), door) {
         (&Method::OPTIONS, _) => options(),
         (&Method::GET | &Method::HEAD | &Method::POST, Some(door)) => {
@@ -156,19 +163,26 @@ async fn answer<C: Catalog>(
             None => Problem::no_route().json(),
         },
         (&Method::GET | &Method::HEAD, None) => handled(app, ask, target).await,
+        (method, None) if writes.as_ref().is_some_and(|(writes, _)| writes == method) => {
+            handled(app, ask, target).await
+        }
         _ => Problem::method().json(),
     };
-    finish(app, ask, route, response)
+    let mut response = finish(app, ask, route, response);
+    if let (Some((_, allow)), true) = (writes, response.headers().contains_key(ALLOW)) {
+        response.headers_mut().insert(ALLOW, allow);
+    }
+    response
 }
 
-/// The body of a form; nothing if it is too long, too slow or breaks off.
-async fn form<B>(body: B) -> Bytes
+/// A body; nothing if it is too long, too slow or breaks off.
+async fn whole<B>(body: B, bytes_max: usize) -> Bytes
 where
     B: Body<Data = Bytes>,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let body = pin!(Limited::new(body, FORM_BYTES_MAX));
-    match timeout(FORM_WAIT_MAX, body.collect()).await {
+    let body = pin!(Limited::new(body, bytes_max));
+    match timeout(BODY_WAIT_MAX, body.collect()).await {
         Ok(Ok(body)) => body.to_bytes(),
         Ok(Err(_)) | Err(_) => Bytes::new(),
     }
@@ -179,6 +193,9 @@ fn finish<C>(app: &App<C>, ask: &Ask, route: Route, mut response: Response) -> R
     let preflight = response.status() == StatusCode::NO_CONTENT;
     let headers = response.headers_mut();
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if route == Route::Page {
+        pages::allow_edges(headers, &app.steering.edges());
+    }
     app.audience
         .add_headers(ask, is_shared(route), preflight, headers);
     if let Some(redirect) = &app.redirect {
@@ -213,11 +230,14 @@ async fn handle<C: Catalog>(app: &App<C>, ask: &Ask, target: Target) -> Result<R
         }),
         Target::Master(name, packaging) => live::master(app, ask, &name, packaging).await,
         Target::Manifest(name) => live::manifest(app, ask, &name).await,
+        Target::Steering(_, seat) => steering::manifest(app, ask, seat),
         Target::Thumbnail(name) => live::thumbnail(app, ask, &name),
         Target::Playlist(path, packaging) => live::playlist(app, ask, &path, packaging).await,
         Target::Media(path, file) => live::media(app, ask, &path, &file).await,
         Target::Streams => api::streams(app, ask),
         Target::Stream(name) => api::stream(app, ask, &name),
+        Target::DateRanges(name) => date_ranges::all(app, ask, &name),
+        Target::DateRange(name, id) => date_ranges::one(app, ask, &name, &id),
         Target::Metrics => api::metrics(app).await,
         Target::Health => Ok(api::healthy()),
         Target::Readiness => api::ready(app),
@@ -242,12 +262,8 @@ fn options() -> Response {
 /// Other sites may use media and API, but not pages.
 fn is_shared(route: Route) -> bool {
     match route {
-        Route::Master
-        | Route::Manifest
-        | Route::Playlist
-        | Route::Media
-        | Route::Thumbnail
-        | Route::Api => true,
+        Route::Master | Route::Manifest | Route::Playlist | Route::Media => true,
+        Route::Steering | Route::Thumbnail | Route::Api => true,
         Route::Page | Route::Asset | Route::Metrics | Route::Health | Route::Challenge => false,
     }
 }

@@ -111,7 +111,8 @@ pub(super) fn ready<C: Catalog>(app: &App<C>) -> Result<Response, Problem> {
     ))
 }
 
-fn json(value: &impl Serialize) -> Result<Response, Problem> {
+/// A value as JSON, for nobody to keep.
+pub(super) fn json(value: &impl Serialize) -> Result<Response, Problem> {
     match serde_json::to_string(value) {
         Ok(text) => Ok(ok("application/json", text)),
         Err(error) => {

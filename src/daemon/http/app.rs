@@ -7,6 +7,7 @@ use crate::daemon::tls::Certificates;
 
 use super::assets::Assets;
 use super::audience::Audience;
+use super::edges::Steering;
 use super::pages::Policies;
 use super::redirect::Redirect;
 
@@ -18,6 +19,8 @@ pub(super) struct App<C> {
     pub(super) redirect: Option<Redirect>,
     /// Who may watch.
     pub(super) guard: Guard,
+    /// Where viewers are sent.
+    pub(super) steering: Steering,
     /// What browsers may do with pages.
     pub(super) policies: Policies,
     pub(super) catalog: C,

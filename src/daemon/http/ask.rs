@@ -54,7 +54,7 @@ pub(super) struct Ask {
     headers: HeaderMap,
     peer: IpAddr,
     carrier: Carrier,
-    form: Bytes,
+    body: Bytes,
 }
 
 impl Ask {
@@ -70,13 +70,13 @@ impl Ask {
             address_start: prefix::in_front(parts.uri.path()).map_or(0, |(_, end)| end),
             uri: parts.uri,
             headers: parts.headers,
-            form: Bytes::new(),
+            body: Bytes::new(),
         }
     }
 
-    /// The same request with what a form on a page sent.
-    pub(super) fn with_form(self, form: Bytes) -> Self {
-        Self { form, ..self }
+    /// The same request with its body: what a form on a page sent, or a program.
+    pub(super) fn with_body(self, body: Bytes) -> Self {
+        Self { body, ..self }
     }
 
     /// The same request apart from the buffer that it was read into, which its connection can use again
@@ -133,9 +133,9 @@ impl Ask {
         prefix::in_front(self.uri.path()).map(|(pass, _)| pass)
     }
 
-    /// What a form on a page sent.
-    pub(super) fn form(&self) -> &[u8] {
-        &self.form
+    /// What a form on a page sent, or a program; nothing if it was too long.
+    pub(super) fn body(&self) -> &[u8] {
+        &self.body
     }
 
     pub(super) fn query(&self) -> &str {

@@ -5,7 +5,11 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use http::header::HeaderValue;
 use hyper::body::{Body, Frame, SizeHint};
+
+/// The type of a playlist (RFC 8216bis section 4).
+pub(super) const PLAYLIST: HeaderValue = HeaderValue::from_static("application/vnd.apple.mpegurl");
 
 /// A response of a handler.
 pub(super) type Response = http::Response<Content>;

@@ -1,5 +1,6 @@
 //! Errors as JSON, for programs. People get the page `404.html` (see `pages`).
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -23,14 +24,14 @@ const RETRY_MANY: Duration = Duration::from_secs(60);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Problem {
     status: StatusCode,
-    error: &'static str,
+    error: Cow<'static, str>,
     hint: &'static str,
     is_kept: bool,
 }
 
 #[derive(Serialize)]
-struct Body {
-    error: &'static str,
+struct Body<'a> {
+    error: &'a str,
     hint: &'static str,
 }
 
@@ -39,9 +40,17 @@ impl Problem {
     pub(super) const fn new(status: StatusCode, error: &'static str, hint: &'static str) -> Self {
         Self {
             status,
-            error,
+            error: Cow::Borrowed(error),
             hint,
             is_kept: true,
+        }
+    }
+
+    /// The same with a cause that is found out only now.
+    pub(super) fn found(status: StatusCode, error: String, hint: &'static str) -> Self {
+        Self {
+            error: Cow::Owned(error),
+            ..Self::new(status, "", hint)
         }
     }
 
@@ -115,14 +124,14 @@ impl Problem {
         Self::new(
             StatusCode::METHOD_NOT_ALLOWED,
             "method not allowed",
-            "use GET, HEAD or OPTIONS",
+            "Allow says which methods there are",
         )
     }
 
     /// The response, with a JSON body.
     pub(super) fn json(&self) -> Response {
         let body = Body {
-            error: self.error,
+            error: &self.error,
             hint: self.hint,
         };
         let text = serde_json::to_vec(&body).unwrap_or_default();

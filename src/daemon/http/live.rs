@@ -16,18 +16,16 @@ use crate::daemon::session::{Catalog, Demand};
 use super::app::App;
 use super::ask::Ask;
 use super::caching::{self, Entity, IMMUTABLE};
-use super::content::{Content, Response};
+use super::content::{Content, PLAYLIST, Response};
 use super::errors::Problem;
 use super::names::{Name, RenditionPath, Token};
 use super::ranges::{self, Wanted};
-use super::reload;
+use super::{reload, steering};
 
 /// How long a request for a master waits for a stream that is starting.
 const MASTER_WAIT_MAX: Duration = Duration::from_secs(10);
 /// A thumbnail is replaced every few seconds.
 const THUMBNAIL_AGE_MAX: Duration = Duration::from_secs(2);
-/// MIME type of playlists (RFC 8216bis section 10).
-const HLS: HeaderValue = HeaderValue::from_static("application/vnd.apple.mpegurl");
 /// MIME type of manifests (ISO/IEC 23009-1 annex C).
 const DASH: HeaderValue = HeaderValue::from_static("application/dash+xml");
 /// Names of sound begin so, and those of rungs do not.
@@ -41,9 +39,16 @@ pub(super) async fn master<C: Catalog>(
     packaging: Packaging,
 ) -> Result<Response, Problem> {
     demand(app, ask, name, packaging)?;
-    let wait = MASTER_WAIT_MAX;
-    let document = app.origin.master(name.as_str(), packaging, wait).await?;
-    Ok(text_response(ask, document, HLS))
+    let name = name.as_str();
+    let edges = steering::edges_for(app, ask, name);
+    let pathways = steering::pathways(&edges, name);
+    let origin = &app.origin;
+    let document = origin.steered_master(name, packaging, &pathways, MASTER_WAIT_MAX);
+    let document = document.await?;
+    match ask.pass().filter(|_| !edges.is_empty()) {
+        Some(pass) => Ok(steering::with_pass(ask, &document, &pathways, name, pass)),
+        None => Ok(text_response(ask, document, PLAYLIST)),
+    }
 }
 
 /// `/live/NAME/manifest.mpd`
@@ -102,7 +107,7 @@ pub(super) async fn playlist<C: Catalog>(
         let waited = asked.elapsed().as_secs_f64();
         app.metrics.http.blocking_reload.observe(waited);
     }
-    Ok(text_response(ask, answer?, HLS))
+    Ok(text_response(ask, answer?, PLAYLIST))
 }
 
 /// `/live/NAME/SESSION/RENDITION/FILE`

@@ -3,9 +3,9 @@
 //! In reading order: [`Server`] opens the port and lets connections in; `connection` serves one of
 //! them in one of the `places`, and its requests pass `tap`, which finds out the client
 //! (`forwarded`) and counts them. `routes` says what an address names, and
-//! `answer` calls the handler: `live`, `pages` or `api`; `private` stands before it where a stream is not
+//! `answer` calls the handler: `live`, `steering`, `pages`, `api` or `date_ranges`; `private` stands before it where a stream is not
 //! public, and `pass` finds what a request shows there (`prefix`: in front of its
-//! address). Handlers share `app` (state), `ask` (the
+//! address). Handlers share `app` (state), `edges`, `ask` (the
 //! request), `content` (the response's body), `names`, `caching`, `ranges`, `errors` and `assets`. The
 //! public ports (without TLS and with it) are one server and the admin port is another; `audience` is
 //! what they do differently, and `redirect` sends visitors from one public port to the other.
@@ -19,6 +19,8 @@ mod audience;
 mod caching;
 mod connection;
 mod content;
+mod date_ranges;
+mod edges;
 mod errors;
 mod forwarded;
 mod front;
@@ -37,7 +39,9 @@ mod reload;
 mod routes;
 mod server;
 mod shares;
+mod steering;
 mod tap;
 
+pub use edges::Steering;
 pub use limits::{Limits, raise_open_files_limit};
 pub use server::Server;

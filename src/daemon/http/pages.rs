@@ -1,7 +1,9 @@
 //! Pages and the files they load.
 
 use http::StatusCode;
-use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, REFERRER_POLICY};
+use http::header::{
+    CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderValue, REFERRER_POLICY,
+};
 
 use super::ask::Ask;
 use super::assets::{Asset, Assets};
@@ -9,6 +11,7 @@ use super::caching::{BRIEFLY, Entity};
 use super::content::Response;
 use super::errors::Problem;
 use crate::base::cors::Cors;
+use crate::model::steering::Edge;
 
 /// The bare player.
 pub(super) const EMBED: &str = "embed.html";
@@ -56,6 +59,25 @@ fn policy(form: &str, ancestors: &str) -> HeaderValue {
     );
     // Sites are as browsers name them, so they have no bytes that no header may have.
     HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("default-src 'none'"))
+}
+
+/// Lets a page load media from the edges, too.
+pub(super) fn allow_edges(headers: &mut HeaderMap, edges: &[Edge]) {
+    let policy = headers.get(CONTENT_SECURITY_POLICY);
+    let Some(policy) = policy.and_then(|policy| policy.to_str().ok()) else {
+        return;
+    };
+    let sources: String = edges
+        .iter()
+        .map(|edge| format!(" {}", edge.address))
+        .collect();
+    let mut policy = policy.to_owned();
+    for own in ["media-src 'self'", "connect-src 'self'"] {
+        policy = policy.replace(own, &format!("{own}{sources}"));
+    }
+    if let Ok(policy) = HeaderValue::from_str(&policy) {
+        headers.insert(CONTENT_SECURITY_POLICY, policy);
+    }
 }
 
 /// The page in `file`.
@@ -179,6 +201,32 @@ mod tests {
         let absent = page("watch.html");
         assert_eq!(absent.status(), 404);
         assert!(policy(&absent).ends_with("frame-ancestors 'self'"));
+    }
+
+    #[test]
+    fn pages_may_load_media_from_edges() {
+        let policies = Policies::new(&Cors::Any);
+        let edge = |name: &str| Edge {
+            name: name.to_owned(),
+            address: format!("https://{name}.example.org"),
+            weight: 1,
+        };
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_SECURITY_POLICY, policies.page.clone());
+        allow_edges(&mut headers, &[]);
+        assert_eq!(headers[CONTENT_SECURITY_POLICY], policies.page);
+        allow_edges(&mut headers, &[edge("a"), edge("b")]);
+        let policy = headers[CONTENT_SECURITY_POLICY].to_str().unwrap();
+        let edges = "https://a.example.org https://b.example.org";
+        assert!(
+            policy.contains(&format!("; media-src 'self' {edges} blob:;")),
+            "{policy}"
+        );
+        assert!(
+            policy.contains(&format!("; connect-src 'self' {edges};")),
+            "{policy}"
+        );
+        assert!(policy.contains("; script-src 'self';"), "{policy}");
     }
 
     #[test]

@@ -110,7 +110,7 @@ fn moved(ask: &Ask, target: &Target, door: &Door) -> Option<Response> {
     };
     let leads_on = matches!(
         target,
-        Target::Player(..) | Target::Master(..) | Target::Manifest(_)
+        Target::Player(..) | Target::Master(..) | Target::Manifest(_) | Target::Steering(..)
     );
     let to = format!(
         "{}{}",
@@ -132,7 +132,7 @@ pub(super) fn without_pass(ask: &Ask) -> Response {
 
 /// Takes a password from the form on the page. The page is told by a fragment what to say.
 async fn login(ask: &Ask, door: &Door, file: &str) -> Response {
-    let mut fields = url::form_urlencoded::parse(ask.form());
+    let mut fields = url::form_urlencoded::parse(ask.body());
     let attempt = fields.find(|(key, _)| key == FIELD);
     let attempt = attempt
         .map(|(_, value)| value.into_owned())

@@ -3,7 +3,8 @@
 use std::convert::Infallible;
 
 use bytes::Bytes;
-use http::Request;
+use http::header::HeaderValue;
+use http::{Method, Request};
 use http_body_util::Empty;
 use tower_service::Service;
 use warp::Reply;
@@ -15,6 +16,7 @@ use crate::daemon::origin::Packaging;
 use crate::daemon::telemetry::labels::Route;
 
 use super::audience::{Host, host};
+use super::edges;
 use super::names::{Name, RenditionPath, Token};
 
 /// What an address names.
@@ -28,6 +30,8 @@ pub(super) enum Target {
     Master(Name, Packaging),
     /// A DASH manifest.
     Manifest(Name),
+    /// Which edge a viewer of a stream goes to; with a seat, which one all viewers there go to.
+    Steering(Name, Option<u16>),
     /// The latest thumbnail of a stream.
     Thumbnail(Name),
     /// A media playlist.
@@ -38,6 +42,10 @@ pub(super) enum Target {
     Streams,
     /// The status of one stream.
     Stream(Name),
+    /// The date ranges of a stream.
+    DateRanges(Name),
+    /// One of them, by its id.
+    DateRange(Name, Token),
     /// Metrics.
     Metrics,
     /// Whether the daemon answers.
@@ -59,8 +67,11 @@ impl Target {
             Self::Player(name, _)
             | Self::Master(name, _)
             | Self::Manifest(name)
+            | Self::Steering(name, _)
             | Self::Thumbnail(name)
-            | Self::Stream(name) => Some(name.as_str()),
+            | Self::Stream(name)
+            | Self::DateRanges(name)
+            | Self::DateRange(name, _) => Some(name.as_str()),
             Self::Playlist(path, _) | Self::Media(path, _) => Some(path.parts().0),
             Self::Index
             | Self::Streams
@@ -73,16 +84,29 @@ impl Target {
         }
     }
 
+    /// The methods beside those that every address has.
+    pub(super) fn writes(&self) -> Option<(Method, HeaderValue)> {
+        let allow = HeaderValue::from_static;
+        match self {
+            Self::DateRanges(_) => Some((Method::POST, allow("GET, HEAD, OPTIONS, POST"))),
+            Self::DateRange(..) => Some((Method::DELETE, allow("GET, HEAD, OPTIONS, DELETE"))),
+            _ => None,
+        }
+    }
+
     /// The kind of the address, for metrics.
     pub(super) fn route(&self) -> Route {
         match self {
             Self::Index | Self::Player(..) => Route::Page,
             Self::Master(..) => Route::Master,
             Self::Manifest(_) => Route::Manifest,
+            Self::Steering(..) => Route::Steering,
             Self::Thumbnail(_) => Route::Thumbnail,
             Self::Playlist(..) => Route::Playlist,
             Self::Media(..) => Route::Media,
-            Self::Streams | Self::Stream(_) => Route::Api,
+            Self::Streams | Self::Stream(_) | Self::DateRanges(_) | Self::DateRange(..) => {
+                Route::Api
+            }
             Self::Metrics => Route::Metrics,
             Self::Health | Self::Readiness => Route::Health,
             Self::OnAdminPort(route) | Self::Other(route) | Self::Nothing(route) => *route,
@@ -177,9 +201,13 @@ fn live_target(rest: &str) -> Option<Target> {
             "ts.m3u8" => Some(Target::Master(name, Packaging::Ts)),
             "manifest.mpd" => Some(Target::Manifest(name)),
             "thumb.jpg" => Some(Target::Thumbnail(name)),
+            "steering.json" => Some(Target::Steering(name, None)),
             _ => None,
         };
     };
+    if second == "steering" && segments.clone().next().is_none() {
+        return Some(Target::Steering(name, Some(edges::seat_of(third)?)));
+    }
     let file = segments.next()?;
     if segments.next().is_some() {
         return None;
@@ -204,6 +232,8 @@ fn admin() -> impl Filter<Extract = (Target,), Error = Rejection> + Clone {
     first_of!(
         warp::path!("metrics").map(|| Target::Metrics),
         warp::path!("readyz").map(|| Target::Readiness),
+        warp::path!("api" / "v1" / "streams" / Name / "dateranges").map(Target::DateRanges),
+        warp::path!("api" / "v1" / "streams" / Name / "dateranges" / Token).map(Target::DateRange),
     )
 }
 
@@ -276,6 +306,10 @@ mod tests {
             ("/live/demo/s1/720p/7.m4s", Route::Media),
             ("/live/demo/s1/720p/init-0.mp4", Route::Media),
             ("/live/demo/thumb.jpg", Route::Thumbnail),
+            ("/live/demo/steering.json", Route::Steering),
+            ("/live/demo/steering/0.json", Route::Steering),
+            ("/live/demo/steering/255.json", Route::Steering),
+            ("/live/demo/steering/720p/7.m4s", Route::Media),
             ("/api/v1/streams", Route::Api),
             ("/api/v1/streams/demo", Route::Api),
             ("/metrics", Route::Metrics),
@@ -303,6 +337,11 @@ mod tests {
             ("/live/demo/other.m3u8", Route::Media),
             ("/live/demo/s1/manifest.mpd", Route::Media),
             ("/live/demo/s1/720p", Route::Media),
+            ("/live/demo/steering/", Route::Media),
+            ("/live/demo/steering/256.json", Route::Media),
+            ("/live/demo/steering/01.json", Route::Media),
+            ("/live/demo/steering/+1.json", Route::Media),
+            ("/live/demo/steering/1.json/", Route::Media),
             ("/live/demo/s1/720p/", Route::Media),
             ("/live/demo/s1/720p/.hidden", Route::Media),
             ("/live/demo/s1/7%32p/7.m4s", Route::Media),
@@ -319,6 +358,13 @@ mod tests {
         assert_eq!(target_of("/healthz", admin_target).await, Target::Health);
         let streams = target_of("/api/v1/streams", admin_target).await;
         assert_eq!(streams, Target::Streams);
+        let ranges = "/api/v1/streams/demo/dateranges";
+        let one = format!("{ranges}/range-1");
+        let name = || "demo".parse().unwrap();
+        let found = target_of(ranges, admin_target).await;
+        assert_eq!(found, Target::DateRanges(name()));
+        let found = target_of(&one, admin_target).await;
+        assert_eq!(found, Target::DateRange(name(), "range-1".parse().unwrap()));
         for (path, route) in [
             ("/", Route::Page),
             ("/watch/demo", Route::Page),
@@ -333,7 +379,12 @@ mod tests {
 
     #[tokio::test]
     async fn metrics_and_readiness_are_not_public() {
-        for (path, route) in [("/metrics", Route::Metrics), ("/readyz", Route::Health)] {
+        for (path, route) in [
+            ("/metrics", Route::Metrics),
+            ("/readyz", Route::Health),
+            ("/api/v1/streams/demo/dateranges", Route::Api),
+            ("/api/v1/streams/demo/dateranges/a", Route::Api),
+        ] {
             let target = target_of(path, target).await;
             assert_eq!(target, Target::OnAdminPort(route), "{path}");
         }

@@ -32,6 +32,7 @@ use super::ask::{Carrier, Peer};
 use super::assets::Assets;
 use super::audience::Audience;
 use super::connection::{self, Connection, Tracked};
+use super::edges::Steering;
 use super::front::Front;
 use super::limits::Limits;
 use super::pages::Policies;
@@ -54,6 +55,7 @@ pub struct Server {
     certificates: Option<Certificates>,
     guard: Guard,
     embedders: Cors,
+    steering: Steering,
 }
 
 impl Server {
@@ -68,6 +70,7 @@ impl Server {
             certificates: None,
             guard: Guard::default(),
             embedders: Cors::Any,
+            steering: Steering::default(),
         }
     }
 
@@ -95,6 +98,7 @@ impl Server {
             certificates: None,
             guard: Guard::default(),
             embedders: Cors::Any,
+            steering: Steering::default(),
         })
     }
 
@@ -121,6 +125,13 @@ impl Server {
     #[must_use]
     pub fn guarded(mut self, guard: Guard) -> Self {
         self.guard = guard;
+        self
+    }
+
+    /// Sends viewers to the edges of `steering`; else they come here.
+    #[must_use]
+    pub fn steered(mut self, steering: Steering) -> Self {
+        self.steering = steering;
         self
     }
 
@@ -164,6 +175,7 @@ impl Server {
             audience: self.audience,
             redirect: self.redirect,
             guard: self.guard,
+            steering: self.steering,
             policies: Policies::new(&self.embedders),
             catalog,
             origin,

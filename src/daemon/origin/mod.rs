@@ -5,10 +5,9 @@
 //! that waits first subscribes to changes of its rendition and then looks, so it misses no change.
 //!
 //! In reading order: `streams` is the map; `writer` the end that a session writes to; `read` the
-//! end that HTTP reads from; `session` one session between them, and `manifest` its
-//! DASH manifest; `demand` says which of its rungs are
-//! watched; `memory` keeps all sessions
-//! within [`Limits`].
+//! end that HTTP reads from; `session` one session between them, and `manifest` its DASH manifest;
+//! `demand` says which of its rungs are watched; `ranges` what operators mark in the live one; `memory`
+//! keeps all sessions within [`Limits`].
 //!
 //! [`Presentation`]: crate::model::hls::Presentation
 
@@ -18,13 +17,14 @@ mod demand;
 mod limits;
 mod manifest;
 mod memory;
+mod ranges;
 mod read;
 mod session;
 mod spec;
 mod streams;
 mod writer;
 
-pub use crate::model::hls::{Packaging, Reload};
+pub use crate::model::hls::{DateRange, Packaging, Pathway, RangeError, Reload};
 pub use answer::{Age, Document, Missing, Object, Text};
 pub use demand::RungDemand;
 pub use limits::Limits;

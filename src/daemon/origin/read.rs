@@ -11,7 +11,7 @@ use super::address::File;
 use super::answer::{Document, Missing, Object};
 use super::session::{Found, Session};
 use super::streams::Origin;
-use crate::model::hls::{Packaging, Reload};
+use crate::model::hls::{Packaging, Pathway, Reload};
 
 /// What the windows hold, for metrics.
 #[derive(Debug, Clone, Default)]
@@ -24,22 +24,23 @@ pub struct Usage {
 
 /// What lists the renditions of the newest session.
 #[derive(Debug, Clone, Copy)]
-enum Index {
-    Master(Packaging),
+enum Index<'a> {
+    /// The multivariant playlist, with all media on each of the pathways.
+    Master(Packaging, &'a [Pathway]),
     Manifest,
 }
 
-impl Index {
+impl Index<'_> {
     fn packaging(self) -> Packaging {
         match self {
-            Self::Master(packaging) => packaging,
+            Self::Master(packaging, _) => packaging,
             Self::Manifest => Packaging::Cmaf,
         }
     }
 
     fn of(self, session: &Session) -> Option<Document> {
         match self {
-            Self::Master(packaging) => session.master(packaging),
+            Self::Master(packaging, pathways) => session.master(packaging, pathways),
             Self::Manifest => session.manifest(),
         }
     }
@@ -65,7 +66,22 @@ impl Origin {
         packaging: Packaging,
         wait: Duration,
     ) -> Result<Document, Missing> {
-        self.index(stream, Index::Master(packaging), wait).await
+        self.steered_master(stream, packaging, &[], wait).await
+    }
+
+    /// The same, with all media on each of these pathways.
+    ///
+    /// # Errors
+    /// Likewise.
+    pub async fn steered_master(
+        &self,
+        stream: &str,
+        packaging: Packaging,
+        pathways: &[Pathway],
+        wait: Duration,
+    ) -> Result<Document, Missing> {
+        let index = Index::Master(packaging, pathways);
+        self.index(stream, index, wait).await
     }
 
     /// The DASH manifest of the stream's newest session, with the waits and errors of
@@ -77,7 +93,12 @@ impl Origin {
         self.index(stream, Index::Manifest, wait).await
     }
 
-    async fn index(&self, stream: &str, index: Index, wait: Duration) -> Result<Document, Missing> {
+    async fn index(
+        &self,
+        stream: &str,
+        index: Index<'_>,
+        wait: Duration,
+    ) -> Result<Document, Missing> {
         let deadline = Instant::now() + wait;
         loop {
             let mut changed = match self.offer(stream, index) {
@@ -94,7 +115,7 @@ impl Origin {
 
     /// What there is now: the newest session if it is live. An ended one is offered only when no
     /// other is on its way.
-    fn offer(&self, stream: &str, index: Index) -> Offer {
+    fn offer(&self, stream: &str, index: Index<'_>) -> Offer {
         let (changed, expected, sessions) = {
             let streams = self.streams();
             let Some(stream) = streams.get(stream) else {

@@ -13,7 +13,7 @@ use super::demand::RungDemand;
 use super::limits::Limits;
 use super::manifest::Manifest;
 use super::spec::SessionSpec;
-use crate::model::hls::{Lookup, Packaging, Presentation, Readiness, Reload, Timing};
+use crate::model::hls::{Lookup, Packaging, Pathway, Presentation, Readiness, Reload, Timing};
 use crate::model::ladder::cuts::Cut;
 
 /// How long a shared cache keeps the answer that ends a segment: the shortest time that it understands.
@@ -43,7 +43,8 @@ pub(super) struct State {
     pub(super) media: Presentation,
     /// The playlists as text, by rendition.
     rendered: Vec<Rendered>,
-    masters: [Rendered; 2],
+    /// Those of CMAF and MPEG-TS, without pathways and with them.
+    masters: [[Rendered; 2]; 2],
     manifest: Manifest,
     ended: Option<Instant>,
 }
@@ -233,23 +234,28 @@ impl Session {
         Some((index, edge))
     }
 
-    pub(super) fn master(&self, packaging: Packaging) -> Option<Document> {
+    pub(super) fn master(&self, packaging: Packaging, pathways: &[Pathway]) -> Option<Document> {
         let mut guard = self.lock();
         let State { media, masters, .. } = &mut *guard;
         let [cmaf, ts] = masters;
-        let slot = match packaging {
+        let [plain, steered] = match packaging {
             Packaging::Cmaf => cmaf,
             Packaging::Ts => ts,
         };
-        // A codec or a bit rate may have changed; comparing the texts is the simplest way to know.
-        let text = media.master(packaging, &self.name)?;
+        let (slot, kind) = match pathways {
+            [] => (plain, 'm'),
+            _ => (steered, 'p'),
+        };
+        // A codec, a bit rate or the pathways may have changed; comparing the texts is the simplest way to
+        // know.
+        let text = media.master(packaging, &self.name, pathways)?;
         let known = slot
             .full
             .take()
             .filter(|known| known.body == text.as_bytes());
         let text = known.unwrap_or_else(|| {
             slot.version = slot.version.saturating_add(1);
-            Text::new(text, format!("\"{}-m{}\"", self.name, slot.version))
+            Text::new(text, format!("\"{}-{kind}{}\"", self.name, slot.version))
         });
         slot.full = Some(text.clone());
         let max_age = Age::everywhere(media.timing().target() / 2);

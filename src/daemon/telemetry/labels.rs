@@ -20,6 +20,8 @@ pub enum Route {
     Playlist,
     /// An init section, part or segment.
     Media,
+    /// Which edge a viewer goes to.
+    Steering,
     /// A thumbnail.
     Thumbnail,
     /// The JSON API.
@@ -41,6 +43,7 @@ impl EncodeLabelValue for Route {
             Self::Manifest => "manifest",
             Self::Playlist => "playlist",
             Self::Media => "media",
+            Self::Steering => "steering",
             Self::Thumbnail => "thumbnail",
             Self::Api => "api",
             Self::Metrics => "metrics",

@@ -9,6 +9,9 @@
 mod awake;
 mod codecs;
 mod continuity;
+mod date;
+mod date_range;
+mod date_ranges;
 mod init;
 mod inits;
 mod level;
@@ -26,8 +29,11 @@ mod window;
 
 pub use codecs::is_codec;
 pub use continuity::Continuity;
+pub use date::Date;
+pub use date_range::{Cue, DateRange, RangeError, Value};
 pub use inits::Init;
 pub use media::{Packaging, Part, TrackId, TsSegment};
+pub use multivariant::Pathway;
 pub use presentation::tracks::{Edition, Track};
 pub use presentation::{Presentation, Refused, SEGMENTS_KEPT_MAX};
 pub use reload::{Readiness, Reload};

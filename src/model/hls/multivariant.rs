@@ -94,49 +94,126 @@ pub(super) fn sustained_bps(peak_bps: u64, timing: &Timing) -> u64 {
     peak_bps.saturating_mul(segment_ms) / buffered_ms.max(1)
 }
 
-/// The playlist's text. URIs are relative to `/live/STREAM/`; `session` is the folder of the
-/// session.
+/// Where the media playlists of a pathway are (Content Steering, section 7).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pathway {
+    /// `PATHWAY-ID`, of the characters a-z, A-Z, 0-9, `.`, `-` and `_`.
+    pub id: String,
+    /// Address of the folder of the stream, with a slash at its end.
+    pub folder: String,
+}
+
+/// File of the Steering Manifest, beside the multivariant playlist.
+const STEERING: &str = "steering.json";
+
+/// What is written of each pathway; without pathways, all is written once.
+struct Route<'a> {
+    folder: &'a str,
+    pathway: Option<&'a str>,
+}
+
+impl Route<'_> {
+    /// `GROUP-ID` of a rendition group: "A Variant Stream belonging to a particular Pathway SHOULD use
+    /// Rendition Group(s) on that Pathway" (section 4.4.6.2).
+    fn group(&self, name: &str) -> String {
+        match self.pathway {
+            Some(pathway) => format!("{name}@{pathway}"),
+            None => name.to_owned(),
+        }
+    }
+}
+
+/// The playlist's text. Without `pathways`, URIs are relative to `/live/STREAM/`; `session` is the folder of
+/// the session.
 pub(super) fn render(
     plan: &Plan,
     variants: &[Variant<'_>],
     packaging: Packaging,
     session: &str,
+    pathways: &[Pathway],
 ) -> String {
-    let file = file_name(packaging);
     let version = version(packaging);
     let mut out = format!("#EXTM3U\n#EXT-X-VERSION:{version}\n#EXT-X-INDEPENDENT-SEGMENTS\n");
+    if let Some(first) = pathways.first() {
+        let _ = writeln!(
+            out,
+            "#EXT-X-CONTENT-STEERING:SERVER-URI=\"{STEERING}\",PATHWAY-ID=\"{}\"",
+            first.id
+        );
+    }
+    let mut routes: Vec<Route<'_>> = pathways
+        .iter()
+        .map(|pathway| Route {
+            folder: &pathway.folder,
+            pathway: Some(&pathway.id),
+        })
+        .collect();
+    if routes.is_empty() {
+        routes.push(Route {
+            folder: "",
+            pathway: None,
+        });
+    }
     if packaging == Packaging::Cmaf {
-        for AudioRendition { name, .. } in &plan.audio {
-            // All groups have the same NAME, so that a player keeps the chosen audio when it
-            // switches rungs (section 4.4.6.2.1).
-            let _ = writeln!(
-                out,
-                "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"{name}\",NAME=\"Main\",DEFAULT=YES,\
-                 AUTOSELECT=YES,CHANNELS=\"2\",URI=\"{session}/{name}/{file}\""
-            );
+        for route in &routes {
+            groups(&mut out, plan, packaging, session, route);
         }
     }
-    for variant in variants {
-        let video = variant.video;
-        let rate = variant.frame_rate;
-        // "A decimal-floating-point … rounded to three decimal places" (section 4.4.6.2).
-        let milli = (u64::from(rate.num()) * 2000 / u64::from(rate.den())).div_ceil(2);
-        let _ = write!(
-            out,
-            "#EXT-X-STREAM-INF:BANDWIDTH={},AVERAGE-BANDWIDTH={},CODECS=\"{}\",\
-             RESOLUTION={}x{},FRAME-RATE={}.{:03}",
-            variant.bandwidth_bps,
-            variant.average_bps,
-            variant.codecs,
-            video.width,
-            video.height,
-            milli / 1000,
-            milli % 1000,
-        );
-        if let Some(audio) = variant.audio {
-            let _ = write!(out, ",AUDIO=\"{}\"", audio.name);
+    for route in &routes {
+        for variant in variants {
+            stream(&mut out, variant, packaging, session, route);
         }
-        let _ = write!(out, "\n{session}/{}/{file}\n", video.name);
     }
     out
+}
+
+fn groups(out: &mut String, plan: &Plan, packaging: Packaging, session: &str, route: &Route<'_>) {
+    let (file, folder) = (file_name(packaging), route.folder);
+    for AudioRendition { name, .. } in &plan.audio {
+        let group = route.group(name);
+        // All groups have the same NAME, so that a player keeps the chosen audio when it
+        // switches rungs (section 4.4.6.2.1).
+        let _ = writeln!(
+            out,
+            "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"{group}\",NAME=\"Main\",DEFAULT=YES,\
+             AUTOSELECT=YES,CHANNELS=\"2\",URI=\"{folder}{session}/{name}/{file}\""
+        );
+    }
+}
+
+fn stream(
+    out: &mut String,
+    variant: &Variant<'_>,
+    packaging: Packaging,
+    session: &str,
+    route: &Route<'_>,
+) {
+    let (video, rate) = (variant.video, variant.frame_rate);
+    // "A decimal-floating-point … rounded to three decimal places" (section 4.4.6.2).
+    let milli = (u64::from(rate.num()) * 2000 / u64::from(rate.den())).div_ceil(2);
+    let _ = write!(
+        out,
+        "#EXT-X-STREAM-INF:BANDWIDTH={},AVERAGE-BANDWIDTH={},CODECS=\"{}\",\
+         RESOLUTION={}x{},FRAME-RATE={}.{:03}",
+        variant.bandwidth_bps,
+        variant.average_bps,
+        variant.codecs,
+        video.width,
+        video.height,
+        milli / 1000,
+        milli % 1000,
+    );
+    if let Some(audio) = variant.audio {
+        let _ = write!(out, ",AUDIO=\"{}\"", route.group(&audio.name));
+    }
+    if let Some(pathway) = route.pathway {
+        // The same rung on another pathway has the same id, by which players find it.
+        let _ = write!(
+            out,
+            ",PATHWAY-ID=\"{pathway}\",STABLE-VARIANT-ID=\"{}\"",
+            video.name
+        );
+    }
+    let (file, folder) = (file_name(packaging), route.folder);
+    let _ = write!(out, "\n{folder}{session}/{}/{file}\n", video.name);
 }

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 use std::time::Duration;
 
+use super::date_ranges::Place;
 use super::media::Packaging;
 use super::segment::Segment;
 use super::text::{Seconds, date};
@@ -26,6 +27,8 @@ pub(super) struct Page<'a> {
     pub(super) window: &'a Window,
     pub(super) timing: &'a Timing,
     pub(super) packaging: Packaging,
+    /// The tags of date ranges, and where they stand, in order.
+    pub(super) ranges: &'a [(Place, &'a str)],
     pub(super) reports: &'a [Report],
     pub(super) ended: bool,
 }
@@ -44,6 +47,21 @@ pub(super) const fn file_name(packaging: Packaging) -> &'static str {
     match packaging {
         Packaging::Cmaf => "index.m3u8",
         Packaging::Ts => "ts.m3u8",
+    }
+}
+
+/// The tags of date ranges that are not written yet, in order.
+struct Ranges<'a>(&'a [(Place, &'a str)]);
+
+impl Ranges<'_> {
+    /// Writes those that stand at `place` or before.
+    fn write(&mut self, out: &mut String, place: Place) {
+        while let Some(((at, tag), rest)) = self.0.split_first()
+            && *at <= place
+        {
+            out.push_str(tag);
+            self.0 = rest;
+        }
     }
 }
 
@@ -140,15 +158,20 @@ impl Page<'_> {
         let mut to_end: Duration = self.listed().skip(skipped).map(|s| s.duration).sum();
         let before = skipped.checked_sub(1).and_then(|n| self.listed().nth(n));
         let mut map = before.and_then(|segment| segment.init);
+        let mut ranges = Ranges(self.ranges);
         for segment in self.listed().skip(skipped) {
             let changed = std::mem::replace(&mut map, segment.init) != segment.init;
+            // Without CAN-SKIP-DATERANGES no date range is skipped (section 6.2.5.1): a delta update has
+            // those of skipped segments here, before its first one.
+            ranges.write(out, (segment.msn, 0));
             self.preamble(out, segment, changed);
             if to_end <= self.timing.three_targets() {
-                self.parts(out, segment);
+                self.parts(out, segment, &mut ranges);
             }
-            self.closed(out, segment);
+            self.closed(out, segment, &mut ranges);
             to_end = to_end.saturating_sub(segment.duration);
         }
+        ranges.write(out, (u64::MAX, u32::MAX));
     }
 
     /// The tags that "MUST appear before the first EXT-X-PART tag of that Parent Segment"
@@ -166,12 +189,13 @@ impl Page<'_> {
         let _ = writeln!(out, "#EXT-X-PROGRAM-DATE-TIME:{date}");
     }
 
-    fn parts(&self, out: &mut String, segment: &Segment) {
+    fn parts(&self, out: &mut String, segment: &Segment, ranges: &mut Ranges<'_>) {
         if self.part_target().is_none() {
             return;
         }
         let msn = segment.msn;
-        for (index, part) in segment.parts.iter().enumerate() {
+        for (index, part) in (0_u32..).zip(&segment.parts) {
+            ranges.write(out, (msn, index));
             let duration = Seconds::nearest(part.duration);
             let independent = if part.independent {
                 ",INDEPENDENT=YES"
@@ -185,10 +209,11 @@ impl Page<'_> {
         }
     }
 
-    fn closed(&self, out: &mut String, segment: &Segment) {
+    fn closed(&self, out: &mut String, segment: &Segment, ranges: &mut Ranges<'_>) {
         if !segment.closed() {
             return;
         }
+        ranges.write(out, (segment.msn, u32::MAX));
         if segment.gap() {
             out.push_str("#EXT-X-GAP\n");
         }

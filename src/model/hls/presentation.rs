@@ -1,5 +1,6 @@
 //! One session: all its renditions, in both packagings.
 
+mod ranges;
 pub(super) mod tracks;
 
 use std::collections::BTreeMap;
@@ -9,10 +10,11 @@ use bytes::Bytes;
 
 use super::awake::Awake;
 use super::codecs;
+use super::date_ranges::DateRanges;
 use super::init::InitSection;
 use super::level;
 use super::media::{Packaging, Part, TrackId, TsSegment};
-use super::multivariant::{self, Variant};
+use super::multivariant::{self, Pathway, Variant};
 use super::playlist::{Page, Report};
 use super::reload::{Readiness, Reload};
 use super::rendition::Rendition;
@@ -48,6 +50,7 @@ pub struct Presentation {
     timing: Timing,
     renditions: Vec<Rendition>,
     awake: Awake,
+    ranges: DateRanges,
     ended: bool,
     /// `BANDWIDTH` in the last multivariant playlist, by packaging and variant.
     advertised: BTreeMap<(Packaging, usize), u64>,
@@ -73,6 +76,7 @@ impl Presentation {
             timing,
             renditions,
             awake: Awake::default(),
+            ranges: DateRanges::default(),
             ended: false,
             advertised: BTreeMap::new(),
             bandwidth_raised: 0,
@@ -213,6 +217,7 @@ impl Presentation {
         for rendition in &mut self.renditions {
             rendition.window.expire();
         }
+        self.expire_ranges();
     }
 
     /// Frees memory: drops segments that no playlist lists any more, or if there are none, removes
@@ -283,15 +288,17 @@ impl Presentation {
         }
     }
 
-    /// Number of the playlist's version: another one for each change of its segments, and of what it
-    /// reports of the other renditions in its packaging.
+    /// Number of the playlist's version: another one for each change of its segments, of the date ranges,
+    /// and of what it reports of the other renditions in its packaging.
     pub fn version(&self, rendition: usize) -> u64 {
         let packaging = self.renditions.get(rendition).map(|r| r.packaging);
         let set = self.renditions.iter();
         let set = set.filter(|r| Some(r.packaging) == packaging);
         let changes: u64 = set.map(|r| r.window.version()).sum();
         // The end changes a playlist whose last segment is complete, too.
-        changes.saturating_add(u64::from(self.ended))
+        changes
+            .saturating_add(self.ranges.version())
+            .saturating_add(u64::from(self.ended))
     }
 
     /// Whether the playlist ends with exactly what `reload` asks for, so that nobody will ask the same
@@ -329,6 +336,7 @@ impl Presentation {
     /// The media playlist of a rendition; `None` before it has a segment. With `skip`, a Playlist
     /// Delta Update (section 6.2.5.1) if there are segments to skip.
     pub fn playlist(&self, rendition: usize, skip: bool) -> Option<String> {
+        self.ranges.show();
         let this = self.renditions.get(rendition)?;
         this.window.last_closed()?;
         let reports: Vec<Report> = self
@@ -340,6 +348,7 @@ impl Presentation {
             window: &this.window,
             timing: &self.timing,
             packaging: this.packaging,
+            ranges: &self.ranges.tags(rendition),
             reports: &reports,
             ended: self.ended,
         };
@@ -362,8 +371,13 @@ impl Presentation {
     }
 
     /// The multivariant playlist; `None` before the packaging is playable. `session` is the folder
-    /// of the media playlists, relative to this playlist.
-    pub fn master(&mut self, packaging: Packaging, session: &str) -> Option<String> {
+    /// of the media playlists, relative to this playlist, or to the folder of each of `pathways`.
+    pub fn master(
+        &mut self,
+        packaging: Packaging,
+        session: &str,
+        pathways: &[Pathway],
+    ) -> Option<String> {
         if !self.playable(packaging) {
             return None;
         }
@@ -371,7 +385,7 @@ impl Presentation {
         let variants: Vec<_> = videos
             .map(|(n, video)| self.variant(n, video, packaging))
             .collect();
-        let text = multivariant::render(&self.plan, &variants, packaging, session);
+        let text = multivariant::render(&self.plan, &variants, packaging, session, pathways);
         let promises: Vec<_> = variants.iter().map(|v| v.bandwidth_bps).collect();
         for (n, bps) in promises.into_iter().enumerate() {
             self.advertised.insert((packaging, n), bps);

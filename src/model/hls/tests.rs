@@ -2,6 +2,7 @@
 
 mod kept;
 mod properties;
+mod ranges;
 mod sleep;
 
 use std::time::Duration;
@@ -9,6 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use proptest::prelude::*;
 
+use ranges::marked;
 use sleep::{refilled, slept};
 
 use super::*;
@@ -130,6 +132,11 @@ impl Show {
         for index in 0..PARTS_PER_SEGMENT {
             self.parts(msn, index);
         }
+        self.ts_segments(msn);
+    }
+
+    /// The MPEG-TS of a segment whose parts are there.
+    fn ts_segments(&mut self, msn: u64) {
         for video in (0..2).filter(|n| self.awake.contains(usize::from(*n))) {
             let segment = TsSegment {
                 video,
@@ -253,6 +260,7 @@ texts! {
     held_back, skip = false;
     slept, skip = false;
     refilled, skip = false;
+    marked, skip = false;
 }
 
 /// The playlist of the rung that had no part of segment 3 when the worker died.
@@ -271,7 +279,24 @@ fn masters_have_these_texts() {
         (Packaging::Cmaf, include_str!("golden/master.cmaf.m3u8")),
         (Packaging::Ts, include_str!("golden/master.ts.m3u8")),
     ] {
-        assert_eq!(show.media.master(packaging, "s1").unwrap(), golden);
+        assert_eq!(show.media.master(packaging, "s1", &[]).unwrap(), golden);
+    }
+}
+
+/// Every variant and every rendition is on every pathway.
+#[test]
+fn masters_with_pathways_have_these_texts() {
+    let mut show = fresh();
+    let pathways = ["a", "b"].map(|id| Pathway {
+        id: id.to_owned(),
+        folder: format!("https://{id}.example.org/live/s/"),
+    });
+    for (packaging, golden) in [
+        (Packaging::Cmaf, include_str!("golden/steered.cmaf.m3u8")),
+        (Packaging::Ts, include_str!("golden/steered.ts.m3u8")),
+    ] {
+        let text = show.media.master(packaging, "s1", &pathways).unwrap();
+        assert_eq!(text, golden);
     }
 }
 
@@ -280,7 +305,7 @@ fn a_master_waits_for_every_rendition() {
     let mut show = Show::new(PART);
     show.part(VIDEO, 1, 0);
     show.part(VIDEO, 1, 1);
-    assert_eq!(show.media.master(Packaging::Cmaf, "s"), None);
+    assert_eq!(show.media.master(Packaging::Cmaf, "s", &[]), None);
     assert!(!show.media.playable(Packaging::Cmaf));
     for track in [TrackId::Video(1), AUDIO] {
         show.part(track, 1, 0);
@@ -293,7 +318,7 @@ fn a_master_waits_for_every_rendition() {
 #[test]
 fn bandwidth_follows_segments_that_outgrow_it() {
     let mut show = fresh();
-    let before = show.media.master(Packaging::Cmaf, "s").unwrap();
+    let before = show.media.master(Packaging::Cmaf, "s", &[]).unwrap();
     assert_eq!(show.media.bandwidth_raised(), 0);
     let part = |index, bytes, last| Part {
         track: VIDEO,
@@ -308,7 +333,7 @@ fn bandwidth_follows_segments_that_outgrow_it() {
     show.media.part(&part(0, 1_000_000, false)).unwrap();
     show.media.part(&part(1, 500_000, true)).unwrap();
     // 1.5 MB of video and 2000 bytes of audio in one second.
-    let after = show.media.master(Packaging::Cmaf, "s").unwrap();
+    let after = show.media.master(Packaging::Cmaf, "s", &[]).unwrap();
     assert_eq!(
         after,
         before.replace("BANDWIDTH=5760256", "BANDWIDTH=12016000")

@@ -49,6 +49,27 @@ pub(super) fn date(unix_ns: u64) -> String {
     rfc3339(unix_ms, SecondsFormat::Millis)
 }
 
+/// Whether a character is normalized by itself and beside any other such character: "All character
+/// sequences MUST be normalized according to Unicode normalization form \"NFC\"" (section 4.1). These are
+/// the letters of common languages, signs, and pictures; a letter that is written as two characters is
+/// none of them.
+pub(super) fn is_composed(c: char) -> bool {
+    matches!(c,
+        ' '..='~'
+        | '\u{a0}'..='\u{2ff}'
+        // Greek, Cyrillic, without U+0374, U+037E and U+0387, which stand for others.
+        | '\u{370}'..='\u{373}' | '\u{375}'..='\u{377}' | '\u{37b}'..='\u{37d}'
+        | '\u{384}'..='\u{386}' | '\u{388}'..='\u{482}' | '\u{48a}'..='\u{52f}'
+        // Armenian, Hebrew, Arabic.
+        | '\u{531}'..='\u{58a}' | '\u{5d0}'..='\u{5ea}' | '\u{620}'..='\u{64a}'
+        // Punctuation and currencies.
+        | '\u{2010}'..='\u{2027}' | '\u{2030}'..='\u{205e}' | '\u{20a0}'..='\u{20c0}'
+        // Japanese, Chinese, Korean.
+        | '\u{3001}'..='\u{3029}' | '\u{3041}'..='\u{3096}' | '\u{30a0}'..='\u{30ff}'
+        | '\u{4e00}'..='\u{9fff}' | '\u{ac00}'..='\u{d7a3}'
+        | '\u{1f300}'..='\u{1faff}')
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

@@ -20,6 +20,7 @@ pub fn master(text: &str) -> (Master, Vec<Violation>) {
     let mut master = Master::default();
     let mut renditions: Vec<Attributes> = Vec::new();
     let mut variants: Vec<Attributes> = Vec::new();
+    let mut steering = Vec::new();
     parse::characters(text, &mut report);
     report.rule("4.4.1.1", text.starts_with("#EXTM3U\n"), || {
         "EXTM3U is not the first line".into()
@@ -30,6 +31,8 @@ pub fn master(text: &str) -> (Master, Vec<Violation>) {
             renditions.push(attributes(list, &mut report));
         } else if let Some(list) = line.strip_prefix("#EXT-X-STREAM-INF:") {
             variants.push(attributes(list, &mut report));
+        } else if let Some(list) = line.strip_prefix("#EXT-X-CONTENT-STEERING:") {
+            steering.push(attributes(list, &mut report));
         } else if !line.starts_with('#') {
             master.variants.push(line.to_owned());
         } else {
@@ -46,14 +49,57 @@ pub fn master(text: &str) -> (Master, Vec<Violation>) {
     for list in &variants {
         variant(list, &groups, &mut report);
     }
-    let bandwidths: Vec<u64> = variants
-        .iter()
-        .filter_map(|v| number(v, "BANDWIDTH"))
-        .collect();
-    report.rule("house", bandwidths.is_sorted_by(|a, b| a >= b), || {
-        "the top rung is not first".into()
-    });
+    steered(&steering, &variants, &mut report);
+    for of_one in by_pathway(&variants).values() {
+        let bandwidths: Vec<u64> = of_one
+            .iter()
+            .filter_map(|v| number(v, "BANDWIDTH"))
+            .collect();
+        report.rule("house", bandwidths.is_sorted_by(|a, b| a >= b), || {
+            "the top rung is not first".into()
+        });
+    }
     (master, report.0)
+}
+
+/// The variants of each pathway; "absence indicates that the Variant Stream belongs to the default Pathway
+/// '.'" (section 4.4.6.2).
+fn by_pathway(variants: &[Attributes]) -> BTreeMap<&str, Vec<&Attributes>> {
+    let mut pathways: BTreeMap<&str, Vec<&Attributes>> = BTreeMap::new();
+    for list in variants {
+        let pathway = list.get("PATHWAY-ID").map_or(".", String::as_str);
+        pathways.entry(pathway).or_default().push(list);
+    }
+    pathways
+}
+
+/// Content Steering (section 4.4.6.6), and that all pathways have the same rungs.
+fn steered(steering: &[Attributes], variants: &[Attributes], report: &mut Report) {
+    report.rule("4.4.6.6", steering.len() <= 1, || {
+        "more than one EXT-X-CONTENT-STEERING".into()
+    });
+    let pathways = by_pathway(variants);
+    for list in steering {
+        report.rule("4.4.6.6", list.contains_key("SERVER-URI"), || {
+            "EXT-X-CONTENT-STEERING without SERVER-URI".into()
+        });
+        let known = list
+            .get("PATHWAY-ID")
+            .is_none_or(|id| pathways.contains_key(id.as_str()));
+        report.rule("4.4.6.6", known, || {
+            format!("no variant is on the pathway of {list:?}")
+        });
+    }
+    let rungs = |of_one: &Vec<&Attributes>| -> Vec<Option<String>> {
+        of_one
+            .iter()
+            .map(|list| list.get("RESOLUTION").cloned())
+            .collect()
+    };
+    let mut all = pathways.values().map(rungs);
+    let first = all.next();
+    let alike = all.all(|other| Some(&other) == first.as_ref());
+    report.rule("4.4.6.6", alike, || "pathways of different rungs".into());
 }
 
 /// Tags that "MUST NOT appear more than once in a Playlist".

@@ -1,8 +1,10 @@
 //! Rules that a single playlist can break. Delta updates have been merged before they are checked
 //! here.
 
+use std::collections::BTreeMap;
+
 use super::Report;
-use super::parse::{Page, Segment, integer};
+use super::parse::{Attributes, Page, Segment, integer};
 
 /// Rounding error of the last printed digit.
 const ROUNDING_S: f64 = 0.001;
@@ -20,6 +22,7 @@ pub(super) fn check(page: &Page, report: &mut Report) {
     }
     reach(page, report);
     dates(page, report);
+    ranges(page, report);
     hints(page, report);
     reports(page, report);
 }
@@ -181,6 +184,41 @@ fn dates(page: &Page, report: &mut Report) {
                 "segment {} begins {step_s} s after {} of {length_s} s",
                 after.msn, before.msn
             )
+        });
+    }
+}
+
+/// Date ranges, by the rules for one tag and for those of one id.
+fn ranges(page: &Page, report: &mut Report) {
+    let mut known: BTreeMap<&str, Attributes> = BTreeMap::new();
+    for tag in &page.ranges {
+        let id = tag.get("ID");
+        report.rule("4.4.5.1", id.is_some(), || {
+            "EXT-X-DATERANGE without ID".into()
+        });
+        let whole = known.entry(id.map_or("", String::as_str)).or_default();
+        for (name, value) in tag {
+            let before = whole.insert(name.clone(), value.clone());
+            let same = before.as_ref().is_none_or(|before| before == value);
+            report.rule("4.4.5.1", same, || {
+                format!("date range {id:?} changes {name} from {before:?} to {value}")
+            });
+        }
+    }
+    for (id, range) in &known {
+        let has = |name: &str| range.contains_key(name);
+        report.rule("4.4.5.1", has("START-DATE"), || {
+            format!("date range {id} has no START-DATE")
+        });
+        let open = !has("DURATION") && !has("END-DATE") && has("CLASS");
+        report.rule("4.4.5.1", !has("END-ON-NEXT") || open, || {
+            format!("date range {id} ends on the next one, and has an end or no CLASS")
+        });
+        let date = |name: &str| chrono::DateTime::parse_from_rfc3339(range.get(name)?).ok();
+        let dates = (date("START-DATE"), date("END-DATE"));
+        let backwards = matches!(dates, (Some(start), Some(end)) if end < start);
+        report.rule("4.4.5.1", !backwards, || {
+            format!("date range {id} ends before it starts")
         });
     }
 }

@@ -67,6 +67,8 @@ pub struct Page {
     /// The segment that is still open.
     pub open: Option<Segment>,
     pub hints: Vec<Attributes>,
+    /// Every `EXT-X-DATERANGE`.
+    pub ranges: Vec<Attributes>,
     pub reports: Vec<Attributes>,
     pub ended: bool,
 }
@@ -118,7 +120,22 @@ impl Page {
 }
 
 /// Attributes whose value is a quoted-string. All other known attributes are not quoted.
-const QUOTED: [&str; 6] = ["AUDIO", "CHANNELS", "CODECS", "GROUP-ID", "NAME", "URI"];
+const QUOTED: [&str; 14] = [
+    "AUDIO",
+    "CHANNELS",
+    "CLASS",
+    "CODECS",
+    "CUE",
+    "END-DATE",
+    "GROUP-ID",
+    "ID",
+    "NAME",
+    "PATHWAY-ID",
+    "SERVER-URI",
+    "STABLE-VARIANT-ID",
+    "START-DATE",
+    "URI",
+];
 
 /// Parses an attribute list (section 4.2) and reports grammar errors.
 pub(super) fn attributes(text: &str, report: &mut Report) -> Attributes {
@@ -131,7 +148,9 @@ pub(super) fn attributes(text: &str, report: &mut Report) -> Attributes {
         };
         let name = first.name;
         let quoted = QUOTED.contains(&name);
-        report.rule("4.2", first.quoted == quoted, || {
+        // Those of date ranges that begin so may be either.
+        let fits = first.quoted == quoted || name.starts_with("X-");
+        report.rule("4.2", fits, || {
             let not = if quoted { "not " } else { "" };
             format!("the value of {name} is {not}quoted")
         });
@@ -192,11 +211,18 @@ fn seconds(text: &str) -> Option<f64> {
 
 /// "Playlist files MUST be encoded in UTF-8", without a byte order mark and control characters,
 /// normalized; "US-ASCII conforms to these rules". "Whitespace MUST NOT be present, except for elements
-/// in which it is explicitly specified" (section 4.1); weir writes none of these elements.
+/// in which it is explicitly specified" (section 4.1): weir writes such an element only in date ranges,
+/// whose texts operators write, in any language.
 pub(super) fn characters(text: &str, report: &mut Report) {
-    let odd = text.chars().find(|c| !matches!(c, '\n' | '\r' | '!'..='~'));
+    let free = |line: &&str| line.starts_with("#EXT-X-DATERANGE:");
+    let mut plain = text.lines().filter(|line| !free(line)).flat_map(str::chars);
+    let odd = plain.find(|c| !matches!(c, '!'..='~'));
     report.rule("4.1", odd.is_none(), || {
         format!("a character that is none of US-ASCII, or white: {odd:?}")
+    });
+    let controls = text.lines().flat_map(str::chars).find(|c| c.is_control());
+    report.rule("4.1", controls.is_none(), || {
+        format!("a control character: {controls:?}")
     });
 }
 
@@ -282,6 +308,7 @@ impl Reader {
                 let list = attributes(value, report);
                 page.skips.push(integer(list.get("SKIPPED-SEGMENTS")?)?);
             }
+            "#EXT-X-DATERANGE" => page.ranges.push(attributes(value, report)),
             "#EXT-X-PRELOAD-HINT" => page.hints.push(attributes(value, report)),
             "#EXT-X-RENDITION-REPORT" => page.reports.push(attributes(value, report)),
             "#EXT-X-ENDLIST" => page.ended = true,

@@ -3,12 +3,18 @@
 import type { HlsConfig } from 'hls.js';
 
 import { AheadLoader } from './ahead-loader.ts';
-import { viewerHeaders } from '../viewer.ts';
+import { isHere, viewerHeaders } from '../viewer.ts';
 import { rememberedBandwidth } from './bandwidth.ts';
 
-/** Requests for playlists say who watches. */
+/** Playlists, and which edge to use. */
+const NAMED = /\.m3u8|\/steering\.json/;
+
+/**
+ * Requests for them say who watches, unless they go to an edge on another site: there, the browser would
+ * ask for leave before each of them. Viewers count by the status that the page asks for, too.
+ */
 function nameViewer(request: XMLHttpRequest, url: string): void {
-  if (!url.includes('.m3u8')) return;
+  if (!NAMED.test(url) || !isHere(url)) return;
   if (!request.readyState) request.open('GET', url, true);
   for (const [name, value] of Object.entries(viewerHeaders())) request.setRequestHeader(name, value);
 }

@@ -231,6 +231,7 @@ fn settings(grace: Duration, streams: Vec<Stream>) -> Settings {
             connections_total: 1,
         },
         access: Default::default(),
+        edges: Vec::new(),
         ladder: Vec::new(),
         streams,
     }

@@ -58,7 +58,7 @@ fn the_bytes_of_a_stand_in_are_those_of_the_other_rung() {
 #[test]
 fn a_sleeping_rung_costs_no_memory_and_no_bandwidth() {
     let mut show = fresh();
-    let master = show.media.master(Packaging::Cmaf, "s").unwrap();
+    let master = show.media.master(Packaging::Cmaf, "s", &[]).unwrap();
     show.cut(2, LOWEST);
     let bytes = |show: &Show| [0, 1].map(|n| show.media.window(n).unwrap().0.bytes());
     let before = bytes(&show);
@@ -83,7 +83,7 @@ fn a_sleeping_rung_costs_no_memory_and_no_bandwidth() {
             .find(|line| line.contains("1280x720"))
             .map(str::to_owned)
     };
-    let now = show.media.master(Packaging::Cmaf, "s").unwrap();
+    let now = show.media.master(Packaging::Cmaf, "s", &[]).unwrap();
     assert_eq!(top(&now), top(&master));
     assert_eq!(show.media.bandwidth_raised(), 1, "of the other rung");
     assert!(show.media.shorten() == 0 && show.media.bytes() >= after.iter().sum::<u64>());

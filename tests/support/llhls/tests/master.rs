@@ -51,6 +51,26 @@ s/360p/index.m3u8
         ("4.2", "NAME=\"Main\"", "NAME=\"Main\",NAME=\"Main\""),
         ("4.2", "NAME=\"Main\"", "NAME=\"\""),
         ("4.1", "s/360p/index.m3u8", "s/360p/index.m3u8 "),
+        (
+            "4.4.6.6",
+            INDEPENDENT,
+            "#EXT-X-CONTENT-STEERING:PATHWAY-ID=\".\"\n",
+        ),
+        (
+            "4.4.6.6",
+            INDEPENDENT,
+            "#EXT-X-CONTENT-STEERING:SERVER-URI=\"s\",PATHWAY-ID=\"x\"\n",
+        ),
+        (
+            "4.4.6.6",
+            INDEPENDENT,
+            "#EXT-X-CONTENT-STEERING:SERVER-URI=\"s\"\n#EXT-X-CONTENT-STEERING:SERVER-URI=\"s\"\n",
+        ),
+        (
+            "4.4.6.6",
+            "RESOLUTION=640x360",
+            "RESOLUTION=640x360,PATHWAY-ID=\"b\"",
+        ),
         ("4.4.1.2", VERSION, "#EXT-X-VERSION:9\n#EXT-X-VERSION:9\n"),
         ("4.4.2", INDEPENDENT, twice_independent.as_str()),
         ("4.4.3", INDEPENDENT, "#EXT-X-TARGETDURATION:1\n"),

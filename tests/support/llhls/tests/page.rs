@@ -76,6 +76,34 @@ const BROKEN: &[(&str, &str, &str)] = &[
     ("4.1", "DURATION=0.5,URI=\"2.1.m4s\"", "URI=\"2.1.m4s\""),
     ("4.1", "PART-INF:PART-TARGET=0.5", "PART-INF:X=1"),
     ("4.1", "#EXTM3U", "\u{feff}#EXTM3U"),
+    ("4.4.5.1", HINT, "#EXT-X-DATERANGE:ID=\"a\"\n"),
+    (
+        "4.4.5.1",
+        HINT,
+        "#EXT-X-DATERANGE:START-DATE=\"2026-01-01T00:00:01Z\"\n",
+    ),
+    (
+        "4.4.5.1",
+        HINT,
+        "#EXT-X-DATERANGE:ID=\"a\",START-DATE=\"2026-01-01T00:00:01Z\",END-ON-NEXT=YES\n",
+    ),
+    (
+        "4.4.5.1",
+        HINT,
+        "#EXT-X-DATERANGE:ID=\"a\",START-DATE=\"2026-01-01T00:00:02Z\",\
+         END-DATE=\"2026-01-01T00:00:01Z\"\n",
+    ),
+    (
+        "4.4.5.1",
+        HINT,
+        "#EXT-X-DATERANGE:ID=\"a\",START-DATE=\"2026-01-01T00:00:01Z\"\n\
+         #EXT-X-DATERANGE:ID=\"a\",START-DATE=\"2026-01-01T00:00:02Z\"\n",
+    ),
+    (
+        "4.1",
+        HINT,
+        "#EXT-X-DATERANGE:ID=\"a\",START-DATE=\"2026-01-01T00:00:01Z\",X-A=\"a\u{7f}\"\n",
+    ),
     ("4.1", "\n2.m4s", "\n2.m4s "),
     ("4.1", "\n2.m4s", "\n2\u{7f}.m4s"),
     ("4.1", "\n2.m4s", "\n2\u{85}.m4s"),
