@@ -101,6 +101,8 @@ async fn the_admin_port_has_neither_pages_nor_media() {
         "/assets/nothing.js",
         "/live/demo/master.m3u8",
         "/live/demo/thumb.jpg",
+        "/live/demo/storyboard.vtt",
+        &server.session_path("thumb-0.jpg"),
         &server.path("index.m3u8"),
         "/nothing",
     ] {

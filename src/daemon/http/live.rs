@@ -1,4 +1,4 @@
-//! `/live/…`: playlists, media, thumbnails.
+//! `/live/…`: playlists, media, thumbnails, storyboards.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -116,10 +116,35 @@ pub(super) fn thumbnail<C>(app: &App<C>, ask: &Ask, name: &Name) -> Result<Respo
     Ok(entity.respond(ask))
 }
 
+/// `/live/NAME/storyboard.vtt`. Whoever asks for it, or for its pictures, watches nothing by that.
+pub(super) fn storyboard<C>(app: &App<C>, ask: &Ask, name: &Name) -> Result<Response, Problem> {
+    let document = app.origin.storyboard(name.as_str());
+    let document = document.map_err(|_| Problem::nothing_to_show())?;
+    Ok(text_response(ask, document, "text/vtt; charset=utf-8"))
+}
+
+/// `/live/NAME/SESSION/thumb-NUMBER.jpg`
+pub(super) fn picture<C>(
+    app: &App<C>,
+    ask: &Ask,
+    name: &Name,
+    session: &Token,
+    file: &Token,
+) -> Result<Response, Problem> {
+    let (session, file) = (session.as_str(), file.as_str());
+    let object = app.origin.picture(name.as_str(), session, file)?;
+    let etag = format!("\"{session}/{file}\"");
+    Ok(object_response(ask, object, &etag))
+}
+
 fn playlist_response(ask: &Ask, document: Document) -> Response {
+    text_response(ask, document, "application/vnd.apple.mpegurl")
+}
+
+fn text_response(ask: &Ask, document: Document, content_type: &'static str) -> Response {
     let Document { text, max_age } = document;
     let entity = Entity {
-        content_type: HeaderValue::from_static("application/vnd.apple.mpegurl"),
+        content_type: HeaderValue::from_static(content_type),
         cache_control: caching::for_a_time(max_age),
         etag: text.etag.clone(),
         body: text.body.clone(),

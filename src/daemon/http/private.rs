@@ -108,7 +108,10 @@ fn moved(ask: &Ask, target: &Target, door: &Door) -> Option<Response> {
     let (pass, Shown::Parameter) = door.pass.as_ref()? else {
         return None;
     };
-    let leads_on = matches!(target, Target::Player(..) | Target::Master(..));
+    let leads_on = matches!(
+        target,
+        Target::Player(..) | Target::Master(..) | Target::Storyboard(_)
+    );
     let to = format!(
         "{}{}",
         prefix::address(pass, ask.path()),

@@ -28,6 +28,10 @@ pub(super) enum Target {
     Master(Name, Packaging),
     /// The latest thumbnail of a stream.
     Thumbnail(Name),
+    /// The storyboard of a stream.
+    Storyboard(Name),
+    /// A picture of a session's storyboard, by its file.
+    Picture(Name, Token, Token),
     /// A media playlist.
     Playlist(RenditionPath, Packaging),
     /// An init section, part or segment, by its file.
@@ -57,6 +61,8 @@ impl Target {
             Self::Player(name, _)
             | Self::Master(name, _)
             | Self::Thumbnail(name)
+            | Self::Storyboard(name)
+            | Self::Picture(name, _, _)
             | Self::Stream(name) => Some(name.as_str()),
             Self::Playlist(path, _) | Self::Media(path, _) => Some(path.parts().0),
             Self::Index
@@ -75,7 +81,7 @@ impl Target {
         match self {
             Self::Index | Self::Player(..) => Route::Page,
             Self::Master(..) => Route::Master,
-            Self::Thumbnail(_) => Route::Thumbnail,
+            Self::Thumbnail(_) | Self::Storyboard(_) | Self::Picture(..) => Route::Thumbnail,
             Self::Playlist(..) => Route::Playlist,
             Self::Media(..) => Route::Media,
             Self::Streams | Self::Stream(_) => Route::Api,
@@ -172,14 +178,19 @@ fn live_target(rest: &str) -> Option<Target> {
             "master.m3u8" => Some(Target::Master(name, Packaging::Cmaf)),
             "ts.m3u8" => Some(Target::Master(name, Packaging::Ts)),
             "thumb.jpg" => Some(Target::Thumbnail(name)),
+            "storyboard.vtt" => Some(Target::Storyboard(name)),
             _ => None,
         };
     };
-    let file = segments.next()?;
+    let session = second.parse().ok()?;
+    let Some(file) = segments.next() else {
+        let picture = third.ends_with(".jpg").then_some(third)?;
+        return Some(Target::Picture(name, session, picture.parse().ok()?));
+    };
     if segments.next().is_some() {
         return None;
     }
-    let path = RenditionPath::new(name, second.parse().ok()?, third.parse().ok()?);
+    let path = RenditionPath::new(name, session, third.parse().ok()?);
     match file {
         "index.m3u8" => Some(Target::Playlist(path, Packaging::Cmaf)),
         "ts.m3u8" => Some(Target::Playlist(path, Packaging::Ts)),
@@ -270,6 +281,8 @@ mod tests {
             ("/live/demo/s1/720p/7.m4s", Route::Media),
             ("/live/demo/s1/720p/init-0.mp4", Route::Media),
             ("/live/demo/thumb.jpg", Route::Thumbnail),
+            ("/live/demo/storyboard.vtt", Route::Thumbnail),
+            ("/live/demo/s1/thumb-7.jpg", Route::Thumbnail),
             ("/api/v1/streams", Route::Api),
             ("/api/v1/streams/demo", Route::Api),
             ("/metrics", Route::Metrics),
@@ -296,6 +309,9 @@ mod tests {
             ("/live//demo/master.m3u8", Route::Media),
             ("/live/demo/other.m3u8", Route::Media),
             ("/live/demo/s1/720p", Route::Media),
+            ("/live/demo/s1/storyboard.vtt", Route::Media),
+            ("/live/demo/s1/.jpg", Route::Media),
+            ("/live/demo/s1/thumb-7.jpg/", Route::Media),
             ("/live/demo/s1/720p/", Route::Media),
             ("/live/demo/s1/720p/.hidden", Route::Media),
             ("/live/demo/s1/7%32p/7.m4s", Route::Media),

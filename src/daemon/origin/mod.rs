@@ -6,8 +6,8 @@
 //!
 //! In reading order: `streams` is the map; `writer` the end that a session writes to; `read` the
 //! end that HTTP reads from; `session` one session between them; `demand` says which of its rungs are
-//! watched; `memory` keeps all sessions
-//! within [`Limits`].
+//! watched; `pictures` are those of the seek bar; `memory` keeps all sessions within
+//! [`Limits`].
 //!
 //! [`Presentation`]: crate::model::hls::Presentation
 
@@ -16,6 +16,7 @@ mod answer;
 mod demand;
 mod limits;
 mod memory;
+mod pictures;
 mod read;
 mod session;
 mod spec;

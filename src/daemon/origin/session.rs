@@ -43,19 +43,20 @@ pub(super) struct State {
     /// The playlists as text, by rendition.
     rendered: Vec<Rendered>,
     masters: [Rendered; 2],
+    pub(super) storyboard: Rendered,
     ended: Option<Instant>,
 }
 
 /// A playlist's texts of one version, kept because thousands of viewers ask for the same one.
 #[derive(Debug, Clone, Default)]
-struct Rendered {
+pub(super) struct Rendered {
     version: u64,
     full: Option<Arc<Text>>,
     delta: Option<Arc<Text>>,
 }
 
 impl Rendered {
-    fn slot(&mut self, version: u64, skip: bool) -> &mut Option<Arc<Text>> {
+    pub(super) fn slot(&mut self, version: u64, skip: bool) -> &mut Option<Arc<Text>> {
         if self.version != version {
             *self = Self {
                 version,
@@ -90,6 +91,7 @@ impl Session {
                 media,
                 rendered: vec![Rendered::default(); renditions],
                 masters: Default::default(),
+                storyboard: Rendered::default(),
                 ended: None,
             }),
             edges: std::iter::repeat_with(|| watch::Sender::new(()))
@@ -130,7 +132,7 @@ impl Session {
         &self.demand
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
