@@ -310,7 +310,7 @@ mod tests {
     #[test]
     fn an_oversized_message_is_not_sent() {
         let data = Bytes::from(vec![0; MESSAGE_BYTES_MAX]);
-        let error = encode(&FromWorker::Thumbnail(data)).unwrap_err();
+        let error = encode(&FromWorker::Thumbnail { date_ns: 0, data }).unwrap_err();
         assert!(matches!(error, Error::TooLong { .. }), "{error}");
     }
 
@@ -321,20 +321,16 @@ mod tests {
         let error = encode(&long).unwrap_err();
         assert!(matches!(error, Error::TooLong { .. }), "{error}");
         let fits = FromWorker::Failed("x".repeat(WORD_BYTES_MAX - 10));
+        let thumbnail = FromWorker::Thumbnail {
+            date_ns: 0,
+            data: Bytes::new(),
+        };
         for (message, bytes, refused) in [
             (&fits, WORD_BYTES_MAX, false),
             (&fits, WORD_BYTES_MAX + 1, true),
             (&FromWorker::Finished, WORD_BYTES_MAX + 1, true),
-            (
-                &FromWorker::Thumbnail(Bytes::new()),
-                WORD_BYTES_MAX + 1,
-                false,
-            ),
-            (
-                &FromWorker::Thumbnail(Bytes::new()),
-                MESSAGE_BYTES_MAX,
-                true,
-            ),
+            (&thumbnail, WORD_BYTES_MAX + 1, false),
+            (&thumbnail, MESSAGE_BYTES_MAX, true),
         ] {
             let mut wire = encode(message).unwrap();
             let length = u32::try_from(bytes).unwrap();

@@ -21,7 +21,7 @@ use crate::model::passthrough::{Obstacle, Policy};
 use crate::model::source::Source;
 
 /// Version of this protocol. Raise it with every change of a message.
-pub const VERSION: u16 = 9;
+pub const VERSION: u16 = 10;
 /// Length of the longest message that either side accepts.
 pub const MESSAGE_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Length of the longest message of a worker that carries no media. Texts and lists are longer in
@@ -221,8 +221,13 @@ pub enum FromWorker {
     Part(Part),
     /// One whole MPEG-TS segment of a video rendition, in order.
     TsSegment(TsSegment),
-    /// The latest thumbnail, a JPEG.
-    Thumbnail(Bytes),
+    /// The latest thumbnail.
+    Thumbnail {
+        /// Wall-clock time of its frame, nanoseconds since the Unix epoch; on the clock of the parts.
+        date_ns: u64,
+        /// A JPEG.
+        data: Bytes,
+    },
     /// Sent every second.
     Stats(Stats),
     /// An event for the daemon's log.
@@ -404,14 +409,15 @@ mod tests {
             date_ns: 0,
             data: data.clone(),
         };
-        let rest = Rest {
-            frames: 1,
+        let thumbnail = FromWorker::Thumbnail {
+            date_ns: 0,
             data: data.clone(),
         };
+        let rest = Rest { frames: 1, data };
         for (message, kind) in [
             (FromWorker::Part(part), kind::PART),
             (FromWorker::TsSegment(segment), kind::TS_SEGMENT),
-            (FromWorker::Thumbnail(data.clone()), kind::THUMBNAIL),
+            (thumbnail, kind::THUMBNAIL),
             (FromWorker::Rest { video: 0, rest }, kind::REST),
         ] {
             let bytes = postcard::to_stdvec(&message).unwrap();

@@ -220,7 +220,8 @@ fn the_test_signal_needs_nothing() {
     let worker = worker(start(Source::Test));
     let (mut thumbnail, mut ts) = (false, false);
     read(&worker.messages, |m| {
-        thumbnail |= matches!(m, FromWorker::Thumbnail(jpeg) if jpeg.starts_with(&[0xFF, 0xD8]));
+        thumbnail |=
+            matches!(m, FromWorker::Thumbnail { data, .. } if data.starts_with(&[0xFF, 0xD8]));
         ts |= matches!(m, FromWorker::TsSegment(s) if s.msn == 1);
         thumbnail && ts
     });

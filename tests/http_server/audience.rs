@@ -103,6 +103,8 @@ async fn the_admin_port_has_neither_pages_nor_media() {
         "/live/demo/master.m3u8",
         "/live/demo/manifest.mpd",
         "/live/demo/thumb.jpg",
+        "/live/demo/storyboard.vtt",
+        &server.session_path("thumb-0.jpg"),
         &server.path("index.m3u8"),
         "/nothing",
     ] {

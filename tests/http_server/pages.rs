@@ -4,7 +4,7 @@ use super::client::{ask, get};
 use super::stub::{Running, SEGMENT};
 
 /// An address of every route, and the content type of its answer.
-fn routes(server: &Running) -> [(String, &'static str); 12] {
+fn routes(server: &Running) -> [(String, &'static str); 14] {
     let html = "text/html; charset=utf-8";
     let playlist = "application/vnd.apple.mpegurl";
     let (json, text) = ("application/json", "text/plain; charset=utf-8");
@@ -18,6 +18,11 @@ fn routes(server: &Running) -> [(String, &'static str); 12] {
         (server.path("index.m3u8"), playlist),
         (server.path(SEGMENT), "video/mp4"),
         ("/live/demo/thumb.jpg".to_owned(), "image/jpeg"),
+        (
+            "/live/demo/storyboard.vtt".to_owned(),
+            "text/vtt; charset=utf-8",
+        ),
+        (server.session_path("thumb-0.jpg"), "image/jpeg"),
         ("/api/v1/streams".to_owned(), json),
         ("/api/v1/streams/demo".to_owned(), json),
         ("/healthz".to_owned(), text),

@@ -1,4 +1,4 @@
-//! Multivariant and media playlists, and thumbnails.
+//! Multivariant and media playlists, thumbnails and storyboards.
 
 use std::io::Read;
 
@@ -64,6 +64,7 @@ async fn playlist_requests_count_as_viewers() {
     ask(server.address, "GET", &media, &agent).await;
     ask(server.address, "GET", &server.path("7.m4s"), &agent).await;
     ask(server.address, "GET", "/live/demo/thumb.jpg", &agent).await;
+    ask(server.address, "GET", "/live/demo/storyboard.vtt", &agent).await;
     let viewer = (
         "demo".to_owned(),
         server.address.ip(),
@@ -121,6 +122,8 @@ async fn only_a_multivariant_playlist_starts_a_stream() {
         "/live/demo/nosuchsession/manifest.mpd",
         "/live/nobody/nosuchsession/360p/index.m3u8",
         "/live/studio/thumb.jpg",
+        "/live/studio/storyboard.vtt",
+        "/live/demo/nosuchsession/thumb-0.jpg",
     ] {
         get(server.address, path).await.assert_problem(404);
     }
@@ -128,7 +131,12 @@ async fn only_a_multivariant_playlist_starts_a_stream() {
         server.stub.viewers.borrow().is_empty(),
         "a viewer was counted"
     );
-    for path in [server.path("index.m3u8").as_str(), "/live/demo/thumb.jpg"] {
+    for path in [
+        server.path("index.m3u8").as_str(),
+        "/live/demo/thumb.jpg",
+        "/live/demo/storyboard.vtt",
+        server.session_path("thumb-0.jpg").as_str(),
+    ] {
         assert_eq!(get(server.address, path).await.status, 200, "{path}");
     }
     assert!(server.stub.demands.lock().unwrap().is_empty());
@@ -306,5 +314,41 @@ async fn thumbnails_have_a_tag_and_a_short_life() {
     let tag = reply.header("etag").unwrap().to_owned();
     let again = ask(server.address, "GET", path, &[("If-None-Match", &tag)]).await;
     assert_eq!(again.status, 304);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_storyboard_lists_pictures_that_never_change() {
+    let server = Running::start();
+    let path = "/live/demo/storyboard.vtt";
+    let reply = get(server.address, path).await;
+    let picture = server.session_path("thumb-0.jpg");
+    // The window begins with the segment at 42 s; the picture is that of the one at 60 s.
+    let address = picture.strip_prefix("/live/demo/").unwrap();
+    let expected = format!(
+        "WEBVTT\n\nNOTE PROGRAM-DATE-TIME=1970-01-01T00:00:42.000Z\n\n\
+         00:00:18.000 --> 00:00:20.000\n{address}\n"
+    );
+    assert_eq!((reply.status, reply.text()), (200, expected.as_str()));
+    assert_eq!(reply.header("cache-control"), Some("public, max-age=2"));
+    assert_eq!(reply.header("vary"), Some("Accept-Encoding"));
+    assert_eq!(reply.header("access-control-allow-origin"), Some("*"));
+    let tag = reply.header("etag").unwrap().to_owned();
+    let again = ask(server.address, "GET", path, &[("If-None-Match", &tag)]).await;
+    assert_eq!(again.status, 304);
+
+    let reply = get(server.address, &picture).await;
+    assert_eq!((reply.status, reply.text()), (200, "jpeg"));
+    let immutable = "public, max-age=31536000, immutable";
+    assert_eq!(reply.header("cache-control"), Some(immutable));
+    for file in ["thumb-1.jpg", "thumb-00.jpg", "thumb.jpg", "x.jpg"] {
+        let reply = get(server.address, &server.session_path(file)).await;
+        reply.assert_problem(404);
+    }
+    // Of an ended session the pictures stay as long as its playlists; the list is that of the newest.
+    server.restart_session();
+    assert_eq!(get(server.address, &picture).await.status, 200);
+    let reply = get(server.address, path).await;
+    assert!(!reply.text().contains(address), "{}", reply.text());
     server.stop().await;
 }

@@ -41,6 +41,8 @@ pub const WORKER: u32 = 4711;
 pub const LAST_ERROR: &str = "the camera refuses the password";
 
 const SEGMENTS: u64 = 30;
+/// The begin of the last segment.
+const THUMBNAIL_NS: u64 = SEGMENTS * 2_000_000_000;
 const SEGMENT_DURATION: Duration = Duration::from_secs(2);
 const LARGE_BYTES: usize = 16 << 20;
 
@@ -157,11 +159,11 @@ impl Show {
         let mut writer = origin.open(stream, spec);
         writer.init(TrackId::Video(0), "avc1.64001e", init(30_000));
         writer.init(TrackId::Audio(0), "mp4a.40.2", init(48_000));
-        writer.thumbnail("jpeg".into());
         let mut show = Self { writer, next: 1 };
         for _ in 0..SEGMENTS {
             show.append(["012".into(), "3456789".into()]);
         }
+        show.writer.thumbnail(THUMBNAIL_NS, "jpeg".into());
         show
     }
 
@@ -382,6 +384,12 @@ impl Running {
     /// The address of a file of the video rendition of `demo`.
     pub fn path(&self, file: &str) -> String {
         format!("{}/{file}", self.folder)
+    }
+
+    /// The address of a file of the session of `demo`.
+    pub fn session_path(&self, file: &str) -> String {
+        let (session, _) = self.folder.rsplit_once('/').unwrap();
+        format!("{session}/{file}")
     }
 
     /// The entity tag of that file when it is immutable.

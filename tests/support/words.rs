@@ -177,7 +177,9 @@ impl Daemon {
             }
             FromWorker::Began(clock) => distribution.began(clock).is_ok(),
             FromWorker::Shed(_) | FromWorker::Mapped(_) => true,
-            FromWorker::Thumbnail(jpeg) => distribution.thumbnail(jpeg).is_ok(),
+            FromWorker::Thumbnail { date_ns, data } => {
+                distribution.thumbnail(date_ns, data).is_ok()
+            }
             FromWorker::Stats(stats) => {
                 distribution.stats(stats);
                 true

@@ -112,3 +112,6 @@ export const masterUrl = (name: string): string => `${front()}/live/${name}/mast
 
 /** Address of the latest thumbnail. */
 export const thumbUrl = (name: string): string => `${front()}/live/${name}/thumb.jpg`;
+
+/** Address of the list of small pictures of the window. */
+export const storyboardUrl = (name: string): string => `${front()}/live/${name}/storyboard.vtt`;

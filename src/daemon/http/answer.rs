@@ -232,6 +232,8 @@ async fn handle<C: Catalog>(app: &App<C>, ask: &Ask, target: Target) -> Result<R
         Target::Manifest(name) => live::manifest(app, ask, &name).await,
         Target::Steering(_, seat) => steering::manifest(app, ask, seat),
         Target::Thumbnail(name) => live::thumbnail(app, ask, &name),
+        Target::Storyboard(name) => live::storyboard(app, ask, &name),
+        Target::Picture(name, session, file) => live::picture(app, ask, &name, &session, &file),
         Target::Playlist(path, packaging) => live::playlist(app, ask, &path, packaging).await,
         Target::Media(path, file) => live::media(app, ask, &path, &file).await,
         Target::Streams => api::streams(app, ask),

@@ -1,4 +1,4 @@
-//! `/live/…`: playlists, manifests, media, thumbnails.
+//! `/live/…`: playlists, manifests, media, thumbnails, storyboards.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -28,6 +28,8 @@ const MASTER_WAIT_MAX: Duration = Duration::from_secs(10);
 const THUMBNAIL_AGE_MAX: Duration = Duration::from_secs(2);
 /// MIME type of manifests (ISO/IEC 23009-1 annex C).
 const DASH: HeaderValue = HeaderValue::from_static("application/dash+xml");
+/// MIME type of storyboards (WebVTT section 9).
+const WEBVTT: HeaderValue = HeaderValue::from_static("text/vtt; charset=utf-8");
 /// Names of sound begin so, and those of rungs do not.
 const AUDIO: &str = "audio-";
 
@@ -143,6 +145,27 @@ pub(super) fn thumbnail<C>(app: &App<C>, ask: &Ask, name: &Name) -> Result<Respo
         varies: false,
     };
     Ok(entity.respond(ask))
+}
+
+/// `/live/NAME/storyboard.vtt`. Whoever asks for it, or for its pictures, watches nothing by that.
+pub(super) fn storyboard<C>(app: &App<C>, ask: &Ask, name: &Name) -> Result<Response, Problem> {
+    let document = app.origin.storyboard(name.as_str());
+    let document = document.map_err(|_| Problem::nothing_to_show())?;
+    Ok(text_response(ask, document, WEBVTT))
+}
+
+/// `/live/NAME/SESSION/thumb-NUMBER.jpg`
+pub(super) fn picture<C>(
+    app: &App<C>,
+    ask: &Ask,
+    name: &Name,
+    session: &Token,
+    file: &Token,
+) -> Result<Response, Problem> {
+    let (session, file) = (session.as_str(), file.as_str());
+    let object = app.origin.picture(name.as_str(), session, file)?;
+    let etag = format!("\"{session}/{file}\"");
+    Ok(object_response(ask, object, &etag))
 }
 
 fn text_response(ask: &Ask, document: Document, content_type: HeaderValue) -> Response {

@@ -110,7 +110,11 @@ fn moved(ask: &Ask, target: &Target, door: &Door) -> Option<Response> {
     };
     let leads_on = matches!(
         target,
-        Target::Player(..) | Target::Master(..) | Target::Manifest(_) | Target::Steering(..)
+        Target::Player(..)
+            | Target::Master(..)
+            | Target::Manifest(_)
+            | Target::Steering(..)
+            | Target::Storyboard(_)
     );
     let to = format!(
         "{}{}",

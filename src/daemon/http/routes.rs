@@ -34,6 +34,10 @@ pub(super) enum Target {
     Steering(Name, Option<u16>),
     /// The latest thumbnail of a stream.
     Thumbnail(Name),
+    /// The storyboard of a stream.
+    Storyboard(Name),
+    /// A picture of a session's storyboard, by its file.
+    Picture(Name, Token, Token),
     /// A media playlist.
     Playlist(RenditionPath, Packaging),
     /// An init section, part or segment, by its file.
@@ -69,6 +73,8 @@ impl Target {
             | Self::Manifest(name)
             | Self::Steering(name, _)
             | Self::Thumbnail(name)
+            | Self::Storyboard(name)
+            | Self::Picture(name, _, _)
             | Self::Stream(name)
             | Self::DateRanges(name)
             | Self::DateRange(name, _) => Some(name.as_str()),
@@ -101,7 +107,7 @@ impl Target {
             Self::Master(..) => Route::Master,
             Self::Manifest(_) => Route::Manifest,
             Self::Steering(..) => Route::Steering,
-            Self::Thumbnail(_) => Route::Thumbnail,
+            Self::Thumbnail(_) | Self::Storyboard(_) | Self::Picture(..) => Route::Thumbnail,
             Self::Playlist(..) => Route::Playlist,
             Self::Media(..) => Route::Media,
             Self::Streams | Self::Stream(_) | Self::DateRanges(_) | Self::DateRange(..) => {
@@ -202,22 +208,32 @@ fn live_target(rest: &str) -> Option<Target> {
             "manifest.mpd" => Some(Target::Manifest(name)),
             "thumb.jpg" => Some(Target::Thumbnail(name)),
             "steering.json" => Some(Target::Steering(name, None)),
+            "storyboard.vtt" => Some(Target::Storyboard(name)),
             _ => None,
         };
     };
-    if second == "steering" && segments.clone().next().is_none() {
-        return Some(Target::Steering(name, Some(edges::seat_of(third)?)));
-    }
-    let file = segments.next()?;
+    let Some(file) = segments.next() else {
+        return short_target(name, second, third);
+    };
+    let session = second.parse().ok()?;
     if segments.next().is_some() {
         return None;
     }
-    let path = RenditionPath::new(name, second.parse().ok()?, third.parse().ok()?);
+    let path = RenditionPath::new(name, session, third.parse().ok()?);
     match file {
         "index.m3u8" => Some(Target::Playlist(path, Packaging::Cmaf)),
         "ts.m3u8" => Some(Target::Playlist(path, Packaging::Ts)),
         file => Some(Target::Media(path, file.parse().ok()?)),
     }
+}
+
+/// What `/live/NAME/SECOND/THIRD` names: a seat, or a picture of a session.
+fn short_target(name: Name, second: &str, third: &str) -> Option<Target> {
+    if second == "steering" {
+        return Some(Target::Steering(name, Some(edges::seat_of(third)?)));
+    }
+    let picture = third.ends_with(".jpg").then_some(third)?;
+    Some(Target::Picture(name, second.parse().ok()?, picture.parse().ok()?))
 }
 
 fn api() -> impl Filter<Extract = (Target,), Error = Rejection> + Clone {
@@ -310,6 +326,8 @@ mod tests {
             ("/live/demo/steering/0.json", Route::Steering),
             ("/live/demo/steering/255.json", Route::Steering),
             ("/live/demo/steering/720p/7.m4s", Route::Media),
+            ("/live/demo/storyboard.vtt", Route::Thumbnail),
+            ("/live/demo/s1/thumb-7.jpg", Route::Thumbnail),
             ("/api/v1/streams", Route::Api),
             ("/api/v1/streams/demo", Route::Api),
             ("/metrics", Route::Metrics),
@@ -342,6 +360,9 @@ mod tests {
             ("/live/demo/steering/01.json", Route::Media),
             ("/live/demo/steering/+1.json", Route::Media),
             ("/live/demo/steering/1.json/", Route::Media),
+            ("/live/demo/s1/storyboard.vtt", Route::Media),
+            ("/live/demo/s1/.jpg", Route::Media),
+            ("/live/demo/s1/thumb-7.jpg/", Route::Media),
             ("/live/demo/s1/720p/", Route::Media),
             ("/live/demo/s1/720p/.hidden", Route::Media),
             ("/live/demo/s1/7%32p/7.m4s", Route::Media),

@@ -35,6 +35,11 @@ impl File {
     }
 }
 
+/// The number of a picture of the storyboard, `thumb-NUMBER.jpg` in the folder of its session.
+pub(super) fn picture(name: &str) -> Option<u64> {
+    decimal(name.strip_prefix("thumb-")?.strip_suffix(".jpg")?)
+}
+
 /// A number without a sign or leading zeros.
 fn decimal(text: &str) -> Option<u64> {
     let canonical = text == "0" || !text.starts_with('0');
@@ -70,6 +75,21 @@ mod tests {
             ("٧.m4s", None),
         ] {
             assert_eq!(File::parse(name), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_picture_has_one_name() {
+        for (name, expected) in [
+            ("thumb-0.jpg", Some(0)),
+            ("thumb-17.jpg", Some(17)),
+            ("thumb-017.jpg", None),
+            ("thumb-.jpg", None),
+            ("thumb-1.jpeg", None),
+            ("thumb.jpg", None),
+            ("7.m4s", None),
+        ] {
+            assert_eq!(picture(name), expected, "{name}");
         }
     }
 }

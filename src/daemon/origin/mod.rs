@@ -6,8 +6,8 @@
 //!
 //! In reading order: `streams` is the map; `writer` the end that a session writes to; `read` the
 //! end that HTTP reads from; `session` one session between them, and `manifest` its DASH manifest;
-//! `demand` says which of its rungs are watched; `ranges` what operators mark in the live one; `memory`
-//! keeps all sessions within [`Limits`].
+//! `demand` says which of its rungs are watched; `ranges` what operators mark in the live one; `pictures`
+//! are those of the seek bar; `memory` keeps all sessions within [`Limits`].
 //!
 //! [`Presentation`]: crate::model::hls::Presentation
 
@@ -17,6 +17,7 @@ mod demand;
 mod limits;
 mod manifest;
 mod memory;
+mod pictures;
 mod ranges;
 mod read;
 mod session;

@@ -187,7 +187,15 @@ impl Origin {
         wait_for(&session, rendition, packaging, asks, look).await
     }
 
-    fn session(&self, stream: &str, session: &str) -> Result<Arc<Session>, Missing> {
+    /// The newest session whose time is not over.
+    pub(super) fn newest(&self, stream: &str) -> Option<Arc<Session>> {
+        let now = Instant::now();
+        let streams = self.streams();
+        let mut sessions = streams.get(stream)?.sessions.iter().rev();
+        sessions.find(|session| !session.expired(now)).cloned()
+    }
+
+    pub(super) fn session(&self, stream: &str, session: &str) -> Result<Arc<Session>, Missing> {
         let streams = self.streams();
         let sessions = streams.get(stream).map(|stream| &stream.sessions);
         let mut sessions = sessions.into_iter().flatten();

@@ -46,19 +46,20 @@ pub(super) struct State {
     /// Those of CMAF and MPEG-TS, without pathways and with them.
     masters: [[Rendered; 2]; 2],
     manifest: Manifest,
+    pub(super) storyboard: Rendered,
     ended: Option<Instant>,
 }
 
 /// A playlist's texts of one version, kept because thousands of viewers ask for the same one.
 #[derive(Debug, Clone, Default)]
-struct Rendered {
+pub(super) struct Rendered {
     version: u64,
     full: Option<Arc<Text>>,
     delta: Option<Arc<Text>>,
 }
 
 impl Rendered {
-    fn slot(&mut self, version: u64, skip: bool) -> &mut Option<Arc<Text>> {
+    pub(super) fn slot(&mut self, version: u64, skip: bool) -> &mut Option<Arc<Text>> {
         if self.version != version {
             *self = Self {
                 version,
@@ -94,6 +95,7 @@ impl Session {
                 rendered: vec![Rendered::default(); renditions],
                 masters: Default::default(),
                 manifest: Manifest::default(),
+                storyboard: Rendered::default(),
                 ended: None,
             }),
             edges: std::iter::repeat_with(|| watch::Sender::new(()))
@@ -134,7 +136,7 @@ impl Session {
         &self.demand
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

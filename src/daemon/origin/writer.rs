@@ -158,9 +158,17 @@ impl SessionWriter {
         }
     }
 
-    /// Replaces the thumbnail.
-    pub fn thumbnail(&mut self, jpeg: Bytes) {
-        let now = SystemTime::now();
+    /// Replaces the thumbnail, and adds it to the storyboard if that needs a picture of its time.
+    /// `date_ns` is the date of its frame, in nanoseconds since the Unix epoch.
+    pub fn thumbnail(&mut self, date_ns: u64, jpeg: Bytes) {
+        let (now, window) = (SystemTime::now(), self.origin.shared.limits.window);
+        let picture = jpeg.clone();
+        if self
+            .session
+            .change(|media| media.picture(date_ns, picture, window))
+        {
+            self.origin.relieve();
+        }
         if let Some(stream) = self.origin.streams_mut().get_mut(&self.stream) {
             stream.thumbnail = Some((jpeg, now));
         }

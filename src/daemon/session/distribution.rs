@@ -329,12 +329,12 @@ impl Distribution {
         Ok(())
     }
 
-    /// The worker made a thumbnail. One that is too large is left out.
-    pub fn thumbnail(&mut self, jpeg: Bytes) -> Result<(), Fault> {
+    /// The worker made a thumbnail of the frame with this date. One that is too large is left out.
+    pub fn thumbnail(&mut self, date_ns: u64, jpeg: Bytes) -> Result<(), Fault> {
         let open = self.open.as_mut().ok_or(Fault::NoPlan)?;
         if jpeg.len() <= THUMBNAIL_BYTES_MAX {
             open.thumbnail = Some(jpeg.clone());
-            open.writer.thumbnail(jpeg.clone());
+            open.writer.thumbnail(date_ns, jpeg.clone());
             open.publish(&Made::Thumbnail(jpeg));
         }
         Ok(())

@@ -17,14 +17,17 @@ mod inits;
 mod level;
 mod media;
 mod multivariant;
+mod pictures;
 mod playlist;
 mod presentation;
 mod reload;
 mod rendition;
 mod segment;
 mod stand_in;
+mod storyboard;
 mod text;
 mod timing;
+mod variants;
 mod window;
 
 pub use codecs::is_codec;
@@ -39,6 +42,7 @@ pub use presentation::{Presentation, Refused, SEGMENTS_KEPT_MAX};
 pub use reload::{Readiness, Reload};
 pub use rendition::HELD_SEGMENTS_MAX;
 pub use segment::Segment;
+pub use storyboard::{PICTURE_BYTES_MAX, THUMBNAIL_INTERVAL};
 pub use timing::Timing;
 pub use window::{Lookup, Window};
 

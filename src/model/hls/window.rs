@@ -6,6 +6,7 @@
 //! one of a day.
 
 use std::collections::{VecDeque, vec_deque};
+use std::ops::Range;
 use std::time::Duration;
 
 use super::init::InitSection;
@@ -235,6 +236,14 @@ impl Window {
 
     fn listed_closed(&self) -> impl DoubleEndedIterator<Item = &Segment> {
         self.listed().filter(|s| s.closed())
+    }
+
+    /// From the first frame in the playlist to the end of the newest one, in nanoseconds since the Unix
+    /// epoch.
+    pub(super) fn dates_ns(&self) -> Option<Range<u64>> {
+        let (first, last) = (self.listed().next()?, self.segments.back()?);
+        let length_ns = u64::try_from(last.duration.as_nanos()).unwrap_or(u64::MAX);
+        Some(first.date_ns..last.date_ns.saturating_add(length_ns))
     }
 
     /// Total duration of the closed segments in the playlist after `msn`.

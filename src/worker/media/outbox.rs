@@ -50,7 +50,7 @@ impl Outbox {
 
 fn media_bytes(message: &FromWorker) -> usize {
     match message {
-        FromWorker::Init { data, .. } | FromWorker::Thumbnail(data) => data.len(),
+        FromWorker::Init { data, .. } | FromWorker::Thumbnail { data, .. } => data.len(),
         FromWorker::Part(part) => part.data.len(),
         FromWorker::TsSegment(segment) => segment.data.len(),
         FromWorker::Rest { rest, .. } => rest.data.len(),
@@ -73,7 +73,10 @@ mod tests {
         let (outbox, messages) = Outbox::new(move || {
             counted.fetch_add(1, Ordering::Relaxed);
         });
-        let picture = FromWorker::Thumbnail(Bytes::from(vec![0; BYTES_MAX / 8]));
+        let picture = FromWorker::Thumbnail {
+            date_ns: 0,
+            data: Bytes::from(vec![0; BYTES_MAX / 8]),
+        };
         for _ in 0..8 {
             outbox.send(picture.clone());
         }

@@ -529,7 +529,10 @@ impl<'a> Script<'a> {
     /// A message, many times.
     fn floods(&mut self) {
         let message = match self.byte() % 4 {
-            0 => FromWorker::Thumbnail(self.data()),
+            0 => FromWorker::Thumbnail {
+                date_ns: u64::from(self.byte()) << 56,
+                data: self.data(),
+            },
             1 => FromWorker::Stats(self.stats()),
             2 => self.input(),
             _ => self.log(),

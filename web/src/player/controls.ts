@@ -5,6 +5,7 @@ import { behind, seconds } from '../format.ts';
 import { t } from '../words/words.ts';
 import { bufferedAhead } from './engine.ts';
 import type { Player } from './player.ts';
+import { Preview } from './preview.ts';
 
 /** The bar hides this long after the last movement of the pointer. */
 const HIDE_AFTER_MS = 2_500;
@@ -26,10 +27,12 @@ export class Controls {
   #hideTimer = 0;
   readonly #seek = byId('seek', HTMLInputElement);
   readonly #volume = byId('volume', HTMLInputElement);
+  readonly #preview: Preview;
 
   constructor(private readonly player: Player) {
     this.#wireButtons();
     this.#wireSeek();
+    this.#preview = new Preview(player, this.#seek);
     this.#wireVolume();
     this.#wirePicture();
     this.#wireHiding();
@@ -131,12 +134,14 @@ export class Controls {
     const window = engine?.window();
     const length = window ? window.end - window.start : 0;
     this.#seek.disabled = length < 4;
+    if (this.#seek.disabled) this.#preview.refresh();
     if (!window || this.#seek.matches(':active')) return;
     const latency = engine?.following ? 0 : window.end - video.currentTime;
     const value = Math.min(length, Math.max(0, length - latency));
     this.#seek.max = length.toFixed(1);
     this.#seek.value = value.toFixed(1);
     this.#fillSeek();
+    this.#preview.refresh();
     this.#seek.setAttribute(
       'aria-valuetext',
       latency < 1 ? t('player.position.live') : t('player.position.behind', { seconds: Math.round(latency) }),

@@ -58,6 +58,8 @@ export interface Engine {
   readings(): Readings;
   /** Range that a viewer can seek in, in seconds of the element's clock. */
   window(): SeekWindow | null;
+  /** When the picture at a position was taken, in milliseconds since the Unix epoch; `null` if nobody knows. */
+  dateAt(position: number): number | null;
   /** The hls.js instance, if there is one, for tests and the console. */
   readonly hls: unknown;
 }

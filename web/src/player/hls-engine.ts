@@ -163,6 +163,13 @@ export class HlsEngine implements Engine {
     return details ? { start: details.fragmentStart, end: details.edge } : null;
   }
 
+  dateAt(position: number): number | null {
+    const fragments = this.hls?.latestLevelDetails?.fragments ?? [];
+    const found = fragments.filter((it) => it.start <= position).at(-1) ?? fragments[0];
+    if (found?.programDateTime == null) return null;
+    return found.programDateTime + (position - found.start) * 1000;
+  }
+
   #listen(hls: Hls): void {
     hls.on(Hls.Events.MANIFEST_PARSED, () => {
       if (this.#chosen >= hls.levels.length) this.#chosen = -1;

@@ -6,6 +6,9 @@ import type { Engine, EngineEvents, Quality, Readings, SeekWindow } from './engi
 
 const NOTHING_KNOWN: Readings = { latency: null, target: null, wallLatency: null, bandwidth: null };
 
+/** WebKit alone has this part of the HTML standard. */
+type DatedVideo = HTMLVideoElement & { getStartDate?: () => Date };
+
 /** See {@link Engine}. The browser itself chooses renditions and latency. */
 export class NativeEngine implements Engine {
   following = true;
@@ -53,6 +56,11 @@ export class NativeEngine implements Engine {
     const { seekable } = this.video;
     if (!seekable.length) return null;
     return { start: seekable.start(0), end: seekable.end(seekable.length - 1) };
+  }
+
+  dateAt(position: number): number | null {
+    const startMs = (this.video as DatedVideo).getStartDate?.().getTime() ?? NaN;
+    return Number.isNaN(startMs) ? null : startMs + position * 1000;
   }
 
   readings(): Readings {

@@ -1,9 +1,11 @@
 /**
  * What a viewer cannot see in a picture of the page, in Chromium against a stub daemon: that the start asks
- * for everything once, the language, the system's media controls, and the button for other screens.
+ * for everything once, the language, the system's media controls, the button for other screens, and what the seek
+ * bar fetches and when.
  */
 
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 
 import { launch } from './browser.mjs';
 import { Daemon, stream } from './server.mjs';
@@ -105,10 +107,56 @@ async function otherScreens() {
   await close(page);
 }
 
+/** A picture every half minute, from an hour ago until an hour from now. */
+function storyboard() {
+  const zeroMs = Date.now() - 3_600_000;
+  const cues = [];
+  for (let s = 0; s < 7_200; s += 30) {
+    const time = (at) => new Date(at * 1000).toISOString().slice(11, 23);
+    cues.push(`\n${time(s)} --> ${time(s + 30)}\n1/thumb-${s / 30}.jpg\n`);
+  }
+  return `WEBVTT\n\nNOTE PROGRAM-DATE-TIME=${new Date(zeroMs).toISOString()}\n${cues.join('')}`;
+}
+
+/** The pictures above the seek bar come with the first hover, not before, and move nothing else. */
+async function theSeekBarShowsPictures() {
+  daemon.storyboard = storyboard();
+  daemon.thumb = execFileSync('ffmpeg', '-v error -f lavfi -i testsrc=size=160x90 -frames:v 1 -f mjpeg -'.split(' '));
+  const page = await open('/watch/studio');
+  await playing(page);
+  await page.waitForSelector('#seek:not(:disabled)', { state: 'attached', timeout: LIMIT_MS });
+  const fetched = () => daemon.requests.filter((it) => /storyboard|thumb-/.test(it));
+  const places = () => page.evaluate(() => ['seek', 'play', 'controls', 'title'].map((id) => JSON.stringify(document.getElementById(id).getBoundingClientRect())));
+  await page.mouse.move(200, 200);
+  const before = await places();
+  assert.deepEqual(fetched(), []);
+
+  const { x, y, width, height } = await page.locator('#seek').boundingBox();
+  await page.mouse.move(x + width / 4, y + height / 2);
+  await page.waitForSelector('#preview.has-picture');
+  await page.waitForFunction(() => document.getElementById('preview-picture').naturalWidth === 160);
+  assert.match(await page.textContent('#preview-time'), /^(-\d+:\d\d|Live)$/);
+  assert.deepEqual(fetched().map((it) => it.replace(/\d+(?=\.jpg)/, 'N')), ['/live/studio/storyboard.vtt', '/live/studio/1/thumb-N.jpg']);
+  assert.deepEqual(await places(), before, 'nothing has moved');
+  await page.mouse.move(200, 200);
+  await page.waitForSelector('#preview', { state: 'hidden' });
+
+  // With the keyboard: the focus comes to the bar, a key moves it, and Escape sends the picture away.
+  for (let tabs = 0; tabs < 40 && !(await page.evaluate(() => document.activeElement?.id === 'seek')); tabs += 1) {
+    await page.keyboard.press('Tab');
+  }
+  await page.waitForSelector('#preview.has-picture');
+  await page.keyboard.press('Escape');
+  await page.waitForSelector('#preview', { state: 'hidden' });
+  await page.keyboard.press('ArrowLeft');
+  await page.waitForSelector('#preview.has-picture');
+  await close(page);
+}
+
 try {
   await daemon.startLive().untilReady();
   daemon.streams = [stream('studio', 'live')];
-  for (const check of [theStartAsksOnce, theLanguageIsTheViewers, theSystemKnowsTheStream, otherScreens]) {
+  for (const check of [theStartAsksOnce, theLanguageIsTheViewers, theSystemKnowsTheStream, otherScreens, theSeekBarShowsPictures]) {
     await check();
     console.log(`ok: ${check.name}`);
   }

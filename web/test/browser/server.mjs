@@ -35,10 +35,11 @@ export function stream(name, state, more = {}) {
   };
 }
 
-/** The server. The test sets `streams` and `thumb`. */
+/** The server. The test sets `streams`, `thumb` and `storyboard`, whose pictures are all `thumb`. */
 export class Daemon {
   streams = [];
   thumb = null;
+  storyboard = null;
   live = null;
   reachable = true;
   requests = [];
@@ -89,6 +90,8 @@ export class Daemon {
   async #media(url, response) {
     const [, , , ...rest] = url.pathname.split('/');
     if (rest[0] === 'thumb.jpg' && this.thumb) return reply(response, 200, 'image/jpeg', this.thumb);
+    if (rest[0] === 'storyboard.vtt' && this.storyboard) return reply(response, 200, 'text/vtt; charset=utf-8', this.storyboard);
+    if (/^thumb-\d+\.jpg$/.test(rest[1]) && this.thumb) return reply(response, 200, 'image/jpeg', this.thumb);
     if (!this.live) return reply(response, 404, 'application/json', '{"error":"nothing to show"}');
     if (rest[0] === 'master.m3u8') {
       await this.live.untilReady();

@@ -228,7 +228,7 @@ async fn thumbnails_are_replaced() {
     let mut writer = open(&origin, "s");
     assert!(origin.thumbnail("s").is_none());
     for jpeg in ["one", "two"] {
-        writer.thumbnail(Bytes::from(jpeg));
+        writer.thumbnail(0, Bytes::from(jpeg));
         let (bytes, _) = origin.thumbnail("s").unwrap();
         assert_eq!(bytes, jpeg);
     }

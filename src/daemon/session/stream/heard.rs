@@ -53,7 +53,7 @@ impl Stream {
             } => self.filled(video, filling, trouble.as_ref()),
             FromWorker::Began(clock) => self.distribution.began(clock),
             FromWorker::Mapped(mapping) => return self.contribution.mapped(mapping),
-            FromWorker::Thumbnail(jpeg) => self.distribution.thumbnail(jpeg),
+            FromWorker::Thumbnail { date_ns, data } => self.distribution.thumbnail(date_ns, data),
             FromWorker::Stats(stats) => return self.stats(stats),
             FromWorker::Shed(shed) => {
                 self.distribution.shed(shed.steps);
