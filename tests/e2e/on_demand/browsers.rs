@@ -27,7 +27,9 @@ fn switches(player: &str, set: &str) {
     stage.wait_awake([false, false, true], LIMIT);
     stage.wait_stand_in();
     let (pages, mut browser) = (players::pages(), Chromium::open());
-    let playlist = stage.daemon.url(&format!("/live/s/{}", players::file_of(set)));
+    let playlist = stage
+        .daemon
+        .url(&format!("/live/s/{}", players::file_of(set)));
     browser.goto(&pages.url(&format!("/?player={player}&lowest&url={playlist}")));
     wait_pictures(&mut browser);
     let heights = stage.cmaf.master.variants.iter().map(|it| it.resolution.1);
