@@ -233,7 +233,11 @@ fn short_target(name: Name, second: &str, third: &str) -> Option<Target> {
         return Some(Target::Steering(name, Some(edges::seat_of(third)?)));
     }
     let picture = third.ends_with(".jpg").then_some(third)?;
-    Some(Target::Picture(name, second.parse().ok()?, picture.parse().ok()?))
+    Some(Target::Picture(
+        name,
+        second.parse().ok()?,
+        picture.parse().ok()?,
+    ))
 }
 
 fn api() -> impl Filter<Extract = (Target,), Error = Rejection> + Clone {
