@@ -13,8 +13,6 @@ mod access;
 #[cfg(test)]
 mod acme;
 #[cfg(test)]
-mod audience;
-#[cfg(test)]
 mod browser;
 #[cfg(test)]
 mod cameras;

@@ -88,6 +88,11 @@ fn sent(ask: &Ask) -> Result<DateRange, Problem> {
             FIELDS,
         ));
     }
+    // A list would be taken for the fields in their order.
+    if ask.body().trim_ascii_start().first() != Some(&b'{') {
+        let cause = "the body is no JSON object";
+        return Err(Problem::new(StatusCode::BAD_REQUEST, cause, FIELDS));
+    }
     serde_json::from_slice(ask.body()).map_err(|error| {
         let cause = printable(&error.to_string(), CAUSE_CHARS_MAX);
         Problem::found(StatusCode::BAD_REQUEST, cause, FIELDS)

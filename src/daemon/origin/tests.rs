@@ -1,6 +1,7 @@
 //! Readers that wait, on paused time.
 
 mod lives;
+mod manifests;
 mod pictures;
 
 use std::time::Duration;
