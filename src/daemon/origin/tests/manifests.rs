@@ -72,7 +72,7 @@ async fn a_manifest_is_awaited_and_ends_with_its_session() {
     };
     assert!(is(&first, "dynamic"));
     writer.end();
-    assert!(is(&*manifest(&origin).await.unwrap(), "static"));
+    assert!(is(&manifest(&origin).await.unwrap(), "static"));
     sleep(WINDOW).await;
     assert_eq!(manifest(&origin).await.unwrap_err(), Missing::NotFound);
 }
