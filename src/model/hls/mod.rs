@@ -47,4 +47,4 @@ pub use timing::Timing;
 pub use window::{Lookup, Window};
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -25,7 +25,8 @@ const VIDEO: TrackId = TrackId::Video(0);
 const LOW: TrackId = TrackId::Video(1);
 const AUDIO: TrackId = TrackId::Audio(0);
 
-fn plan() -> Plan {
+/// Two rungs, of which the lower has every other picture.
+pub(in crate::model) fn plan() -> Plan {
     let rung = |name: &str, height: u32, kbps: u64, divisor| VideoRendition {
         name: name.into(),
         width: height * 16 / 9,

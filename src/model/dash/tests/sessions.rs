@@ -1,11 +1,11 @@
 //! Sessions with a simulated worker, whose files say when they are shown.
 
 use super::*;
-use crate::base::units::{Bitrate, FrameRate};
+use crate::model::hls::tests::plan;
 use crate::model::hls::{Part, Timing};
+use crate::model::ladder::RungSet;
 use crate::model::ladder::cuts::Cut;
 use crate::model::ladder::lengths::AAC_FRAME_SAMPLES;
-use crate::model::ladder::{AudioRendition, Canvas, Plan, RungSet, VideoRendition};
 use crate::model::mp4::samples;
 
 pub const TOP: TrackId = TrackId::Video(0);
@@ -19,29 +19,6 @@ const SEGMENT_S: u64 = 2;
 const SEGMENT: Duration = Duration::from_secs(SEGMENT_S);
 const VIDEO_SCALE: u32 = 30_000;
 const AUDIO_SCALE: u32 = 48_000;
-
-fn plan() -> Plan {
-    let rung = |name: &str, height: u32, kbps: u64, divisor| VideoRendition {
-        name: name.into(),
-        width: height * 16 / 9,
-        height,
-        divisor,
-        bitrate: Bitrate::from_bps(kbps * 1000),
-        audio: 0,
-    };
-    Plan {
-        canvas: Canvas {
-            width: 1280,
-            height: 720,
-            fps: FrameRate::new(60_000, 1001).unwrap(),
-        },
-        video: vec![rung("720p", 720, 2800, 1), rung("360p", 360, 800, 2)],
-        audio: vec![AudioRendition {
-            name: "audio-128k".into(),
-            bitrate: Bitrate::from_bps(128_000),
-        }],
-    }
-}
 
 /// A session of segments of one part each, of two seconds.
 pub struct Show {
