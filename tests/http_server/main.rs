@@ -23,6 +23,8 @@ mod front_door;
 #[cfg(test)]
 mod http2;
 #[cfg(test)]
+mod iframes;
+#[cfg(test)]
 #[path = "../support/log.rs"]
 mod log;
 #[cfg(test)]

@@ -6,14 +6,15 @@
 //!
 //! In reading order: `streams` is the map; `writer` the end that a session writes to; `read` the
 //! end that HTTP reads from; `session` one session between them; `demand` says which of its rungs are
-//! watched; `pictures` are those of the seek bar; `memory` keeps all sessions within
-//! [`Limits`].
+//! watched; `iframes` and `pictures` are for viewers who look for a place to watch; `memory` keeps all
+//! sessions within [`Limits`].
 //!
 //! [`Presentation`]: crate::model::hls::Presentation
 
 mod address;
 mod answer;
 mod demand;
+mod iframes;
 mod limits;
 mod memory;
 mod pictures;

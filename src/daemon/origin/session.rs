@@ -42,6 +42,8 @@ pub(super) struct State {
     pub(super) media: Presentation,
     /// The playlists as text, by rendition.
     rendered: Vec<Rendered>,
+    /// The same of the I-frame playlists.
+    pub(super) iframes: Vec<Rendered>,
     masters: [Rendered; 2],
     pub(super) storyboard: Rendered,
     ended: Option<Instant>,
@@ -90,6 +92,7 @@ impl Session {
             state: Mutex::new(State {
                 media,
                 rendered: vec![Rendered::default(); renditions],
+                iframes: vec![Rendered::default(); renditions],
                 masters: Default::default(),
                 storyboard: Rendered::default(),
                 ended: None,

@@ -9,6 +9,8 @@
 mod awake;
 mod codecs;
 mod continuity;
+mod iframe;
+mod iframes;
 mod init;
 mod inits;
 mod level;

@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use super::media::Packaging;
-use super::playlist::{file_name, version};
+use super::playlist::{IFRAMES_FILE, file_name, version};
 use super::timing::Timing;
 use crate::base::units::FrameRate;
 use crate::model::ladder::{AudioRendition, Plan, VideoRendition};
@@ -30,6 +30,14 @@ pub(super) struct Variant<'a> {
     pub(super) average_bps: u64,
     pub(super) codecs: String,
     pub(super) frame_rate: FrameRate,
+    pub(super) iframes: Option<IFrames>,
+}
+
+/// One `EXT-X-I-FRAME-STREAM-INF` (section 4.4.6.3).
+#[derive(Debug)]
+pub(super) struct IFrames {
+    pub(super) bandwidth_bps: u64,
+    pub(super) codecs: String,
 }
 
 /// `BANDWIDTH` and `AVERAGE-BANDWIDTH` of a variant as computed from its plan, before segments have
@@ -56,6 +64,19 @@ pub(super) fn promised_bps(
         .saturating_add(burst_bps)
         .saturating_add(audio_bps / 10);
     (peak, average)
+}
+
+/// `BANDWIDTH` of a rung's I-frames alone as computed from its plan: the encoder's rate buffer bounds a
+/// picture, and there is one in each segment.
+pub(super) fn promised_iframes_bps(plan: &Plan, video: &VideoRendition, timing: &Timing) -> u64 {
+    let part = timing.part_target().unwrap_or(timing.segment());
+    let fps = plan.canvas.fps.divided(video.divisor);
+    let frames = fps.frame_at(part).saturating_add(1);
+    let head_bytes = CMAF_PART_BYTES.saturating_add(frames.saturating_mul(CMAF_SAMPLE_BYTES));
+    let picture_bits = video.bitrate.bps().saturating_mul(VBV.as_secs());
+    let bits = picture_bits.saturating_add(head_bytes.saturating_mul(8));
+    let segment_ms = (timing.segment().as_millis() as u64).max(1);
+    bits.saturating_mul(1000) / segment_ms
 }
 
 fn cmaf_overhead_bps(fps: FrameRate, timing: &Timing) -> u64 {
@@ -85,6 +106,20 @@ pub(super) fn render(
                 out,
                 "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"{name}\",NAME=\"Main\",DEFAULT=YES,\
                  AUTOSELECT=YES,CHANNELS=\"2\",URI=\"{session}/{name}/{file}\""
+            );
+        }
+    }
+    for Variant { video, iframes, .. } in variants {
+        if let Some(IFrames {
+            bandwidth_bps,
+            codecs,
+        }) = iframes
+        {
+            let (width, height, name) = (video.width, video.height, &video.name);
+            let _ = writeln!(
+                out,
+                "#EXT-X-I-FRAME-STREAM-INF:BANDWIDTH={bandwidth_bps},CODECS=\"{codecs}\",\
+                 RESOLUTION={width}x{height},URI=\"{session}/{name}/{IFRAMES_FILE}\""
             );
         }
     }

@@ -9,7 +9,7 @@ use super::awake::Awake;
 use super::init::InitSection;
 use super::level;
 use super::media::{Packaging, Part, TrackId, TsSegment};
-use super::playlist::{Page, Report};
+use super::playlist::{Listing, Page, Report};
 use super::reload::{Readiness, Reload};
 use super::rendition::Rendition;
 use super::stand_in;
@@ -200,6 +200,11 @@ impl Presentation {
         self.ended = true;
     }
 
+    /// Whether the session has ended.
+    pub(super) fn ended(&self) -> bool {
+        self.ended
+    }
+
     fn windows(&mut self) -> Vec<&mut Window> {
         self.renditions.iter_mut().map(|r| &mut r.window).collect()
     }
@@ -345,6 +350,7 @@ impl Presentation {
             window: &this.window,
             timing: &self.timing,
             packaging: this.packaging,
+            listing: Listing::Media,
             reports: &reports,
             ended: self.ended,
         };
