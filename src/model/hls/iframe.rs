@@ -234,7 +234,7 @@ mod tests {
             ("an empty sample", fragment(1000, &[0, 5])),
             (
                 "not a sync sample",
-                with(&good, &[2, 0, 0, 0], &[1, 1, 0, 0]),
+                with(&good, &[44, 2, 0, 0, 0], &[44, 1, 1, 0, 0]),
             ),
             ("too large", with(&good, &size, &[0xff; 4])),
             ("in moof", with(&good, &128_u32.to_be_bytes(), &[0; 4])),
