@@ -40,6 +40,8 @@ mod hostile_sources;
 #[cfg(test)]
 mod idle_pulls;
 #[cfg(test)]
+mod iframes;
+#[cfg(test)]
 mod ladder;
 #[cfg(test)]
 mod lifecycle;

@@ -6,6 +6,7 @@ use futures_util::FutureExt;
 use weir::daemon::origin::{Origin, Packaging, Reload};
 
 use super::STREAM;
+use super::iframes;
 use super::llhls::{Checker, Fetch, Kind, Rendition, Violation, cross, master, pace};
 use super::promises::Promises;
 
@@ -95,6 +96,13 @@ impl Audience {
             }
             let whole = fetch(viewer, seat, Reload::default()).await;
             let rendition = seat.rendition();
+            if seat.kind == Kind::Video {
+                let reload = Reload::default();
+                let (origin, session) = viewer;
+                let document = origin.iframes(STREAM, session, &rendition, reload).await;
+                let text = String::from_utf8(document.unwrap().text.body.to_vec()).unwrap();
+                iframes::judge(&text, &whole);
+            }
             for file in seat.promises.take(&whole, now) {
                 let object = self.origin.object(STREAM, &self.session, &rendition, &file);
                 let object = object.now_or_never();

@@ -11,6 +11,7 @@ use weir::daemon::origin::{Limits, Origin, Packaging, Reload, SessionSpec, Sessi
 use weir::model::hls::{DateRange, TrackId};
 
 mod audience;
+mod iframes;
 #[path = "../support/llhls/mod.rs"]
 mod llhls;
 mod promises;

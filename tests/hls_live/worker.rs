@@ -7,6 +7,8 @@ use weir::base::units::{Bitrate, FrameRate};
 use weir::model::hls::{Part, TrackId, TsSegment};
 use weir::model::ladder::{AudioRendition, Canvas, Plan, VideoRendition};
 
+use super::iframes;
+
 /// AAC frames per second.
 pub const AAC_RATE: FrameRate = FrameRate::new(48_000, 1024).unwrap();
 
@@ -63,7 +65,10 @@ impl Worker {
             independent: index == 0,
             last: index + 1 == self.parts_of(n),
             date_ns: self.start_ns + u64::try_from(from.as_nanos()).unwrap(),
-            data: Bytes::from(vec![0; 500]),
+            data: match (track, index) {
+                (TrackId::Video(_), 0) => Bytes::from(iframes::fragment()),
+                _ => Bytes::from(vec![0; 500]),
+            },
         }
     }
 

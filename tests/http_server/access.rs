@@ -172,6 +172,8 @@ fn addresses(running: &Running) -> Vec<String> {
         "index.m3u8?_HLS_skip=YES",
         "index.m3u8?_HLS_msn=30",
         "ts.m3u8",
+        "iframes.m3u8",
+        "iframes.m3u8?_HLS_msn=30",
         "init-0.mp4",
         SEGMENT,
         "30.0.m4s",

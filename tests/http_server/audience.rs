@@ -106,6 +106,7 @@ async fn the_admin_port_has_neither_pages_nor_media() {
         "/live/demo/storyboard.vtt",
         &server.session_path("thumb-0.jpg"),
         &server.path("index.m3u8"),
+        &server.path("iframes.m3u8"),
         "/nothing",
     ] {
         get(server.admin, path).await.assert_problem(404);

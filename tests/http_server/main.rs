@@ -25,6 +25,8 @@ mod front_door;
 #[cfg(test)]
 mod http2;
 #[cfg(test)]
+mod iframes;
+#[cfg(test)]
 #[path = "../support/log.rs"]
 mod log;
 #[cfg(test)]

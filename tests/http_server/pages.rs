@@ -4,7 +4,7 @@ use super::client::{ask, get};
 use super::stub::{Running, SEGMENT};
 
 /// An address of every route, and the content type of its answer.
-fn routes(server: &Running) -> [(String, &'static str); 14] {
+fn routes(server: &Running) -> [(String, &'static str); 15] {
     let html = "text/html; charset=utf-8";
     let playlist = "application/vnd.apple.mpegurl";
     let (json, text) = ("application/json", "text/plain; charset=utf-8");
@@ -16,6 +16,7 @@ fn routes(server: &Running) -> [(String, &'static str); 14] {
         ("/live/demo/ts.m3u8".to_owned(), playlist),
         ("/live/demo/manifest.mpd".to_owned(), "application/dash+xml"),
         (server.path("index.m3u8"), playlist),
+        (server.path("iframes.m3u8"), playlist),
         (server.path(SEGMENT), "video/mp4"),
         ("/live/demo/thumb.jpg".to_owned(), "image/jpeg"),
         (

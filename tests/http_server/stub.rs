@@ -20,7 +20,7 @@ use weir::daemon::session::{Catalog, Demand, Viewer};
 use weir::daemon::telemetry::metrics::Metrics;
 use weir::daemon::tls::{Acceptor, Application, Certificates, Files, Source};
 use weir::model::hls::{Part, TrackId, TsSegment};
-use weir::model::ladder::{SourceFormat, plan};
+use weir::model::ladder::{RungSet, SourceFormat, plan};
 use weir::model::status::{RungStatus, State, StreamStatus};
 
 use super::client::PATIENCE;
@@ -415,6 +415,18 @@ impl Running {
         let parts = [first.into(), second.into()];
         let msn = self.show.lock().unwrap().append(parts);
         (self.path(&format!("{msn}.m4s")), LARGE_BYTES)
+    }
+
+    /// Writes a segment of these two parts; returns the name of its file.
+    pub fn write(&self, parts: [Bytes; 2]) -> String {
+        let msn = self.show.lock().unwrap().append(parts);
+        format!("{msn}.m4s")
+    }
+
+    /// Whether the rung of `demo` is watched.
+    pub fn is_watched(&self) -> bool {
+        let demand = self.show.lock().unwrap().writer.demand();
+        demand.watched().0 != RungSet::EMPTY
     }
 
     /// Replaces the session of `demo` by a new one.

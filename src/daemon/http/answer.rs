@@ -235,6 +235,7 @@ async fn handle<C: Catalog>(app: &App<C>, ask: &Ask, target: Target) -> Result<R
         Target::Storyboard(name) => live::storyboard(app, ask, &name),
         Target::Picture(name, session, file) => live::picture(app, ask, &name, &session, &file),
         Target::Playlist(path, packaging) => live::playlist(app, ask, &path, packaging).await,
+        Target::IFrames(path) => live::iframes(app, ask, &path).await,
         Target::Media(path, file) => live::media(app, ask, &path, &file).await,
         Target::Streams => api::streams(app, ask),
         Target::Stream(name) => api::stream(app, ask, &name),

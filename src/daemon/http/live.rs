@@ -1,5 +1,6 @@
 //! `/live/…`: playlists, manifests, media, thumbnails, storyboards.
 
+use std::ops::Range;
 use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::Bytes;
@@ -10,7 +11,7 @@ use http::header::{
 use http::{Response as HttpResponse, StatusCode};
 use tokio::time::Instant;
 
-use crate::daemon::origin::{Age, Document, Missing, Object, Packaging};
+use crate::daemon::origin::{Age, Document, Missing, Object, Packaging, Reload};
 use crate::daemon::session::{Catalog, Demand};
 
 use super::app::App;
@@ -88,21 +89,56 @@ pub(super) async fn playlist<C: Catalog>(
 ) -> Result<Response, Problem> {
     let reload = reload::parse(ask.query())?;
     let (stream, session, rendition) = path.parts();
-    // An address that names no session is nobody's who watches: it counts no viewer and keeps
-    // nothing awake. The playlists of an ended session stay for the window, whatever the stream is
-    // doing now.
+    let rung = (!rendition.starts_with(AUDIO)).then_some(rendition);
+    watch(app, ask, path, rung)?;
+    let answer = app
+        .origin
+        .playlist(stream, session, rendition, packaging, reload);
+    waited(app, ask, reload, answer).await
+}
+
+/// `/live/NAME/SESSION/RENDITION/iframes.m3u8`. Who asks for it counts as a viewer, but of no rung.
+pub(super) async fn iframes<C: Catalog>(
+    app: &App<C>,
+    ask: &Ask,
+    path: &RenditionPath,
+) -> Result<Response, Problem> {
+    let reload = reload::parse(ask.query())?;
+    let (stream, session, rendition) = path.parts();
+    watch(app, ask, path, None)?;
+    let answer = app.origin.iframes(stream, session, rendition, reload);
+    waited(app, ask, reload, answer).await
+}
+
+/// Counts a viewer, of `rung` if there is one.
+///
+/// An address that names no session is nobody's who watches: it counts no viewer and keeps nothing awake.
+/// The playlists of an ended session stay for the window, whatever the stream is doing now.
+fn watch<C: Catalog>(
+    app: &App<C>,
+    ask: &Ask,
+    path: &RenditionPath,
+    rung: Option<&str>,
+) -> Result<(), Problem> {
+    let (stream, session, _) = path.parts();
     if !app.origin.has_session(stream, session) {
         return Err(Missing::NotFound.into());
     }
-    let rung = (!rendition.starts_with(AUDIO)).then_some(rendition);
-    if !app.catalog.watching(stream, &ask.viewer(), rung) {
-        return Err(Problem::no_stream());
+    match app.catalog.watching(stream, &ask.viewer(), rung) {
+        true => Ok(()),
+        false => Err(Problem::no_stream()),
     }
+}
+
+/// Waits for a playlist, and measures how long a blocking reload took.
+async fn waited<C>(
+    app: &App<C>,
+    ask: &Ask,
+    reload: Reload,
+    answer: impl Future<Output = Result<Document, Missing>>,
+) -> Result<Response, Problem> {
     let asked = Instant::now();
-    let answer = app
-        .origin
-        .playlist(stream, session, rendition, packaging, reload)
-        .await;
+    let answer = answer.await;
     // A request that was refused has not waited.
     let blocking = reload.msn.is_some();
     if blocking && matches!(answer, Ok(_) | Err(Missing::NotReady)) {
@@ -121,7 +157,8 @@ pub(super) async fn media<C>(
 ) -> Result<Response, Problem> {
     let (stream, session, rendition) = path.parts();
     let file = file.as_str();
-    let found = app.origin.object(stream, session, rendition, file).await;
+    let place = (stream, session, rendition);
+    let found = app.origin.object_for(place, file, asked_bytes(ask)).await;
     // Else whoever asked a cache for each part a little too early would keep it from all others.
     let object = found.map_err(|missing| Problem::from(missing).not_kept())?;
     // The bytes at an address never change, so the address is their tag; a token has no quotes.
@@ -206,6 +243,14 @@ fn object_response(ask: &Ask, object: Object, etag: &str) -> Response {
             assemble(StatusCode::PARTIAL_CONTENT, headers, chunks)
         }
         Wanted::Unsatisfiable => unsatisfiable(total),
+    }
+}
+
+/// The bytes that a request names, before it is known how many there are; `None` for all of them.
+fn asked_bytes(ask: &Ask) -> Option<Range<u64>> {
+    match ranges::wanted(ask.header(RANGE), u64::MAX) {
+        Wanted::Part(bytes) => Some(bytes),
+        Wanted::Whole | Wanted::Unsatisfiable => None,
     }
 }
 

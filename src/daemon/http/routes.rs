@@ -40,6 +40,8 @@ pub(super) enum Target {
     Picture(Name, Token, Token),
     /// A media playlist.
     Playlist(RenditionPath, Packaging),
+    /// An I-frame playlist.
+    IFrames(RenditionPath),
     /// An init section, part or segment, by its file.
     Media(RenditionPath, Token),
     /// The status of every stream.
@@ -78,7 +80,9 @@ impl Target {
             | Self::Stream(name)
             | Self::DateRanges(name)
             | Self::DateRange(name, _) => Some(name.as_str()),
-            Self::Playlist(path, _) | Self::Media(path, _) => Some(path.parts().0),
+            Self::Playlist(path, _) | Self::IFrames(path) | Self::Media(path, _) => {
+                Some(path.parts().0)
+            }
             Self::Index
             | Self::Streams
             | Self::Metrics
@@ -108,7 +112,7 @@ impl Target {
             Self::Manifest(_) => Route::Manifest,
             Self::Steering(..) => Route::Steering,
             Self::Thumbnail(_) | Self::Storyboard(_) | Self::Picture(..) => Route::Thumbnail,
-            Self::Playlist(..) => Route::Playlist,
+            Self::Playlist(..) | Self::IFrames(_) => Route::Playlist,
             Self::Media(..) => Route::Media,
             Self::Streams | Self::Stream(_) | Self::DateRanges(_) | Self::DateRange(..) => {
                 Route::Api
@@ -223,6 +227,7 @@ fn live_target(rest: &str) -> Option<Target> {
     match file {
         "index.m3u8" => Some(Target::Playlist(path, Packaging::Cmaf)),
         "ts.m3u8" => Some(Target::Playlist(path, Packaging::Ts)),
+        "iframes.m3u8" => Some(Target::IFrames(path)),
         file => Some(Target::Media(path, file.parse().ok()?)),
     }
 }
@@ -323,6 +328,7 @@ mod tests {
             ("/live/demo/manifest.mpd", Route::Manifest),
             ("/live/demo/s1/720p/index.m3u8", Route::Playlist),
             ("/live/demo/s1/720p/ts.m3u8", Route::Playlist),
+            ("/live/demo/s1/720p/iframes.m3u8", Route::Playlist),
             ("/live/demo/s1/720p/7.m4s", Route::Media),
             ("/live/demo/s1/720p/init-0.mp4", Route::Media),
             ("/live/demo/thumb.jpg", Route::Thumbnail),

@@ -6,14 +6,15 @@
 //!
 //! In reading order: `streams` is the map; `writer` the end that a session writes to; `read` the
 //! end that HTTP reads from; `session` one session between them, and `manifest` its DASH manifest;
-//! `demand` says which of its rungs are watched; `ranges` what operators mark in the live one; `pictures`
-//! are those of the seek bar; `memory` keeps all sessions within [`Limits`].
+//! `demand` says which of its rungs are watched; `ranges` what operators mark in the live one; `iframes` and
+//! `pictures` are for viewers who look for a place to watch; `memory` keeps all sessions within [`Limits`].
 //!
 //! [`Presentation`]: crate::model::hls::Presentation
 
 mod address;
 mod answer;
 mod demand;
+mod iframes;
 mod limits;
 mod manifest;
 mod memory;

@@ -1,5 +1,6 @@
 //! The end of the origin that HTTP reads from.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -161,7 +162,7 @@ impl Origin {
         let session = self.session(stream, session)?;
         let look = |index| session.playlist(index, reload);
         let asks = reload.msn.is_some();
-        wait_for(&session, rendition, packaging, asks, look).await
+        wait_for(&session, rendition, packaging, |_| asks, look).await
     }
 
     /// An initialization section, a part or a segment by its file name. For the part that the
@@ -176,6 +177,21 @@ impl Origin {
         rendition: &str,
         file: &str,
     ) -> Result<Object, Missing> {
+        let path = (stream, session, rendition);
+        self.object_for(path, file, None).await
+    }
+
+    /// The same object for somebody who asks for these `bytes` of it alone: if they are the first picture
+    /// of a segment, a rung that sleeps is not woken for them.
+    ///
+    /// # Errors
+    /// As [`Missing`] says.
+    pub async fn object_for(
+        &self,
+        (stream, session, rendition): (&str, &str, &str),
+        file: &str,
+        bytes: Option<Range<u64>>,
+    ) -> Result<Object, Missing> {
         let session = self.session(stream, session)?;
         let file = File::parse(file).ok_or(Missing::NotFound)?;
         let packaging = match file {
@@ -183,7 +199,7 @@ impl Origin {
             File::Init(_) | File::Segment(_) | File::Part(..) => Packaging::Cmaf,
         };
         let look = |index| session.object(index, file);
-        let asks = !matches!(file, File::Init(_));
+        let asks = |index| session.watches(index, file, bytes.as_ref());
         wait_for(&session, rendition, packaging, asks, look).await
     }
 
@@ -223,18 +239,18 @@ impl Origin {
 
 /// Looks again at each change of the rendition until there is an answer or the time is up. Somebody
 /// who `asks` for media, or for a playlist that will have it, watches the rendition.
-async fn wait_for<T>(
+pub(super) async fn wait_for<T>(
     session: &Session,
     rendition: &str,
     packaging: Packaging,
-    asks: bool,
+    asks: impl Fn(usize) -> bool,
     look: impl Fn(usize) -> Found<T>,
 ) -> Result<T, Missing> {
     let deadline = Instant::now() + session.wait_max();
     let (index, mut edge) = session
         .watch(rendition, packaging)
         .ok_or(Missing::NotFound)?;
-    if asks {
+    if asks(index) {
         session.ask(index);
     }
     loop {

@@ -43,6 +43,8 @@ pub(super) struct State {
     pub(super) media: Presentation,
     /// The playlists as text, by rendition.
     rendered: Vec<Rendered>,
+    /// The same of the I-frame playlists.
+    pub(super) iframes: Vec<Rendered>,
     /// Those of CMAF and MPEG-TS, without pathways and with them.
     masters: [[Rendered; 2]; 2],
     manifest: Manifest,
@@ -93,6 +95,7 @@ impl Session {
             state: Mutex::new(State {
                 media,
                 rendered: vec![Rendered::default(); renditions],
+                iframes: vec![Rendered::default(); renditions],
                 masters: Default::default(),
                 manifest: Manifest::default(),
                 storyboard: Rendered::default(),

@@ -12,6 +12,8 @@ mod continuity;
 mod date;
 mod date_range;
 mod date_ranges;
+mod iframe;
+mod iframes;
 mod init;
 mod inits;
 mod level;

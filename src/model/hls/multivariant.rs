@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use super::media::Packaging;
-use super::playlist::{file_name, version};
+use super::playlist::{IFRAMES_FILE, file_name, version};
 use super::timing::Timing;
 use crate::base::units::FrameRate;
 use crate::model::ladder::{AudioRendition, Plan, VideoRendition};
@@ -30,6 +30,14 @@ pub(super) struct Variant<'a> {
     pub(super) average_bps: u64,
     pub(super) codecs: String,
     pub(super) frame_rate: FrameRate,
+    pub(super) iframes: Option<IFrames>,
+}
+
+/// One `EXT-X-I-FRAME-STREAM-INF` (section 4.4.6.3).
+#[derive(Debug)]
+pub(super) struct IFrames {
+    pub(super) bandwidth_bps: u64,
+    pub(super) codecs: String,
 }
 
 /// `BANDWIDTH` and `AVERAGE-BANDWIDTH` of a variant as computed from its plan, before segments have
@@ -56,6 +64,19 @@ pub(super) fn promised_bps(
         .saturating_add(burst_bps)
         .saturating_add(audio_bps / 10);
     (peak, average)
+}
+
+/// `BANDWIDTH` of a rung's I-frames alone as computed from its plan: the encoder's rate buffer bounds a
+/// picture, and there is one in each segment.
+pub(super) fn promised_iframes_bps(plan: &Plan, video: &VideoRendition, timing: &Timing) -> u64 {
+    let part = timing.part_target().unwrap_or(timing.segment());
+    let fps = plan.canvas.fps.divided(video.divisor);
+    let frames = fps.frame_at(part).saturating_add(1);
+    let head_bytes = CMAF_PART_BYTES.saturating_add(frames.saturating_mul(CMAF_SAMPLE_BYTES));
+    let picture_bits = video.bitrate.bps().saturating_mul(VBV.as_secs());
+    let bits = picture_bits.saturating_add(head_bytes.saturating_mul(8));
+    let segment_ms = (timing.segment().as_millis() as u64).max(1);
+    bits.saturating_mul(1000) / segment_ms
 }
 
 fn cmaf_overhead_bps(fps: FrameRate, timing: &Timing) -> u64 {
@@ -161,6 +182,9 @@ pub(super) fn render(
     }
     for route in &routes {
         for variant in variants {
+            iframes(&mut out, variant, session, route);
+        }
+        for variant in variants {
             stream(&mut out, variant, packaging, session, route);
         }
     }
@@ -177,6 +201,43 @@ fn groups(out: &mut String, plan: &Plan, packaging: Packaging, session: &str, ro
             out,
             "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"{group}\",NAME=\"Main\",DEFAULT=YES,\
              AUTOSELECT=YES,CHANNELS=\"2\",URI=\"{folder}{session}/{name}/{file}\""
+        );
+    }
+}
+
+/// The rung's I-frame playlist, if the packaging has one.
+fn iframes(out: &mut String, variant: &Variant<'_>, session: &str, route: &Route<'_>) {
+    let Some(IFrames {
+        bandwidth_bps,
+        codecs,
+    }) = &variant.iframes
+    else {
+        return;
+    };
+    let VideoRendition {
+        width,
+        height,
+        name,
+        ..
+    } = variant.video;
+    let folder = route.folder;
+    let _ = write!(
+        out,
+        "#EXT-X-I-FRAME-STREAM-INF:BANDWIDTH={bandwidth_bps},CODECS=\"{codecs}\",\
+         RESOLUTION={width}x{height}"
+    );
+    pathway(out, variant.video, route);
+    let _ = writeln!(out, ",URI=\"{folder}{session}/{name}/{IFRAMES_FILE}\"");
+}
+
+/// The attributes that tell a rung's pathway, if there are pathways.
+fn pathway(out: &mut String, video: &VideoRendition, route: &Route<'_>) {
+    if let Some(pathway) = route.pathway {
+        // The same rung on another pathway has the same id, by which players find it.
+        let _ = write!(
+            out,
+            ",PATHWAY-ID=\"{pathway}\",STABLE-VARIANT-ID=\"{}\"",
+            video.name
         );
     }
 }
@@ -206,14 +267,7 @@ fn stream(
     if let Some(audio) = variant.audio {
         let _ = write!(out, ",AUDIO=\"{}\"", route.group(&audio.name));
     }
-    if let Some(pathway) = route.pathway {
-        // The same rung on another pathway has the same id, by which players find it.
-        let _ = write!(
-            out,
-            ",PATHWAY-ID=\"{pathway}\",STABLE-VARIANT-ID=\"{}\"",
-            video.name
-        );
-    }
+    pathway(out, video, route);
     let (file, folder) = (file_name(packaging), route.folder);
     let _ = write!(out, "\n{folder}{session}/{}/{file}\n", video.name);
 }

@@ -1,9 +1,10 @@
-//! The text of a media playlist (RFC 8216bis section 4.4).
+//! The text of a media playlist (RFC 8216bis section 4.4), and of an I-frame playlist.
 
 use std::fmt::Write;
 use std::time::Duration;
 
 use super::date_ranges::Place;
+use super::iframe::IFrame;
 use super::media::Packaging;
 use super::segment::Segment;
 use super::text::{Seconds, date};
@@ -21,6 +22,15 @@ pub(super) struct Report {
     pub(super) last_part: Option<u32>,
 }
 
+/// Which of a rendition's playlists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Listing {
+    /// All its media.
+    Media,
+    /// The first picture of each segment.
+    IFrames,
+}
+
 /// Everything that a media playlist shows.
 #[derive(Debug)]
 pub(super) struct Page<'a> {
@@ -29,6 +39,7 @@ pub(super) struct Page<'a> {
     pub(super) packaging: Packaging,
     /// The tags of date ranges, and where they stand, in order.
     pub(super) ranges: &'a [(Place, &'a str)],
+    pub(super) listing: Listing,
     pub(super) reports: &'a [Report],
     pub(super) ended: bool,
 }
@@ -49,6 +60,9 @@ pub(super) const fn file_name(packaging: Packaging) -> &'static str {
         Packaging::Ts => "ts.m3u8",
     }
 }
+
+/// File name of an I-frame playlist in its rendition's folder.
+pub(super) const IFRAMES_FILE: &str = "iframes.m3u8";
 
 /// The tags of date ranges that are not written yet, in order.
 struct Ranges<'a>(&'a [(Place, &'a str)]);
@@ -82,6 +96,14 @@ impl Page<'_> {
 
     /// Part Target Duration; `None` if this playlist lists no parts.
     fn part_target(&self) -> Option<Duration> {
+        match self.listing {
+            Listing::Media => self.part_target_of_all(),
+            Listing::IFrames => None,
+        }
+    }
+
+    /// Part Target Duration of the playlists of this packaging.
+    fn part_target_of_all(&self) -> Option<Duration> {
         match self.packaging {
             Packaging::Cmaf => self.timing.part_target(),
             Packaging::Ts => None,
@@ -96,7 +118,10 @@ impl Page<'_> {
             "#EXTM3U\n#EXT-X-VERSION:{version}\n#EXT-X-TARGETDURATION:{target_s}\n\
              #EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES"
         );
-        if let Some(part) = self.part_target() {
+        // "If any Media Playlist in a Multivariant Playlist contains an EXT-X-SERVER-CONTROL tag, then all
+        // Media Playlists in that Multivariant Playlist MUST contain that tag, with the same attributes and
+        // values" (section 6.2.4), so that of an I-frame playlist is the same.
+        if let Some(part) = self.part_target_of_all() {
             let part_hold_back = self.timing.part_hold_back(part);
             let _ = write!(out, ",PART-HOLD-BACK={part_hold_back}");
         }
@@ -110,6 +135,9 @@ impl Page<'_> {
         if let Some(part) = self.part_target() {
             let part = Seconds::at_least(part);
             let _ = writeln!(out, "#EXT-X-PART-INF:PART-TARGET={part}");
+        }
+        if self.listing == Listing::IFrames {
+            out.push_str("#EXT-X-I-FRAMES-ONLY\n");
         }
         let first = self.listed().next();
         let msn = first.map_or(0, |s| s.msn);
@@ -214,9 +242,17 @@ impl Page<'_> {
             return;
         }
         ranges.write(out, (segment.msn, u32::MAX));
-        if segment.gap() {
+        let picture = segment.iframe.filter(|_| self.listing == Listing::IFrames);
+        let has_picture = self.listing == Listing::Media || picture.is_some();
+        if segment.gap() || !has_picture {
             out.push_str("#EXT-X-GAP\n");
         }
+        if let Some(IFrame { offset, length }) = picture {
+            let _ = writeln!(out, "#EXT-X-BYTERANGE:{length}@{offset}");
+        }
+        // In an I-frame playlist this is "the time between the presentation time of the I-frame in the
+        // Media Segment and the presentation time of the next I-frame in the Playlist" (section 4.4.3.6),
+        // and each segment begins with one.
         let duration = Seconds::nearest(segment.duration);
         let suffix = match self.packaging {
             Packaging::Cmaf => "m4s",

@@ -13,7 +13,7 @@ use super::date_ranges::DateRanges;
 use super::init::InitSection;
 use super::level;
 use super::media::{Packaging, Part, TrackId, TsSegment};
-use super::playlist::{Page, Report};
+use super::playlist::{Listing, Page, Report};
 use super::reload::{Readiness, Reload};
 use super::rendition::Rendition;
 use super::stand_in;
@@ -206,6 +206,11 @@ impl Presentation {
         self.ended = true;
     }
 
+    /// Whether the session has ended.
+    pub(super) fn ended(&self) -> bool {
+        self.ended
+    }
+
     fn windows(&mut self) -> Vec<&mut Window> {
         self.renditions.iter_mut().map(|r| &mut r.window).collect()
     }
@@ -356,6 +361,7 @@ impl Presentation {
             timing: &self.timing,
             packaging: this.packaging,
             ranges: &self.ranges.tags(rendition),
+            listing: Listing::Media,
             reports: &reports,
             ended: self.ended,
         };

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::iframe::IFrame;
 use super::media::Part;
 
 /// Memory of a part without its media.
@@ -44,6 +45,8 @@ pub struct Segment {
     pub(super) discontinuities: u64,
     /// Number of its init section.
     pub(super) init: Option<u32>,
+    /// Where its first picture lies, if it has one.
+    pub(super) iframe: Option<IFrame>,
     pub(super) parts: Vec<Part>,
     pub(super) media: Media,
     pub(super) state: State,
@@ -100,6 +103,7 @@ impl Segment {
     pub(super) fn as_gap(&self, init: Option<u32>) -> Self {
         Self {
             init,
+            iframe: None,
             parts: Vec::new(),
             state: State::Gap,
             ..*self
@@ -120,7 +124,16 @@ impl Segment {
 
     /// Bit rate of its media, in bits per second.
     pub(super) fn bit_rate_bps(&self) -> u64 {
-        let bytes: u64 = self.parts.iter().map(|part| part.data.len() as u64).sum();
+        self.spread_bps(self.parts.iter().map(|part| part.data.len() as u64).sum())
+    }
+
+    /// Bit rate of its first picture alone, which stands for the whole segment.
+    pub(super) fn iframe_rate_bps(&self) -> u64 {
+        self.iframe
+            .map_or(0, |iframe| self.spread_bps(iframe.length))
+    }
+
+    fn spread_bps(&self, bytes: u64) -> u64 {
         let bits = u128::from(bytes) * 8 * 1_000_000_000;
         let bps = bits.div_ceil(self.duration.as_nanos().max(1));
         u64::try_from(bps).unwrap_or(u64::MAX)

@@ -1,5 +1,6 @@
 //! Exact playlist texts for each situation and packaging, and invariants over random sessions.
 
+mod iframes;
 mod kept;
 mod properties;
 mod ranges;
@@ -116,9 +117,17 @@ impl Show {
             independent: index == 0,
             last: index + 1 == PARTS_PER_SEGMENT,
             date_ns: self.date_ns + u64::from(index) * PART.as_nanos() as u64,
-            data: Bytes::from(vec![0; 1000]),
+            data: Self::data(track, index),
         };
         self.media.part(&part).unwrap()
+    }
+
+    /// A picture begins each segment: 428 bytes from byte 16 on.
+    fn data(track: TrackId, index: u32) -> Bytes {
+        match (track, index) {
+            (TrackId::Video(_), 0) => super::iframe::fragment(1000, &[300, 500]).into(),
+            _ => vec![0; 1000].into(),
+        }
     }
 
     fn parts(&mut self, msn: u64, index: u32) {

@@ -2,7 +2,7 @@
 
 use super::codecs;
 use super::media::Packaging;
-use super::multivariant::{self, Pathway, Variant};
+use super::multivariant::{self, IFrames, Pathway, Variant};
 use super::presentation::Presentation;
 use super::window::Window;
 use crate::model::ladder::VideoRendition;
@@ -47,6 +47,11 @@ impl Presentation {
         // "The attribute value MUST include every media format [RFC6381] present in any Media
         // Segment in any of the Renditions" (section 6.2.4).
         let mut named = codecs::cover(picture.into_iter().flat_map(Window::codecs));
+        let iframes = IFrames {
+            bandwidth_bps: multivariant::promised_iframes_bps(&self.plan, video, &self.timing)
+                .max(picture.map_or(0, Window::peak_iframe_bps)),
+            codecs: named.join(","),
+        };
         named.extend(codecs::cover(sound.into_iter().flat_map(Window::codecs)));
         let measured_bps = match packaging {
             Packaging::Cmaf => [picture, sound],
@@ -66,6 +71,7 @@ impl Presentation {
             average_bps,
             codecs: named.join(","),
             frame_rate: self.plan.canvas.fps.divided(video.divisor),
+            iframes: Some(iframes).filter(|_| packaging == Packaging::Cmaf),
         }
     }
 

@@ -9,6 +9,7 @@ use std::collections::{VecDeque, vec_deque};
 use std::ops::Range;
 use std::time::Duration;
 
+use super::iframe::IFrame;
 use super::init::InitSection;
 use super::inits::{Init, Inits};
 use super::media::Part;
@@ -50,6 +51,8 @@ pub struct Window {
     /// Bytes of all segments.
     segment_bytes: u64,
     peak_bps: u64,
+    /// The same of the I-frames alone.
+    peak_iframe_bps: u64,
     /// Counts the changes of the playlist.
     version: u64,
 }
@@ -120,7 +123,7 @@ impl Window {
             return false;
         }
         if part.index == 0 {
-            self.begin(part.msn, part.date_ns, media);
+            self.begin(&part, media);
         }
         let Some(open) = self.segments.back_mut() else {
             return false;
@@ -135,18 +138,19 @@ impl Window {
         true
     }
 
-    fn begin(&mut self, msn: u64, date_ns: u64, media: Media) {
+    fn begin(&mut self, part: &Part, media: Media) {
         let discontinuity = std::mem::take(&mut self.discontinuity_pending);
         self.discontinuities = self
             .discontinuities
             .saturating_add(u64::from(discontinuity));
         self.append(Segment {
-            msn,
-            date_ns,
+            msn: part.msn,
+            date_ns: part.date_ns,
             duration: Duration::ZERO,
             discontinuity,
             discontinuities: self.discontinuities,
             init: self.inits.next(),
+            iframe: IFrame::of(&part.data).filter(|_| part.independent),
             parts: Vec::new(),
             media,
             state: State::Open,
@@ -167,6 +171,7 @@ impl Window {
         // segment that an interruption leaves does not count, nor does the media of another rendition.
         if open.duration.saturating_mul(2) >= self.target && open.media == Media::Own {
             self.peak_bps = self.peak_bps.max(open.bit_rate_bps());
+            self.peak_iframe_bps = self.peak_iframe_bps.max(open.iframe_rate_bps());
         }
         self.longest = self.longest.max(self.listed);
     }
@@ -328,6 +333,11 @@ impl Window {
     /// Peak segment bit rate so far, in bits per second.
     pub(super) fn peak_bps(&self) -> u64 {
         self.peak_bps
+    }
+
+    /// The same of the I-frames alone.
+    pub(super) fn peak_iframe_bps(&self) -> u64 {
+        self.peak_iframe_bps
     }
 
     /// Codec strings of all segments held and of the next one.

@@ -12,6 +12,8 @@ pub struct Master {
     pub variants: Vec<String>,
     /// URIs of the audio renditions.
     pub audio: Vec<String>,
+    /// URIs of the I-frame playlists.
+    pub iframes: Vec<String>,
 }
 
 /// Reads and judges a multivariant playlist.
@@ -29,6 +31,10 @@ pub fn master(text: &str) -> (Master, Vec<Violation>) {
     for line in text.lines() {
         if let Some(list) = line.strip_prefix("#EXT-X-MEDIA:") {
             renditions.push(attributes(list, &mut report));
+        } else if let Some(list) = line.strip_prefix("#EXT-X-I-FRAME-STREAM-INF:") {
+            let list = attributes(list, &mut report);
+            iframes(&list, &mut report);
+            master.iframes.extend(list.get("URI").cloned());
         } else if let Some(list) = line.strip_prefix("#EXT-X-STREAM-INF:") {
             variants.push(attributes(list, &mut report));
         } else if let Some(list) = line.strip_prefix("#EXT-X-CONTENT-STEERING:") {
@@ -182,6 +188,27 @@ fn media(list: &Attributes, names: &mut BTreeSet<(String, String)>, report: &mut
     );
     report.rule("4.4.6.1", !get("CHANNELS").is_empty(), || {
         "audio without CHANNELS".into()
+    });
+}
+
+/// "All attributes defined for the EXT-X-STREAM-INF tag are also defined for the EXT-X-I-FRAME-STREAM-INF
+/// tag, except for the FRAME-RATE, AUDIO, SUBTITLES, and CLOSED-CAPTIONS attributes", and `URI` is required
+/// (section 4.4.6.3).
+fn iframes(list: &Attributes, report: &mut Report) {
+    for name in ["BANDWIDTH", "URI", "CODECS", "RESOLUTION"] {
+        let there = list.get(name).is_some_and(|value| !value.is_empty());
+        report.rule("4.4.6.3", there, || {
+            format!("EXT-X-I-FRAME-STREAM-INF without {name}")
+        });
+    }
+    for name in ["FRAME-RATE", "AUDIO", "SUBTITLES", "CLOSED-CAPTIONS"] {
+        report.rule("4.4.6.3", !list.contains_key(name), || {
+            format!("EXT-X-I-FRAME-STREAM-INF with {name}")
+        });
+    }
+    let codecs = list.get("CODECS").map(String::as_str).unwrap_or_default();
+    report.rule("4.4.6.3", !codecs.contains("mp4a"), || {
+        "sound among I-frames".into()
     });
 }
 

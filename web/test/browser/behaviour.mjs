@@ -38,6 +38,8 @@ async function theStartAsksOnce() {
   assert.equal(media.filter((it) => it.endsWith('init.mp4')).length, 2, 'video and audio, and no other rendition');
   const ahead = await page.evaluate(() => [...window.weirAhead.answers.keys()].filter((it) => !/\.mp4$/.test(it)));
   assert.deepEqual(ahead, [], 'master, playlists and status were taken from the head');
+  assert.equal(daemon.requests.filter((it) => it.endsWith('iframes.m3u8')).length, 0, 'the page does not use them');
+  assert.equal(await page.evaluate(() => window.weir.hls.levels.length), 2);
   await close(page);
 }
 

@@ -1,6 +1,7 @@
-//! The storyboard of a stream, and what it costs.
+//! Storyboards and I-frame playlists, and what they cost.
 
 use super::*;
+use crate::model::ladder::RungSet;
 
 /// A second, in nanoseconds.
 const SECOND_NS: u64 = 1_000_000_000;
@@ -77,4 +78,43 @@ async fn pictures_leave_where_memory_is_short() {
         origin.storyboard("s").is_ok(),
         "it stays with its playlists"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_iframe_playlist_is_rendered_once_for_each_segment_and_wakes_no_rung() {
+    let mut show = Show::new(2).await;
+    let (origin, session) = (show.origin.clone(), show.session.clone());
+    let reload = |msn| Reload {
+        msn,
+        ..Reload::default()
+    };
+    let ask = |rendition, msn| origin.iframes("s", &session, rendition, reload(msn));
+    let first = ask("360p", None).await.unwrap();
+    assert!(has(&first, "#EXT-X-I-FRAMES-ONLY"));
+    assert_eq!(first.max_age, Age::everywhere(HALF));
+    // A part changes nothing; the segment that it closes does.
+    show.writer.part(part(VIDEO, 3, 0));
+    let second = ask("360p", None).await.unwrap();
+    assert_eq!(first.text.body.as_ptr(), second.text.body.as_ptr());
+    let waits = ask("360p", Some(3));
+    let make = async {
+        sleep(HALF).await;
+        show.writer.part(part(VIDEO, 3, 1));
+    };
+    let started = Instant::now();
+    let (third, ()) = tokio::join!(waits, make);
+    let third = third.unwrap();
+    assert_eq!(started.elapsed(), HALF);
+    assert_ne!(first.text.etag, third.text.etag);
+    assert_eq!(third.max_age, Age::everywhere(Duration::from_secs(6)));
+    assert_eq!(ask("audio-96k", None).await.unwrap_err(), Missing::NotFound);
+    let refused = ask("360p", Some(9)).await.unwrap_err();
+    assert!(matches!(refused, Missing::BadRequest(_)));
+    let demand = show.writer.demand();
+    assert_eq!(demand.watched().0, RungSet::EMPTY);
+    // These segments have no picture, so a piece of one is a piece of the media.
+    let place = ("s", session.as_str(), "360p");
+    let piece = origin.object_for(place, "3.m4s", Some(0..2)).await;
+    assert!(piece.is_ok());
+    assert_eq!(demand.watched().0, RungSet::first(1));
 }

@@ -11,6 +11,7 @@ fn each_rule_of_a_multivariant_playlist_can_be_broken() {
 #EXT-X-VERSION:9
 #EXT-X-INDEPENDENT-SEGMENTS
 #EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"a\",NAME=\"Main\",DEFAULT=YES,AUTOSELECT=YES,CHANNELS=\"2\",URI=\"s/a/index.m3u8\"
+#EXT-X-I-FRAME-STREAM-INF:BANDWIDTH=90,CODECS=\"avc1.64001f\",RESOLUTION=320x180,URI=\"s/720p/iframes.m3u8\"
 #EXT-X-STREAM-INF:BANDWIDTH=300,AVERAGE-BANDWIDTH=200,CODECS=\"avc1.64001f,mp4a.40.2\",RESOLUTION=1280x720,FRAME-RATE=29.970,AUDIO=\"a\"
 s/720p/index.m3u8
 #EXT-X-STREAM-INF:BANDWIDTH=200,AVERAGE-BANDWIDTH=100,CODECS=\"avc1.64001e,mp4a.40.2\",RESOLUTION=640x360,FRAME-RATE=29.970,AUDIO=\"a\"
@@ -20,6 +21,7 @@ s/360p/index.m3u8
     assert_eq!(broken, []);
     assert_eq!(read.variants, ["s/720p/index.m3u8", "s/360p/index.m3u8"]);
     assert_eq!(read.audio, ["s/a/index.m3u8"]);
+    assert_eq!(read.iframes, ["s/720p/iframes.m3u8"]);
     let media = good.lines().nth(3).unwrap();
     let twice = format!("{media}\n{media}");
     let twice_independent = INDEPENDENT.repeat(2);
@@ -78,6 +80,11 @@ s/360p/index.m3u8
         ("4.4.6.1.1", media, two_defaults.as_str()),
         ("4.4.6.1.1", media, more_members.as_str()),
         ("4.4.6.1.1", media, other_members.as_str()),
+        ("4.4.6.3", "BANDWIDTH=90,", ""),
+        ("4.4.6.3", ",URI=\"s/720p/iframes.m3u8\"", ""),
+        ("4.4.6.3", "RESOLUTION=320x180,", ""),
+        ("4.4.6.3", "=90,", "=90,AUDIO=\"a\","),
+        ("4.4.6.3", "\"avc1.64001f\"", "\"avc1.64001f,mp4a.40.2\""),
         ("6.2.4", ",mp4a.40.2", ""),
         ("4.4.6.2", "AUDIO=\"a\"", "AUDIO=\"b\""),
         (
