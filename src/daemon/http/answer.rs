@@ -149,10 +149,10 @@ async fn answer<C: Catalog>(
     let response = match (ask.method(), door) {
         (&Method::OPTIONS, _) => options(),
         (&Method::GET | &Method::HEAD | &Method::POST, Some(door)) => {
-            match private::enter(app, ask, &target, &door).await {
+            match Box::pin(private::enter(app, ask, &target, &door)).await {
                 Some(response) => response,
                 None => {
-                    let mut response = handled(app, ask, target).await;
+                    let mut response = handled(app, ask, &target).await;
                     caching::keep_private(response.headers_mut());
                     response
                 }
@@ -162,9 +162,9 @@ async fn answer<C: Catalog>(
             Some(_) => private::without_pass(ask),
             None => Problem::no_route().json(),
         },
-        (&Method::GET | &Method::HEAD, None) => handled(app, ask, target).await,
+        (&Method::GET | &Method::HEAD, None) => handled(app, ask, &target).await,
         (method, None) if writes.as_ref().is_some_and(|(writes, _)| writes == method) => {
-            handled(app, ask, target).await
+            handled(app, ask, &target).await
         }
         _ => Problem::method().json(),
     };
@@ -215,12 +215,14 @@ fn redirected<C>(app: &App<C>, ask: &Ask, host: &Host, route: Route) -> Option<R
         .filter(|_| reads && route == Route::Page)
 }
 
-async fn handled<C: Catalog>(app: &App<C>, ask: &Ask, target: Target) -> Response {
+async fn handled<C: Catalog>(app: &App<C>, ask: &Ask, target: &Target) -> Response {
     let handled = handle(app, ask, target).await;
     handled.unwrap_or_else(|problem| problem.json())
 }
 
-async fn handle<C: Catalog>(app: &App<C>, ask: &Ask, target: Target) -> Result<Response, Problem> {
+/// What crowds wait for, playlists and parts, is waited for here. The rest has boxes of its own, so that
+/// nobody who waits holds the memory of what is asked for seldom.
+async fn handle<C: Catalog>(app: &App<C>, ask: &Ask, target: &Target) -> Result<Response, Problem> {
     let (assets, policies) = (app.assets, &app.policies);
     match target {
         Target::Index => Ok(pages::page(assets, policies, ask, "index.html")),
@@ -228,20 +230,20 @@ async fn handle<C: Catalog>(app: &App<C>, ask: &Ask, target: Target) -> Result<R
             Some(_) => pages::page(assets, policies, ask, file),
             None => pages::not_found(assets, policies, ask),
         }),
-        Target::Master(name, packaging) => live::master(app, ask, &name, packaging).await,
-        Target::Manifest(name) => live::manifest(app, ask, &name).await,
-        Target::Steering(_, seat) => steering::manifest(app, ask, seat),
-        Target::Thumbnail(name) => live::thumbnail(app, ask, &name),
-        Target::Storyboard(name) => live::storyboard(app, ask, &name),
-        Target::Picture(name, session, file) => live::picture(app, ask, &name, &session, &file),
-        Target::Playlist(path, packaging) => live::playlist(app, ask, &path, packaging).await,
-        Target::IFrames(path) => live::iframes(app, ask, &path).await,
-        Target::Media(path, file) => live::media(app, ask, &path, &file).await,
+        Target::Master(name, packaging) => Box::pin(live::master(app, ask, name, *packaging)).await,
+        Target::Manifest(name) => Box::pin(live::manifest(app, ask, name)).await,
+        Target::Steering(_, seat) => steering::manifest(app, ask, *seat),
+        Target::Thumbnail(name) => live::thumbnail(app, ask, name),
+        Target::Storyboard(name) => live::storyboard(app, ask, name),
+        Target::Picture(name, session, file) => live::picture(app, ask, name, session, file),
+        Target::Playlist(path, packaging) => live::playlist(app, ask, path, *packaging).await,
+        Target::IFrames(path) => Box::pin(live::iframes(app, ask, path)).await,
+        Target::Media(path, file) => live::media(app, ask, path, file).await,
         Target::Streams => api::streams(app, ask),
-        Target::Stream(name) => api::stream(app, ask, &name),
-        Target::DateRanges(name) => date_ranges::all(app, ask, &name),
-        Target::DateRange(name, id) => date_ranges::one(app, ask, &name, &id),
-        Target::Metrics => api::metrics(app).await,
+        Target::Stream(name) => api::stream(app, ask, name),
+        Target::DateRanges(name) => date_ranges::all(app, ask, name),
+        Target::DateRange(name, id) => date_ranges::one(app, ask, name, id),
+        Target::Metrics => Box::pin(api::metrics(app)).await,
         Target::Health => Ok(api::healthy()),
         Target::Readiness => api::ready(app),
         Target::OnAdminPort(_) => Err(Problem::on_admin_port()),

@@ -2,9 +2,10 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
+use http::uri::PathAndQuery;
 use http::{Method, Request, Uri, header};
 
 use super::prefix;
@@ -80,18 +81,26 @@ impl Ask {
     }
 
     /// The same request apart from the buffer that it was read into, which its connection can use again
-    /// while the request waits. Only the headers that handlers of media read are kept.
+    /// while the request waits. Only the headers that handlers of media read are kept, all in one buffer.
     pub(super) fn detached(self) -> Self {
-        let mut headers = HeaderMap::with_capacity(READ_BY_MEDIA.len());
-        for name in READ_BY_MEDIA {
-            for value in self.headers.get_all(&name) {
-                if let Ok(copy) = HeaderValue::from_bytes(value.as_bytes()) {
-                    headers.append(name.clone(), copy);
-                }
+        let is_read = |name: &HeaderName| READ_BY_MEDIA.contains(name);
+        let kept = || self.headers.iter().filter(|(name, _)| is_read(name));
+        let address = self.uri.path_and_query().map_or("/", PathAndQuery::as_str);
+        let bytes: usize = kept().map(|(_, value)| value.len()).sum();
+        let mut buffer = BytesMut::with_capacity(address.len() + bytes);
+        let mut copy = |bytes: &[u8]| {
+            buffer.extend_from_slice(bytes);
+            buffer.split().freeze()
+        };
+        let uri = Uri::from_maybe_shared(copy(address.as_bytes()));
+        let mut headers = HeaderMap::with_capacity(kept().count());
+        for (name, value) in kept() {
+            if let Ok(value) = HeaderValue::from_maybe_shared(copy(value.as_bytes())) {
+                headers.append(name.clone(), value);
             }
         }
         Self {
-            uri: Uri::try_from(self.uri.to_string()).unwrap_or(self.uri),
+            uri: uri.unwrap_or(self.uri),
             headers,
             ..self
         }

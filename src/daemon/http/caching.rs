@@ -49,16 +49,19 @@ pub(super) fn for_a_time(max_age: Age) -> HeaderValue {
         (own, shared) if own == shared => format!("public, max-age={own}"),
         (own, shared) => format!("public, max-age={own}, s-maxage={shared}"),
     };
-    HeaderValue::from_str(&text).unwrap_or(REVALIDATE)
+    HeaderValue::try_from(text).unwrap_or(REVALIDATE)
 }
+
+/// Headers of an ordinary response: room for all of them is made at once.
+pub(super) const HEADERS: usize = 12;
 
 /// A text or picture that is sent whole, never as a range.
 #[derive(Debug)]
-pub(super) struct Entity {
+pub(super) struct Entity<'a> {
     pub(super) content_type: HeaderValue,
     pub(super) cache_control: HeaderValue,
     /// Strong entity tag, with its quotes.
-    pub(super) etag: String,
+    pub(super) etag: &'a str,
     pub(super) body: Bytes,
     /// The compressed body, if compression saves bytes.
     pub(super) gzip: Option<Bytes>,
@@ -66,10 +69,11 @@ pub(super) struct Entity {
     pub(super) varies: bool,
 }
 
-impl Entity {
+impl Entity<'_> {
     /// The entity, or 304 if the client already has it.
     pub(super) fn respond(self, ask: &Ask) -> Response {
-        let known = knows(ask, &self.etag) || knows(ask, &compressed_tag(&self.etag));
+        let known = ask.has(IF_NONE_MATCH)
+            && (knows(ask, self.etag) || knows(ask, &compressed_tag(self.etag)));
         self.assemble(ask, known)
     }
 
@@ -84,19 +88,16 @@ impl Entity {
     }
 
     fn assemble(self, ask: &Ask, known: bool) -> Response {
-        let compressed_tag = compressed_tag(&self.etag);
         let gzip = self.gzip.filter(|_| accepts_gzip(ask));
         let compressed = gzip.is_some();
         let body = gzip.unwrap_or(self.body);
 
-        let mut headers = HeaderMap::new();
+        let mut headers = HeaderMap::with_capacity(HEADERS);
         headers.insert(CACHE_CONTROL, self.cache_control);
-        let tag = if compressed {
-            &compressed_tag
-        } else {
-            &self.etag
-        };
-        insert_text(&mut headers, ETAG, tag);
+        match compressed {
+            true => insert_text(&mut headers, ETAG, &compressed_tag(self.etag)),
+            false => insert_text(&mut headers, ETAG, self.etag),
+        }
         if self.varies {
             headers.insert(VARY, HeaderValue::from_static("Accept-Encoding"));
         }

@@ -3,8 +3,9 @@
 //! Over TLS the client's ALPN decides between the two; without TLS, HTTP/2 needs prior knowledge.
 
 use std::convert::Infallible;
+use std::error::Error;
 use std::io;
-use std::pin::pin;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio::time::error::Elapsed;
 use tokio::time::{Interval, MissedTickBehavior, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -28,7 +30,7 @@ use super::places::{Evicted, Full};
 use super::refusal;
 use super::tap::{Tap, Verdict};
 use crate::daemon::net::HeaderError;
-use crate::daemon::tls::Acceptor;
+use crate::daemon::tls::{self, Acceptor};
 
 /// Runs the streams of HTTP/2 connections as tasks that can be awaited at shutdown.
 #[derive(Debug, Clone)]
@@ -52,13 +54,69 @@ const HTTP2_STREAMS_MAX: u32 = 64;
 const HTTP2_STREAM_WINDOW_BYTES: u32 = 16 * 1024;
 const HTTP2_CONNECTION_WINDOW_BYTES: u32 = 64 * 1024;
 
-/// The HTTP settings of all connections.
-pub(super) fn builder(limits: &Limits, tasks: Tracked) -> auto::Builder<Tracked> {
+/// The HTTP settings of all connections, by what is spoken.
+#[derive(Debug)]
+pub(super) struct Builders {
+    one: auto::Builder<Tracked>,
+    two: auto::Builder<Tracked>,
+    /// Reads some bytes before it knows, and makes the buffer of HTTP/1.1 twice as large by that.
+    either: auto::Builder<Tracked>,
+}
+
+/// What a client speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Spoken {
+    One,
+    Two,
+    /// Its first bytes will tell.
+    Either,
+}
+
+impl Builders {
+    pub(super) fn new(limits: &Limits, tasks: Tracked) -> Self {
+        let either = builder(limits, tasks);
+        Self {
+            one: either.clone().http1_only(),
+            two: either.clone().http2_only(),
+            either,
+        }
+    }
+
+    fn of(&self, spoken: Spoken) -> &auto::Builder<Tracked> {
+        match spoken {
+            Spoken::One => &self.one,
+            Spoken::Two => &self.two,
+            Spoken::Either => &self.either,
+        }
+    }
+}
+
+impl Spoken {
+    /// Without TLS, the first bytes of the client tell, of which these have come. The preface of HTTP/2 is
+    /// `PRI * HTTP/2.0` (RFC 9113 section 3.4), and no usual method begins with the same two letters.
+    fn in_clear(first: &[u8]) -> Self {
+        match first {
+            [b'P'] | [b'P', b'R', ..] => Self::Either,
+            _ => Self::One,
+        }
+    }
+
+    /// Over TLS, both have agreed on it in the handshake (RFC 9113 section 3.2). Who did not take part in
+    /// that speaks HTTP/1.1.
+    fn over_tls(stream: &tls::Stream) -> Self {
+        match stream.get_ref().1.alpn_protocol() {
+            Some(b"h2") => Self::Two,
+            _ => Self::One,
+        }
+    }
+}
+
+fn builder(limits: &Limits, tasks: Tracked) -> auto::Builder<Tracked> {
     let mut builder = auto::Builder::new(tasks);
     builder
         .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits.idle_max)
+        // See `checks`.
+        .header_read_timeout(None)
         .max_buf_size(limits.head_bytes_max)
         .max_headers(HEADERS_MAX);
     builder
@@ -86,7 +144,7 @@ enum Unopened {
 
 /// A connection that has a place.
 pub(super) struct Connection<S> {
-    pub(super) builder: Arc<auto::Builder<Tracked>>,
+    pub(super) builders: Arc<Builders>,
     pub(super) tap: Tap<S>,
     pub(super) limits: Limits,
     pub(super) shutdown: CancellationToken,
@@ -96,9 +154,9 @@ impl<S, B> Connection<S>
 where
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
     S: Clone + Send + 'static,
-    S::Future: Send + 'static,
+    S::Future: Send + Unpin + 'static,
     B: Body<Data = Bytes> + Unpin + Send + 'static,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     /// Serves `stream` until the client closes it, it must make room, it is idle for too long, its
     /// responses take too long, or `shutdown`. After `shutdown`, requests in progress are still
@@ -111,83 +169,110 @@ where
             () = evicted.cancelled() => return closed_for_another(self.tap.peer),
             opened = timeout(first_byte_max, open(&mut stream, &mut self.tap)) => opened,
         };
-        let is_told = match (opened, tls) {
-            (Ok(Ok(())), None) => return self.converse(stream).await,
-            (Ok(Ok(())), Some(tls)) => return self.secure(stream, tls).await,
+        let conversation = match (opened, tls) {
+            (Ok(Ok(spoken)), None) => Some(self.converse(stream, spoken)),
+            (Ok(Ok(_)), Some(tls)) => Box::pin(self.secure(stream, tls)).await,
             (Ok(Err(Unopened::Full(_))), Some(tls)) => {
                 // The client can be told only what it can read: the handshake comes first.
                 self.tap.is_refused = true;
                 self.limits = self.limits.for_refusal();
-                return self.secure(stream, tls).await;
+                Box::pin(self.secure(stream, tls)).await
             }
-            (Ok(Err(Unopened::Header(cause))), _) => {
-                self.tap.front.warn_of_header(self.tap.peer, &cause);
-                false
-            }
-            (Ok(Err(cause)), _) => {
-                tracing::debug!(peer = %self.tap.peer.0, %cause, "connection closed");
-                matches!(cause, Unopened::Full(_))
-            }
-            (Err(_), tls) => {
-                tracing::debug!(peer = %self.tap.peer.0, "connection closed: no byte came in time");
-                self.tap.is_refused && tls.is_none()
+            (unopened, tls) => {
+                if self.is_told(unopened) && tls.is_none() {
+                    Box::pin(self.tell(stream)).await;
+                }
+                return;
             }
         };
-        if is_told {
-            tokio::select! {
-                () = self.shutdown.cancelled() => {}
-                () = evicted.cancelled() => {}
-                () = refusal::tell(stream) => {}
+        if let Some(conversation) = conversation {
+            self.attend(conversation).await;
+        }
+    }
+
+    /// Whether a client that cannot be served, and that speaks without TLS, is told so.
+    fn is_told(&self, unopened: Result<Result<Spoken, Unopened>, Elapsed>) -> bool {
+        let peer = self.tap.peer;
+        match unopened {
+            Ok(Err(Unopened::Header(cause))) => {
+                self.tap.front.warn_of_header(peer, &cause);
+                false
+            }
+            Ok(Err(cause)) => {
+                tracing::debug!(peer = %peer.0, %cause, "connection closed");
+                matches!(cause, Unopened::Full(_))
+            }
+            Ok(Ok(_)) | Err(_) => {
+                tracing::debug!(peer = %peer.0, "connection closed: no byte came in time");
+                self.tap.is_refused
             }
         }
     }
 
-    /// Serves `stream` over TLS. Until its handshake has ended, a connection is one that has asked
-    /// nothing: it makes room first.
-    async fn secure(mut self, stream: TcpStream, tls: Acceptor) {
+    /// Tells a client that there is no place for it.
+    async fn tell(self, stream: TcpStream) {
+        tokio::select! {
+            () = self.shutdown.cancelled() => {}
+            () = self.tap.activity.place().evicted().cancelled() => {}
+            () = refusal::tell(stream) => {}
+        }
+    }
+
+    /// The handshake of TLS. Until it has ended, a connection is one that has asked nothing: it makes
+    /// room first. `None` if nothing is to be served.
+    async fn secure(&mut self, stream: TcpStream, tls: Acceptor) -> Option<Talk> {
         let handshake_max = self.limits.handshake_max.min(self.limits.idle_max);
-        let evicted = self.tap.activity.place().evicted().clone();
+        let evicted = self.tap.activity.place().evicted();
+        let peer = self.tap.peer.0;
         let secured = tokio::select! {
-            () = self.shutdown.cancelled() => return,
-            () = evicted.cancelled() => return closed_for_another(self.tap.peer),
+            () = self.shutdown.cancelled() => return None,
+            () = evicted.cancelled() => {
+                closed_for_another(self.tap.peer);
+                return None;
+            }
             secured = timeout(handshake_max, tls.accept(stream)) => secured,
         };
-        let peer = self.tap.peer.0;
         match secured {
             Ok(Ok(Some(stream))) => {
                 let is_trusted = tls.is_trusted();
                 self.tap.carrier = Carrier::Tls { is_trusted };
-                return self.converse(stream).await;
+                let spoken = Spoken::over_tls(&stream);
+                return Some(self.converse(stream, spoken));
             }
-            Ok(Ok(None)) => return,
+            Ok(Ok(None)) => return None,
             Ok(Err(error)) => tracing::debug!(%peer, %error, "connection closed: no TLS"),
             Err(_) => tracing::debug!(%peer, "connection closed: the TLS handshake took too long"),
         }
         self.tap.front.metrics.refused("no_tls");
+        None
     }
 
-    /// Serves the requests of `stream`.
-    async fn converse(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
-        let Self {
-            builder,
-            tap,
-            limits,
-            shutdown,
-        } = self;
-        let (activity, peer) = (tap.activity.clone(), tap.peer);
-        let evicted = activity.place().evicted().clone();
-        let service = TowerToHyperService::new(tap);
-        let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
-        let (mut checks, mut closing) = (checks(&limits), false);
+    /// Begins to serve the requests of `stream`.
+    fn converse(
+        &self,
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        spoken: Spoken,
+    ) -> Talk {
+        let service = TowerToHyperService::new(self.tap.clone());
+        let builder = self.builders.of(spoken);
+        let connection = builder.serve_connection(TokioIo::new(stream), service);
+        Box::pin(connection.into_owned())
+    }
+
+    /// Waits for the end of a conversation, and ends it when it must not go on.
+    async fn attend(self, mut conversation: Talk) {
+        let (activity, peer, limits) = (&self.tap.activity, self.tap.peer, &self.limits);
+        let evicted = activity.place().evicted();
+        let (mut checks, mut closing) = (checks(limits), false);
         loop {
             let enough = tokio::select! {
-                ended = connection.as_mut() => {
+                ended = conversation.as_mut() => {
                     return ended.unwrap_or_else(|error| {
                         tracing::debug!(?peer, error, "connection ended early");
                     });
                 }
                 () = evicted.cancelled() => return closed_for_another(peer),
-                () = shutdown.cancelled(), if !closing => true,
+                () = self.shutdown.cancelled(), if !closing => true,
                 now = checks.tick() => match activity.verdict(now, limits.idle_max, limits.request_max) {
                     Verdict::Well => false,
                     // New requests go to another connection; responses that progress are finished.
@@ -198,14 +283,42 @@ where
             };
             if enough && !closing {
                 closing = true;
-                connection.as_mut().graceful_shutdown();
+                conversation.as_mut().end();
             }
         }
     }
 }
 
+/// A conversation that goes on.
+///
+/// It has a box of its own, because the many states of a connection that is being opened, or that speaks
+/// HTTP/2, would otherwise be memory of every connection.
+type Talk = Pin<Box<dyn Conversation>>;
+
+/// The requests and responses of one connection, whichever version of HTTP it speaks.
+trait Conversation: Future<Output = Result<(), Box<dyn Error + Send + Sync>>> + Send {
+    /// Takes no new requests; those in progress are answered.
+    fn end(self: Pin<&mut Self>);
+}
+
+impl<I, S, B> Conversation for auto::Connection<'static, I, S, Tracked>
+where
+    Self: Future<Output = Result<(), Box<dyn Error + Send + Sync>>> + Send,
+    S: hyper::service::Service<Request<Incoming>, Response = Response<B>>,
+    S::Future: 'static,
+    S::Error: Into<Box<dyn Error + Send + Sync>>,
+    I: hyper::rt::Read + hyper::rt::Write + Unpin + 'static,
+    B: Body + 'static,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+    Tracked: hyper::rt::bounds::Http2ServerConnExec<S::Future, B>,
+{
+    fn end(self: Pin<&mut Self>) {
+        self.graceful_shutdown();
+    }
+}
+
 /// Waits for the first byte of the first request. Before it, a proxy may have to name its client.
-async fn open<S>(stream: &mut TcpStream, tap: &mut Tap<S>) -> Result<(), Unopened> {
+async fn open<S>(stream: &mut TcpStream, tap: &mut Tap<S>) -> Result<Spoken, Unopened> {
     let peer = stream.peer_addr()?;
     let client = tap.front.proxies.client(stream, peer).await?;
     if client != peer {
@@ -219,19 +332,20 @@ async fn open<S>(stream: &mut TcpStream, tap: &mut Tap<S>) -> Result<(), Unopene
         })?;
         tap.front.metrics.evicted(evicted.map(Evicted::reason));
     }
-    // `readable` may return although nothing has come; `peek` does not. Its result does not matter:
-    // the end of the connection is found later.
-    stream.peek(&mut [0]).await?;
-    Ok(())
+    // `readable` may return although nothing has come; `peek` does not. Where nothing comes, the end of the
+    // connection is found later.
+    let mut first = [0; 2];
+    let come = stream.peek(&mut first).await?;
+    Ok(Spoken::in_clear(first.get(..come).unwrap_or_default()))
 }
 
 fn closed_for_another(Peer(peer): Peer) {
     tracing::debug!(%peer, "connection closed to make room for another");
 }
 
-/// Tells when to check whether a connection may stay. hyper's own timeout covers only heads of
-/// HTTP/1, and only once the protocol is known. These checks cover everything else that a client
-/// may leave unfinished.
+/// Tells when to check whether a connection may stay. hyper's own timeout would cover only heads of
+/// HTTP/1, and only once the protocol is known. These checks cover everything that a client may leave
+/// unfinished.
 fn checks(limits: &Limits) -> Interval {
     let shortest = limits.idle_max.min(limits.request_max);
     let period = (shortest / 4).clamp(Duration::from_millis(10), Duration::from_secs(5));

@@ -91,10 +91,11 @@ pub(super) async fn playlist<C: Catalog>(
     let (stream, session, rendition) = path.parts();
     let rung = (!rendition.starts_with(AUDIO)).then_some(rendition);
     watch(app, ask, path, rung)?;
-    let answer = app
-        .origin
-        .playlist(stream, session, rendition, packaging, reload);
-    waited(app, ask, reload, answer).await
+    let (origin, asked) = (&app.origin, Instant::now());
+    let answer = origin
+        .playlist(stream, session, rendition, packaging, reload)
+        .await;
+    waited(app, ask, reload, asked, answer)
 }
 
 /// `/live/NAME/SESSION/RENDITION/iframes.m3u8`. Who asks for it counts as a viewer, but of no rung.
@@ -106,8 +107,9 @@ pub(super) async fn iframes<C: Catalog>(
     let reload = reload::parse(ask.query())?;
     let (stream, session, rendition) = path.parts();
     watch(app, ask, path, None)?;
-    let answer = app.origin.iframes(stream, session, rendition, reload);
-    waited(app, ask, reload, answer).await
+    let (origin, asked) = (&app.origin, Instant::now());
+    let answer = origin.iframes(stream, session, rendition, reload).await;
+    waited(app, ask, reload, asked, answer)
 }
 
 /// Counts a viewer, of `rung` if there is one.
@@ -130,15 +132,14 @@ fn watch<C: Catalog>(
     }
 }
 
-/// Waits for a playlist, and measures how long a blocking reload took.
-async fn waited<C>(
+/// The answer to whoever `asked` then for a playlist; measures how long a blocking reload took.
+fn waited<C>(
     app: &App<C>,
     ask: &Ask,
     reload: Reload,
-    answer: impl Future<Output = Result<Document, Missing>>,
+    asked: Instant,
+    answer: Result<Document, Missing>,
 ) -> Result<Response, Problem> {
-    let asked = Instant::now();
-    let answer = answer.await;
     // A request that was refused has not waited.
     let blocking = reload.msn.is_some();
     if blocking && matches!(answer, Ok(_) | Err(Missing::NotReady)) {
@@ -173,10 +174,11 @@ pub(super) fn thumbnail<C>(app: &App<C>, ask: &Ask, name: &Name) -> Result<Respo
         .thumbnail(name.as_str())
         .ok_or(Problem::nothing_to_show())?;
     let since_epoch = taken.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let etag = format!("\"{:x}-{:x}\"", since_epoch.as_nanos(), body.len());
     let entity = Entity {
         content_type: HeaderValue::from_static("image/jpeg"),
         cache_control: caching::for_a_time(Age::everywhere(THUMBNAIL_AGE_MAX)),
-        etag: format!("\"{:x}-{:x}\"", since_epoch.as_nanos(), body.len()),
+        etag: &etag,
         body,
         gzip: None,
         varies: false,
@@ -210,7 +212,7 @@ fn text_response(ask: &Ask, document: Document, content_type: HeaderValue) -> Re
     let entity = Entity {
         content_type,
         cache_control: caching::for_a_time(max_age),
-        etag: text.etag.clone(),
+        etag: &text.etag,
         body: text.body.clone(),
         gzip: caching::accepts_gzip(ask).then(|| text.gzip()).flatten(),
         varies: true,
@@ -219,7 +221,7 @@ fn text_response(ask: &Ask, document: Document, content_type: HeaderValue) -> Re
 }
 
 fn object_response(ask: &Ask, object: Object, etag: &str) -> Response {
-    let mut headers = HeaderMap::new();
+    let mut headers = HeaderMap::with_capacity(caching::HEADERS);
     headers.insert(CACHE_CONTROL, IMMUTABLE);
     caching::insert_text(&mut headers, ETAG, etag);
     if caching::knows(ask, etag) {

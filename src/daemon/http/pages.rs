@@ -140,11 +140,11 @@ pub(super) fn asset(assets: &Assets, ask: &Ask) -> Option<Response> {
     Some(entity(found?).respond(ask))
 }
 
-fn entity(asset: &Asset) -> Entity {
+fn entity(asset: &Asset) -> Entity<'_> {
     Entity {
         content_type: asset.content_type.clone(),
         cache_control: asset.cache_control.clone(),
-        etag: asset.etag.clone(),
+        etag: &asset.etag,
         body: asset.body.clone(),
         gzip: asset.gzip.clone(),
         varies: asset.gzip.is_some(),

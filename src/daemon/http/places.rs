@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio_util::sync::CancellationToken;
@@ -15,6 +16,10 @@ use crate::daemon::net::{Crowd, Waiting};
 /// When no place is free, a connection that waits for nothing is closed: first one that has asked
 /// nothing yet, then one that is idle between two requests, and only then one of a proxy. A
 /// connection with a request in progress keeps its place.
+///
+/// A crowd asks thousands of times per second, and room must be made seldom. So a request only counts
+/// a turn of its connection, without the lock; whoever makes room finds out by that what has become of
+/// the connections that were in the queues. Those that have asked since go behind those that have not.
 #[derive(Debug)]
 pub(super) struct Places {
     connections_max: usize,
@@ -34,8 +39,21 @@ struct State {
 struct Member {
     address: IpAddr,
     holder: Holder,
-    /// Where the connection waits; `None` while a request is in progress.
-    waits: Option<(Class, Waiting)>,
+    /// Where the connection is in a queue, and the turn by which it came there. It may be in progress
+    /// meanwhile.
+    waits: Option<(Class, Waiting, u64)>,
+    turns: Arc<Turns>,
+}
+
+/// What a connection does, as it says itself.
+#[derive(Debug, Default)]
+struct Turns {
+    /// Rises when a first request begins and when the last one ends: none before any request, odd while
+    /// requests are in progress, even once they are over.
+    count: AtomicU64,
+    /// The connection is in a queue. Changes under the lock of all places only.
+    is_queued: AtomicBool,
+    /// The connection must close.
     evicted: CancellationToken,
 }
 
@@ -90,7 +108,7 @@ pub(super) enum Evicted {
 pub(super) struct Place {
     places: Arc<Places>,
     id: u64,
-    evicted: CancellationToken,
+    turns: Arc<Turns>,
 }
 
 /// Who has the places.
@@ -152,14 +170,14 @@ impl Places {
         if state.members.len() >= self.connections_max {
             evicted_other = Some(state.evict(Queue::first).ok_or(Full::Total)?);
         }
-        let (id, evicted) = (state.next_id, CancellationToken::new());
+        let (id, turns) = (state.next_id, Arc::<Turns>::default());
         state.next_id += 1;
-        state.enter(id, address, holder, evicted.clone());
+        state.enter(id, address, holder, turns.clone());
         drop(state);
         let place = Place {
             places: self.clone(),
             id,
-            evicted,
+            turns,
         };
         Ok((place, evicted_other))
     }
@@ -169,17 +187,20 @@ impl Places {
         self.lock().evict(Queue::first)
     }
 
-    /// Counts who has the places. Looks at every peer.
+    /// Counts who has the places. Looks at every connection.
     pub(super) fn census(&self) -> Census {
         let state = self.lock();
-        let waiting = |classes: [Class; 2]| {
-            let queues = classes.iter().filter_map(|class| state.queues.get(class));
-            queues.map(|queue| queue.ids.len()).sum()
+        let waiting = |what| {
+            let waits = state
+                .members
+                .values()
+                .map(|member| member.turns.waits_for());
+            waits.filter(|waits| *waits == Some(what)).count()
         };
         Census {
             connections: state.members.len(),
-            silent: waiting([Class::Silent, Class::SilentOfProxy]),
-            idle: waiting([Class::Idle, Class::IdleOfProxy]),
+            silent: waiting(Evicted::Silent),
+            idle: waiting(Evicted::Idle),
             peers: state.shares.peers(),
             largest: state.shares.largest(),
         }
@@ -205,7 +226,7 @@ impl State {
         evicted.map(Some).ok_or(Full::PerAddress)
     }
 
-    fn enter(&mut self, id: u64, address: IpAddr, holder: Holder, evicted: CancellationToken) {
+    fn enter(&mut self, id: u64, address: IpAddr, holder: Holder, turns: Arc<Turns>) {
         if holder == Holder::Client {
             self.shares.add(address);
         }
@@ -213,14 +234,14 @@ impl State {
             address,
             holder,
             waits: None,
-            evicted,
+            turns,
         };
         self.members.insert(id, member);
-        self.wait(id, Evicted::Silent);
+        self.queue(id);
     }
 
     fn leave(&mut self, id: u64) -> Option<Member> {
-        self.wait_no_longer(id);
+        self.unqueue(id);
         let member = self.members.remove(&id)?;
         if member.holder == Holder::Client {
             self.shares.remove(member.address);
@@ -228,44 +249,72 @@ impl State {
         Some(member)
     }
 
-    /// The connection waits for its first or its next request from now on.
-    fn wait(&mut self, id: u64, waits_for: Evicted) {
+    /// Puts the connection into the queue of those that wait for the same, unless it waits for nothing.
+    fn queue(&mut self, id: u64) {
         let Some(member) = self.members.get_mut(&id) else {
             return;
         };
-        let class = match (waits_for, member.holder) {
-            (Evicted::Silent, Holder::Client) => Class::Silent,
-            (Evicted::Idle, Holder::Client) => Class::Idle,
-            (Evicted::Silent, Holder::Proxy) => Class::SilentOfProxy,
-            (Evicted::Idle, Holder::Proxy) => Class::IdleOfProxy,
+        let turn = member.turns.count.load(Ordering::SeqCst);
+        let class = match (Turns::awaited(turn), member.holder) {
+            (None, _) => return,
+            (Some(Evicted::Silent), Holder::Client) => Class::Silent,
+            (Some(Evicted::Idle), Holder::Client) => Class::Idle,
+            (Some(Evicted::Silent), Holder::Proxy) => Class::SilentOfProxy,
+            (Some(Evicted::Idle), Holder::Proxy) => Class::IdleOfProxy,
         };
         let queue = self.queues.entry(class).or_default();
         let waiting = queue.crowd.enter(member.address);
         queue.ids.insert(waiting, id);
-        member.waits = Some((class, waiting));
+        member.waits = Some((class, waiting, turn));
+        member.turns.is_queued.store(true, Ordering::SeqCst);
     }
 
-    fn wait_no_longer(&mut self, id: u64) {
+    /// Takes the connection out of its queue.
+    fn unqueue(&mut self, id: u64) {
         let member = self.members.get_mut(&id);
-        if let Some((class, waiting)) = member.and_then(|member| member.waits.take())
+        if let Some(member) = member
+            && let Some((class, waiting, _)) = member.waits.take()
             && let Some(queue) = self.queues.get_mut(&class)
         {
+            member.turns.is_queued.store(false, Ordering::SeqCst);
             queue.crowd.leave(waiting);
             queue.ids.remove(&waiting);
         }
     }
 
-    /// Closes the connection that `choose` finds in the first queue with any.
+    /// Closes the connection that `choose` finds in the first queue with any. Those in front of it that
+    /// have asked since they came into a queue leave that queue, or begin again at its end.
     fn evict(&mut self, choose: impl Fn(&Queue) -> Option<Waiting>) -> Option<Evicted> {
-        let (class, id) = self.queues.iter().find_map(|(class, queue)| {
-            let chosen = choose(queue)?;
-            Some((*class, *queue.ids.get(&chosen)?))
-        })?;
-        self.leave(id)?.evicted.cancel();
-        Some(match class {
-            Class::Silent | Class::SilentOfProxy => Evicted::Silent,
-            Class::Idle | Class::IdleOfProxy => Evicted::Idle,
-        })
+        loop {
+            let id = self
+                .queues
+                .values()
+                .find_map(|queue| queue.ids.get(&choose(queue)?).copied())?;
+            let member = self.members.get(&id)?;
+            let turn = member.turns.count.load(Ordering::SeqCst);
+            if member.waits.is_some_and(|(_, _, then)| then == turn) {
+                self.leave(id)?.turns.evicted.cancel();
+                return Turns::awaited(turn);
+            }
+            // A connection that comes to rest right now finds that it is in no queue, or is put there here.
+            self.unqueue(id);
+            self.queue(id);
+        }
+    }
+}
+
+impl Turns {
+    /// What a connection waits for at a turn; `None` while requests are in progress.
+    fn awaited(turn: u64) -> Option<Evicted> {
+        match turn {
+            0 => Some(Evicted::Silent),
+            turn if turn % 2 == 0 => Some(Evicted::Idle),
+            _ => None,
+        }
+    }
+
+    fn waits_for(&self) -> Option<Evicted> {
+        Self::awaited(self.count.load(Ordering::SeqCst))
     }
 }
 
@@ -276,16 +325,21 @@ impl Queue {
 }
 
 impl Place {
-    /// A request has come: the connection keeps its place.
+    /// A request has come, and none was in progress: the connection keeps its place.
     pub(super) fn asked(&self) {
-        self.places.lock().wait_no_longer(self.id);
+        self.turns.count.fetch_add(1, Ordering::SeqCst);
     }
 
     /// All requests are over: the connection may be closed to make room.
     pub(super) fn rests(&self) {
+        self.turns.count.fetch_add(1, Ordering::SeqCst);
+        if self.turns.is_queued.load(Ordering::SeqCst) {
+            return;
+        }
         let mut state = self.places.lock();
-        state.wait_no_longer(self.id);
-        state.wait(self.id, Evicted::Idle);
+        if !self.turns.is_queued.load(Ordering::SeqCst) {
+            state.queue(self.id);
+        }
     }
 
     /// Counts the connection for `client` from now on, because its proxy has named the client.
@@ -300,13 +354,13 @@ impl Place {
             return Ok(None);
         };
         let evicted_other = state.make_share(client, holder)?;
-        state.enter(self.id, client, holder, member.evicted);
+        state.enter(self.id, client, holder, member.turns);
         Ok(evicted_other)
     }
 
     /// Cancelled when the connection must close to make room.
     pub(super) fn evicted(&self) -> &CancellationToken {
-        &self.evicted
+        &self.turns.evicted
     }
 }
 

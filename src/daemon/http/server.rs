@@ -8,7 +8,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Request, Response};
 use hyper::body::{self, Body};
-use hyper_util::server::conn::auto;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
@@ -31,7 +30,7 @@ use super::app::App;
 use super::ask::{Carrier, Peer};
 use super::assets::Assets;
 use super::audience::Audience;
-use super::connection::{self, Connection, Tracked};
+use super::connection::{Builders, Connection, Tracked};
 use super::edges::Steering;
 use super::front::Front;
 use super::limits::Limits;
@@ -186,7 +185,7 @@ impl Server {
         let (limits, streams) = (self.limits, TaskTracker::new());
         let mut door = Door {
             service: answer::all(app),
-            builder: Arc::new(connection::builder(&limits, Tracked(streams.clone()))),
+            builders: Arc::new(Builders::new(&limits, Tracked(streams.clone()))),
             places: Places::new(
                 limits.connections_affordable(),
                 limits.connections_per_address_max,
@@ -218,7 +217,7 @@ impl Server {
 /// Lets connections in, or turns them away.
 struct Door<S> {
     service: S,
-    builder: Arc<auto::Builder<Tracked>>,
+    builders: Arc<Builders>,
     places: Arc<Places>,
     /// For those that find no place: they are told so, and health is answered.
     reserve: Arc<Places>,
@@ -284,7 +283,7 @@ impl<S, B> Protocol for Door<S>
 where
     S: Service<Request<body::Incoming>, Response = Response<B>, Error = Infallible>,
     S: Clone + Send + 'static,
-    S::Future: Send + 'static,
+    S::Future: Send + Unpin + 'static,
     B: Body<Data = Bytes> + Unpin + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
@@ -308,7 +307,7 @@ where
             is_refused,
         };
         let connection = Connection {
-            builder: self.builder.clone(),
+            builders: self.builders.clone(),
             tap,
             limits,
             shutdown: self.shutdown.clone(),

@@ -125,7 +125,7 @@ pub(super) fn with_pass(
         content_type: PLAYLIST,
         cache_control: caching::for_a_time(document.max_age),
         // The address has the pass as well, so the same tag stands for the same bytes there.
-        etag: document.text.etag.clone(),
+        etag: &document.text.etag,
         body: text.into(),
         gzip: None,
         varies: true,

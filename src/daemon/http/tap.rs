@@ -1,16 +1,14 @@
 //! The service around the routes: it finds out the client of each request and bounds the client's
 //! requests, knows whether the connection is busy, and counts what is sent.
 
-use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::future::BoxFuture;
 use http::header::CONTENT_LENGTH;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::{Body, Frame, SizeHint};
@@ -39,7 +37,7 @@ pub(super) struct Activity {
 struct State {
     next: u64,
     /// When each request in progress came, oldest first.
-    busy: BTreeMap<u64, Instant>,
+    busy: Vec<(u64, Instant)>,
     idle_since: Instant,
 }
 
@@ -69,7 +67,7 @@ impl Activity {
             place,
             state: Mutex::new(State {
                 next: 0,
-                busy: BTreeMap::new(),
+                busy: Vec::new(),
                 idle_since: now,
             }),
         })
@@ -86,9 +84,9 @@ impl Activity {
         request_max: Duration,
     ) -> Verdict {
         let state = self.lock();
-        let age = |(_, since): (&u64, &Instant)| now.duration_since(*since);
-        let oldest = state.busy.first_key_value().map(age);
-        let newest = state.busy.last_key_value().map(age);
+        let age = |(_, since): &(u64, Instant)| now.duration_since(*since);
+        let oldest = state.busy.first().map(age);
+        let newest = state.busy.last().map(age);
         // A straggling connection takes no new requests, so all its requests have ended when the
         // oldest has had twice its time. A client that sends new ones nevertheless is cut off then.
         match oldest.zip(newest) {
@@ -108,13 +106,13 @@ impl Activity {
         if state.busy.is_empty() {
             self.place.asked();
         }
-        state.busy.insert(number, now);
+        state.busy.push((number, now));
         number
     }
 
     fn end(&self, number: u64, now: Instant) {
         let mut state = self.lock();
-        state.busy.remove(&number);
+        state.busy.retain(|(other, _)| *other != number);
         state.idle_since = now;
         if state.busy.is_empty() {
             self.place.rests();
@@ -176,12 +174,12 @@ impl<S> Tap<S> {
 impl<S, B, R> Service<Request<R>> for Tap<S>
 where
     S: Service<Request<R>, Response = Response<B>, Error = Infallible>,
-    S::Future: Send + 'static,
+    S::Future: Send + Unpin + 'static,
     B: Body<Data = Bytes> + Unpin + Send + 'static,
 {
     type Response = Response<Tapped<B>>;
     type Error = Infallible;
-    type Future = BoxFuture<'static, Result<Self::Response, Infallible>>;
+    type Future = Answering<S::Future>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         self.inner.poll_ready(context)
@@ -190,13 +188,10 @@ where
     fn call(&mut self, mut request: Request<R>) -> Self::Future {
         let asked = Instant::now();
         let busy = Busy::begin(&self.activity, asked);
-        let head = *request.method() == Method::HEAD;
+        let is_head = *request.method() == Method::HEAD;
         let shown = tracing::enabled!(tracing::Level::DEBUG).then(|| {
-            format!(
-                "{} {}",
-                request.method(),
-                prefix::hidden(request.uri().path())
-            )
+            let path = prefix::hidden(request.uri().path());
+            format!("{} {path}", request.method())
         });
         let (client, admitted) = self.admit(&request);
         let carrier = match (self.carrier, self.front.proxies.trusts(self.peer.0)) {
@@ -204,38 +199,99 @@ where
             (carrier, _) => carrier,
         };
         request.extensions_mut().insert((Peer(client), carrier));
-        let metrics = self.front.metrics.clone();
-        let is_refused = self.is_refused;
-        let answer = admitted.map(|slot| (slot, self.inner.call(request)));
-        Box::pin(async move {
-            let (response, slot) = match answer {
-                Ok((slot, answer)) => (answer.await?.map(Some), slot),
-                Err(status) => (refusal::response(status, None), None),
-            };
-            let route = response.extensions().get::<Route>().copied();
-            let (route, code) = (route.unwrap_or(Route::Page), response.status().as_u16());
-            metrics.responded(route, code);
-            if let Some(request) = shown {
-                let elapsed_ms = asked.elapsed().as_millis();
-                tracing::debug!(peer = %client, ?request, code, elapsed_ms, "answered");
-            }
-            let labels = RouteLabels { route };
-            let sent_bytes = metrics.sent_bytes.get_or_create_owned(&labels);
-            let mut response = response.map(|body| Tapped {
-                inner: body,
-                sent_bytes,
-                _busy: busy,
-                _slot: slot,
-            });
-            if is_refused {
-                refusal::end_connection(&mut response);
-            }
-            if head {
-                state_length(&mut response);
-                response.body_mut().inner = None;
-            }
-            Ok(response)
-        })
+        let (answer, slot) = match admitted {
+            Ok(slot) => (Ok(self.inner.call(request)), slot),
+            Err(status) => (Err(status), None),
+        };
+        let wrapping = Wrapping {
+            asked,
+            shown,
+            client,
+            front: self.front.clone(),
+            is_refused: self.is_refused,
+            is_head,
+            busy,
+            slot,
+        };
+        Answering {
+            answer,
+            wrapping: Some(wrapping),
+        }
+    }
+}
+
+/// The answer to come.
+#[derive(Debug)]
+pub(super) struct Answering<F> {
+    /// With which status it is refused, if it is.
+    answer: Result<F, StatusCode>,
+    /// Until it has come.
+    wrapping: Option<Wrapping>,
+}
+
+/// What an answer is wrapped into.
+#[derive(Debug)]
+struct Wrapping {
+    asked: Instant,
+    /// The request, if it is logged.
+    shown: Option<String>,
+    client: IpAddr,
+    front: Arc<Front>,
+    is_refused: bool,
+    is_head: bool,
+    busy: Busy,
+    slot: Option<Slot>,
+}
+
+impl<F, B> Future for Answering<F>
+where
+    F: Future<Output = Result<Response<B>, Infallible>> + Unpin,
+    B: Body<Data = Bytes> + Unpin,
+{
+    type Output = Result<Response<Tapped<B>>, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let response = match &mut self.answer {
+            Ok(answer) => ready!(Pin::new(answer).poll(context))?.map(Some),
+            Err(status) => refusal::response(*status, None),
+        };
+        match self.wrapping.take() {
+            Some(wrapping) => Poll::Ready(Ok(wrapping.around(response))),
+            // "Once a future has finished, clients should not `poll` it again" (docs of `Future`).
+            None => Poll::Pending,
+        }
+    }
+}
+
+impl Wrapping {
+    fn around<B>(self, response: Response<Option<B>>) -> Response<Tapped<B>>
+    where
+        B: Body<Data = Bytes> + Unpin,
+    {
+        let metrics = &self.front.metrics;
+        let route = response.extensions().get::<Route>().copied();
+        let (route, code) = (route.unwrap_or(Route::Page), response.status().as_u16());
+        metrics.responded(route, code);
+        if let Some(request) = self.shown {
+            let elapsed_ms = self.asked.elapsed().as_millis();
+            tracing::debug!(peer = %self.client, ?request, code, elapsed_ms, "answered");
+        }
+        let labels = RouteLabels { route };
+        let sent_bytes = metrics.sent_bytes.get_or_create_owned(&labels);
+        let mut response = response.map(|body| Tapped {
+            inner: body,
+            sent_bytes,
+            _busy: self.busy,
+            _slot: self.slot,
+        });
+        if self.is_refused {
+            refusal::end_connection(&mut response);
+        }
+        if self.is_head {
+            state_length(&mut response);
+            response.body_mut().inner = None;
+        }
+        response
     }
 }
 

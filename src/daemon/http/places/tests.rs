@@ -68,6 +68,41 @@ fn who_has_asked_nothing_goes_first_then_who_is_idle() {
 }
 
 #[test]
+fn who_has_asked_again_begins_anew_at_the_end() {
+    let places = Places::new(3, 9);
+    let all: Vec<_> = (1..4)
+        .map(|n| busy(&places, &format!("10.0.0.{n}")).unwrap())
+        .collect();
+    all.iter().for_each(Place::rests);
+    let closed = || all.iter().map(|place| place.evicted().is_cancelled());
+    let fourth = busy_in_place(&places, "10.0.0.4");
+    assert!(closed().eq([true, false, false]));
+    all[1].asked();
+    let census = places.census();
+    assert_eq!((census.silent, census.idle), (0, 1));
+    all[1].rests();
+    let fifth = busy_in_place(&places, "10.0.0.5");
+    assert!(closed().eq([true, false, true]));
+    all[1].asked();
+    let full = places.take(at("10.0.0.6"), Holder::Client).unwrap_err();
+    assert_eq!(full, Full::Total);
+    all[1].rests();
+    let sixth = busy_in_place(&places, "10.0.0.6");
+    assert!(closed().eq([true, true, true]));
+    drop((fourth, fifth, sixth));
+    let state = places.lock();
+    assert!(state.queues.values().all(|queue| queue.ids.is_empty()));
+}
+
+/// Takes the place of one that is idle, and asks.
+fn busy_in_place(places: &Arc<Places>, address: &str) -> Place {
+    let (place, evicted) = take(places, address);
+    assert_eq!(evicted, Some(Evicted::Idle));
+    place.asked();
+    place
+}
+
+#[test]
 fn a_flood_pushes_out_itself() {
     let places = Places::new(100, 50);
     let (viewer, _) = take(&places, "192.0.2.1");
