@@ -16,9 +16,9 @@ const ROOT = dirname(fileURLToPath(import.meta.url));
 const SOURCES = join(ROOT, 'src');
 const PAGES = join(SOURCES, 'pages');
 
-/** Source file → name by which pages refer to its bundle. */
-/** Scripts of the head, each whole in one file: a browser should run them with the first bytes it gets. */
+/** Scripts that stand in the head of a page: a browser should run them with the first bytes it gets. */
 const HEAD_SCRIPTS = { 'ahead.ts': 'ahead.js' };
+/** Source file → name by which pages refer to its bundle. */
 /** Scripts that are whole in one file as well, because a request costs more than the few bytes they share. */
 const PLAIN_SCRIPTS = { 'list.ts': 'list.js', 'plain.ts': 'plain.js' };
 const SCRIPTS = { 'watch.ts': 'watch.js', 'embed.ts': 'embed.js' };
@@ -47,13 +47,22 @@ const options = (out, sources) => ({
   logLevel: 'warning',
 });
 
+/** Bundles the scripts that stand in pages and returns them by their names. */
+async function headScripts(out) {
+  const scripts = new Map();
+  for (const [source, name] of Object.entries(HEAD_SCRIPTS)) {
+    const { outputFiles } = await build({ ...options(out, [source]), format: 'iife', write: false });
+    scripts.set(name, outputFiles[0].text.trim());
+  }
+  return scripts;
+}
+
 /** Bundles the sources and returns the address of every asset by its source. */
 async function bundle(out) {
   const sources = [...Object.keys(SCRIPTS), ...Object.keys(STYLES), ...Object.keys(FILES)];
   const { metafile } = await build({ ...options(out, sources), splitting: true });
-  const head = await build({ ...options(out, Object.keys(HEAD_SCRIPTS)), format: 'iife' });
   const plain = await build(options(out, Object.keys(PLAIN_SCRIPTS)));
-  const outputs = { ...metafile.outputs, ...head.metafile.outputs, ...plain.metafile.outputs };
+  const outputs = { ...metafile.outputs, ...plain.metafile.outputs };
   const addresses = new Map();
   const preloads = new Map();
   for (const [file, { entryPoint, inputs }] of Object.entries(outputs)) {
@@ -103,23 +112,27 @@ async function withTexts(page) {
 }
 
 /**
- * Returns a page with its parts (`{{> name}}`) and the addresses of its assets (`{{name}}`) filled
- * in.
+ * Returns a page with its parts (`{{> name}}`), the scripts that stand in it (`{{< name}}`) and the
+ * addresses of its assets (`{{name}}`) filled in.
  */
-async function render(file, addressOf) {
+async function render(file, addressOf, scripts) {
   let text = await readFile(join(PAGES, file), 'utf8');
   for (const [tag, part] of text.matchAll(/\{\{> (\w+)\}\}\n?/g)) {
     const partText = await readFile(join(PAGES, `${part}.html`), 'utf8');
     text = text.replace(tag, () => partText);
   }
-  return text.replace(/\{\{([\w./-]+)\}\}/g, (_, name) => addressOf(name));
+  return text
+    .replace(/\{\{([\w./-]+)\}\}/g, (_, name) => addressOf(name))
+    .replace(/\{\{< ([\w./-]+)\}\}/g, (_, name) => scripts.get(name));
 }
 
-/** Adds preload hints before every script, for what the script imports. */
+/** Adds to every preload hint of a script those of what the script imports, each once. */
 function withPreloads(page, preloads) {
-  return page.replace(/<script type="module" src="([^"]+)">/g, (script, address) => {
-    const hints = (preloads.get(address) ?? []).map((it) => `<link rel="modulepreload" href="${it}">\n`);
-    return hints.join('') + script;
+  const hinted = new Set();
+  return page.replace(/<link rel="modulepreload" href="([^"]+)">\n/g, (_, address) => {
+    const fresh = [address, ...(preloads.get(address) ?? [])].filter((it) => !hinted.has(it));
+    fresh.forEach((it) => hinted.add(it));
+    return fresh.map((it) => `<link rel="modulepreload" href="${it}">\n`).join('');
   });
 }
 
@@ -128,7 +141,8 @@ export async function buildInto(out) {
   await rm(out, { recursive: true, force: true });
   await mkdir(join(out, 'assets'), { recursive: true });
   const { addresses, preloads } = await bundle(out);
-  const byName = Object.entries({ ...HEAD_SCRIPTS, ...PLAIN_SCRIPTS, ...SCRIPTS, ...LAZY, ...STYLES, ...FILES });
+  const scripts = await headScripts(out);
+  const byName = Object.entries({ ...PLAIN_SCRIPTS, ...SCRIPTS, ...LAZY, ...STYLES, ...FILES });
   const addressOf = (name) => {
     const source = byName.find(([, it]) => it === name)?.[0];
     const address = source && addresses.get(source);
@@ -137,7 +151,7 @@ export async function buildInto(out) {
   };
   for (const file of await readdir(PAGES)) {
     if (!basename(file).startsWith('_')) {
-      const page = await withTexts(await render(file, addressOf));
+      const page = await withTexts(await render(file, addressOf, scripts));
       await writeFile(join(out, file), withPreloads(page, preloads));
     }
   }

@@ -13,6 +13,8 @@ mod access;
 #[cfg(test)]
 mod acme;
 #[cfg(test)]
+mod audience;
+#[cfg(test)]
 mod browser;
 #[cfg(test)]
 mod cameras;

@@ -1,6 +1,10 @@
 /**
- * Runs in the head of a player page, long before hls.js is there: fetches what hls.js will ask for
- * first, all at once. hls.js itself asks for one thing after the other.
+ * Stands in the head of a player page, and runs long before hls.js is there: fetches what hls.js will ask
+ * for first, all at once. hls.js itself asks for one thing after the other.
+ *
+ * The start of hls.js keeps the page busy for a tenth of a second and more. An answer that comes meanwhile
+ * is not looked at, and what it names is asked for that much later. So the script of the page is run only
+ * once all has been asked for.
  */
 
 import { isEmbed, masterUrl, nameInPath, statusUrl } from './api.ts';
@@ -11,6 +15,12 @@ import { rememberedBandwidth } from './player/bandwidth.ts';
 
 /** The stage of the watch page is never wider; see watch.css. */
 const STAGE_PX_MAX = 1_152;
+
+/** On a slow network, the page starts while answers are on their way. */
+const ALONE_MS_MAX = 250;
+
+/** Address of the page's own script. */
+const page = document.currentScript?.dataset['page'];
 
 const ahead: Ahead = { answers: new Map(), variant: null, holdBackS: 0 };
 globalThis.weirAhead = ahead;
@@ -65,10 +75,29 @@ async function start(name: string): Promise<void> {
   const variant = firstVariant(variants, rememberedBandwidth(), widthPx * devicePixelRatio);
   ahead.variant = variant?.url ?? null;
   // Audio first: it is small, and there is no picture without it.
-  if (audio) void rendition(audio);
-  if (variant) void rendition(variant.url);
+  await Promise.all([audio, variant?.url].map((url) => url && rendition(url)));
+}
+
+const pause = (ms: number): Promise<void> => new Promise((done) => setTimeout(done, ms));
+
+/** Resolves once all elements of the page are there. */
+const whole = (): Promise<void> =>
+  new Promise((done) => {
+    if (document.readyState !== 'loading') done();
+    else document.addEventListener('DOMContentLoaded', () => done(), { once: true });
+  });
+
+async function openPage(asked: Promise<void>): Promise<void> {
+  await Promise.race([asked, pause(ALONE_MS_MAX)]);
+  await whole();
+  const script = document.createElement('script');
+  script.type = 'module';
+  script.src = page ?? '';
+  document.head.append(script);
 }
 
 const name = nameInPath(location.pathname);
 // A browser that plays HLS itself asks for everything itself.
-if (name && ('MediaSource' in window || 'ManagedMediaSource' in window)) void start(name);
+const helps = name && ('MediaSource' in window || 'ManagedMediaSource' in window);
+// What fails here is asked again by the page, which reports it.
+void openPage(helps ? start(name).catch(() => undefined) : Promise.resolve());

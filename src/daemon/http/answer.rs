@@ -3,7 +3,6 @@
 use std::convert::Infallible;
 use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,8 +11,8 @@ use http::header::{ALLOW, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use http::{Method, Request, Response as HttpResponse, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Body;
+use hyper::service::Service;
 use tokio::time::timeout;
-use tower_service::Service;
 
 use crate::daemon::session::Catalog;
 use crate::daemon::telemetry::labels::Route;
@@ -73,11 +72,9 @@ where
     type Error = Infallible;
     type Future = BoxFuture<'static, Result<Response, Infallible>>;
 
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: Request<B>) -> Self::Future {
+    /// Takes from the request what it needs before it returns, so that the connection can use its buffer
+    /// again.
+    fn call(&self, request: Request<B>) -> Self::Future {
         let (parts, body) = request.into_parts();
         let (app, ask) = (self.app.clone(), Ask::of(parts));
         if let Audience::Viewers(_) = app.audience
@@ -94,7 +91,7 @@ where
             let ask = ask.detached();
             return Box::pin(async move { Ok(answer(&app, &ask, target, door).await) });
         }
-        let finding = self.finder.call(ask.head());
+        let finding = self.finder.clone().call(ask.head());
         Box::pin(async move {
             let bytes_max = match app.audience {
                 Audience::Viewers(_) => FORM_BYTES_MAX,

@@ -1,8 +1,10 @@
 //! The pages and the files they load, embedded from `web/dist` at build time.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::OnceLock;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use flate2::Compression;
 use http::HeaderValue;
@@ -59,6 +61,22 @@ impl Assets {
 
     pub(super) fn get(&self, path: &str) -> Option<&Asset> {
         self.files.get(path)
+    }
+
+    /// By what a policy knows the scripts that stand in pages, `'sha256-…'` for each (Content Security
+    /// Policy level 3, section 2.3.1).
+    pub(super) fn inline_scripts(&self) -> BTreeSet<String> {
+        let pages = self
+            .files
+            .iter()
+            .filter(|(path, _)| path.ends_with(".html"));
+        let texts = pages.filter_map(|(_, page)| std::str::from_utf8(&page.body).ok());
+        let scripts = texts.flat_map(|text| text.split("<script").skip(1));
+        scripts
+            .filter_map(|script| script.split_once("</script>")?.0.split_once('>'))
+            .filter(|(_, text)| !text.is_empty())
+            .map(|(_, text)| format!("'sha256-{}'", STANDARD.encode(Sha256::digest(text))))
+            .collect()
     }
 }
 
@@ -126,6 +144,21 @@ mod tests {
         ] {
             assert!(!is_hashed(path), "{path}");
         }
+    }
+
+    #[test]
+    fn scripts_in_pages_are_known_by_their_hash() {
+        let page = "<script src=\"a.js\"></script><script data-page=\"/b.js\">alert(1)</script>";
+        let files = [
+            ("a.html", page),
+            ("b.html", page),
+            ("c.js", "<script>x</script>"),
+        ];
+        let assets = Assets::of(files.map(|(path, text)| (path.to_owned(), text.into())));
+        // echo -n 'alert(1)' | openssl dgst -sha256 -binary | base64
+        let known = "'sha256-bhHHL3z2vDgxUt0W3dWQOrprscmda2Y5pLsLg4GF+pI='";
+        assert!(assets.inline_scripts().iter().eq([known]));
+        assert_eq!(Assets::embedded().inline_scripts().len(), 1);
     }
 
     #[test]

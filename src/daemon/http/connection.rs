@@ -13,16 +13,15 @@ use bytes::Bytes;
 use http::{Request, Response};
 use hyper::body::{Body, Incoming};
 use hyper::rt::Executor;
+use hyper::service::Service;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::error::Elapsed;
 use tokio::time::{Interval, MissedTickBehavior, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tower_service::Service;
 
 use super::ask::{Carrier, Peer};
 use super::limits::Limits;
@@ -253,9 +252,8 @@ where
         stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
         spoken: Spoken,
     ) -> Talk {
-        let service = TowerToHyperService::new(self.tap.clone());
         let builder = self.builders.of(spoken);
-        let connection = builder.serve_connection(TokioIo::new(stream), service);
+        let connection = builder.serve_connection(TokioIo::new(stream), self.tap.clone());
         Box::pin(connection.into_owned())
     }
 
@@ -304,7 +302,7 @@ trait Conversation: Future<Output = Result<(), Box<dyn Error + Send + Sync>>> + 
 impl<I, S, B> Conversation for auto::Connection<'static, I, S, Tracked>
 where
     Self: Future<Output = Result<(), Box<dyn Error + Send + Sync>>> + Send,
-    S: hyper::service::Service<Request<Incoming>, Response = Response<B>>,
+    S: Service<Request<Incoming>, Response = Response<B>>,
     S::Future: 'static,
     S::Error: Into<Box<dyn Error + Send + Sync>>,
     I: hyper::rt::Read + hyper::rt::Write + Unpin + 'static,

@@ -31,8 +31,11 @@ pub(super) struct Policies {
 }
 
 impl Policies {
-    /// Pages of the sites in `embedders` may frame the bare player.
-    pub(super) fn new(embedders: &Cors) -> Self {
+    /// Pages of the sites in `embedders` may frame the bare player; `assets` has all pages.
+    pub(super) fn new(embedders: &Cors, assets: &Assets) -> Self {
+        let scripts = assets.inline_scripts().into_iter();
+        let scripts: String = scripts.map(|script| format!(" {script}")).collect();
+        let policy = |form, ancestors: &str| policy(&scripts, form, ancestors);
         let ancestors = match embedders {
             Cors::Any => "*".to_owned(),
             Cors::Only(sites) => {
@@ -49,11 +52,11 @@ impl Policies {
     }
 }
 
-/// Scripts and styles come only from this server. hls.js needs `blob:`, because it creates its
+/// Scripts and styles come only from this server; `scripts` stand in its pages. hls.js needs `blob:`, because it creates its
 /// media source inside the page. Forms go to `form`, and pages of `ancestors` may frame the page.
-fn policy(form: &str, ancestors: &str) -> HeaderValue {
+fn policy(scripts: &str, form: &str, ancestors: &str) -> HeaderValue {
     let text = format!(
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; \
+        "default-src 'none'; script-src 'self'{scripts}; style-src 'self'; img-src 'self' data: blob:; \
          media-src 'self' blob:; connect-src 'self'; manifest-src 'self'; base-uri 'none'; \
          form-action {form}; frame-ancestors {ancestors}"
     );
@@ -187,7 +190,7 @@ mod tests {
     fn pages_are_revalidated_and_only_the_player_may_be_framed() {
         let assets = assets();
         let ask = asked("/", &[]);
-        let policies = Policies::new(&Cors::Any);
+        let policies = Policies::new(&Cors::Any, &Assets::default());
         let page = |file| page(&assets, &policies, &ask, file);
         let index = page("index.html");
         assert_eq!(index.headers()[CACHE_CONTROL], "no-cache");
@@ -205,7 +208,7 @@ mod tests {
 
     #[test]
     fn pages_may_load_media_from_edges() {
-        let policies = Policies::new(&Cors::Any);
+        let policies = Policies::new(&Cors::Any, &Assets::default());
         let edge = |name: &str| Edge {
             name: name.to_owned(),
             address: format!("https://{name}.example.org"),
@@ -232,7 +235,7 @@ mod tests {
     #[test]
     fn sites_that_may_embed_are_named() {
         let site = WebOrigin::parse("https://example.org").unwrap();
-        let policies = Policies::new(&Cors::Only(vec![site]));
+        let policies = Policies::new(&Cors::Only(vec![site]), &Assets::default());
         let ends = |policy: &HeaderValue, end: &str| policy.to_str().unwrap().ends_with(end);
         let ancestors = "frame-ancestors 'self' https://example.org";
         assert!(ends(
@@ -244,7 +247,7 @@ mod tests {
             &format!("form-action 'self'; {ancestors}")
         ));
         assert!(ends(&policies.page, "frame-ancestors 'self'"));
-        let nobody = Policies::new(&Cors::Only(Vec::new()));
+        let nobody = Policies::new(&Cors::Only(Vec::new()), &Assets::default());
         assert!(ends(&nobody.embed, "frame-ancestors 'self'"));
     }
 
@@ -254,7 +257,7 @@ mod tests {
         let headers = [("if-none-match", "*"), ("accept-encoding", "gzip")];
         let response = not_found(
             &assets,
-            &Policies::new(&Cors::Any),
+            &Policies::new(&Cors::Any, &Assets::default()),
             &asked("/nothing", &headers),
         );
         assert_eq!(response.status(), 404);

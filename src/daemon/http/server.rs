@@ -8,11 +8,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Request, Response};
 use hyper::body::{self, Body};
+use hyper::service::Service;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tower_service::Service;
 
 use crate::base::cors::Cors;
 use crate::base::flood;
@@ -175,7 +175,7 @@ impl Server {
             redirect: self.redirect,
             guard: self.guard,
             steering: self.steering,
-            policies: Policies::new(&self.embedders),
+            policies: Policies::new(&self.embedders, Assets::embedded()),
             catalog,
             origin,
             metrics: metrics.clone(),

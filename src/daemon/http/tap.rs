@@ -12,9 +12,9 @@ use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::{Body, Frame, SizeHint};
+use hyper::service::Service;
 use prometheus_client::metrics::counter::Counter;
 use tokio::time::Instant;
-use tower_service::Service;
 
 use crate::daemon::telemetry::labels::{Route, RouteLabels};
 
@@ -181,11 +181,7 @@ where
     type Error = Infallible;
     type Future = Answering<S::Future>;
 
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        self.inner.poll_ready(context)
-    }
-
-    fn call(&mut self, mut request: Request<R>) -> Self::Future {
+    fn call(&self, mut request: Request<R>) -> Self::Future {
         let asked = Instant::now();
         let busy = Busy::begin(&self.activity, asked);
         let is_head = *request.method() == Method::HEAD;

@@ -1,5 +1,7 @@
 /** A stub of the daemon: `dist/`, an API whose answers the test sets, and live HLS. */
 
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { dirname, extname, join, normalize } from 'node:path';
@@ -15,12 +17,16 @@ const TYPES = {
   '.svg': 'image/svg+xml',
   '.txt': 'text/plain; charset=utf-8',
 };
+/** The script that stands in the player pages. */
+const [, HEAD] = /<script data-page="[^"]*">(.*?)<\/script>/s.exec(readFileSync(join(DIST, 'watch.html'), 'utf8'));
+const HEAD_HASH = createHash('sha256').update(HEAD).digest('base64');
 /**
  * The strictest policy under which the pages work, so that they also work under the daemon's
  * policy.
  */
 const POLICY =
-  "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; " +
+  `default-src 'none'; script-src 'self' 'sha256-${HEAD_HASH}'; ` +
+  "style-src 'self'; img-src 'self' data: blob:; " +
   "media-src 'self' blob:; connect-src 'self'; base-uri 'none'";
 
 /** Status of a stream, with defaults for everything that a test does not care about. */
