@@ -130,6 +130,8 @@ local function pass_on(answer)
     ngx.header["Content-Type"] = "application/json"
     answer.body = '{"error":"the origin answered ' .. answer.status .. '"}'
   end
+  -- Known, so it is said: else the body would come in chunks.
+  ngx.header["Content-Length"] = #answer.body
   ngx.print(answer.body)
   return ngx.exit(answer.status)
 end

@@ -1,8 +1,12 @@
 //! A connection that asks and reads the answer, with as little work as can be.
 
-use std::io;
+use std::collections::HashMap;
+use std::io::{self, Read};
 use std::net::SocketAddr;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+use flate2::read::GzDecoder;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -19,6 +23,7 @@ pub struct Connection {
     buffer: Vec<u8>,
     /// Bytes in the buffer that belong to the answer.
     head_bytes: usize,
+    takes_gzip: bool,
 }
 
 /// An answer.
@@ -37,6 +42,16 @@ impl Connection {
             host,
             buffer: Vec::new(),
             head_bytes: 0,
+            takes_gzip: false,
+        })
+    }
+
+    /// A connection that takes compressed playlists, as those of browsers do.
+    pub async fn open_as_browser(host: SocketAddr) -> io::Result<Self> {
+        let connection = Self::open(host).await?;
+        Ok(Self {
+            takes_gzip: true,
+            ..connection
         })
     }
 
@@ -46,9 +61,13 @@ impl Connection {
     }
 
     async fn exchange(&mut self, path: &str, keeps: bool) -> io::Result<Answer> {
+        let encoding = match self.takes_gzip {
+            true => "Accept-Encoding: gzip, deflate\r\n",
+            false => "",
+        };
         let request = format!(
             "GET {path} HTTP/1.1\r\nHost: {}\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64)\r\n\
-             Accept: */*\r\nAccept-Language: en-US,en;q=0.9\r\n\r\n",
+             Accept: */*\r\nAccept-Language: en-US,en;q=0.9\r\n{encoding}\r\n",
             self.host
         );
         self.stream.write_all(request.as_bytes()).await?;
@@ -114,8 +133,26 @@ impl Connection {
     }
 }
 
-/// Segment and part that a playlist announces.
-pub fn hint(playlist: &str) -> Option<(u64, u32)> {
+/// What compressed playlists announce. All readers get the same ones, and only the first takes one apart.
+static HINTS: Mutex<Option<HashMap<Vec<u8>, Hint>>> = Mutex::new(None);
+
+type Hint = Option<(u64, u32)>;
+
+/// Segment and part that a playlist announces, which may be compressed.
+pub fn hint(body: &[u8]) -> Hint {
+    if !body.starts_with(&[0x1f, 0x8b]) {
+        return announced(std::str::from_utf8(body).unwrap_or_default());
+    }
+    let mut hints = HINTS.lock().unwrap_or_else(PoisonError::into_inner);
+    let hints = hints.get_or_insert_default();
+    *hints.entry(body.to_vec()).or_insert_with(|| {
+        let mut text = String::new();
+        GzDecoder::new(body).read_to_string(&mut text).unwrap();
+        announced(&text)
+    })
+}
+
+fn announced(playlist: &str) -> Hint {
     let line = playlist
         .lines()
         .rev()

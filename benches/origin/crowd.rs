@@ -149,7 +149,7 @@ fn report(
 /// Waits for one part of a playlist after the other; with `parts`, loads each as it comes.
 pub async fn read_playlist(server: std::net::SocketAddr, playlist: String, log: Log, parts: bool) {
     let follow = async {
-        let mut connection = Connection::open(server).await?;
+        let mut connection = Connection::open_as_browser(server).await?;
         let mut media = if parts {
             Some(Connection::open(server).await?)
         } else {
@@ -157,14 +157,14 @@ pub async fn read_playlist(server: std::net::SocketAddr, playlist: String, log: 
         };
         let folder = playlist.trim_end_matches("index.m3u8").to_owned();
         ask(&mut connection, &playlist, &log).await?;
-        let mut next = hint(connection.body());
+        let mut next = hint(connection.bytes());
         while let Some((msn, part)) = next {
             let path = format!("{playlist}?_HLS_msn={msn}&_HLS_part={part}&_HLS_skip=YES");
             ask(&mut connection, &path, &log).await?;
             if let Some(media) = &mut media {
                 ask(media, &format!("{folder}{msn}.{part}.m4s"), &log).await?;
             }
-            next = hint(connection.body());
+            next = hint(connection.bytes());
         }
         Ok::<_, std::io::Error>(())
     };
