@@ -57,11 +57,14 @@ def get(url, timeout_s=20):
 class Daemon:
     """weir with ports and a folder of its own; stops at the end of the `with` block."""
 
-    def __init__(self, config, binary=None):
+    def __init__(self, config, binary=None, tls=False):
         self._dir = tempfile.TemporaryDirectory(prefix="weir-bench-")
         self.dir = pathlib.Path(self._dir.name)
         self.http, self.rtmp, self.admin = free_port(), free_port(), free_port()
+        self.https = free_port() if tls else None
         listeners = {"http": self.http, "rtmp": self.rtmp, "admin": self.admin}
+        if tls:
+            listeners["https"] = self.https
         keys = [f'{key} = "127.0.0.1:{port}"\n' for key, port in listeners.items()]
         server = "[server]\n" + "".join(keys) + "\n"
         (self.dir / "config.toml").write_text(server + config)
@@ -85,7 +88,9 @@ class Daemon:
         return (self.dir / "weir.log").read_text(errors="replace")
 
     def url(self, path):
-        """Address of `path` on this daemon."""
+        """Address of `path` on this daemon, over TLS if it has that."""
+        if self.https:
+            return f"https://127.0.0.1:{self.https}{path}"
         return f"http://127.0.0.1:{self.http}{path}"
 
     def admin_url(self, path):

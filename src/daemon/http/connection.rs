@@ -9,7 +9,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::{Request, Response};
 use hyper::body::{Body, Incoming};
 use hyper::rt::Executor;
@@ -154,7 +153,7 @@ where
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
     S: Clone + Send + 'static,
     S::Future: Send + Unpin + 'static,
-    B: Body<Data = Bytes> + Unpin + Send + 'static,
+    B: Body<Data: Send> + Unpin + Send + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     /// Serves `stream` until the client closes it, it must make room, it is idle for too long, its

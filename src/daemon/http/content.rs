@@ -1,10 +1,12 @@
 //! What a response carries: one text, or the pieces of media, without copies.
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
+use std::io::IoSlice;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use http::header::HeaderValue;
 use hyper::body::{Body, Frame, SizeHint};
 
@@ -33,12 +35,71 @@ impl Content {
         Self { chunks }
     }
 
-    fn next(&mut self) -> Option<Bytes> {
-        let chunk = self.chunks.last_mut()?;
-        if chunk.len() > PIECE_BYTES_MAX {
-            return Some(chunk.split_to(PIECE_BYTES_MAX));
+    fn next(&mut self) -> Option<Piece> {
+        let mut piece = Piece::default();
+        while let Some(chunk) = self.chunks.last_mut() {
+            let room = PIECE_BYTES_MAX - piece.bytes;
+            if room == 0 {
+                break;
+            }
+            match chunk.len() > room {
+                true => piece.push(chunk.split_to(room)),
+                false => self
+                    .chunks
+                    .pop()
+                    .into_iter()
+                    .for_each(|chunk| piece.push(chunk)),
+            }
         }
-        self.chunks.pop()
+        (piece.bytes > 0).then_some(piece)
+    }
+}
+
+/// Chunks that are sent as if they were one: a segment is made of its parts, and the system takes all of
+/// them in one call.
+#[derive(Debug, Default)]
+pub(super) struct Piece {
+    /// None is empty.
+    chunks: VecDeque<Bytes>,
+    bytes: usize,
+}
+
+impl Piece {
+    fn push(&mut self, chunk: Bytes) {
+        self.bytes += chunk.len();
+        self.chunks.push_back(chunk);
+    }
+}
+
+impl Buf for Piece {
+    fn remaining(&self) -> usize {
+        self.bytes
+    }
+
+    fn chunk(&self) -> &[u8] {
+        self.chunks.front().map_or(&[], |chunk| chunk)
+    }
+
+    fn chunks_vectored<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
+        let chunks = self.chunks.iter().map(|chunk| IoSlice::new(chunk));
+        let pairs = slices.iter_mut().zip(chunks);
+        pairs.map(|(slice, chunk)| *slice = chunk).count()
+    }
+
+    /// Past the end it goes to the end: nothing here panics.
+    fn advance(&mut self, bytes: usize) {
+        let mut left = bytes.min(self.bytes);
+        self.bytes -= left;
+        while let Some(chunk) = self.chunks.front_mut()
+            && left > 0
+        {
+            if chunk.len() > left {
+                chunk.advance(left);
+                return;
+            }
+            left -= chunk.len();
+            self.chunks.pop_front();
+        }
     }
 }
 
@@ -49,13 +110,13 @@ impl From<Bytes> for Content {
 }
 
 impl Body for Content {
-    type Data = Bytes;
+    type Data = Piece;
     type Error = Infallible;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    ) -> Poll<Option<Result<Frame<Piece>, Infallible>>> {
         Poll::Ready(self.next().map(|piece| Ok(Frame::data(piece))))
     }
 
@@ -79,10 +140,29 @@ mod tests {
         let mut content = Content::of(vec!["ab".into(), Bytes::new(), long]);
         let total = PIECE_BYTES_MAX * 2 + 3;
         assert_eq!(content.size_hint().exact(), Some(total as u64));
-        let pieces: Vec<Bytes> = std::iter::from_fn(|| content.next()).collect();
-        let lengths: Vec<usize> = pieces.iter().map(Bytes::len).collect();
-        assert_eq!(lengths, [2, PIECE_BYTES_MAX, PIECE_BYTES_MAX, 1]);
-        assert_eq!(pieces[1].as_ptr(), start);
+        let pieces: Vec<Piece> = std::iter::from_fn(|| content.next()).collect();
+        let lengths: Vec<usize> = pieces.iter().map(Buf::remaining).collect();
+        assert_eq!(lengths, [PIECE_BYTES_MAX, PIECE_BYTES_MAX, 3]);
+        assert_eq!(pieces[0].chunks[1].as_ptr(), start);
         assert!(content.is_end_stream() && Content::from(Bytes::new()).is_end_stream());
+    }
+
+    #[test]
+    fn a_piece_is_sent_in_one_call_and_goes_on_where_the_call_ended() {
+        let chunks = ["abc", "d", "efg"];
+        let mut content = Content::of(chunks.map(Bytes::from).to_vec());
+        let mut piece = content.next().unwrap();
+        let mut sent = Vec::new();
+        for bytes in [2, 1, 3, 9] {
+            let mut slices = [IoSlice::new(&[]); 2];
+            let count = piece.chunks_vectored(&mut slices);
+            assert_eq!(count, piece.chunks.len().min(2));
+            assert!(piece.chunk().is_empty() || *piece.chunk() == *slices[0]);
+            sent.push((piece.remaining(), piece.chunk().to_vec()));
+            piece.advance(bytes);
+        }
+        let texts = [(7, "abc"), (5, "c"), (4, "d"), (1, "g")];
+        assert_eq!(sent, texts.map(|(bytes, text)| (bytes, text.into())));
+        assert!(!piece.has_remaining() && content.next().is_none());
     }
 }

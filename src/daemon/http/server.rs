@@ -5,7 +5,6 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::{Request, Response};
 use hyper::body::{self, Body};
 use hyper::service::Service;
@@ -284,7 +283,7 @@ where
     S: Service<Request<body::Incoming>, Response = Response<B>, Error = Infallible>,
     S: Clone + Send + 'static,
     S::Future: Send + Unpin + 'static,
-    B: Body<Data = Bytes> + Unpin + Send + 'static,
+    B: Body<Data: Send> + Unpin + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     fn accepted(&mut self, incoming: Incoming, connections: &mut Connections) {

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::Buf;
 use http::header::CONTENT_LENGTH;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::{Body, Frame, SizeHint};
@@ -175,7 +175,7 @@ impl<S, B, R> Service<Request<R>> for Tap<S>
 where
     S: Service<Request<R>, Response = Response<B>, Error = Infallible>,
     S::Future: Send + Unpin + 'static,
-    B: Body<Data = Bytes> + Unpin + Send + 'static,
+    B: Body + Unpin + Send + 'static,
 {
     type Response = Response<Tapped<B>>;
     type Error = Infallible;
@@ -242,7 +242,7 @@ struct Wrapping {
 impl<F, B> Future for Answering<F>
 where
     F: Future<Output = Result<Response<B>, Infallible>> + Unpin,
-    B: Body<Data = Bytes> + Unpin,
+    B: Body + Unpin,
 {
     type Output = Result<Response<Tapped<B>>, Infallible>;
 
@@ -262,7 +262,7 @@ where
 impl Wrapping {
     fn around<B>(self, response: Response<Option<B>>) -> Response<Tapped<B>>
     where
-        B: Body<Data = Bytes> + Unpin,
+        B: Body + Unpin,
     {
         let metrics = &self.front.metrics;
         let route = response.extensions().get::<Route>().copied();
@@ -317,14 +317,14 @@ pub(super) struct Tapped<B> {
     _slot: Option<Slot>,
 }
 
-impl<B: Body<Data = Bytes> + Unpin> Body for Tapped<B> {
-    type Data = Bytes;
+impl<B: Body + Unpin> Body for Tapped<B> {
+    type Data = B::Data;
     type Error = B::Error;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
         let Some(inner) = self.inner.as_mut() else {
             return Poll::Ready(None);
         };
@@ -332,7 +332,7 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Tapped<B> {
         if let Poll::Ready(Some(Ok(frame))) = &polled
             && let Some(data) = frame.data_ref()
         {
-            self.sent_bytes.inc_by(data.len() as u64);
+            self.sent_bytes.inc_by(data.remaining() as u64);
         }
         polled
     }
