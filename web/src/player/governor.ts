@@ -13,8 +13,9 @@ const RATE_MIN = 1.02;
 /** During this time after the start, nobody has got used to the sound yet. */
 const YOUNG_MS = 10_000;
 const RATE_YOUNG_MAX = 1.16;
-/** Additional playback rate per second of excess delay. */
+/** Additional playback rate per second of excess delay; the second one in the time after the start. */
 const GAIN_PER_S = 0.2;
+const GAIN_YOUNG_PER_S = 0.4;
 /**
  * Catching up starts above the first value and ends below the second, so that the rate does not
  * oscillate around the target.
@@ -127,7 +128,7 @@ export class Governor {
 
 /** Steps of 0.02: browsers re-plan their audio stretching at every change of the rate. */
 function rateFor(excess: number, ageMs: number): number {
-  const most = ageMs < YOUNG_MS ? RATE_YOUNG_MAX : RATE_MAX;
-  const rate = Math.min(most, Math.max(RATE_MIN, 1 + GAIN_PER_S * excess));
+  const [most, gain] = ageMs < YOUNG_MS ? [RATE_YOUNG_MAX, GAIN_YOUNG_PER_S] : [RATE_MAX, GAIN_PER_S];
+  const rate = Math.min(most, Math.max(RATE_MIN, 1 + gain * excess));
   return Math.round(rate * 50) / 50;
 }

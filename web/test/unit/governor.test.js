@@ -24,6 +24,13 @@ test('later than the target plays a little faster: at the start up to 1.16, then
   assert.ok(rate(0.8) < rate(2));
 });
 
+test('a start that stands half a second back is made up for in three seconds', () => {
+  const governor = new Governor();
+  let latency = 1.1;
+  for (let ms = 0; ms < 3_000; ms += 250) latency -= (governor.decide(reading(latency), ms).playbackRate - 1) * 0.25;
+  assert.ok(latency < 0.8, String(latency));
+});
+
 test('catching up goes on until the target is reached, and does not start again just beside it', () => {
   const governor = new Governor();
   assert.ok(governor.decide(reading(0.8), 0).playbackRate > 1);
