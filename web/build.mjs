@@ -16,9 +16,9 @@ const ROOT = dirname(fileURLToPath(import.meta.url));
 const SOURCES = join(ROOT, 'src');
 const PAGES = join(SOURCES, 'pages');
 
+// Each of these: source file → name by which pages refer to its bundle.
 /** Scripts that stand in the head of a page: a browser should run them with the first bytes it gets. */
 const HEAD_SCRIPTS = { 'ahead.ts': 'ahead.js' };
-/** Source file → name by which pages refer to its bundle. */
 /** Scripts that are whole in one file as well, because a request costs more than the few bytes they share. */
 const PLAIN_SCRIPTS = { 'list.ts': 'list.js', 'plain.ts': 'plain.js' };
 const SCRIPTS = { 'watch.ts': 'watch.js', 'embed.ts': 'embed.js' };

@@ -1,27 +1,15 @@
 //! I-frame playlists (section 4.4.3.6), read as a player gets them and held against the media playlist of
 //! the same rung.
 
-/// Bytes of `moof` in [`fragment`], and of the header of `mdat`.
-const HEAD_BYTES: usize = 8 + 8 + 16 + 24 + 8;
+use crate::iframe::{self, HEAD_BYTES};
+
 const PICTURE_BYTES: usize = 300;
 /// What comes after the picture in the same part.
 const REST_BYTES: usize = 200;
 
-/// The first part of a segment: a picture, which is a sync sample, and more.
+/// The first part of a segment.
 pub fn fragment() -> Vec<u8> {
-    let boxed = |name: &[u8; 4], content: &[u8]| {
-        let size = u32::try_from(8 + content.len()).unwrap();
-        [&size.to_be_bytes()[..], name, content].concat()
-    };
-    let words = |words: &[usize]| -> Vec<u8> {
-        let words = words.iter().map(|word| u32::try_from(*word).unwrap());
-        words.flat_map(u32::to_be_bytes).collect()
-    };
-    let tfhd = boxed(b"tfhd", &words(&[0x02_0000, 1]));
-    let trun = boxed(b"trun", &words(&[0x201, 1, HEAD_BYTES, PICTURE_BYTES]));
-    let moof = boxed(b"moof", &boxed(b"traf", &[tfhd, trun].concat()));
-    assert_eq!(moof.len() + 8, HEAD_BYTES);
-    [moof, boxed(b"mdat", &[0; PICTURE_BYTES + REST_BYTES])].concat()
+    iframe::fragment(&[0; PICTURE_BYTES], &[0; REST_BYTES])
 }
 
 /// What a playlist says of a segment.

@@ -11,6 +11,8 @@ use weir::daemon::origin::{Limits, Origin, Packaging, Reload, SessionSpec, Sessi
 use weir::model::hls::{DateRange, TrackId};
 
 mod audience;
+#[path = "../support/iframe.rs"]
+mod iframe;
 mod iframes;
 #[path = "../support/llhls/mod.rs"]
 mod llhls;

@@ -1,34 +1,18 @@
 //! I-frame playlists, and the pictures that they list.
 
 use super::client::{ask, get};
+use super::iframe::{HEAD_BYTES, fragment};
 use super::stub::Running;
 
-/// Bytes of `moof` in [`fragment`], and of the header of `mdat`.
-const HEAD_BYTES: usize = 8 + 8 + 16 + 24 + 8;
-/// The only sample of [`fragment`].
+/// The only sample of the first part.
 const PICTURE: &[u8] = b"a picture";
-
-/// A fragment with one sync sample: `moof` with `tfhd` and `trun`, and `mdat`.
-fn fragment() -> Vec<u8> {
-    let boxed = |name: &[u8; 4], content: &[u8]| {
-        let size = u32::try_from(8 + content.len()).unwrap();
-        [&size.to_be_bytes()[..], name, content].concat()
-    };
-    let words = |words: &[usize]| -> Vec<u8> {
-        let words = words.iter().map(|word| u32::try_from(*word).unwrap());
-        words.flat_map(u32::to_be_bytes).collect()
-    };
-    // The sample's place counts from `moof`; its size is there, nothing else.
-    let tfhd = boxed(b"tfhd", &words(&[0x02_0000, 1]));
-    let trun = boxed(b"trun", &words(&[0x201, 1, HEAD_BYTES, PICTURE.len()]));
-    let moof = boxed(b"moof", &boxed(b"traf", &[tfhd, trun].concat()));
-    assert_eq!(moof.len() + 8, HEAD_BYTES);
-    [moof, boxed(b"mdat", PICTURE)].concat()
-}
 
 /// Writes a segment that begins with [`fragment`]; returns its file.
 fn write(server: &Running) -> String {
-    server.write([fragment().into(), "the rest of the segment".into()])
+    server.write([
+        fragment(PICTURE, &[]).into(),
+        "the rest of the segment".into(),
+    ])
 }
 
 #[tokio::test]
@@ -56,7 +40,10 @@ async fn a_picture_is_a_range_of_its_segment() {
     let range = format!("bytes=0-{}", length - 1);
     let range = [("Range", range.as_str())];
     let reply = ask(server.address, "GET", &server.path(&file), &range).await;
-    assert_eq!((reply.status, &*reply.body), (206, fragment().as_slice()));
+    assert_eq!(
+        (reply.status, &*reply.body),
+        (206, fragment(PICTURE, &[]).as_slice())
+    );
     let sound = server.session_path("audio-128k/iframes.m3u8");
     get(server.address, &sound).await.assert_problem(404);
     let master = get(server.address, "/live/demo/master.m3u8").await;

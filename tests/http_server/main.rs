@@ -25,6 +25,9 @@ mod front_door;
 #[cfg(test)]
 mod http2;
 #[cfg(test)]
+#[path = "../support/iframe.rs"]
+mod iframe;
+#[cfg(test)]
 mod iframes;
 #[cfg(test)]
 #[path = "../support/log.rs"]

@@ -42,13 +42,9 @@ impl Content {
             if room == 0 {
                 break;
             }
-            match chunk.len() > room {
-                true => piece.push(chunk.split_to(room)),
-                false => self
-                    .chunks
-                    .pop()
-                    .into_iter()
-                    .for_each(|chunk| piece.push(chunk)),
+            piece.push(chunk.split_to(chunk.len().min(room)));
+            if chunk.is_empty() {
+                self.chunks.pop();
             }
         }
         (piece.bytes > 0).then_some(piece)

@@ -69,10 +69,9 @@ fn a_reload_waits_for_a_segment_not_for_a_part() {
     assert_eq!(ask(&early, None, None), (Readiness::Wait, false));
 }
 
-#[test]
-fn a_segment_without_a_picture_is_a_gap_here_alone() {
-    let mut show = fresh();
-    for index in 0..PARTS_PER_SEGMENT {
+/// The second segment, of these two parts.
+fn second(show: &mut Show, parts: [Vec<u8>; 2]) {
+    for (index, data) in (0..).zip(parts) {
         let part = Part {
             track: VIDEO,
             msn: 2,
@@ -81,10 +80,16 @@ fn a_segment_without_a_picture_is_a_gap_here_alone() {
             independent: index == 0,
             last: index == 1,
             date_ns: START_NS + 1_000_000_000,
-            data: Bytes::from(vec![0; 1000]),
+            data: data.into(),
         };
         show.media.part(&part).unwrap();
     }
+}
+
+#[test]
+fn a_segment_without_a_picture_is_a_gap_here_alone() {
+    let mut show = fresh();
+    second(&mut show, [vec![0; 1000], vec![0; 1000]]);
     let iframes = text(&show, "720p", false);
     assert!(
         iframes.ends_with("#EXT-X-GAP\n#EXTINF:1.0,\n2.m4s\n"),
@@ -105,23 +110,8 @@ fn bandwidth_follows_pictures_that_outgrow_it() {
     };
     let promised = "#EXT-X-I-FRAME-STREAM-INF:BANDWIDTH=2805408";
     assert_eq!(line(&mut show), promised);
-    for (index, data) in [super::super::iframe::fragment(500_000, &[499_000]), vec![0]]
-        .into_iter()
-        .enumerate()
-    {
-        let index = u32::try_from(index).unwrap();
-        let part = Part {
-            track: VIDEO,
-            msn: 2,
-            index,
-            duration: PART,
-            independent: index == 0,
-            last: index == 1,
-            date_ns: START_NS,
-            data: data.into(),
-        };
-        show.media.part(&part).unwrap();
-    }
+    let first = super::super::iframe::fragment(500_000, &[499_000]);
+    second(&mut show, [first, vec![0]]);
     // 499 000 bytes, and 112 of boxes, in a second.
     let measured = "#EXT-X-I-FRAME-STREAM-INF:BANDWIDTH=3992896";
     assert_eq!(line(&mut show), measured);
