@@ -55,10 +55,14 @@ pub fn garble(pad: &gst::Pad, frames: u64) {
     });
 }
 
-/// As many random bytes as `frame` has, at its time.
+/// As many random bytes as `frame` has, at its time. None of the bytes is 0, so that no frame has the
+/// start code of a NAL unit by chance and passes for a frame.
 fn garbage(frame: &gst::BufferRef) -> gst::Buffer {
     let mut bytes = vec![0; frame.size()];
     getrandom::fill(&mut bytes).unwrap();
+    for byte in &mut bytes {
+        *byte |= 1;
+    }
     let mut garbage = gst::Buffer::from_mut_slice(bytes);
     let facts = gst::BufferCopyFlags::FLAGS | gst::BufferCopyFlags::TIMESTAMPS;
     frame
