@@ -3,6 +3,7 @@
 import type { HlsConfig } from 'hls.js';
 
 import { AheadLoader } from './ahead-loader.ts';
+import { AudioController, MainController } from './controllers.ts';
 import { isHere, viewerHeaders } from '../viewer.ts';
 import { rememberedBandwidth } from './bandwidth.ts';
 
@@ -25,6 +26,9 @@ export function hlsConfig(): Partial<HlsConfig> {
     lowLatencyMode: true,
     // The first answers are there before hls.js is; see ahead.ts.
     loader: AheadLoader,
+    // One start in ten would freeze; see first-part.ts.
+    streamController: MainController,
+    audioStreamController: AudioController,
     xhrSetup: nameViewer,
     // CMAF needs no remuxing, so a worker would cost time at the start and save almost nothing.
     enableWorker: false,
