@@ -13,7 +13,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 /// For how long each player plays.
-const PLAYED: Duration = Duration::from_secs(15);
+const PLAYED: Duration = Duration::from_secs(60);
 
 /// The file that lists a set of renditions: `master` and `ts` are playlists, `manifest` is of DASH.
 pub fn file_of(set: &str) -> String {

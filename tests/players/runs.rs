@@ -19,10 +19,11 @@ const STREAM: &str = "s";
 const FPS: f64 = 30.0;
 const LADDER: &str = "[[rung]]\nname = \"360p\"\nheight = 360\nbitrate = \"800k\"\n\
                       [[rung]]\nname = \"240p\"\nheight = 240\nbitrate = \"400k\"\n";
-/// The publisher is away from the first time until the second; a page plays until the third.
+/// The publisher of a page's stream is away from the first time until the second.
 const LOST: Duration = Duration::from_secs(8);
 const BACK: Duration = Duration::from_secs(12);
-const END: Duration = Duration::from_secs(20);
+/// For how long a page plays that is asked only whether it goes on.
+const GOES_ON: Duration = Duration::from_secs(20);
 /// Latest first picture of a page, in seconds.
 const FIRST_S_MAX: f64 = 5.0;
 /// Most that a player may stand behind the time since its first picture.
@@ -59,15 +60,20 @@ impl Stage {
     }
 }
 
-/// Plays in a page while the publisher leaves and returns; returns what the page has seen.
-fn seen_in_page(browser: Browser, player: &'static str, loads: Loads, set: &str) -> Seen {
+/// Plays `set` in a page for `time`, in which the publisher leaves and returns; returns what the page has seen.
+fn seen_in_page(
+    browser: Browser,
+    player: &'static str,
+    (loads, set): (Loads, &str),
+    time: Duration,
+) -> Seen {
     let mut stage = Stage::new();
     let page = Page::open(browser, player, loads, &stage.url(set));
     page.after(LOST);
     stage.publisher = None;
     page.after(BACK);
     stage.publish();
-    page.after(END)
+    page.after(time)
 }
 
 /// Plays in a page, and judges it.
@@ -77,7 +83,7 @@ fn in_page(
     loads: Loads,
     set: &str,
 ) -> Result<String, String> {
-    let seen = seen_in_page(browser, player, loads, set);
+    let seen = seen_in_page(browser, player, (loads, set), PLAYED);
     let first = seen
         .first_frame
         .map_or(f64::INFINITY, |first| first.as_secs_f64());
@@ -208,7 +214,12 @@ fn players() -> Vec<Player> {
 #[test]
 fn video_js_begins_and_goes_on_when_the_publisher_returns() {
     let _turn = turn();
-    let seen = seen_in_page(Browser::Chromium, "video.js", Loads::Parts, "master");
+    let seen = seen_in_page(
+        Browser::Chromium,
+        "video.js",
+        (Loads::Parts, "master"),
+        GOES_ON,
+    );
     let first = seen.first_frame.expect("a picture");
     assert!(first < LOST, "{seen:?}");
     assert!(seen.errors.is_empty(), "{seen:?}");
@@ -221,7 +232,7 @@ fn video_js_begins_and_goes_on_when_the_publisher_returns() {
 
 /// All players that are installed.
 #[test]
-#[ignore = "takes ten minutes and needs many programs; scripts/compatibility runs it"]
+#[ignore = "takes half an hour and needs many programs; scripts/compatibility runs it"]
 fn all_players_play() {
     let mut table = "\n| player | plays | measured |\n| --- | --- | --- |\n".to_owned();
     let mut failed = Vec::new();
