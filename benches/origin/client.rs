@@ -11,6 +11,9 @@ use flate2::read::GzDecoder;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+use tokio_util::either::Either;
+
+use super::tls_client::{self, Secure};
 
 /// An answer must come within this time.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -18,7 +21,7 @@ const HEAD_BYTES_MAX: usize = 4096;
 
 /// A kept connection.
 pub struct Connection {
-    stream: TcpStream,
+    stream: Either<TcpStream, Box<Secure>>,
     host: SocketAddr,
     buffer: Vec<u8>,
     /// Bytes in the buffer that belong to the answer.
@@ -37,13 +40,24 @@ impl Connection {
     pub async fn open(host: SocketAddr) -> io::Result<Self> {
         let stream = TcpStream::connect(host).await?;
         stream.set_nodelay(true)?;
-        Ok(Self {
+        Ok(Self::over(Either::Left(stream), host))
+    }
+
+    /// A connection over TLS, to a server with whatever certificate.
+    pub async fn open_secure(host: SocketAddr) -> io::Result<Self> {
+        let stream = tls_client::connect(host, &["http/1.1"]).await?;
+        stream.get_ref().0.set_nodelay(true)?;
+        Ok(Self::over(Either::Right(Box::new(stream)), host))
+    }
+
+    fn over(stream: Either<TcpStream, Box<Secure>>, host: SocketAddr) -> Self {
+        Self {
             stream,
             host,
             buffer: Vec::new(),
             head_bytes: 0,
             takes_gzip: false,
-        })
+        }
     }
 
     /// A connection that takes compressed playlists, as those of browsers do.

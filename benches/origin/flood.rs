@@ -1,27 +1,60 @@
 //! Playlists and segments as often as they can be had.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use tempfile::TempDir;
+
 use super::client::Connection;
-use super::nginx;
 use super::process::{READERS_CORE, Running, stay_on};
+use super::{nginx, tls_client};
 
 /// Connections that ask at once.
 const CONNECTIONS: usize = 64;
 /// A part of this size makes a segment of about 200 kB.
 const PART_BYTES: &str = "20000";
 
+/// The files of a certificate, for both servers.
+pub struct Certificate(TempDir);
+
+impl Certificate {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (certificate, key) = tls_client::certificate();
+        std::fs::write(folder.path().join("certificate.pem"), certificate).unwrap();
+        std::fs::write(folder.path().join("key.pem"), key).unwrap();
+        Self(folder)
+    }
+
+    /// The folder with `certificate.pem` and `key.pem`.
+    pub fn folder(&self) -> &Path {
+        self.0.path()
+    }
+}
+
 pub fn run(time: Duration) {
     println!("\nas often as they can be had, {CONNECTIONS} connections");
-    let weir = Running::weir(&["--part-bytes", PART_BYTES]);
+    over(time, None);
+    over(time, Some(&Certificate::new()));
+}
+
+/// Over TLS where there is a certificate.
+fn over(time: Duration, certificate: Option<&Certificate>) {
+    let mut arguments = vec!["--part-bytes", PART_BYTES];
+    if let Some(certificate) = certificate {
+        arguments.extend(["--tls", certificate.folder().to_str().unwrap()]);
+    }
+    let weir = Running::weir(&arguments);
     stay_on(READERS_CORE);
     let (playlist, segment) = (format!("{}/360p/index.m3u8", weir.path), segment(&weir));
-    let text = body(weir.address, &playlist);
-    let media = body(weir.address, &segment);
-    let peer = nginx::start(&[("playlist.m3u8", &text), ("segment.m4s", &media)]);
+    let text = body(&weir, &playlist);
+    let media = body(&weir, &segment);
+    let files = [("playlist.m3u8", text.as_slice()), ("segment.m4s", &media)];
+    let peer = nginx::start(&files, certificate);
+    let tls = if weir.is_secured { ", TLS" } else { "" };
     for (what, ours, theirs) in [
         ("playlist", playlist.as_str(), "/playlist.m3u8"),
         ("segment", segment.as_str(), "/segment.m4s"),
@@ -37,15 +70,14 @@ pub fn run(time: Duration) {
             rates.get(rates.len() / 2).copied()
         });
         let ours = ours.unwrap();
-        match theirs {
-            Some(theirs) => println!(
-                "  {what:<9} weir {ours:.0} per second of CPU, nginx {theirs:.0}: ratio {:.2}",
-                ours / theirs
-            ),
-            None => {
-                println!("  {what:<9} weir {ours:.0} per second of CPU; nginx is not installed")
-            }
-        }
+        let peer = match theirs {
+            Some(theirs) => format!(", nginx {theirs:.0}: ratio {:.2}", ours / theirs),
+            None => "; nginx is not installed".to_owned(),
+        };
+        println!(
+            "  {:<14} weir {ours:.0} per second of CPU{peer}",
+            format!("{what}{tls}")
+        );
     }
 }
 
@@ -59,9 +91,10 @@ fn rate(server: &Running, path: &str, time: Duration) -> f64 {
         let answers = Arc::new(AtomicU64::new(0));
         let mut tasks = tokio::task::JoinSet::new();
         for _ in 0..CONNECTIONS {
-            let (address, path, answers) = (server.address, path.to_owned(), answers.clone());
+            let (path, answers) = (path.to_owned(), answers.clone());
+            let opening = connection(server.address, server.is_secured);
             tasks.spawn(async move {
-                let mut connection = Connection::open(address).await.unwrap();
+                let mut connection = opening.await;
                 loop {
                     let answer = connection.get(&path, false).await.unwrap();
                     assert_eq!(answer.status, 200, "{path}");
@@ -77,13 +110,21 @@ fn rate(server: &Running, path: &str, time: Duration) -> f64 {
     })
 }
 
-fn body(address: SocketAddr, path: &str) -> Vec<u8> {
+async fn connection(address: SocketAddr, is_secured: bool) -> Connection {
+    let opened = match is_secured {
+        true => Connection::open_secure(address).await,
+        false => Connection::open(address).await,
+    };
+    opened.unwrap()
+}
+
+fn body(server: &Running, path: &str) -> Vec<u8> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .unwrap();
     runtime.block_on(async {
-        let mut connection = Connection::open(address).await.unwrap();
+        let mut connection = connection(server.address, server.is_secured).await;
         let answer = connection.get(path, true).await.unwrap();
         assert_eq!(answer.status, 200, "{path}");
         connection.bytes().to_vec()
@@ -95,7 +136,7 @@ fn segment(weir: &Running) -> String {
     let begun = Instant::now();
     let playlist = format!("{}/360p/index.m3u8", weir.path);
     loop {
-        let text = String::from_utf8(body(weir.address, &playlist)).unwrap();
+        let text = String::from_utf8(body(weir, &playlist)).unwrap();
         let last = text
             .lines()
             .rfind(|line| line.ends_with(".m4s") && !line.starts_with('#'));

@@ -21,6 +21,9 @@ mod flood;
 mod nginx;
 mod process;
 mod server;
+#[path = "../../tests/support/tls_client.rs"]
+#[allow(dead_code, reason = "the tests need more of it")]
+mod tls_client;
 
 use std::time::Duration;
 

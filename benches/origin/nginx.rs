@@ -6,10 +6,11 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::edge_config::{self, edge_config};
+use super::flood::Certificate;
 use super::process::{Running, SERVER_CORE};
 
-/// Starts nginx with these files; `None` where it is not installed.
-pub fn start(files: &[(&str, &[u8])]) -> Option<Running> {
+/// Starts nginx with these files, over TLS where there is a certificate; `None` where it is not installed.
+pub fn start(files: &[(&str, &[u8])], certificate: Option<&Certificate>) -> Option<Running> {
     let folder = std::env::temp_dir().join(format!("weir-bench-nginx-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
     for (name, bytes) in files {
@@ -20,12 +21,22 @@ pub fn start(files: &[(&str, &[u8])]) -> Option<Running> {
     }
     let port = free_port();
     let root = folder.display();
+    let (ssl, pair) = match certificate {
+        Some(certificate) => {
+            let of = certificate.folder().display();
+            let pair = format!(
+                "ssl_certificate {of}/certificate.pem; ssl_certificate_key {of}/key.pem;\n"
+            );
+            (" ssl", pair)
+        }
+        None => ("", String::new()),
+    };
     let config = format!(
         "daemon off; worker_processes 1; worker_cpu_affinity {:b}; pid {root}/pid; error_log {root}/error;\n\
          events {{ worker_connections 4096; }}\n\
          http {{ access_log off; sendfile on; tcp_nopush on; keepalive_requests 100000000;\n\
          open_file_cache max=100; types {{ application/vnd.apple.mpegurl m3u8; video/mp4 m4s; }}\n\
-         server {{ listen 127.0.0.1:{port}; root {root}; }} }}\n",
+         server {{ listen 127.0.0.1:{port}{ssl}; {pair} root {root}; }} }}\n",
         1 << SERVER_CORE
     );
     let file = folder.join("nginx.conf");
@@ -39,7 +50,9 @@ pub fn start(files: &[(&str, &[u8])]) -> Option<Running> {
         .ok()?;
     let address = SocketAddr::from(([127, 0, 0, 1], port));
     wait(address);
-    Some(Running::other(child, address))
+    let mut running = Running::other(child, address);
+    running.is_secured = certificate.is_some();
+    Some(running)
 }
 
 /// Starts nginx as an edge in front of `origin`, with `deploy/nginx-edge.conf`, on both cores; `None` where

@@ -26,6 +26,8 @@ pub struct Running {
     child: Child,
     /// Where it listens.
     pub address: SocketAddr,
+    /// It speaks TLS there.
+    pub is_secured: bool,
     /// Where weir's metrics are.
     pub admin: SocketAddr,
     /// The first line that it wrote, after its address.
@@ -55,6 +57,7 @@ impl Running {
         Self {
             child,
             address: address.parse().unwrap(),
+            is_secured: arguments.contains(&"--tls"),
             admin: admin.parse().unwrap(),
             path: path.to_owned(),
         }
@@ -65,6 +68,7 @@ impl Running {
         Self {
             child,
             address,
+            is_secured: false,
             admin: address,
             path: String::new(),
         }
@@ -95,14 +99,16 @@ fn used(pid: u32) -> Used {
     for process in std::iter::once(pid).chain(children(pid)) {
         let folder = format!("/proc/{process}");
         used.cpu += cpu(Path::new(&folder));
-        let memory = std::fs::read_to_string(format!("{folder}/statm")).unwrap_or_default();
-        let pages = memory
-            .split(' ')
-            .nth(1)
-            .and_then(|pages| pages.parse::<u64>().ok());
-        used.resident_bytes += pages.unwrap_or_default() * rustix::param::page_size() as u64;
+        used.resident_bytes += resident_bytes(Path::new(&folder));
     }
     used
+}
+
+fn resident_bytes(folder: &Path) -> u64 {
+    let memory = std::fs::read_to_string(folder.join("statm")).unwrap_or_default();
+    let pages = memory.split(' ').nth(1);
+    let pages = pages.and_then(|pages| pages.parse::<u64>().ok());
+    pages.unwrap_or_default() * rustix::param::page_size() as u64
 }
 
 fn children(pid: u32) -> Vec<u32> {
@@ -129,4 +135,9 @@ fn cpu(folder: &Path) -> Duration {
 /// User and system time of this process.
 pub fn own_cpu() -> Duration {
     cpu(Path::new("/proc/self"))
+}
+
+/// Resident memory of this process.
+pub fn own_resident_bytes() -> u64 {
+    resident_bytes(Path::new("/proc/self"))
 }

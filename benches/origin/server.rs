@@ -1,6 +1,7 @@
 //! The real origin and HTTP server with fake media: a ladder of four rungs and sound for each stream.
 
 use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
@@ -13,11 +14,12 @@ use weir::daemon::net::Listener;
 use weir::daemon::origin::{self, Origin, Packaging, SessionSpec, SessionWriter};
 use weir::daemon::session::{Catalog, Demand, Viewer};
 use weir::daemon::telemetry::metrics::Metrics;
+use weir::daemon::tls::{Acceptor, Application, Certificates, Files, Source};
 use weir::model::hls::{Part, TrackId};
 use weir::model::ladder::{Rung, SourceFormat, plan};
 use weir::model::status::StreamStatus;
 
-use super::process::{SERVER_CORE, stay_on};
+use super::process::{SERVER_CORE, own_resident_bytes, stay_on};
 
 const PART: Duration = Duration::from_millis(200);
 const PARTS_PER_SEGMENT: u32 = 10;
@@ -34,6 +36,9 @@ pub struct Show {
     /// Time that playlists list, in seconds.
     #[arg(long, default_value_t = 60)]
     window_s: u64,
+    /// Speaks TLS with `certificate.pem` and `key.pem` of this folder.
+    #[arg(long)]
+    tls: Option<PathBuf>,
 }
 
 /// Serves one stream until standard input ends, and says where.
@@ -57,7 +62,10 @@ pub fn serve(show: &Show) {
             requests_per_address_max: CONNECTIONS_MAX,
             ..Limits::default()
         };
-        let listener = Listener::bind("http", any).unwrap();
+        let mut listener = Listener::bind("http", any).unwrap();
+        if let Some(folder) = &show.tls {
+            listener = listener.secured(acceptor(folder));
+        }
         let address = listener.address();
         let server = Server::public(vec![listener], Cors::Any).with_limits(limits);
         let master = origin
@@ -93,12 +101,22 @@ pub fn serve(show: &Show) {
     });
 }
 
+fn acceptor(folder: &Path) -> Acceptor {
+    let files = Files {
+        certificate: folder.join("certificate.pem"),
+        key: folder.join("key.pem"),
+    };
+    let opened = Certificates::open(Source::Files(files)).unwrap();
+    let (certificates, _keeper) = opened.unwrap();
+    Acceptor::new(&certificates, Application::Http).unwrap()
+}
+
 /// What a part of all five renditions costs, with more and more streams and longer and longer windows.
 pub fn parts() {
     stay_on(SERVER_CORE);
     println!("\nwhat a part of each of five renditions costs, without readers");
     for streams in [1, 10, 100, 1000] {
-        let per_part = cost(streams, Duration::from_secs(60), 300);
+        let (per_part, _) = cost(streams, Duration::from_secs(60), 300);
         println!(
             "  {streams:>4} streams, window 60 s: {:.2} us per part",
             per_part.as_secs_f64() * 1e6
@@ -106,22 +124,25 @@ pub fn parts() {
     }
     for hours in [1, 6, 24] {
         let window = Duration::from_secs(hours * 3600);
-        let per_part = cost(1, window, u32::try_from(hours * 3600 * 5).unwrap());
+        let (per_part, bytes) = cost(1, window, u32::try_from(hours * 3600 * 5).unwrap());
         println!(
-            "  1 stream, window {hours} h: {:.2} us per part",
-            per_part.as_secs_f64() * 1e6
+            "  1 stream, window {hours} h: {:.2} us per part, {:.1} MiB per hour beside the media",
+            per_part.as_secs_f64() * 1e6,
+            bytes as f64 / f64::from(1 << 20) / hours as f64
         );
     }
 }
 
-/// The time of one part once `fill` of them are there.
-fn cost(streams: usize, window: Duration, fill: u32) -> Duration {
+/// The time of one part once `fill` of them are there, and the memory that these take.
+fn cost(streams: usize, window: Duration, fill: u32) -> (Duration, u64) {
+    let before = own_resident_bytes();
     let origin = origin(window);
     let named = (0..streams).map(|n| Fake::open(&origin, &format!("s{n}"), 8));
     let mut all: Vec<Fake> = named.collect();
     for fake in &mut all {
         (0..fill).for_each(|_| fake.part());
     }
+    let bytes = own_resident_bytes().saturating_sub(before);
     let (begun, mut parts) = (Instant::now(), 0_u32);
     while begun.elapsed() < Duration::from_secs(2) {
         for fake in &mut all {
@@ -129,7 +150,7 @@ fn cost(streams: usize, window: Duration, fill: u32) -> Duration {
             parts += fake.tracks;
         }
     }
-    begun.elapsed() / parts
+    (begun.elapsed() / parts, bytes)
 }
 
 fn origin(window: Duration) -> Origin {
