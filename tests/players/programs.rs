@@ -309,12 +309,15 @@ pub fn mediamtx(url: &str, time: Duration) -> Played {
     let (config, log) = (folder.path().join("config.yml"), folder.path().join("log"));
     let address = format!("127.0.0.1:{}", free_port());
     let text = format!(
-        "rtspTransports: [tcp]\nrtspAddress: {address}\nrtmp: no\nhls: no\nwebrtc: no\nsrt: no\nmoq: no\n\
+        "rtspTransports: [tcp]\nrtspAddress: {address}\nrtmp: no\nhls: no\nwebrtc: no\nsrt: no\n\
          paths:\n  s:\n    source: {url}\n"
     );
     fs::write(&config, text).expect("the configuration");
     let output = fs::File::create(&log).expect("a log file");
-    let _reader = Owned::spawn(Command::new("mediamtx").arg(&config).stdout(output));
+    let mut reader = Command::new("mediamtx");
+    // Versions that do not speak MoQ refuse the setting in the file.
+    reader.arg(&config).env("MTX_MOQ", "no").stdout(output);
+    let _reader = Owned::spawn(&mut reader);
     let said = || fs::read_to_string(&log).unwrap_or_default();
     wait_until("MediaMTX has the stream", START_MAX, || {
         said().contains("is available")
