@@ -63,6 +63,12 @@ enum What {
     Edge(edge::Show),
     /// What a part costs with many streams and with long windows.
     Parts,
+    /// What a part costs in one window.
+    #[command(hide = true)]
+    Window {
+        #[arg(long)]
+        hours: u32,
+    },
     /// Serves fake streams until its input ends.
     #[command(hide = true)]
     Serve(server::Show),
@@ -96,6 +102,7 @@ fn run(what: What) {
         What::Flood { seconds } => flood::run(Duration::from_secs(seconds)),
         What::Edge(show) => edge::run(&show),
         What::Parts => server::parts(),
+        What::Window { hours } => server::window(hours),
         What::Serve(show) => server::serve(&show),
     }
 }

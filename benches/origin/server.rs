@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
@@ -123,14 +124,23 @@ pub fn parts() {
         );
     }
     for hours in [1, 6, 24] {
-        let window = Duration::from_secs(hours * 3600);
-        let (per_part, bytes) = cost(1, window, u32::try_from(hours * 3600 * 5).unwrap());
-        println!(
-            "  1 stream, window {hours} h: {:.2} us per part, {:.1} MiB per hour beside the media",
-            per_part.as_secs_f64() * 1e6,
-            bytes as f64 / f64::from(1 << 20) / hours as f64
-        );
+        // In a process of its own, whose heap has held nothing before.
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        let ended = command.args(["window", "--hours", &hours.to_string()]);
+        assert!(ended.status().unwrap().success());
     }
+}
+
+/// What a part costs in a window of this length, and the memory of the window.
+pub fn window(hours: u32) {
+    stay_on(SERVER_CORE);
+    let window = Duration::from_secs(u64::from(hours) * 3600);
+    let (per_part, bytes) = cost(1, window, hours * 3600 * 5);
+    println!(
+        "  1 stream, window {hours} h: {:.2} us per part, {:.1} MiB per hour beside the media",
+        per_part.as_secs_f64() * 1e6,
+        bytes as f64 / f64::from(1 << 20) / f64::from(hours)
+    );
 }
 
 /// The time of one part once `fill` of them are there, and the memory that these take.
