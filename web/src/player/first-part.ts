@@ -11,7 +11,7 @@ interface Part {
 /**
  * hls.js takes a segment for whole if no more than this is missing at one of its ends (`bufferPadding` of its
  * FragmentTracker), but waits for each part of the segment before it goes on to the next segment. So where
- * the first part is shorter than this and playback begins with the second one, neither ever happens: the
+ * the first part is shorter than this and playback begins with the second one, neither may happen: the
  * picture freezes until the segment leaves the playlist's list of parts.
  */
 const MISSING_S_MAX = 0.2;

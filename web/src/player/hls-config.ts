@@ -26,7 +26,7 @@ export function hlsConfig(): Partial<HlsConfig> {
     lowLatencyMode: true,
     // The first answers are there before hls.js is; see ahead.ts.
     loader: AheadLoader,
-    // One start in ten would freeze; see first-part.ts.
+    // Some starts would freeze; see first-part.ts.
     streamController: MainController,
     audioStreamController: AudioController,
     xhrSetup: nameViewer,
