@@ -1,44 +1,24 @@
 //! Playlists and segments as often as they can be had.
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use tempfile::TempDir;
-
+use super::certificate::Certificate;
 use super::client::Connection;
+use super::nginx;
 use super::process::{READERS_CORE, Running, stay_on};
-use super::{nginx, tls_client};
 
 /// Connections that ask at once.
 const CONNECTIONS: usize = 64;
 /// A part of this size makes a segment of about 200 kB.
 const PART_BYTES: &str = "20000";
 
-/// The files of a certificate, for both servers.
-pub struct Certificate(TempDir);
-
-impl Certificate {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let (certificate, key) = tls_client::certificate();
-        std::fs::write(folder.path().join("certificate.pem"), certificate).unwrap();
-        std::fs::write(folder.path().join("key.pem"), key).unwrap();
-        Self(folder)
-    }
-
-    /// The folder with `certificate.pem` and `key.pem`.
-    pub fn folder(&self) -> &Path {
-        self.0.path()
-    }
-}
-
 pub fn run(time: Duration) {
     println!("\nas often as they can be had, {CONNECTIONS} connections");
     over(time, None);
-    over(time, Some(&Certificate::new()));
+    over(time, Some(&Certificate::make()));
 }
 
 /// Over TLS where there is a certificate.

@@ -12,6 +12,7 @@
     reason = "a bench ends with an error by panicking"
 )]
 
+mod certificate;
 mod client;
 mod crowd;
 mod edge;

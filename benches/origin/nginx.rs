@@ -5,8 +5,8 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use super::certificate::{Certificate, files as files_in};
 use super::edge_config::{self, edge_config};
-use super::flood::Certificate;
 use super::process::{Running, SERVER_CORE};
 
 /// Starts nginx with these files, over TLS where there is a certificate; `None` where it is not installed.
@@ -23,10 +23,9 @@ pub fn start(files: &[(&str, &[u8])], certificate: Option<&Certificate>) -> Opti
     let root = folder.display();
     let (ssl, pair) = match certificate {
         Some(certificate) => {
-            let of = certificate.folder().display();
-            let pair = format!(
-                "ssl_certificate {of}/certificate.pem; ssl_certificate_key {of}/key.pem;\n"
-            );
+            let files = files_in(certificate.folder());
+            let (certificate, key) = (files.certificate.display(), files.key.display());
+            let pair = format!("ssl_certificate {certificate}; ssl_certificate_key {key};\n");
             (" ssl", pair)
         }
         None => ("", String::new()),

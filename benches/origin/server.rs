@@ -15,11 +15,12 @@ use weir::daemon::net::Listener;
 use weir::daemon::origin::{self, Origin, Packaging, SessionSpec, SessionWriter};
 use weir::daemon::session::{Catalog, Demand, Viewer};
 use weir::daemon::telemetry::metrics::Metrics;
-use weir::daemon::tls::{Acceptor, Application, Certificates, Files, Source};
+use weir::daemon::tls::{Acceptor, Application, Certificates, Source};
 use weir::model::hls::{Part, TrackId};
 use weir::model::ladder::{Rung, SourceFormat, plan};
 use weir::model::status::StreamStatus;
 
+use super::certificate;
 use super::process::{SERVER_CORE, own_resident_bytes, stay_on};
 
 const PART: Duration = Duration::from_millis(200);
@@ -37,7 +38,7 @@ pub struct Show {
     /// Time that playlists list, in seconds.
     #[arg(long, default_value_t = 60)]
     window_s: u64,
-    /// Speaks TLS with `certificate.pem` and `key.pem` of this folder.
+    /// Speaks TLS with the certificate in this folder.
     #[arg(long)]
     tls: Option<PathBuf>,
 }
@@ -103,11 +104,7 @@ pub fn serve(show: &Show) {
 }
 
 fn acceptor(folder: &Path) -> Acceptor {
-    let files = Files {
-        certificate: folder.join("certificate.pem"),
-        key: folder.join("key.pem"),
-    };
-    let opened = Certificates::open(Source::Files(files)).unwrap();
+    let opened = Certificates::open(Source::Files(certificate::files(folder))).unwrap();
     let (certificates, _keeper) = opened.unwrap();
     Acceptor::new(&certificates, Application::Http).unwrap()
 }

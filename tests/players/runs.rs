@@ -64,7 +64,8 @@ impl Stage {
 fn seen_in_page(
     browser: Browser,
     player: &'static str,
-    (loads, set): (Loads, &str),
+    loads: Loads,
+    set: &str,
     time: Duration,
 ) -> Seen {
     let mut stage = Stage::new();
@@ -83,7 +84,7 @@ fn in_page(
     loads: Loads,
     set: &str,
 ) -> Result<String, String> {
-    let seen = seen_in_page(browser, player, (loads, set), PLAYED);
+    let seen = seen_in_page(browser, player, loads, set, PLAYED);
     let first = seen
         .first_frame
         .map_or(f64::INFINITY, |first| first.as_secs_f64());
@@ -217,7 +218,8 @@ fn video_js_begins_and_goes_on_when_the_publisher_returns() {
     let seen = seen_in_page(
         Browser::Chromium,
         "video.js",
-        (Loads::Parts, "master"),
+        Loads::Parts,
+        "master",
         GOES_ON,
     );
     let first = seen.first_frame.expect("a picture");

@@ -7,7 +7,7 @@ import { withFirstPart } from './first-part.ts';
 const { streamController, audioStreamController } = Hls.DefaultConfig;
 if (!audioStreamController) throw new Error('hls.js is built without alternate audio');
 
-/** Loads video, or audio where a stream has nothing else. */
+/** Loads video, which has more than one independent part per segment where key frames come often. */
 export class MainController extends streamController {
   override getNextPart(parts: Part[], fragment: Fragment, targetS: number): number {
     return withFirstPart(parts, super.getNextPart(parts, fragment, targetS));
