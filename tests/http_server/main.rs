@@ -23,6 +23,8 @@ mod date_ranges;
 #[cfg(test)]
 mod front_door;
 #[cfg(test)]
+mod http1;
+#[cfg(test)]
 mod http2;
 #[cfg(test)]
 #[path = "../support/iframe.rs"]

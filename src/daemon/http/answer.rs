@@ -1,6 +1,5 @@
 //! The answer to one request: its method, its handler, and the headers of every response.
 
-use std::convert::Infallible;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,10 +7,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::header::{ALLOW, HeaderValue, X_CONTENT_TYPE_OPTIONS};
-use http::{Method, Request, Response as HttpResponse, StatusCode};
+use http::{Method, Response as HttpResponse, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Body;
-use hyper::service::Service;
 use tokio::time::timeout;
 
 use crate::daemon::session::Catalog;
@@ -33,7 +31,19 @@ const BODY_BYTES_MAX: usize = date_ranges::BODY_BYTES_MAX;
 /// How long a body may take.
 const BODY_WAIT_MAX: Duration = Duration::from_secs(5);
 
-/// Answers every request. The response carries its [`Route`] as an extension.
+/// An answer, and the kind of address that it is of.
+pub(super) type Answer = (Route, Response);
+
+/// Answers requests.
+pub(super) trait Answerer: Clone + Send + Sync + 'static {
+    /// The answer to `ask`. What is needed of the `body` is read by it.
+    fn answer<B>(&self, ask: Ask, body: B) -> BoxFuture<'static, Answer>
+    where
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>;
+}
+
+/// Answers every request.
 #[derive(Debug)]
 pub(super) struct Answers<C, F> {
     app: Arc<App<C>>,
@@ -61,35 +71,25 @@ impl<C, F: Clone> Clone for Answers<C, F> {
     }
 }
 
-impl<C, F, B> Service<Request<B>> for Answers<C, F>
-where
-    C: Catalog,
-    F: Finder,
-    B: Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-{
-    type Response = Response;
-    type Error = Infallible;
-    type Future = BoxFuture<'static, Result<Response, Infallible>>;
-
-    /// Takes from the request what it needs before it returns, so that the connection can use its buffer
-    /// again.
-    fn call(&self, request: Request<B>) -> Self::Future {
-        let (parts, body) = request.into_parts();
-        let (app, ask) = (self.app.clone(), Ask::of(parts));
+impl<C: Catalog, F: Finder> Answerer for Answers<C, F> {
+    fn answer<B>(&self, ask: Ask, body: B) -> BoxFuture<'static, Answer>
+    where
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let app = self.app.clone();
         if let Audience::Viewers(_) = app.audience
             && let Some(token) = routes::challenge(ask.path())
         {
             // Before any redirect: whoever asks this may come without TLS.
             let answer = challenge(&app, &ask, token);
-            return Box::pin(async move { Ok(answer) });
+            return Box::pin(std::future::ready(answer));
         }
         if let Audience::Viewers(_) = app.audience
             && let Some(target) = routes::live(ask.path())
         {
             let door = Door::of(&app, &ask, &target);
-            let ask = ask.detached();
-            return Box::pin(async move { Ok(answer(&app, &ask, target, door).await) });
+            return Box::pin(async move { answer(&app, &ask, target, door).await });
         }
         let finding = self.finder.clone().call(ask.head());
         Box::pin(async move {
@@ -101,17 +101,17 @@ where
                 Method::POST => ask.with_body(whole(body, bytes_max).await),
                 _ => ask,
             };
-            let found = finding.await?.extensions_mut().remove::<Found>();
-            Ok(match found {
+            let Ok(mut found) = finding.await;
+            match found.extensions_mut().remove::<Found>() {
                 Some(found) => answer_found(&app, &ask, found).await,
                 // The finder takes every address.
                 None => finish(&app, &ask, Route::Page, Problem::no_route().json()),
-            })
+            }
         })
     }
 }
 
-fn challenge<C>(app: &App<C>, ask: &Ask, token: &str) -> Response {
+fn challenge<C>(app: &App<C>, ask: &Ask, token: &str) -> Answer {
     let response = match *ask.method() {
         Method::GET | Method::HEAD => api::challenge(app, token),
         _ => Err(Problem::method()),
@@ -120,7 +120,7 @@ fn challenge<C>(app: &App<C>, ask: &Ask, token: &str) -> Response {
     finish(app, ask, Route::Challenge, response)
 }
 
-async fn answer_found<C: Catalog>(app: &App<C>, ask: &Ask, found: Found) -> Response {
+async fn answer_found<C: Catalog>(app: &App<C>, ask: &Ask, found: Found) -> Answer {
     let Found { target, host } = found;
     let route = target.route();
     if !app.audience.goes_by(&host) {
@@ -136,12 +136,7 @@ async fn answer_found<C: Catalog>(app: &App<C>, ask: &Ask, found: Found) -> Resp
 }
 
 /// Answers what a form sends or a request asks for, behind the `door` if the stream has one.
-async fn answer<C: Catalog>(
-    app: &App<C>,
-    ask: &Ask,
-    target: Target,
-    door: Option<Door>,
-) -> Response {
+async fn answer<C: Catalog>(app: &App<C>, ask: &Ask, target: Target, door: Option<Door>) -> Answer {
     let (route, writes) = (target.route(), target.writes());
     let response = match (ask.method(), door) {
         (&Method::OPTIONS, _) => options(),
@@ -165,11 +160,11 @@ async fn answer<C: Catalog>(
         }
         _ => Problem::method().json(),
     };
-    let mut response = finish(app, ask, route, response);
+    let (route, mut response) = finish(app, ask, route, response);
     if let (Some((_, allow)), true) = (writes, response.headers().contains_key(ALLOW)) {
         response.headers_mut().insert(ALLOW, allow);
     }
-    response
+    (route, response)
 }
 
 /// A body; nothing if it is too long, too slow or breaks off.
@@ -186,7 +181,7 @@ where
 }
 
 /// Adds what every response has.
-fn finish<C>(app: &App<C>, ask: &Ask, route: Route, mut response: Response) -> Response {
+fn finish<C>(app: &App<C>, ask: &Ask, route: Route, mut response: Response) -> Answer {
     let preflight = response.status() == StatusCode::NO_CONTENT;
     let headers = response.headers_mut();
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
@@ -198,8 +193,7 @@ fn finish<C>(app: &App<C>, ask: &Ask, route: Route, mut response: Response) -> R
     if let Some(redirect) = &app.redirect {
         redirect.add_headers(ask, headers);
     }
-    response.extensions_mut().insert(route);
-    response
+    (route, response)
 }
 
 /// Pages alone are sent elsewhere: players, probes and programs may not follow, and what they get is

@@ -8,14 +8,15 @@ use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{Method, Request, Uri, header};
 
+use super::forwarded::X_FORWARDED_FOR;
 use super::prefix;
 use crate::daemon::session::Viewer;
 
-/// The address of the client. The service around the routes adds it to each request.
+/// The address of the client.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Peer(pub(super) IpAddr);
 
-/// How a request came. The service around the routes adds it to each request.
+/// How a request came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Carrier {
     /// Without TLS.
@@ -34,16 +35,29 @@ pub(super) const VIEWER: HeaderName = HeaderName::from_static("weir-viewer");
 /// Longer ids are none.
 const VIEWER_BYTES_MAX: usize = 64;
 
-/// Headers that handlers of media read.
-const READ_BY_MEDIA: [HeaderName; 7] = [
+/// Headers that are read anywhere here. Browsers send as many more, and a request that waits is spared them.
+static READ: [HeaderName; 13] = [
+    header::HOST,
+    header::USER_AGENT,
     header::ACCEPT_ENCODING,
+    VIEWER,
+    header::ORIGIN,
+    header::COOKIE,
+    header::AUTHORIZATION,
+    header::RANGE,
     header::IF_NONE_MATCH,
     header::IF_RANGE,
-    header::ORIGIN,
-    header::RANGE,
-    header::USER_AGENT,
-    VIEWER,
+    header::FORWARDED,
+    X_FORWARDED_FOR,
+    header::CONTENT_TYPE,
 ];
+
+/// The header of this name in any case, if it is read anywhere.
+pub(super) fn read(name: &str) -> Option<HeaderName> {
+    let mut all = READ.iter();
+    let found = all.find(|read| read.as_str().eq_ignore_ascii_case(name));
+    found.cloned()
+}
 
 /// One request.
 #[derive(Debug)]
@@ -61,17 +75,41 @@ pub(super) struct Ask {
 impl Ask {
     /// Takes the head of a request apart.
     pub(super) fn of(parts: Parts) -> Self {
-        let unknown = (Peer(IpAddr::V4(Ipv4Addr::UNSPECIFIED)), Carrier::Plain);
-        let from = parts.extensions.get::<(Peer, Carrier)>().copied();
-        let (Peer(peer), carrier) = from.unwrap_or(unknown);
+        Self::with(parts.method, parts.uri, parts.headers)
+    }
+
+    /// A request whose head stands in the buffer of a connection; `None` if hyper would refuse it. See
+    /// [`read`] for the names of `headers`.
+    pub(super) fn copied<'a, I>(
+        method: Method,
+        target: &str,
+        headers: impl Fn() -> I,
+    ) -> Option<Self>
+    where
+        I: Iterator<Item = (HeaderName, &'a [u8])>,
+    {
+        let (uri, headers) = compact(target, headers)?;
+        Some(Self::with(method, uri, headers))
+    }
+
+    fn with(method: Method, uri: Uri, headers: HeaderMap) -> Self {
+        Self {
+            method,
+            address_start: prefix::in_front(uri.path()).map_or(0, |(_, end)| end),
+            uri,
+            headers,
+            peer: Ipv4Addr::UNSPECIFIED.into(),
+            carrier: Carrier::Plain,
+            body: Bytes::new(),
+        }
+    }
+
+    /// The same request, and who sent it how.
+    pub(super) fn from(self, peer: IpAddr, carrier: Carrier) -> Self {
         Self {
             peer,
             carrier,
-            method: parts.method,
-            address_start: prefix::in_front(parts.uri.path()).map_or(0, |(_, end)| end),
-            uri: parts.uri,
-            headers: parts.headers,
-            body: Bytes::new(),
+            ..self
         }
     }
 
@@ -81,29 +119,26 @@ impl Ask {
     }
 
     /// The same request apart from the buffer that it was read into, which its connection can use again
-    /// while the request waits. Only the headers that handlers of media read are kept, all in one buffer.
+    /// while the request waits. The host of an absolute address is not kept: media are the same at all.
     pub(super) fn detached(self) -> Self {
-        let is_read = |name: &HeaderName| READ_BY_MEDIA.contains(name);
-        let kept = || self.headers.iter().filter(|(name, _)| is_read(name));
-        let address = self.uri.path_and_query().map_or("/", PathAndQuery::as_str);
-        let bytes: usize = kept().map(|(_, value)| value.len()).sum();
-        let mut buffer = BytesMut::with_capacity(address.len() + bytes);
-        let mut copy = |bytes: &[u8]| {
-            buffer.extend_from_slice(bytes);
-            buffer.split().freeze()
+        let target = self.uri.path_and_query().map_or("/", PathAndQuery::as_str);
+        let kept = || {
+            let all = self.headers.iter();
+            let read = all.filter(|(name, _)| READ.contains(name));
+            read.map(|(name, value)| (name.clone(), value.as_bytes()))
         };
-        let uri = Uri::from_maybe_shared(copy(address.as_bytes()));
-        let mut headers = HeaderMap::with_capacity(kept().count());
-        for (name, value) in kept() {
-            if let Ok(value) = HeaderValue::from_maybe_shared(copy(value.as_bytes())) {
-                headers.append(name.clone(), value);
-            }
+        match compact(target, kept) {
+            Some((uri, headers)) => Self {
+                uri,
+                headers,
+                ..self
+            },
+            None => self,
         }
-        Self {
-            uri: uri.unwrap_or(self.uri),
-            headers,
-            ..self
-        }
+    }
+
+    pub(super) fn headers(&self) -> &HeaderMap {
+        &self.headers
     }
 
     /// The request without a body, for those who find out what it names.
@@ -161,11 +196,13 @@ impl Ask {
 
     /// Whether the request has the header, once or several times, as text or not.
     pub(super) fn has(&self, name: HeaderName) -> bool {
+        debug_assert!(READ.contains(&name), "{name} must be in the list");
         self.headers.contains_key(name)
     }
 
     /// The value of a header that occurs once and is text.
     pub(super) fn header(&self, name: HeaderName) -> Option<&str> {
+        debug_assert!(READ.contains(&name), "{name} must be in the list");
         let mut values = self.headers.get_all(name).iter();
         let first = values.next()?.to_str().ok()?;
         values.next().is_none().then_some(first)
@@ -173,6 +210,7 @@ impl Ask {
 
     /// All values of a list header, in order, without those that are not text.
     pub(super) fn list(&self, name: HeaderName) -> impl Iterator<Item = &str> {
+        debug_assert!(READ.contains(&name), "{name} must be in the list");
         let values = self.headers.get_all(name).into_iter();
         values.filter_map(|value| value.to_str().ok())
     }
@@ -207,6 +245,25 @@ impl Ask {
     }
 }
 
+/// Address and headers in one buffer; `None` if one of them has bytes that it may not have.
+fn compact<'a, I>(target: &str, headers: impl Fn() -> I) -> Option<(Uri, HeaderMap)>
+where
+    I: Iterator<Item = (HeaderName, &'a [u8])>,
+{
+    let bytes: usize = headers().map(|(_, value)| value.len()).sum();
+    let mut buffer = BytesMut::with_capacity(target.len() + bytes);
+    let mut copy = |bytes: &[u8]| {
+        buffer.extend_from_slice(bytes);
+        buffer.split().freeze()
+    };
+    let uri = Uri::from_maybe_shared(copy(target.as_bytes())).ok()?;
+    let mut all = HeaderMap::with_capacity(headers().count());
+    for (name, value) in headers() {
+        all.append(name, HeaderValue::from_maybe_shared(copy(value)).ok()?);
+    }
+    Some((uri, all))
+}
+
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
@@ -222,9 +279,7 @@ pub(super) mod tests {
 
     /// A request for `path` that came by `carrier`.
     pub(in crate::daemon::http) fn carried(path: &str, carrier: Carrier) -> Ask {
-        let from = (Peer(Ipv4Addr::LOCALHOST.into()), carrier);
-        let request = Request::builder().uri(path).extension(from);
-        Ask::of(request.body(()).unwrap().into_parts().0)
+        asked(path, &[]).from(Ipv4Addr::LOCALHOST.into(), carrier)
     }
 
     #[test]
@@ -260,7 +315,7 @@ pub(super) mod tests {
         let headers = [
             ("range", "a"),
             ("range", "b"),
-            ("cookie", "c"),
+            ("accept-language", "c"),
             ("user-agent", "x"),
         ];
         let ask = asked("/live/a/b?_HLS_msn=1", &headers).detached();
@@ -268,7 +323,7 @@ pub(super) mod tests {
         assert_eq!(ask.query(), "_HLS_msn=1");
         assert_eq!(ask.agent(), "x");
         assert_eq!(ask.list(header::RANGE).collect::<Vec<_>>(), ["a", "b"]);
-        assert!(!ask.has(header::COOKIE));
+        assert!(!ask.headers().contains_key(header::ACCEPT_LANGUAGE));
     }
 
     #[test]

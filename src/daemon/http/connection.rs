@@ -2,28 +2,27 @@
 //!
 //! Over TLS the client's ALPN decides between the two; without TLS, HTTP/2 needs prior knowledge.
 
-use std::convert::Infallible;
 use std::error::Error;
-use std::io;
-use std::pin::Pin;
+use std::future::poll_fn;
+use std::io::{self, Cursor};
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Request, Response};
-use hyper::body::{Body, Incoming};
 use hyper::rt::Executor;
-use hyper::service::Service;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::error::Elapsed;
 use tokio::time::{Interval, MissedTickBehavior, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::answer::Answerer;
 use super::ask::{Carrier, Peer};
-use super::limits::Limits;
+use super::http1::{self, Rest};
+use super::limits::{HEADERS_MAX, Limits};
 use super::places::{Evicted, Full};
 use super::refusal;
 use super::tap::{Tap, Verdict};
@@ -43,7 +42,6 @@ where
     }
 }
 
-const HEADERS_MAX: usize = 64;
 /// Players request a playlist and a part of each rendition at once, but not hundreds of them.
 const HTTP2_STREAMS_MAX: u32 = 64;
 
@@ -52,12 +50,11 @@ const HTTP2_STREAMS_MAX: u32 = 64;
 const HTTP2_STREAM_WINDOW_BYTES: u32 = 16 * 1024;
 const HTTP2_CONNECTION_WINDOW_BYTES: u32 = 64 * 1024;
 
-/// The HTTP settings of all connections, by what is spoken.
+/// hyper's settings of all connections, by what is spoken.
 #[derive(Debug)]
 pub(super) struct Builders {
     one: auto::Builder<Tracked>,
     two: auto::Builder<Tracked>,
-    /// Reads some bytes before it knows, and makes the buffer of HTTP/1.1 twice as large by that.
     either: auto::Builder<Tracked>,
 }
 
@@ -77,14 +74,6 @@ impl Builders {
             one: either.clone().http1_only(),
             two: either.clone().http2_only(),
             either,
-        }
-    }
-
-    fn of(&self, spoken: Spoken) -> &auto::Builder<Tracked> {
-        match spoken {
-            Spoken::One => &self.one,
-            Spoken::Two => &self.two,
-            Spoken::Either => &self.either,
         }
     }
 }
@@ -141,21 +130,14 @@ enum Unopened {
 }
 
 /// A connection that has a place.
-pub(super) struct Connection<S> {
+pub(super) struct Connection<A> {
     pub(super) builders: Arc<Builders>,
-    pub(super) tap: Tap<S>,
+    pub(super) tap: Tap<A>,
     pub(super) limits: Limits,
     pub(super) shutdown: CancellationToken,
 }
 
-impl<S, B> Connection<S>
-where
-    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
-    S: Clone + Send + 'static,
-    S::Future: Send + Unpin + 'static,
-    B: Body<Data: Send> + Unpin + Send + 'static,
-    B::Error: Into<Box<dyn Error + Send + Sync>>,
-{
+impl<A: Answerer> Connection<A> {
     /// Serves `stream` until the client closes it, it must make room, it is idle for too long, its
     /// responses take too long, or `shutdown`. After `shutdown`, requests in progress are still
     /// answered.
@@ -251,9 +233,23 @@ where
         stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
         spoken: Spoken,
     ) -> Talk {
-        let builder = self.builders.of(spoken);
-        let connection = builder.serve_connection(TokioIo::new(stream), self.tap.clone());
-        Box::pin(connection.into_owned())
+        let (builders, tap) = (self.builders.clone(), self.tap.clone());
+        let head_bytes_max = self.limits.head_bytes_max;
+        Box::pin(async move {
+            match spoken {
+                Spoken::One => {
+                    let Some(rest) = http1::converse(stream, &tap, head_bytes_max).await? else {
+                        return Ok(());
+                    };
+                    let Rest { stream, unread } = rest;
+                    let (read, write) = tokio::io::split(stream);
+                    let whole = tokio::io::join(Cursor::new(unread).chain(read), write);
+                    Box::pin(by_hyper(&builders.one, whole, tap)).await
+                }
+                Spoken::Two => Box::pin(by_hyper(&builders.two, stream, tap)).await,
+                Spoken::Either => Box::pin(by_hyper(&builders.either, stream, tap)).await,
+            }
+        })
     }
 
     /// Waits for the end of a conversation, and ends it when it must not go on.
@@ -280,42 +276,40 @@ where
             };
             if enough && !closing {
                 closing = true;
-                conversation.as_mut().end();
+                // The conversation is polled again, and finds it there.
+                activity.end_connection();
             }
         }
     }
 }
 
-/// A conversation that goes on.
+/// The requests and responses of one connection, whichever version of HTTP it speaks. It ends after those in
+/// progress once its [`Activity`](super::tap::Activity) says so.
 ///
 /// It has a box of its own, because the many states of a connection that is being opened, or that speaks
 /// HTTP/2, would otherwise be memory of every connection.
-type Talk = Pin<Box<dyn Conversation>>;
+type Talk = Pin<Box<dyn Future<Output = Result<(), Box<dyn Error + Send + Sync>>> + Send>>;
 
-/// The requests and responses of one connection, whichever version of HTTP it speaks.
-trait Conversation: Future<Output = Result<(), Box<dyn Error + Send + Sync>>> + Send {
-    /// Takes no new requests; those in progress are answered.
-    fn end(self: Pin<&mut Self>);
-}
-
-impl<I, S, B> Conversation for auto::Connection<'static, I, S, Tracked>
-where
-    Self: Future<Output = Result<(), Box<dyn Error + Send + Sync>>> + Send,
-    S: Service<Request<Incoming>, Response = Response<B>>,
-    S::Future: 'static,
-    S::Error: Into<Box<dyn Error + Send + Sync>>,
-    I: hyper::rt::Read + hyper::rt::Write + Unpin + 'static,
-    B: Body + 'static,
-    B::Error: Into<Box<dyn Error + Send + Sync>>,
-    Tracked: hyper::rt::bounds::Http2ServerConnExec<S::Future, B>,
-{
-    fn end(self: Pin<&mut Self>) {
-        self.graceful_shutdown();
-    }
+async fn by_hyper<A: Answerer>(
+    builder: &auto::Builder<Tracked>,
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    tap: Tap<A>,
+) -> Result<(), Box<dyn Error + Send + Sync>> {
+    let activity = tap.activity.clone();
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), tap));
+    let mut is_told = false;
+    poll_fn(|context| {
+        if activity.is_ending() && !is_told {
+            is_told = true;
+            connection.as_mut().graceful_shutdown();
+        }
+        connection.as_mut().poll(context)
+    })
+    .await
 }
 
 /// Waits for the first byte of the first request. Before it, a proxy may have to name its client.
-async fn open<S>(stream: &mut TcpStream, tap: &mut Tap<S>) -> Result<Spoken, Unopened> {
+async fn open<A>(stream: &mut TcpStream, tap: &mut Tap<A>) -> Result<Spoken, Unopened> {
     let peer = stream.peer_addr()?;
     let client = tap.front.proxies.client(stream, peer).await?;
     if client != peer {

@@ -1,14 +1,10 @@
 //! What a response carries: one text, or the pieces of media, without copies.
 
 use std::collections::VecDeque;
-use std::convert::Infallible;
 use std::io::IoSlice;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 
 use bytes::{Buf, Bytes};
 use http::header::HeaderValue;
-use hyper::body::{Body, Frame, SizeHint};
 
 /// The type of a playlist (RFC 8216bis section 4).
 pub(super) const PLAYLIST: HeaderValue = HeaderValue::from_static("application/vnd.apple.mpegurl");
@@ -35,7 +31,13 @@ impl Content {
         Self { chunks }
     }
 
-    fn next(&mut self) -> Option<Piece> {
+    /// How many bytes are left.
+    pub(super) fn bytes(&self) -> u64 {
+        self.chunks.iter().map(|chunk| chunk.len() as u64).sum()
+    }
+
+    /// What is sent next.
+    pub(super) fn next(&mut self) -> Option<Piece> {
         let mut piece = Piece::default();
         while let Some(chunk) = self.chunks.last_mut() {
             let room = PIECE_BYTES_MAX - piece.bytes;
@@ -105,26 +107,6 @@ impl From<Bytes> for Content {
     }
 }
 
-impl Body for Content {
-    type Data = Piece;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Piece>, Infallible>>> {
-        Poll::Ready(self.next().map(|piece| Ok(Frame::data(piece))))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.chunks.is_empty()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.chunks.iter().map(|chunk| chunk.len() as u64).sum())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -135,12 +117,15 @@ mod tests {
         let start = long.as_ptr();
         let mut content = Content::of(vec!["ab".into(), Bytes::new(), long]);
         let total = PIECE_BYTES_MAX * 2 + 3;
-        assert_eq!(content.size_hint().exact(), Some(total as u64));
+        assert_eq!(content.bytes(), total as u64);
         let pieces: Vec<Piece> = std::iter::from_fn(|| content.next()).collect();
         let lengths: Vec<usize> = pieces.iter().map(Buf::remaining).collect();
         assert_eq!(lengths, [PIECE_BYTES_MAX, PIECE_BYTES_MAX, 3]);
         assert_eq!(pieces[0].chunks[1].as_ptr(), start);
-        assert!(content.is_end_stream() && Content::from(Bytes::new()).is_end_stream());
+        assert_eq!(
+            (content.bytes(), Content::from(Bytes::new()).bytes()),
+            (0, 0)
+        );
     }
 
     #[test]

@@ -11,7 +11,8 @@ use http::header::{FORWARDED, HeaderName};
 
 use crate::daemon::net::Proxies;
 
-const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+/// The older header.
+pub(super) const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 /// Trusted proxies in a row that are followed.
 const HOPS_MAX: usize = 16;
 /// Bytes of all lines of one of the headers.

@@ -8,6 +8,8 @@ use super::refusal::{self, REFUSALS_MAX};
 
 /// File descriptors reserved for everything that is not a viewer: workers, publishers, files.
 const RESERVED_FDS: usize = 256;
+/// Headers of a request.
+pub(super) const HEADERS_MAX: usize = 64;
 /// Even with few file descriptors some viewers are let in.
 const CONNECTIONS_MIN: usize = 64;
 

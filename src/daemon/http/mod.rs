@@ -1,7 +1,7 @@
 //! The HTTP server: pages, HLS, API, metrics. The only user of warp.
 //!
 //! In reading order: [`Server`] opens the port and lets connections in; `connection` serves one of
-//! them in one of the `places`, and its requests pass `tap`, which finds out the client
+//! them in one of the `places`, by `http1` or hyper, and its requests pass `tap`, which finds out the client
 //! (`forwarded`) and counts them. `routes` says what an address names, and
 //! `answer` calls the handler: `live`, `steering`, `pages`, `api` or `date_ranges`; `private` stands before it where a stream is not
 //! public, and `pass` finds what a request shows there (`prefix`: in front of its
@@ -24,6 +24,7 @@ mod edges;
 mod errors;
 mod forwarded;
 mod front;
+mod http1;
 mod limits;
 mod live;
 mod names;

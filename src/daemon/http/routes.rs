@@ -184,12 +184,20 @@ impl<S> Finder for S where
 {
 }
 
+/// In front of the addresses of media.
+const LIVE: &str = "/live/";
+
+/// Whether an address is one of media.
+pub(super) fn is_live(path: &str) -> bool {
+    path.starts_with(LIVE)
+}
+
 /// What an address under `/live/` names; `None` for any other address.
 ///
 /// A crowd asks for little else. Filters try one route after the other, and each that does not fit costs
 /// a rejection, so the path is taken apart only once here.
 pub(super) fn live(path: &str) -> Option<Target> {
-    let rest = path.strip_prefix("/live/")?;
+    let rest = path.strip_prefix(LIVE)?;
     Some(live_target(rest).unwrap_or(Target::Other(Route::Media)))
 }
 

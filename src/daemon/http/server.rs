@@ -1,13 +1,9 @@
 //! The HTTP server: it lets connections in, and at shutdown it finishes requests in progress.
 
-use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Request, Response};
-use hyper::body::{self, Body};
-use hyper::service::Service;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
@@ -24,7 +20,7 @@ use crate::daemon::session::Catalog;
 use crate::daemon::telemetry::metrics::{HttpMetrics, Metrics};
 use crate::daemon::tls::Certificates;
 
-use super::answer;
+use super::answer::{self, Answerer};
 use super::app::App;
 use super::ask::{Carrier, Peer};
 use super::assets::Assets;
@@ -214,8 +210,8 @@ impl Server {
 }
 
 /// Lets connections in, or turns them away.
-struct Door<S> {
-    service: S,
+struct Door<A> {
+    service: A,
     builders: Arc<Builders>,
     places: Arc<Places>,
     /// For those that find no place: they are told so, and health is answered.
@@ -227,7 +223,7 @@ struct Door<S> {
     shutdown: CancellationToken,
 }
 
-impl<S> Door<S> {
+impl<A> Door<A> {
     /// A place for a connection, and whether it is one of the reserve; `None` when not even the
     /// reserve has one.
     fn place(&mut self, peer: IpAddr) -> Option<(Place, bool)> {
@@ -278,14 +274,7 @@ impl<S> Door<S> {
     }
 }
 
-impl<S, B> Protocol for Door<S>
-where
-    S: Service<Request<body::Incoming>, Response = Response<B>, Error = Infallible>,
-    S: Clone + Send + 'static,
-    S::Future: Send + Unpin + 'static,
-    B: Body<Data: Send> + Unpin + Send + 'static,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-{
+impl<A: Answerer> Protocol for Door<A> {
     fn accepted(&mut self, incoming: Incoming, connections: &mut Connections) {
         let peer = incoming.peer.ip().to_canonical();
         let Some((place, is_refused)) = self.place(peer) else {

@@ -137,19 +137,12 @@ pub(super) fn with_pass(
 mod tests {
     use std::net::Ipv6Addr;
 
-    use http::Request;
-
     use super::*;
-    use crate::daemon::http::ask::{Carrier, Peer};
+    use crate::daemon::http::ask::Carrier;
+    use crate::daemon::http::ask::tests::asked;
 
     fn from(address: IpAddr, headers: &[(&str, &str)]) -> Ask {
-        let mut request = Request::builder()
-            .uri("/live/demo/steering.json")
-            .extension((Peer(address), Carrier::Plain));
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        Ask::of(request.body(()).unwrap().into_parts().0)
+        asked("/live/demo/steering.json", headers).from(address, Carrier::Plain)
     }
 
     #[test]

@@ -4,32 +4,39 @@
 use std::convert::Infallible;
 use std::net::IpAddr;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::Buf;
+use bytes::{Buf, Bytes};
+use futures_util::future::BoxFuture;
 use http::header::CONTENT_LENGTH;
-use http::{HeaderValue, Method, Request, Response, StatusCode};
-use hyper::body::{Body, Frame, SizeHint};
+use http::{HeaderValue, Request, Response, StatusCode};
+use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::service::Service;
 use prometheus_client::metrics::counter::Counter;
 use tokio::time::Instant;
 
 use crate::daemon::telemetry::labels::{Route, RouteLabels};
 
-use super::ask::{Carrier, Peer};
+use super::answer::{Answer, Answerer};
+use super::ask::{Ask, Carrier, Peer};
+use super::content::{Content, Piece};
 use super::forwarded;
 use super::front::Front;
 use super::places::Place;
 use super::prefix;
 use super::refusal;
+use super::routes;
 use super::shares::Slot;
 
 /// The requests in progress on one connection, and the connection's place.
 #[derive(Debug)]
 pub(super) struct Activity {
     place: Place,
+    /// The connection takes no new requests.
+    is_ending: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -65,6 +72,7 @@ impl Activity {
     pub(super) fn new(now: Instant, place: Place) -> Arc<Self> {
         Arc::new(Self {
             place,
+            is_ending: AtomicBool::new(false),
             state: Mutex::new(State {
                 next: 0,
                 busy: Vec::new(),
@@ -75,6 +83,16 @@ impl Activity {
 
     pub(super) fn place(&self) -> &Place {
         &self.place
+    }
+
+    /// Lets the connection take no new requests; those in progress are answered. Whoever serves it must be
+    /// polled then.
+    pub(super) fn end_connection(&self) {
+        self.is_ending.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_ending(&self) -> bool {
+        self.is_ending.load(Ordering::Relaxed)
     }
 
     pub(super) fn verdict(
@@ -141,8 +159,8 @@ impl Drop for Busy {
 
 /// The service around the routes. Each connection has its own.
 #[derive(Debug, Clone)]
-pub(super) struct Tap<S> {
-    pub(super) inner: S,
+pub(super) struct Tap<A> {
+    pub(super) inner: A,
     /// The client, or the proxy that the connection comes from.
     pub(super) peer: Peer,
     /// How requests come, unless a proxy passes them on.
@@ -153,13 +171,13 @@ pub(super) struct Tap<S> {
     pub(super) is_refused: bool,
 }
 
-impl<S> Tap<S> {
+impl<A> Tap<A> {
     /// Who asks, and the request's slot among the requests of this client; or why it is refused.
-    fn admit<R>(&self, request: &Request<R>) -> (IpAddr, Result<Option<Slot>, StatusCode>) {
+    fn admit(&self, ask: &Ask) -> (IpAddr, Result<Option<Slot>, StatusCode>) {
         let (Peer(peer), front) = (self.peer, &self.front);
-        let client = forwarded::client(request.headers(), peer, &front.proxies);
+        let client = forwarded::client(ask.headers(), peer, &front.proxies);
         let admitted = match front.requests.enter(client) {
-            _ if refusal::is_always_answered(request.uri().path()) => Ok(None),
+            _ if refusal::is_always_answered(ask.whole_path()) => Ok(None),
             _ if self.is_refused => Err(StatusCode::SERVICE_UNAVAILABLE),
             None => {
                 front.warn_of_too_many(client);
@@ -171,32 +189,27 @@ impl<S> Tap<S> {
     }
 }
 
-impl<S, B, R> Service<Request<R>> for Tap<S>
-where
-    S: Service<Request<R>, Response = Response<B>, Error = Infallible>,
-    S::Future: Send + Unpin + 'static,
-    B: Body + Unpin + Send + 'static,
-{
-    type Response = Response<Tapped<B>>;
-    type Error = Infallible;
-    type Future = Answering<S::Future>;
-
-    fn call(&self, mut request: Request<R>) -> Self::Future {
+impl<A: Answerer> Tap<A> {
+    /// The answer to `ask`.
+    pub(super) fn answer<B>(&self, ask: Ask, body: B) -> Answering
+    where
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
         let asked = Instant::now();
         let busy = Busy::begin(&self.activity, asked);
-        let is_head = *request.method() == Method::HEAD;
+        let is_head = ask.is_head();
         let shown = tracing::enabled!(tracing::Level::DEBUG).then(|| {
-            let path = prefix::hidden(request.uri().path());
-            format!("{} {path}", request.method())
+            let path = prefix::hidden(ask.whole_path());
+            format!("{} {path}", ask.method())
         });
-        let (client, admitted) = self.admit(&request);
+        let (client, admitted) = self.admit(&ask);
         let carrier = match (self.carrier, self.front.proxies.trusts(self.peer.0)) {
             (Carrier::Plain, true) => Carrier::Proxy,
             (carrier, _) => carrier,
         };
-        request.extensions_mut().insert((Peer(client), carrier));
         let (answer, slot) = match admitted {
-            Ok(slot) => (Ok(self.inner.call(request)), slot),
+            Ok(slot) => (Ok(self.inner.answer(ask.from(client, carrier), body)), slot),
             Err(status) => (Err(status), None),
         };
         let wrapping = Wrapping {
@@ -216,11 +229,27 @@ where
     }
 }
 
+/// Requests whose heads hyper has read.
+impl<A: Answerer> Service<Request<Incoming>> for Tap<A> {
+    type Response = Response<Tapped>;
+    type Error = Infallible;
+    type Future = Answering;
+
+    fn call(&self, request: Request<Incoming>) -> Answering {
+        let (parts, body) = request.into_parts();
+        let ask = Ask::of(parts);
+        let ask = match routes::is_live(ask.path()) {
+            true => ask.detached(),
+            false => ask,
+        };
+        self.answer(ask, body)
+    }
+}
+
 /// The answer to come.
-#[derive(Debug)]
-pub(super) struct Answering<F> {
+pub(super) struct Answering {
     /// With which status it is refused, if it is.
-    answer: Result<F, StatusCode>,
+    answer: Result<BoxFuture<'static, Answer>, StatusCode>,
     /// Until it has come.
     wrapping: Option<Wrapping>,
 }
@@ -239,20 +268,16 @@ struct Wrapping {
     slot: Option<Slot>,
 }
 
-impl<F, B> Future for Answering<F>
-where
-    F: Future<Output = Result<Response<B>, Infallible>> + Unpin,
-    B: Body + Unpin,
-{
-    type Output = Result<Response<Tapped<B>>, Infallible>;
+impl Future for Answering {
+    type Output = Result<Response<Tapped>, Infallible>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let response = match &mut self.answer {
-            Ok(answer) => ready!(Pin::new(answer).poll(context))?.map(Some),
-            Err(status) => refusal::response(*status, None),
+        let (route, response) = match &mut self.answer {
+            Ok(answer) => ready!(answer.as_mut().poll(context)),
+            Err(status) => (Route::Page, refusal::response(*status, Content::default())),
         };
         match self.wrapping.take() {
-            Some(wrapping) => Poll::Ready(Ok(wrapping.around(response))),
+            Some(wrapping) => Poll::Ready(Ok(wrapping.around(route, response))),
             // "Once a future has finished, clients should not `poll` it again" (docs of `Future`).
             None => Poll::Pending,
         }
@@ -260,13 +285,9 @@ where
 }
 
 impl Wrapping {
-    fn around<B>(self, response: Response<Option<B>>) -> Response<Tapped<B>>
-    where
-        B: Body + Unpin,
-    {
+    fn around(self, route: Route, response: Response<Content>) -> Response<Tapped> {
         let metrics = &self.front.metrics;
-        let route = response.extensions().get::<Route>().copied();
-        let (route, code) = (route.unwrap_or(Route::Page), response.status().as_u16());
+        let code = response.status().as_u16();
         metrics.responded(route, code);
         if let Some(request) = self.shown {
             let elapsed_ms = self.asked.elapsed().as_millis();
@@ -285,7 +306,7 @@ impl Wrapping {
         }
         if self.is_head {
             state_length(&mut response);
-            response.body_mut().inner = None;
+            response.body_mut().inner = Content::default();
         }
         response
     }
@@ -293,61 +314,58 @@ impl Wrapping {
 
 /// Adds the length that the body of a GET would have to a response to HEAD (RFC 9110 section 8.6).
 /// Responses with status 204 or 304 have no body.
-fn state_length<B: Body>(response: &mut Response<B>) {
+fn state_length(response: &mut Response<Tapped>) {
     let bodyless = matches!(
         response.status(),
         StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
     );
-    if let Some(bytes) = response.body().size_hint().exact()
-        && !bodyless
-    {
-        let headers = response.headers_mut();
-        headers
-            .entry(CONTENT_LENGTH)
-            .or_insert(HeaderValue::from(bytes));
+    let bytes = response.body().bytes();
+    if !bodyless {
+        let length = response.headers_mut().entry(CONTENT_LENGTH);
+        length.or_insert(HeaderValue::from(bytes));
     }
 }
 
 /// A response body that counts the bytes sent; without a body for HEAD.
 #[derive(Debug)]
-pub(super) struct Tapped<B> {
-    inner: Option<B>,
+pub(super) struct Tapped {
+    inner: Content,
     sent_bytes: Counter,
     _busy: Busy,
     _slot: Option<Slot>,
 }
 
-impl<B: Body + Unpin> Body for Tapped<B> {
-    type Data = B::Data;
-    type Error = B::Error;
+impl Tapped {
+    /// How many bytes are left.
+    pub(super) fn bytes(&self) -> u64 {
+        self.inner.bytes()
+    }
+
+    /// What is sent next.
+    pub(super) fn next(&mut self) -> Option<Piece> {
+        let piece = self.inner.next()?;
+        self.sent_bytes.inc_by(piece.remaining() as u64);
+        Some(piece)
+    }
+}
+
+impl Body for Tapped {
+    type Data = Piece;
+    type Error = Infallible;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
-        let Some(inner) = self.inner.as_mut() else {
-            return Poll::Ready(None);
-        };
-        let polled = Pin::new(inner).poll_frame(context);
-        if let Poll::Ready(Some(Ok(frame))) = &polled
-            && let Some(data) = frame.data_ref()
-        {
-            self.sent_bytes.inc_by(data.remaining() as u64);
-        }
-        polled
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Piece>, Infallible>>> {
+        Poll::Ready(self.next().map(|piece| Ok(Frame::data(piece))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner
-            .as_ref()
-            .is_none_or(|inner| inner.is_end_stream())
+        self.bytes() == 0
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.inner {
-            Some(inner) => inner.size_hint(),
-            None => SizeHint::with_exact(0),
-        }
+        SizeHint::with_exact(self.bytes())
     }
 }
 
