@@ -12,6 +12,8 @@ use super::process::{READERS_CORE, Running, stay_on};
 
 /// Connections that ask at once.
 const CONNECTIONS: usize = 64;
+/// Weir and nginx take turns of this length.
+const TURN: Duration = Duration::from_millis(500);
 /// A part of this size makes a segment of about 200 kB.
 const PART_BYTES: &str = "20000";
 
@@ -39,26 +41,40 @@ fn over(time: Duration, certificate: Option<&Certificate>) {
         ("playlist", playlist.as_str(), "/playlist.m3u8"),
         ("segment", segment.as_str(), "/segment.m4s"),
     ] {
-        // In turns, because the machine is not the same all the time.
-        let mut rates = [Vec::new(), Vec::new()];
-        for _ in 0..3 {
-            rates[0].push(rate(&weir, ours, time));
-            rates[1].extend(peer.as_ref().map(|peer| rate(peer, theirs, time)));
-        }
-        let [ours, theirs] = rates.map(|mut rates| {
-            rates.sort_by(f64::total_cmp);
-            rates.get(rates.len() / 2).copied()
-        });
-        let ours = ours.unwrap();
-        let peer = match theirs {
-            Some(theirs) => format!(", nginx {theirs:.0}: ratio {:.2}", ours / theirs),
-            None => "; nginx is not installed".to_owned(),
-        };
-        println!(
-            "  {:<14} weir {ours:.0} per second of CPU{peer}",
-            format!("{what}{tls}")
-        );
+        let (rate, beside) = in_turns(&weir, ours, peer.as_ref().map(|peer| (peer, theirs)), time);
+        let what = format!("{what}{tls}");
+        println!("  {what:<14} weir {rate:.0} per second of CPU{beside}");
     }
+}
+
+/// How often weir answers, and how often its peer does beside it. They take short turns, because the machine
+/// is not the same all the time.
+fn in_turns(
+    weir: &Running,
+    path: &str,
+    peer: Option<(&Running, &str)>,
+    time: Duration,
+) -> (f64, String) {
+    let (mut ours, mut theirs, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..(time.as_millis() / TURN.as_millis()).max(1) {
+        let own = rate(weir, path, TURN);
+        ours.push(own);
+        if let Some((peer, path)) = peer {
+            let other = rate(peer, path, TURN);
+            theirs.push(other);
+            ratios.push(own / other);
+        }
+    }
+    let beside = match peer {
+        Some(_) => format!(", nginx {:.0}: ratio {:.2}", median(theirs), median(ratios)),
+        None => "; nginx is not installed".to_owned(),
+    };
+    (median(ours), beside)
+}
+
+fn median(mut figures: Vec<f64>) -> f64 {
+    figures.sort_by(f64::total_cmp);
+    figures[figures.len() / 2]
 }
 
 /// Answers per second of the server's CPU.
@@ -82,7 +98,7 @@ fn rate(server: &Running, path: &str, time: Duration) -> f64 {
                 }
             });
         }
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
         let (before, begun) = (answers.load(Ordering::Relaxed), server.used().cpu);
         tokio::time::sleep(time).await;
         let count = answers.load(Ordering::Relaxed) - before;

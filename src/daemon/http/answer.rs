@@ -89,7 +89,7 @@ impl<C: Catalog, F: Finder> Answerer for Answers<C, F> {
             && let Some(target) = routes::live(ask.path())
         {
             let door = Door::of(&app, &ask, &target);
-            return Box::pin(async move { answer(&app, &ask, target, door).await });
+            return Box::pin(async move { answer(&app, &ask, &target, door.as_ref()).await });
         }
         let finding = self.finder.clone().call(ask.head());
         Box::pin(async move {
@@ -130,41 +130,60 @@ async fn answer_found<C: Catalog>(app: &App<C>, ask: &Ask, found: Found) -> Answ
         Some(redirected) => finish(app, ask, route, redirected),
         None => {
             let door = Door::of(app, ask, &target);
-            answer(app, ask, target, door).await
+            answer(app, ask, &target, door.as_ref()).await
         }
     }
 }
 
 /// Answers what a form sends or a request asks for, behind the `door` if the stream has one.
-async fn answer<C: Catalog>(app: &App<C>, ask: &Ask, target: Target, door: Option<Door>) -> Answer {
-    let (route, writes) = (target.route(), target.writes());
+async fn answer<C: Catalog>(
+    app: &App<C>,
+    ask: &Ask,
+    target: &Target,
+    door: Option<&Door>,
+) -> Answer {
     let response = match (ask.method(), door) {
         (&Method::OPTIONS, _) => options(),
         (&Method::GET | &Method::HEAD | &Method::POST, Some(door)) => {
-            match Box::pin(private::enter(app, ask, &target, &door)).await {
-                Some(response) => response,
-                None => {
-                    let mut response = handled(app, ask, &target).await;
-                    caching::keep_private(response.headers_mut());
-                    response
-                }
-            }
+            Box::pin(private_answer(app, ask, target, door)).await
         }
         (&Method::GET | &Method::HEAD, None) if ask.pass().is_some() => match target.stream() {
             Some(_) => private::without_pass(ask),
             None => Problem::no_route().json(),
         },
-        (&Method::GET | &Method::HEAD, None) => handled(app, ask, &target).await,
-        (method, None) if writes.as_ref().is_some_and(|(writes, _)| writes == method) => {
-            handled(app, ask, &target).await
+        (method, None) if reads(method) || target.writes().is_some_and(|(w, _)| w == *method) => {
+            handled(app, ask, target).await
         }
         _ => Problem::method().json(),
     };
-    let (route, mut response) = finish(app, ask, route, response);
-    if let (Some((_, allow)), true) = (writes, response.headers().contains_key(ALLOW)) {
+    let (route, mut response) = finish(app, ask, target.route(), response);
+    if response.headers().contains_key(ALLOW)
+        && let Some((_, allow)) = target.writes()
+    {
         response.headers_mut().insert(ALLOW, allow);
     }
     (route, response)
+}
+
+fn reads(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD)
+}
+
+/// The answer behind a door.
+async fn private_answer<C: Catalog>(
+    app: &App<C>,
+    ask: &Ask,
+    target: &Target,
+    door: &Door,
+) -> Response {
+    match private::enter(app, ask, target, door).await {
+        Some(response) => response,
+        None => {
+            let mut response = handled(app, ask, target).await;
+            caching::keep_private(response.headers_mut());
+            response
+        }
+    }
 }
 
 /// A body; nothing if it is too long, too slow or breaks off.
@@ -199,11 +218,10 @@ fn finish<C>(app: &App<C>, ask: &Ask, route: Route, mut response: Response) -> A
 /// Pages alone are sent elsewhere: players, probes and programs may not follow, and what they get is
 /// no secret.
 fn redirected<C>(app: &App<C>, ask: &Ask, host: &Host, route: Route) -> Option<Response> {
-    let reads = matches!(*ask.method(), Method::GET | Method::HEAD);
     let redirect = app.redirect.as_ref()?;
     redirect
         .response(ask, host)
-        .filter(|_| reads && route == Route::Page)
+        .filter(|_| reads(ask.method()) && route == Route::Page)
 }
 
 async fn handled<C: Catalog>(app: &App<C>, ask: &Ask, target: &Target) -> Response {

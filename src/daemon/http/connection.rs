@@ -9,6 +9,8 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use hyper::rt::Executor;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
@@ -254,33 +256,65 @@ impl<A: Answerer> Connection<A> {
 
     /// Waits for the end of a conversation, and ends it when it must not go on.
     async fn attend(self, mut conversation: Talk) {
-        let (activity, peer, limits) = (&self.tap.activity, self.tap.peer, &self.limits);
-        let evicted = activity.place().evicted();
-        let (mut checks, mut closing) = (checks(limits), false);
+        let (activity, peer) = (&self.tap.activity, self.tap.peer);
+        // A crowd wakes the conversations all the time: what seldom happens is looked at only when it does.
+        let mut orders = FuturesUnordered::new();
+        orders.push(self.order());
         loop {
-            let enough = tokio::select! {
+            let order = tokio::select! {
+                biased;
                 ended = conversation.as_mut() => {
                     return ended.unwrap_or_else(|error| {
                         tracing::debug!(?peer, error, "connection ended early");
                     });
                 }
-                () = evicted.cancelled() => return closed_for_another(peer),
-                () = self.shutdown.cancelled(), if !closing => true,
-                now = checks.tick() => match activity.verdict(now, limits.idle_max, limits.request_max) {
-                    Verdict::Well => false,
-                    // New requests go to another connection; responses that progress are finished.
-                    Verdict::Straggling => true,
-                    Verdict::Idle if !closing => true,
-                    verdict => return tracing::debug!(?peer, ?verdict, "connection closed"),
-                },
+                Some(order) = orders.next() => order,
             };
-            if enough && !closing {
-                closing = true;
-                // The conversation is polled again, and finds it there.
-                activity.end_connection();
+            match order {
+                Order::Close => return,
+                Order::End => {
+                    // The conversation is polled again, and finds it there.
+                    activity.end_connection();
+                    orders.push(self.order());
+                }
             }
         }
     }
+
+    /// Waits until the conversation must not go on as it does.
+    async fn order(&self) -> Order {
+        let (activity, peer, limits) = (&self.tap.activity, self.tap.peer, &self.limits);
+        let (mut checks, is_ending) = (checks(limits), activity.is_ending());
+        loop {
+            let now = tokio::select! {
+                () = activity.place().evicted().cancelled() => {
+                    closed_for_another(peer);
+                    return Order::Close;
+                }
+                () = self.shutdown.cancelled(), if !is_ending => return Order::End,
+                now = checks.tick() => now,
+            };
+            match activity.verdict(now, limits.idle_max, limits.request_max) {
+                Verdict::Well => {}
+                // New requests go to another connection; responses that progress are finished.
+                Verdict::Straggling if is_ending => {}
+                Verdict::Straggling => return Order::End,
+                Verdict::Idle if !is_ending => return Order::End,
+                verdict => {
+                    tracing::debug!(?peer, ?verdict, "connection closed");
+                    return Order::Close;
+                }
+            }
+        }
+    }
+}
+
+/// What a conversation must do.
+enum Order {
+    /// End after the requests in progress.
+    End,
+    /// End at once.
+    Close,
 }
 
 /// The requests and responses of one connection, whichever version of HTTP it speaks. It ends after those in

@@ -12,64 +12,52 @@ pub(super) const PLAYLIST: HeaderValue = HeaderValue::from_static("application/v
 /// A response of a handler.
 pub(super) type Response = http::Response<Content>;
 
-/// Media is sent in pieces of at most this many bytes, without copying. With larger pieces, a
+/// hyper gets media in pieces of at most this many bytes, without copying. With larger pieces, a
 /// client that reads slowly would look idle while its last piece is still being sent.
 const PIECE_BYTES_MAX: usize = 256 * 1024;
 
-/// The body of a response.
+/// The body of a response, or what is left of it: chunks that are sent as if they were one. A segment is made
+/// of its parts, and the system takes all of them in one call.
 #[derive(Debug, Default)]
 pub(super) struct Content {
-    /// The last is the next to be sent.
-    chunks: Vec<Bytes>,
+    /// None is empty.
+    chunks: VecDeque<Bytes>,
+    bytes: usize,
 }
 
 impl Content {
     /// Chunks one after the other.
     pub(super) fn of(mut chunks: Vec<Bytes>) -> Self {
         chunks.retain(|chunk| !chunk.is_empty());
-        chunks.reverse();
-        Self { chunks }
-    }
-
-    /// How many bytes are left.
-    pub(super) fn bytes(&self) -> u64 {
-        self.chunks.iter().map(|chunk| chunk.len() as u64).sum()
-    }
-
-    /// What is sent next.
-    pub(super) fn next(&mut self) -> Option<Piece> {
-        let mut piece = Piece::default();
-        while let Some(chunk) = self.chunks.last_mut() {
-            let room = PIECE_BYTES_MAX - piece.bytes;
-            if room == 0 {
-                break;
-            }
-            piece.push(chunk.split_to(chunk.len().min(room)));
-            if chunk.is_empty() {
-                self.chunks.pop();
-            }
+        Self {
+            bytes: chunks.iter().map(Bytes::len).sum(),
+            chunks: chunks.into(),
         }
-        (piece.bytes > 0).then_some(piece)
+    }
+
+    /// Takes the next piece off.
+    pub(super) fn piece(&mut self) -> Option<Self> {
+        if self.bytes <= PIECE_BYTES_MAX {
+            let rest = std::mem::take(self);
+            return (rest.bytes > 0).then_some(rest);
+        }
+        let mut piece = Self::default();
+        while let Some(chunk) = self.chunks.front_mut()
+            && piece.bytes < PIECE_BYTES_MAX
+        {
+            let taken = chunk.split_to(chunk.len().min(PIECE_BYTES_MAX - piece.bytes));
+            if chunk.is_empty() {
+                self.chunks.pop_front();
+            }
+            self.bytes -= taken.len();
+            piece.bytes += taken.len();
+            piece.chunks.push_back(taken);
+        }
+        Some(piece)
     }
 }
 
-/// Chunks that are sent as if they were one: a segment is made of its parts, and the system takes all of
-/// them in one call.
-#[derive(Debug, Default)]
-pub(super) struct Piece {
-    /// None is empty.
-    chunks: VecDeque<Bytes>,
-    bytes: usize,
-}
-
-impl Piece {
-    fn push(&mut self, chunk: Bytes) {
-        self.bytes += chunk.len();
-        self.chunks.push_back(chunk);
-    }
-}
-
-impl Buf for Piece {
+impl Buf for Content {
     fn remaining(&self) -> usize {
         self.bytes
     }
@@ -116,23 +104,18 @@ mod tests {
         let long = Bytes::from(vec![7; PIECE_BYTES_MAX * 2 + 1]);
         let start = long.as_ptr();
         let mut content = Content::of(vec!["ab".into(), Bytes::new(), long]);
-        let total = PIECE_BYTES_MAX * 2 + 3;
-        assert_eq!(content.bytes(), total as u64);
-        let pieces: Vec<Piece> = std::iter::from_fn(|| content.next()).collect();
+        assert_eq!(content.remaining(), PIECE_BYTES_MAX * 2 + 3);
+        let pieces: Vec<Content> = std::iter::from_fn(|| content.piece()).collect();
         let lengths: Vec<usize> = pieces.iter().map(Buf::remaining).collect();
         assert_eq!(lengths, [PIECE_BYTES_MAX, PIECE_BYTES_MAX, 3]);
         assert_eq!(pieces[0].chunks[1].as_ptr(), start);
-        assert_eq!(
-            (content.bytes(), Content::from(Bytes::new()).bytes()),
-            (0, 0)
-        );
+        assert!(!content.has_remaining() && !Content::from(Bytes::new()).has_remaining());
     }
 
     #[test]
     fn a_piece_is_sent_in_one_call_and_goes_on_where_the_call_ended() {
         let chunks = ["abc", "d", "efg"];
-        let mut content = Content::of(chunks.map(Bytes::from).to_vec());
-        let mut piece = content.next().unwrap();
+        let mut piece = Content::of(chunks.map(Bytes::from).to_vec());
         let mut sent = Vec::new();
         for bytes in [2, 1, 3, 9] {
             let mut slices = [IoSlice::new(&[]); 2];
@@ -144,6 +127,6 @@ mod tests {
         }
         let texts = [(7, "abc"), (5, "c"), (4, "d"), (1, "g")];
         assert_eq!(sent, texts.map(|(bytes, text)| (bytes, text.into())));
-        assert!(!piece.has_remaining() && content.next().is_none());
+        assert!(!piece.has_remaining() && piece.piece().is_none());
     }
 }

@@ -133,12 +133,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Line<T> {
     async fn send(&mut self, response: Response<Tapped>, is_last: bool) -> io::Result<bool> {
         let (parts, mut body) = response.into_parts();
         let is_last = is_last || status::ends_connection(&parts);
-        let head = status::written(&parts, body.bytes(), is_last);
-        let mut bytes = head.as_slice().chain(body.next().unwrap_or_default());
+        let head = status::written(&parts, body.remaining(), is_last);
+        let mut bytes = head.as_slice().chain(&mut body);
         self.stream.write_all_buf(&mut bytes).await?;
-        while let Some(mut piece) = body.next() {
-            self.stream.write_all_buf(&mut piece).await?;
-        }
         self.stream.flush().await?;
         if is_last {
             self.stream.shutdown().await?;

@@ -2,6 +2,7 @@
 //! requests, knows whether the connection is busy, and counts what is sent.
 
 use std::convert::Infallible;
+use std::io::IoSlice;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,7 +23,7 @@ use crate::daemon::telemetry::labels::{Route, RouteLabels};
 
 use super::answer::{Answer, Answerer};
 use super::ask::{Ask, Carrier, Peer};
-use super::content::{Content, Piece};
+use super::content::Content;
 use super::forwarded;
 use super::front::Front;
 use super::places::Place;
@@ -319,7 +320,7 @@ fn state_length(response: &mut Response<Tapped>) {
         response.status(),
         StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
     );
-    let bytes = response.body().bytes();
+    let bytes = response.body().remaining();
     if !bodyless {
         let length = response.headers_mut().entry(CONTENT_LENGTH);
         length.or_insert(HeaderValue::from(bytes));
@@ -335,37 +336,48 @@ pub(super) struct Tapped {
     _slot: Option<Slot>,
 }
 
-impl Tapped {
-    /// How many bytes are left.
-    pub(super) fn bytes(&self) -> u64 {
-        self.inner.bytes()
+/// For those who send it as it is.
+impl Buf for Tapped {
+    fn remaining(&self) -> usize {
+        self.inner.remaining()
     }
 
-    /// What is sent next.
-    pub(super) fn next(&mut self) -> Option<Piece> {
-        let piece = self.inner.next()?;
-        self.sent_bytes.inc_by(piece.remaining() as u64);
-        Some(piece)
+    fn chunk(&self) -> &[u8] {
+        self.inner.chunk()
+    }
+
+    fn chunks_vectored<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
+        self.inner.chunks_vectored(slices)
+    }
+
+    fn advance(&mut self, bytes: usize) {
+        self.sent_bytes.inc_by(bytes as u64);
+        self.inner.advance(bytes);
     }
 }
 
+/// For hyper.
 impl Body for Tapped {
-    type Data = Piece;
+    type Data = Content;
     type Error = Infallible;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Piece>, Infallible>>> {
-        Poll::Ready(self.next().map(|piece| Ok(Frame::data(piece))))
+    ) -> Poll<Option<Result<Frame<Content>, Infallible>>> {
+        let piece = self.inner.piece();
+        if let Some(piece) = &piece {
+            self.sent_bytes.inc_by(piece.remaining() as u64);
+        }
+        Poll::Ready(piece.map(|piece| Ok(Frame::data(piece))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.bytes() == 0
+        !self.has_remaining()
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.bytes())
+        SizeHint::with_exact(self.remaining() as u64)
     }
 }
 

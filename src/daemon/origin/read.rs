@@ -246,22 +246,32 @@ pub(super) async fn wait_for<T>(
     asks: impl Fn(usize) -> bool,
     look: impl Fn(usize) -> Found<T>,
 ) -> Result<T, Missing> {
-    let deadline = Instant::now() + session.wait_max();
-    let (index, mut edge) = session
+    // Watching before looking means that no change is missed.
+    let (index, edge) = session
         .watch(rendition, packaging)
         .ok_or(Missing::NotFound)?;
     if asks(index) {
         session.ask(index);
     }
-    loop {
-        // Marking before looking means that no change is missed.
-        edge.mark_unchanged();
-        if let Some(result) = look(index) {
+    match look(index) {
+        Some(result) => result,
+        // In a box, because most requests need not wait.
+        None => Box::pin(changed(edge, session.wait_max(), || look(index))).await,
+    }
+}
+
+/// Looks again at each change, until there is an answer or the time is up.
+async fn changed<T>(
+    mut edge: watch::Receiver<()>,
+    wait_max: Duration,
+    look: impl Fn() -> Found<T>,
+) -> Result<T, Missing> {
+    let deadline = Instant::now() + wait_max;
+    // The channel cannot close here: the session holds its sending end.
+    while timeout_at(deadline, edge.changed()).await.is_ok() {
+        if let Some(result) = look() {
             return result;
         }
-        // The channel cannot close here: the session holds its sending end.
-        if timeout_at(deadline, edge.changed()).await.is_err() {
-            return Err(Missing::NotReady);
-        }
     }
+    Err(Missing::NotReady)
 }

@@ -21,7 +21,7 @@ pub(super) fn ends_connection(parts: &Parts) -> bool {
 }
 
 /// The head of a response whose body has `body_bytes`.
-pub(super) fn written(parts: &Parts, body_bytes: u64, is_last: bool) -> Vec<u8> {
+pub(super) fn written(parts: &Parts, body_bytes: usize, is_last: bool) -> Vec<u8> {
     let mut head = Vec::with_capacity(HEAD_BYTES);
     let (code, reason) = (parts.status.as_str(), parts.status.canonical_reason());
     put(
@@ -89,7 +89,7 @@ mod tests {
 
     use super::*;
 
-    fn head(response: http::response::Builder, body_bytes: u64, is_last: bool) -> Vec<String> {
+    fn head(response: http::response::Builder, body_bytes: usize, is_last: bool) -> Vec<String> {
         let parts = response.body(()).unwrap().into_parts().0;
         let text = String::from_utf8(written(&parts, body_bytes, is_last)).unwrap();
         let lines = text.strip_suffix("\r\n\r\n").unwrap().split("\r\n");
