@@ -1,12 +1,18 @@
-//! Corrects boxes of `cmafmux`: it gives all parts of a segment the segment's number, and writes the
-//! present time into initialization sections.
+//! Corrects boxes of `cmafmux`: it gives all parts of a segment the segment's number, writes the
+//! present time into initialization sections, and decode times in 32 bits while they fit.
+
+use std::ops::Range;
+
+use bytes::BytesMut;
+
+use crate::model::mp4::{HEADER_BYTES, find};
 
 /// Boxes of one level that are looked at. `cmafmux` writes three at most before `mfhd`.
 const BOXES_MAX: usize = 16;
-/// Length of a box's size and type.
-const HEADER_BYTES: usize = 8;
 /// Version and flags of a full box.
 const FULL_BYTES: usize = 4;
+/// What a decode time of 64 bits is longer than one of 32 bits.
+const WIDER_BYTES: usize = 4;
 
 /// Writes `number` into the movie fragment header of a part; false when the part has none.
 ///
@@ -20,6 +26,49 @@ pub fn number(part: &mut [u8], number: u32) -> bool {
     };
     field.copy_from_slice(&number.to_be_bytes());
     true
+}
+
+/// Gives the decode time of a part 64 bits instead of 32, as in `tfdt` of version 1 (ISO/IEC 14496-12
+/// section 8.8.12). Some readers know no other, and over a long stream it is needed anyway. False if the part has
+/// no time of 32 bits; then nothing changes.
+pub fn widen_time(part: &mut BytesMut) -> bool {
+    widened(part).is_some()
+}
+
+fn widened(part: &mut BytesMut) -> Option<()> {
+    let moof = find(part, *b"moof")?;
+    let traf = within(part, &moof, *b"traf")?;
+    let tfdt = within(part, &traf, *b"tfdt")?;
+    let trun = within(part, &traf, *b"trun")?;
+    let is_narrow = *part.get(tfdt.start)? == 0 && tfdt.len() == FULL_BYTES + 4;
+    let has_data_offset = part.get(trun.start + 3)? & 1 != 0;
+    // The offset comes after the number of samples and counts from the first byte of `moof` (section 8.8.8).
+    let data_offset = has_data_offset.then_some(trun.start + FULL_BYTES + 4);
+    let sizes = [&moof, &traf, &tfdt].map(|inside| inside.start - HEADER_BYTES);
+    let grown = sizes.into_iter().chain(data_offset).map(|at| {
+        let field = part.get(at..at + 4)?.try_into().ok()?;
+        Some((
+            at,
+            u32::from_be_bytes(field).checked_add(WIDER_BYTES as u32)?,
+        ))
+    });
+    let grown: Vec<(usize, u32)> = grown.collect::<Option<_>>().filter(|_| is_narrow)?;
+    for (at, value) in grown {
+        part.get_mut(at..at + 4)?
+            .copy_from_slice(&value.to_be_bytes());
+    }
+    *part.get_mut(tfdt.start)? = 1;
+    let (time_at, length) = (tfdt.start + FULL_BYTES, part.len());
+    part.resize(length + WIDER_BYTES, 0);
+    part.copy_within(time_at..length, time_at + WIDER_BYTES);
+    part.get_mut(time_at..time_at + WIDER_BYTES)?.fill(0);
+    Some(())
+}
+
+/// Where the content of the first box called `name` lies in `part`, of those in `outer`.
+fn within(part: &[u8], outer: &Range<usize>, name: [u8; 4]) -> Option<Range<usize>> {
+    let found = find(part.get(outer.clone())?, name)?;
+    Some(found.start + outer.start..found.end + outer.start)
 }
 
 /// Clears the times of creation and modification in an initialization section, so that an encoder of
@@ -64,6 +113,7 @@ fn content(mut boxes: &mut [u8], name: [u8; 4]) -> Option<&mut [u8]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::mp4::first_shown;
 
     fn boxed(name: &str, content: &[u8]) -> Vec<u8> {
         let size = u32::try_from(HEADER_BYTES + content.len()).unwrap();
@@ -81,6 +131,59 @@ mod tests {
         let mut bytes = part(1);
         assert!(number(&mut bytes, 7));
         assert_eq!(bytes, part(7));
+    }
+
+    /// A part of one sample of four bytes, as `cmafmux` writes it.
+    fn timed(version: u8, time: &[u8]) -> BytesMut {
+        let words = |words: &[u32]| {
+            words
+                .iter()
+                .flat_map(|it| it.to_be_bytes())
+                .collect::<Vec<_>>()
+        };
+        let tfhd = boxed("tfhd", &words(&[0x02_0008, 1, 512]));
+        let tfdt = boxed("tfdt", &[&[version, 0, 0, 0], time].concat());
+        let after = |bytes: usize| {
+            let offset = u32::try_from(bytes).unwrap();
+            boxed("trun", &words(&[0x201, 1, offset, 4]))
+        };
+        let mfhd = boxed("mfhd", &words(&[0, 1]));
+        let traf = |offset| {
+            boxed(
+                "traf",
+                &[tfhd.clone(), tfdt.clone(), after(offset)].concat(),
+            )
+        };
+        let moof = |offset| boxed("moof", &[mfhd.clone(), traf(offset)].concat());
+        let moof = moof(moof(0).len() + HEADER_BYTES);
+        let all = [boxed("styp", b"msdh"), moof, boxed("mdat", b"data")].concat();
+        BytesMut::from(all.as_slice())
+    }
+
+    #[test]
+    fn a_time_gets_sixty_four_bits() {
+        let mut bytes = timed(0, &[1, 2, 3, 4]);
+        assert!(widen_time(&mut bytes));
+        let wide = timed(1, &[0, 0, 0, 0, 1, 2, 3, 4]);
+        assert_eq!(bytes, wide);
+        assert!(!widen_time(&mut bytes));
+        assert_eq!(bytes, wide);
+        assert_eq!(first_shown(&bytes), Some(0x0102_0304));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn what_has_no_time_stays_as_it_is(cut in 0_usize..100, at in 0_usize..100, byte in 0_u8..) {
+            let mut bytes = timed(0, &[1, 2, 3, 4]);
+            bytes.truncate(cut);
+            if let Some(wrong) = bytes.get_mut(at) {
+                *wrong = byte;
+            }
+            let before = bytes.clone();
+            if !widen_time(&mut bytes) {
+                proptest::prop_assert_eq!(bytes, before);
+            }
+        }
     }
 
     #[test]

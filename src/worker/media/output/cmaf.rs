@@ -213,10 +213,12 @@ impl Made {
         boxes::forget_times(&mut section);
         let timed = |head: &gst::Buffer| Some((head.pts()?, head.duration().unwrap_or_default()));
         let times = part.first().and_then(timed);
+        let mut data = join(&part);
+        boxes::widen_time(&mut data);
         Self {
             first: !init.is_empty(),
             init: (!init.is_empty()).then(|| (codec, section.freeze())),
-            part: times.map(|(pts, duration)| (pts, duration, join(&part))),
+            part: times.map(|(pts, duration)| (pts, duration, data)),
             rest: None,
         }
     }

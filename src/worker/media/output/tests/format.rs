@@ -94,8 +94,12 @@ fn check_part(part: &[u8], track: usize) -> usize {
                 "movie-fragment-relative addressing"
             );
             let decode = one(track_fragment, &["tfdt"]);
-            let bytes = if decode[0] == 1 { 8 } else { 4 };
-            first.get_or_insert(number(&decode[4..4 + bytes]));
+            assert_eq!(decode[0], 1, "a time of 64 bits, which every reader knows");
+            first.get_or_insert(number(&decode[4..12]));
+            let run = one(track_fragment, &["trun"]);
+            assert_eq!(run[3] & 1, 1, "an offset of the media");
+            // From the first byte of `moof` to the content of `mdat` behind it.
+            assert_eq!(number(&run[8..12]), fragment.len() + 16);
         }
     }
     first.unwrap()
