@@ -17,17 +17,18 @@ use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::error::Elapsed;
-use tokio::time::{Interval, MissedTickBehavior, timeout};
+use tokio::time::{Instant, Interval, MissedTickBehavior, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::activity::Verdict;
 use super::answer::Answerer;
 use super::ask::{Carrier, Peer};
 use super::http1::{self, Rest};
 use super::limits::{HEADERS_MAX, Limits};
 use super::places::{Evicted, Full};
 use super::refusal;
-use super::tap::{Tap, Verdict};
+use super::tap::Tap;
 use crate::daemon::net::HeaderError;
 use crate::daemon::tls::{self, Acceptor};
 
@@ -318,7 +319,7 @@ enum Order {
 }
 
 /// The requests and responses of one connection, whichever version of HTTP it speaks. It ends after those in
-/// progress once its [`Activity`](super::tap::Activity) says so.
+/// progress once its [`Activity`](super::activity::Activity) says so.
 ///
 /// It has a box of its own, because the many states of a connection that is being opened, or that speaks
 /// HTTP/2, would otherwise be memory of every connection.
@@ -374,7 +375,7 @@ fn closed_for_another(Peer(peer): Peer) {
 fn checks(limits: &Limits) -> Interval {
     let shortest = limits.idle_max.min(limits.request_max);
     let period = (shortest / 4).clamp(Duration::from_millis(10), Duration::from_secs(5));
-    let mut checks = tokio::time::interval(period);
+    let mut checks = tokio::time::interval_at(Instant::now() + period, period);
     checks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     checks
 }

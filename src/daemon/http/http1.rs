@@ -50,7 +50,10 @@ where
     loop {
         let Head { ask, is_last } = match line.next(tap, head_bytes_max).await? {
             Ok(Some(head)) => head,
-            Ok(None) => return Ok(None),
+            Ok(None) => {
+                line.stream.shutdown().await?;
+                return Ok(None);
+            }
             Err(Other) => {
                 let Line { stream, unread } = line;
                 return Ok(Some(Rest { stream, unread }));

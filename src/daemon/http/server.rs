@@ -20,6 +20,7 @@ use crate::daemon::session::Catalog;
 use crate::daemon::telemetry::metrics::{HttpMetrics, Metrics};
 use crate::daemon::tls::Certificates;
 
+use super::activity::Activity;
 use super::answer::{self, Answerer};
 use super::app::App;
 use super::ask::{Carrier, Peer};
@@ -33,7 +34,7 @@ use super::pages::Policies;
 use super::places::{Evicted, Full, Place, Places};
 use super::redirect::Redirect;
 use super::refusal;
-use super::tap::{Activity, Tap};
+use super::tap::Tap;
 
 /// Warnings about places are logged at most once in this time.
 const WARNING_INTERVAL: Duration = Duration::from_secs(60);
