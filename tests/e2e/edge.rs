@@ -428,20 +428,33 @@ impl Steered {
     }
 
     /// A browser that plays, and the edge that it has been sent to.
+    ///
+    /// In about one start of fifteen, hls.js 1.7.4 appends sound while its `SourceBuffer` is busy ("still
+    /// processing"), takes that for a fault of the edge, and shuns the edge for five minutes. Such a start tells
+    /// nothing about weir: another browser begins anew.
     fn watched(&self) -> (Chromium, String) {
-        let mut browser = Chromium::open();
-        browser.play_bare(&self.daemon.url("/live/s/master.m3u8"));
-        browser.wait_played(2.0, LIMIT);
-        // The first pathway is that of the playlist; then the steering manifest says which one it is.
-        let priority = "window.weir.hls.pathwayPriority";
-        let told = format!("({priority})?.length === 2 && ({priority})[0] === ({PATHWAY})");
-        browser.wait_until(&told, LIMIT);
-        let name = browser.eval(PATHWAY);
-        let name = name.as_str().expect("a pathway").to_owned();
-        (browser, name)
+        for _ in 0..STARTS_MAX {
+            let mut browser = Chromium::open();
+            browser.play_bare(&self.daemon.url("/live/s/master.m3u8"));
+            browser.wait_played(2.0, LIMIT);
+            // The first pathway is that of the playlist; then the steering manifest says which one it is.
+            let priority = "window.weir.hls.pathwayPriority";
+            let told = format!("({priority})?.length === 2 && ({priority})[0] === ({PATHWAY})");
+            browser.wait_until(&format!("({told}) || {SHUNNED}"), LIMIT);
+            if browser.eval(SHUNNED) == false {
+                let name = browser.eval(PATHWAY);
+                let name = name.as_str().expect("a pathway").to_owned();
+                return (browser, name);
+            }
+        }
+        panic!("hls.js shunned an edge in each of {STARTS_MAX} starts");
     }
 }
 
+/// Browsers that may shun an edge, one after the other.
+const STARTS_MAX: usize = 4;
+/// Whether hls.js blames an edge for a fault of its own.
+const SHUNNED: &str = "window.seen.errors.includes('bufferAppendError')";
 /// The edge that a player loads from.
 const PATHWAY: &str = "window.weir.hls.levels[0]?.attrs['PATHWAY-ID']";
 
