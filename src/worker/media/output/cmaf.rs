@@ -293,11 +293,15 @@ impl Writer {
         self.lock().next_frame
     }
 
-    /// Drops what muxers have not written so far; returns the first canvas frame that no part shows.
-    pub fn forget(&self) -> u64 {
-        let mut state = self.lock();
-        state.relay.forget();
+    /// The first canvas frame that is lacking: it is in no part that was sent, and none has left it over.
+    pub fn lacks_from(&self) -> u64 {
+        let state = self.lock();
         state.next_frame + frames_of(state.rest.as_ref())
+    }
+
+    /// Drops what muxers have not written so far.
+    pub fn forget(&self) {
+        self.lock().relay.forget();
     }
 
     /// The initialization section of the rendition; `None` before there is one.

@@ -46,13 +46,11 @@ impl Feed {
         self.source.upcast_ref()
     }
 
-    /// Sets the caps unless they have been set before; true when this call did.
-    pub fn open(&self, caps: &gst::CapsRef) -> bool {
-        let opens = self.source.caps().is_none();
-        if opens {
+    /// Sets the caps unless they have been set before.
+    pub fn open(&self, caps: &gst::CapsRef) {
+        if self.source.caps().is_none() {
             self.source.set_caps(Some(&caps.to_owned()));
         }
-        opens
     }
 
     /// Makes the buffers that follow have these caps.

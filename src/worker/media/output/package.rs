@@ -53,6 +53,8 @@ pub type Told = Arc<dyn Fn(Packed) + Send + Sync>;
 /// The MPEG-TS of a rung that is awake.
 struct Ts {
     sink: ts::Sink,
+    /// The segment of its last frame.
+    open_msn: Option<u64>,
     /// Its first segment, once that is known.
     from_msn: Option<u64>,
     /// The segment in which the rung sleeps, once that is known.
@@ -106,6 +108,7 @@ impl Package {
             let sink = ts::Sink::start(muxed, &self.tools, move || told(Packed::Ts))?;
             self.ts = Some(Ts {
                 sink,
+                open_msn: None,
                 from_msn: None,
                 until_msn: None,
             });
@@ -212,16 +215,21 @@ impl Package {
         let Some(frame) = self.unsent.pop_front() else {
             return;
         };
-        if let Some(ts) = &self.ts {
-            let position = self.tools.cuts.locate(self.track, frame.start);
+        if let Some(ts) = &mut self.ts {
+            let msn = self.tools.cuts.locate(self.track, frame.start).msn;
+            // An encoder that fails may have lost the segment's first frame.
+            if ts.open_msn.replace(msn).is_some_and(|open| open != msn) {
+                ts.sink.split(msn);
+            }
             ts.sink.video.place(&frame);
-            ts.sink.video.push(&frame.buffer, &frame.caps, position);
+            ts.sink.video.push(&frame.buffer, &frame.caps);
         }
     }
 
     /// Drops what is not in a part that was sent; returns the first frame that has to be made again.
     pub fn abandon(&mut self) -> u64 {
-        let next = self.writer.forget();
+        self.writer.forget();
+        let next = self.writer.lacks_from();
         self.direct = None;
         self.release_until(next);
         self.unsent.clear();
@@ -230,6 +238,11 @@ impl Package {
         }
         self.filling = None;
         next
+    }
+
+    /// The first frame that is in no part that was sent, nor left over by one.
+    pub fn lacks_from(&self) -> u64 {
+        self.writer.lacks_from()
     }
 
     /// The first frame that is in no part that was sent.
@@ -253,7 +266,7 @@ impl Package {
         if ts.until_msn.is_some_and(|until| position.msn >= until) {
             ts.sink.audio.end();
         } else if ts.from_msn.is_some_and(|from| position.msn >= from) {
-            ts.sink.audio.push(buffer, caps, position);
+            ts.sink.audio.push(buffer, caps);
         }
     }
 

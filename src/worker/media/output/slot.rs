@@ -201,9 +201,15 @@ impl Slot {
             return Ok(());
         }
         state.vacant = false;
-        let next = state.package.abandon();
+        // The encoder that leads up to the first part may have frames to give.
+        let next = match state.fillings.is_empty() {
+            true => {
+                state.last = None;
+                state.package.abandon()
+            }
+            false => state.package.lacks_from(),
+        };
         state.kept.retain(|(frame, _)| *frame >= next);
-        state.last = None;
         for (_, picture) in &state.kept {
             filling.push(picture.clone());
         }
@@ -240,7 +246,8 @@ impl Slot {
     }
 
     fn takes(&self, frame: u64) -> bool {
-        self.joint.from.is_none_or(|from| frame >= from)
+        // What a rung that lacks nothing has made, others may have to make again.
+        frame >= self.joint.from.unwrap_or(self.joint.parts_from)
             && frame.is_multiple_of(u64::from(self.rendition.divisor.max(1)))
     }
 

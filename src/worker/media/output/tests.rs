@@ -7,6 +7,8 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use super::*;
 use crate::base::units::{Bitrate, FrameRate};
 use crate::model::hls::{Part, TrackId, TsSegment};
@@ -542,8 +544,7 @@ fn what_was_left_over_stands_before_the_first_part() {
             data: data.clone().freeze(),
         };
         let resume = stopped(rest);
-        let joint = |plan: &Plan, lengths| Joint::resume(plan, lengths, &resume).unwrap();
-        let mut fed = Fed::at(&plan(FrameRate::whole(30)), None, joint);
+        let mut fed = resumed(&resume);
         for rung in [0, 1] {
             assert_eq!(fed.output.slots()[rung].encoders_needed(), 2);
             fill(&fed.output, rung);
@@ -565,17 +566,140 @@ fn what_was_left_over_stands_before_the_first_part() {
         assert_eq!(fragment_number(made), 8);
         let all: usize = own[1..].iter().map(|part| samples(&part.data)).sum();
         assert_eq!(all, 150 - 48);
-        let ts = messages.iter().filter_map(|m| match m {
-            FromWorker::TsSegment(s) if s.video == 0 => Some(video_frames(&s.data).count()),
-            _ => None,
-        });
-        assert_eq!(ts.collect::<Vec<_>>(), [60, 60]);
+        assert_eq!(ts_frames(&messages, 0), [(6, 60), (7, 60)]);
         assert!(
             !messages
                 .iter()
                 .any(|m| matches!(m, FromWorker::Rest { .. }))
         );
     }
+}
+
+/// A worker has died when segment 7, which begins with frame 90, had its first part, and MPEG-TS of segment 6
+/// was not complete. In the first rung, that part has left so many `frames` over.
+fn died_early_in_a_segment(frames: u32) -> Resume {
+    let place = |msn, part| Place { msn, part, made: 7 };
+    let cut = |msn, frame| Cut {
+        msn,
+        frame,
+        awake: RungSet::first(2),
+    };
+    let rest = Rest {
+        frames,
+        data: Bytes::from_static(b"a fragment"),
+    };
+    Resume {
+        cuts: Tail {
+            cuts: vec![cut(5, 0), cut(6, 30), cut(7, 90)],
+            parts: 0,
+        },
+        video: vec![place(7, 1); 2],
+        audio: vec![place(7, 0)],
+        ts: vec![6, 6],
+        rests: vec![Some(rest.clone()).filter(|_| frames > 0), None],
+        ..stopped(rest)
+    }
+}
+
+fn resumed(resume: &Resume) -> Fed {
+    let joint = |plan: &Plan, lengths| Joint::resume(plan, lengths, resume).unwrap();
+    Fed::at(&plan(FrameRate::whole(30)), None, joint)
+}
+
+/// Numbers of the MPEG-TS segments of a rung, and the frames that each has.
+fn ts_frames(messages: &[FromWorker], video: u8) -> Vec<(u64, usize)> {
+    let of = |message: &FromWorker| match message {
+        FromWorker::TsSegment(s) if s.video == video => {
+            Some((s.msn, video_frames(&s.data).count()))
+        }
+        _ => None,
+    };
+    messages.iter().filter_map(of).collect()
+}
+
+fn places(messages: &[FromWorker], track: TrackId) -> Vec<(u64, u32)> {
+    let all = parts(messages).remove(&track).unwrap_or_default();
+    all.iter().map(|part| (part.msn, part.index)).collect()
+}
+
+/// The encoder of the parts is there before they begin, or comes while the one that leads up to them still has
+/// frames to give.
+#[test]
+fn mpeg_ts_that_is_a_segment_behind_is_made_again() {
+    for (late, frames) in [(false, 0), (false, 3), (true, 0), (true, 1), (true, 5)] {
+        let mut fed = resumed(&died_early_in_a_segment(frames));
+        fill(&fed.output, 0);
+        fill(&fed.output, 1);
+        if late {
+            fed.until(Duration::from_millis(3300));
+        }
+        fill(&fed.output, 0);
+        fill(&fed.output, 1);
+        fed.until(Duration::from_secs(7));
+        let (_, messages) = fed.finish();
+        let expected: Vec<(u64, u32)> = (7..9)
+            .flat_map(|msn| (0..10).map(move |part| (msn, part)))
+            .collect();
+        for rung in [0, 1] {
+            assert_eq!(places(&messages, TrackId::Video(rung)), expected[1..]);
+            let frames = 60 / (usize::from(rung) + 1);
+            let ts = ts_frames(&messages, rung);
+            assert_eq!(ts, [(6, frames), (7, frames), (8, frames)], "rung {rung}");
+        }
+        let sound = places(&messages, TrackId::Audio(0));
+        assert_eq!(sound.first(), Some(&(7, 0)));
+    }
+}
+
+/// The first rung lacks a segment in which the other one was awake, which has slept since and lacks nothing.
+#[test]
+fn a_rung_that_lacks_nothing_makes_nothing_again() {
+    let mut resume = died_early_in_a_segment(0);
+    for (cut, rungs) in resume.cuts.cuts.iter_mut().zip([2, 2, 1]) {
+        cut.awake = RungSet::first(rungs);
+    }
+    resume.video[1] = Place {
+        msn: 8,
+        part: 0,
+        made: 12,
+    };
+    resume.ts = vec![6, 8];
+    let mut fed = resumed(&resume);
+    assert_eq!(fed.output.slots()[1].encoders_needed(), 0);
+    fill(&fed.output, 0);
+    fill(&fed.output, 0);
+    fed.until(Duration::from_secs(4));
+    // It wakes with segment 8.
+    fill(&fed.output, 1);
+    fed.cuts.wake(1);
+    fed.until(Duration::from_secs(7));
+    let (_, messages) = fed.finish();
+    let own: Vec<(u64, u32)> = (0..10).map(|part| (8, part)).collect();
+    assert_eq!(places(&messages, TrackId::Video(1)), own);
+    assert_eq!(ts_frames(&messages, 1), [(8, 30)]);
+    assert_eq!(ts_frames(&messages, 0), [(6, 60), (7, 60), (8, 60)]);
+}
+
+/// The first frame of a segment is lost with the encoder that leads up to the parts. The segments keep their
+/// numbers all the same.
+#[test]
+fn mpeg_ts_keeps_its_numbers_where_frames_are_lost() {
+    let mut fed = resumed(&died_early_in_a_segment(0));
+    fill(&fed.output, 0);
+    fill(&fed.output, 1);
+    fed.until(Duration::from_millis(2900));
+    fed.output.slots()[0].break_encoder();
+    let failed = fed.failed.recv_timeout(WAIT).unwrap();
+    assert!(matches!(failed, Event::EncoderFailed { video: 0, .. }));
+    fill(&fed.output, 1);
+    fed.until(Duration::from_millis(3300));
+    fill(&fed.output, 0);
+    fed.until(Duration::from_secs(7));
+    let (_, messages) = fed.finish();
+    let ts = ts_frames(&messages, 0);
+    assert_eq!(ts[1..], [(7, 54), (8, 60)]);
+    assert!(ts[0].0 == 6 && ts[0].1 < 60, "{ts:?}");
+    assert_eq!(places(&messages, TrackId::Video(0)).first(), Some(&(7, 1)));
 }
 
 /// The segment begins while x264 has not yet made its first frame, which is asked for as a key frame too.

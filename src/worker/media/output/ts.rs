@@ -15,7 +15,6 @@ use super::filling::Encoded;
 use super::tools::{Epoch, Tools};
 use crate::base::units::Bitrate;
 use crate::model::hls::TsSegment;
-use crate::model::ladder::cuts::Position;
 use crate::wire::protocol::FromWorker;
 use crate::worker::media::element;
 use crate::worker::media::events::Event;
@@ -33,6 +32,9 @@ pub struct Sink {
     pub video: Input,
     /// Entry for AAC.
     pub audio: Input,
+    /// The inner `splitmuxsink`.
+    splitter: gst::Element,
+    cuts: Cuts,
     segments: Arc<Mutex<Segments>>,
 }
 
@@ -53,9 +55,6 @@ pub struct Muxed<'a> {
 #[derive(Debug, Clone)]
 pub struct Input {
     source: Feed,
-    /// The inner `splitmuxsink`; only the video entry has it, because video decides the cuts.
-    splitter: Option<gst::Element>,
-    cuts: Cuts,
     places: Places,
 }
 
@@ -74,16 +73,9 @@ impl Input {
         }
     }
 
-    /// Appends a frame. The first video frame of a segment ends the segment before.
-    pub fn push(&self, buffer: &gst::Buffer, caps: &gst::CapsRef, position: Position) {
-        let first = self.source.open(caps);
-        let splits = position.starts_segment && !first;
-        if let Some(splitter) = self.splitter.as_ref().filter(|_| splits)
-            && let Some(start) = self.cuts.segment_time(position.msn)
-        {
-            let start = u64::try_from(start.as_nanos()).unwrap_or(u64::MAX);
-            splitter.emit_by_name::<()>("split-at-running-time", &[&start]);
-        }
+    /// Appends a frame.
+    pub fn push(&self, buffer: &gst::Buffer, caps: &gst::CapsRef) {
+        self.source.open(caps);
         // The source refuses a buffer only while the pipeline or the worker ends.
         let _ = self.source.push(buffer.clone());
     }
@@ -138,16 +130,16 @@ impl Sink {
         });
         let playing = pipeline.set_state(gst::State::Playing);
         playing.map_err(|error| template::Error::build(&pipeline.name(), error))?;
-        let input = |source, splitter| Input {
+        let input = |source| Input {
             source,
-            splitter,
-            cuts: tools.cuts.clone(),
             places: places.clone(),
         };
         Ok(Self {
-            video: input(video, Some(splitter)),
-            audio: input(audio, None),
+            video: input(video),
+            audio: input(audio),
             pipeline,
+            splitter,
+            cuts: tools.cuts.clone(),
             segments,
         })
     }
@@ -155,6 +147,15 @@ impl Sink {
     /// The first segment will be `msn`. Call it before the first frame.
     pub fn begin(&self, msn: u64) {
         lock(&self.segments).next_msn = msn;
+    }
+
+    /// Segment `msn` begins with the next video frame.
+    pub fn split(&self, msn: u64) {
+        if let Some(start) = self.cuts.segment_time(msn) {
+            let start = u64::try_from(start.as_nanos()).unwrap_or(u64::MAX);
+            let name = "split-at-running-time";
+            self.splitter.emit_by_name::<()>(name, &[&start]);
+        }
     }
 }
 
