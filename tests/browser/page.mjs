@@ -78,7 +78,17 @@ export async function playBare(page, url) {
   await page.addScriptTag({ path: library });
   await page.evaluate((source) => {
     const video = document.querySelector('video');
-    const hls = new window.Hls();
+    // As docs/EMBEDDING.md advises.
+    class FairErrors extends window.Hls.DefaultConfig.errorController {
+      constructor(hls) {
+        hls.on('hlsError', (_, data) => {
+          const isBusy = data.details === 'bufferAppendError' && data.error.name === 'InvalidStateError';
+          if (isBusy && !data.fatal) data.errorAction = { action: 0, flags: 0, resolved: true };
+        });
+        super(hls);
+      }
+    }
+    const hls = new window.Hls({ errorController: FairErrors });
     window.weir = { hls, video, latency: () => hls.latency };
     hls.loadSource(source);
     hls.attachMedia(video);

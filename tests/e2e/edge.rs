@@ -428,33 +428,25 @@ impl Steered {
     }
 
     /// A browser that plays, and the edge that it has been sent to.
-    ///
-    /// In about one start of fifteen, hls.js 1.7.4 appends sound while its `SourceBuffer` is busy ("still
-    /// processing"), takes that for a fault of the edge, and shuns the edge for five minutes. Such a start tells
-    /// nothing about weir: another browser begins anew.
     fn watched(&self) -> (Chromium, String) {
-        for _ in 0..STARTS_MAX {
-            let mut browser = Chromium::open();
-            browser.play_bare(&self.daemon.url("/live/s/master.m3u8"));
-            browser.wait_played(2.0, LIMIT);
-            // The first pathway is that of the playlist; then the steering manifest says which one it is.
-            let priority = "window.weir.hls.pathwayPriority";
-            let told = format!("({priority})?.length === 2 && ({priority})[0] === ({PATHWAY})");
-            browser.wait_until(&format!("({told}) || {SHUNNED}"), LIMIT);
-            if browser.eval(SHUNNED) == false {
-                let name = browser.eval(PATHWAY);
-                let name = name.as_str().expect("a pathway").to_owned();
-                return (browser, name);
-            }
-        }
-        panic!("hls.js shunned an edge in each of {STARTS_MAX} starts");
+        let mut browser = Chromium::open();
+        browser.play_bare(&self.daemon.url("/live/s/master.m3u8"));
+        let name = wait_sent(&mut browser);
+        (browser, name)
     }
 }
 
-/// Browsers that may shun an edge, one after the other.
-const STARTS_MAX: usize = 4;
-/// Whether hls.js blames an edge for a fault of its own.
-const SHUNNED: &str = "window.seen.errors.includes('bufferAppendError')";
+/// The edge that a player has been sent to, once it plays from there.
+fn wait_sent(browser: &mut Chromium) -> String {
+    browser.wait_played(2.0, LIMIT);
+    // The first pathway is that of the playlist; then the steering manifest says which one it is.
+    let priority = "window.weir.hls.pathwayPriority";
+    let told = format!("({priority})?.length === 2 && ({priority})[0] === ({PATHWAY})");
+    browser.wait_until(&told, LIMIT);
+    let name = browser.eval(PATHWAY);
+    name.as_str().expect("a pathway").to_owned()
+}
+
 /// The edge that a player loads from.
 const PATHWAY: &str = "window.weir.hls.levels[0]?.attrs['PATHWAY-ID']";
 
@@ -510,3 +502,33 @@ fn the_page_plays_from_an_edge() {
     assert_ne!(browser.eval(&format!("{media}.length")), 0);
     browser.assert_healthy();
 }
+
+/// hls.js has appended while the browser was busy. That is no fault of the edge.
+#[test]
+fn the_page_stays_with_an_edge_when_an_append_is_refused() {
+    let _turn = turn();
+    let show = Steered::start();
+    let mut browser = Chromium::open();
+    browser.goto(&show.daemon.url("/watch/s"));
+    let name = wait_sent(&mut browser);
+    browser.eval(REFUSE_ONCE);
+    browser.wait_until("window.refused.size === 2", LIMIT);
+    browser.wait_played(4.0, LIMIT);
+    assert_eq!(browser.eval(PATHWAY), name);
+    assert_eq!(
+        browser.eval("window.seen.errors.filter((it) => it === 'bufferAppendError').length"),
+        2
+    );
+    browser.assert_healthy();
+}
+
+/// Each `SourceBuffer` refuses the next append, as a busy one does.
+const REFUSE_ONCE: &str = "(() => {
+    const append = SourceBuffer.prototype.appendBuffer;
+    window.refused = new Set();
+    SourceBuffer.prototype.appendBuffer = function (bytes) {
+        if (window.refused.has(this)) return append.call(this, bytes);
+        window.refused.add(this);
+        throw new DOMException('still processing', 'InvalidStateError');
+    };
+})()";

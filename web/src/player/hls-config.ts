@@ -3,7 +3,7 @@
 import type { HlsConfig } from 'hls.js';
 
 import { AheadLoader } from './ahead-loader.ts';
-import { AudioController, MainController } from './controllers.ts';
+import { AudioController, FairErrorController, MainController } from './controllers.ts';
 import { isHere, viewerHeaders } from '../viewer.ts';
 import { rememberedBandwidth } from './bandwidth.ts';
 
@@ -29,6 +29,8 @@ export function hlsConfig(): Partial<HlsConfig> {
     // Some starts would freeze; see first-part.ts.
     streamController: MainController,
     audioStreamController: AudioController,
+    // Edges would be shunned for an error of hls.js itself.
+    errorController: FairErrorController,
     xhrSetup: nameViewer,
     // CMAF needs no remuxing, so a worker would cost time at the start and save almost nothing.
     enableWorker: false,

@@ -1,5 +1,5 @@
 //! Corrects boxes of `cmafmux`: it gives all parts of a segment the segment's number, writes the
-//! present time into initialization sections, and decode times in 32 bits while they fit.
+//! present time into initialization sections, and decode times into 32 bits.
 
 use std::ops::Range;
 
@@ -7,8 +7,6 @@ use bytes::BytesMut;
 
 use crate::model::mp4::{HEADER_BYTES, find};
 
-/// Boxes of one level that are looked at. `cmafmux` writes three at most before `mfhd`.
-const BOXES_MAX: usize = 16;
 /// Version and flags of a full box.
 const FULL_BYTES: usize = 4;
 /// What a decode time of 64 bits is longer than one of 32 bits.
@@ -93,21 +91,9 @@ pub fn forget_times(init: &mut [u8]) {
 }
 
 /// The content of the first box called `name` in `boxes`.
-fn content(mut boxes: &mut [u8], name: [u8; 4]) -> Option<&mut [u8]> {
-    for _ in 0..BOXES_MAX {
-        let size: [u8; 4] = boxes.get(..4)?.try_into().ok()?;
-        // A box of size 0 or 1 is larger than a part.
-        let size = usize::try_from(u32::from_be_bytes(size)).ok()?;
-        if size < HEADER_BYTES || size > boxes.len() {
-            return None;
-        }
-        let (first, rest) = std::mem::take(&mut boxes).split_at_mut(size);
-        if first.get(4..HEADER_BYTES)? == name {
-            return first.get_mut(HEADER_BYTES..);
-        }
-        boxes = rest;
-    }
-    None
+fn content(boxes: &mut [u8], name: [u8; 4]) -> Option<&mut [u8]> {
+    let found = find(boxes, name)?;
+    boxes.get_mut(found)
 }
 
 #[cfg(test)]
@@ -210,7 +196,7 @@ mod tests {
     fn what_is_no_part_stays_as_it_is() {
         let cut_short = part(1)[..30].to_vec();
         let without = boxed("mdat", b"mfhd");
-        let endless = boxed("free", &[]).repeat(2 * BOXES_MAX);
+        let endless = boxed("free", &[]).repeat(64);
         for bytes in [cut_short, without, endless, vec![0; 64], Vec::new()] {
             let mut after = bytes.clone();
             assert!(!number(&mut after, 7));
