@@ -6,6 +6,7 @@ import { AheadLoader } from './ahead-loader.ts';
 import { AudioController, FairErrorController, MainController } from './controllers.ts';
 import { isHere, viewerHeaders } from '../viewer.ts';
 import { rememberedBandwidth } from './bandwidth.ts';
+import { ownTask } from './own-task.ts';
 
 /** Playlists, and which edge to use. */
 const NAMED = /\.m3u8|\/steering\.json/;
@@ -20,6 +21,15 @@ function nameViewer(request: XMLHttpRequest, url: string): void {
   for (const [name, value] of Object.entries(viewerHeaders())) request.setRequestHeader(name, value);
 }
 
+/**
+ * hls.js asks for parts and the next playlist while it is still busy with the last one. On a phone, each request
+ * costs some milliseconds, so each is made on its own.
+ */
+async function prepare(request: XMLHttpRequest, url: string): Promise<void> {
+  await ownTask();
+  nameViewer(request, url);
+}
+
 /** Configuration of one playback. */
 export function hlsConfig(): Partial<HlsConfig> {
   return {
@@ -31,7 +41,7 @@ export function hlsConfig(): Partial<HlsConfig> {
     audioStreamController: AudioController,
     // Edges would be shunned for an error of hls.js itself.
     errorController: FairErrorController,
-    xhrSetup: nameViewer,
+    xhrSetup: prepare,
     // CMAF needs no remuxing, so a worker would cost time at the start and save almost nothing.
     enableWorker: false,
     // The first rendition should be the final one, not a bandwidth test with the lowest rung.

@@ -1,1 +1,0 @@
-import{d as e}from"./chunk-54KZQVTB.js";import"./chunk-FF7BTALT.js";var a=e();new URLSearchParams(location.search).has("muted")&&(a.video.muted=!0);
