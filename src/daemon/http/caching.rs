@@ -17,9 +17,6 @@ pub(super) const IMMUTABLE: HeaderValue =
 /// `Cache-Control` of a response that a cache may keep but must check before each use.
 pub(super) const REVALIDATE: HeaderValue = HeaderValue::from_static("no-cache");
 
-/// `Cache-Control` of a 404 or 410: what is missing now may exist with the next segment.
-pub(super) const BRIEFLY: HeaderValue = HeaderValue::from_static("public, max-age=1");
-
 /// Lets only the cache of whoever asked keep a response: "The private response directive indicates that a
 /// shared cache MUST NOT store the response" (RFC 9111 section 5.2.2.7).
 pub(super) fn keep_private(headers: &mut HeaderMap) {
@@ -38,7 +35,9 @@ pub(super) fn keep_private(headers: &mut HeaderMap) {
 }
 
 /// `Cache-Control` of what changes all the time and is the same for everybody: a cache that many share
-/// asks once per second for all of them, and a viewer's own cache keeps nothing.
+/// asks once per second for all of them, and a viewer's own cache keeps nothing. So it is with a 404 and a 410, too:
+/// what is missing now may exist with the next segment, and a page that asks again must not hear from its own
+/// browser that it does not.
 pub(super) const FOR_CROWDS: HeaderValue =
     HeaderValue::from_static("public, max-age=0, s-maxage=1");
 
@@ -208,11 +207,7 @@ mod tests {
         for (before, after) in [
             (Some(IMMUTABLE), "private, max-age=31536000, immutable"),
             (Some(REVALIDATE), "private, no-cache"),
-            (Some(BRIEFLY), "private, max-age=1"),
-            (
-                Some(HeaderValue::from_static("public, max-age=0, s-maxage=1")),
-                "private, max-age=0",
-            ),
+            (Some(FOR_CROWDS), "private, max-age=0"),
             (Some(HeaderValue::from_static("no-store")), "no-store"),
             (None, "no-store"),
         ] {

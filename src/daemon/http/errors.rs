@@ -8,7 +8,7 @@ use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER}
 use http::{Response as HttpResponse, StatusCode};
 use serde::Serialize;
 
-use super::caching::BRIEFLY;
+use super::caching::FOR_CROWDS;
 use super::content::Response;
 use crate::daemon::origin::Missing;
 
@@ -157,7 +157,7 @@ impl Problem {
 
     fn cache_control(&self) -> HeaderValue {
         match self.status {
-            StatusCode::NOT_FOUND | StatusCode::GONE if self.is_kept => BRIEFLY,
+            StatusCode::NOT_FOUND | StatusCode::GONE if self.is_kept => FOR_CROWDS,
             _ => HeaderValue::from_static("no-store"),
         }
     }

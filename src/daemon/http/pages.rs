@@ -7,7 +7,7 @@ use http::header::{
 
 use super::ask::Ask;
 use super::assets::{Asset, Assets};
-use super::caching::{BRIEFLY, Entity};
+use super::caching::{Entity, FOR_CROWDS};
 use super::content::Response;
 use super::errors::Problem;
 use crate::base::cors::Cors;
@@ -101,7 +101,7 @@ pub(super) fn not_found(assets: &Assets, policies: &Policies, ask: &Ask) -> Resp
         return Problem::no_route().json();
     };
     let entity = Entity {
-        cache_control: BRIEFLY,
+        cache_control: FOR_CROWDS,
         ..entity(asset)
     };
     let response = entity.respond_instead(ask, StatusCode::NOT_FOUND);
@@ -261,7 +261,10 @@ mod tests {
             &asked("/nothing", &headers),
         );
         assert_eq!(response.status(), 404);
-        assert_eq!(response.headers()[CACHE_CONTROL], "public, max-age=1");
+        assert_eq!(
+            response.headers()[CACHE_CONTROL],
+            "public, max-age=0, s-maxage=1"
+        );
         assert_eq!(response.headers()[CONTENT_ENCODING], "gzip");
         assert_eq!(response.headers()[VARY], "Accept-Encoding");
         assert!(!response.headers().contains_key(ETAG));
