@@ -7,7 +7,10 @@ import { withFirstPart } from './first-part.ts';
 const { streamController, audioStreamController, errorController } = Hls.DefaultConfig;
 if (!audioStreamController) throw new Error('hls.js is built without alternate audio');
 
-/** Loads video without leaving out the first part of a segment: video has more than one independent part per segment where key frames come often. */
+/**
+ * Loads video without leaving out the first part of a segment: video has more than one independent part per
+ * segment where key frames come often.
+ */
 export class MainController extends streamController {
   override getNextPart(parts: Part[], fragment: Fragment, targetS: number): number {
     return withFirstPart(parts, super.getNextPart(parts, fragment, targetS));
